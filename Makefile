@@ -1,0 +1,34 @@
+# polyprune: `make demo` and `make test` need Python 3.11+, venv and make; everything else is installed into .venv
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test check format install clean
+
+demo: install  ## run the demo study and print its Table 1
+	@workflow_scripts/demo.sh $(CORES)
+
+test: install  ## all tests
+	$(BIN)/pytest -n 2 -q
+
+check: install  ## ruff, snakefmt, pyright, snakemake --lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/pyright
+	$(BIN)/snakemake --lint
+
+format:
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile rules
+
+install: .venv/.installed
+
+.venv/.installed: envs/requirements.txt envs/requirements-dev.txt envs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "polyprune needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt -c envs/constraints.txt
+	@touch $@
+
+clean:  ## forget all results, keep .venv
+	rm -rf results .snakemake logs

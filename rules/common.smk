@@ -1,0 +1,195 @@
+# Settings, wildcard constraints and path helpers: the only Python of the workflow.
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
+sys.path.insert(0, PACKAGES)
+os.environ["PYTHONPATH"] = os.pathsep.join([PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+from polyprune import grammar, methods, resources, worker
+from polyprune.errors import UserError
+from polyprune.paths import PAPER, check_target, study_path
+from polyprune.provenance import canonical_json, code_digest
+from polyprune.settings import DemoCorpus, FilesCorpus, load_settings
+
+try:
+    settings = load_settings(config, [Path(file) for file in workflow.configfiles])
+    for word in sys.argv[1:]:
+        check_target(word, settings)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+os.environ["POLYPRUNE_ENGINE"] = canonical_json(settings.engine.model_dump())
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+
+
+wildcard_constraints:
+    model="|".join(map(re.escape, settings.models)),
+    corpus="|".join(map(re.escape, settings.corpora)),
+    method="|".join(methods.METHODS),
+    scheme=grammar.SCHEME_PATTERN,
+    calibration=grammar.CALIBRATION_PATTERN,
+    seed=grammar.SEED_PATTERN,
+    language="[a-z]{2,3}",
+
+
+def spec(stage, wildcards, *plugins, **values):
+    """All that a stage's result depends on besides its inputs, as one canonical string: Snakemake compares it."""
+    job = " ".join([stage, *wildcards])
+    return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
+
+
+def models_with(kind):
+    """Wildcard constraint: models whose source is of this kind."""
+    return "|".join(re.escape(name) for name, model in settings.models.items() if model.source.kind == kind) or "(?!)"
+
+
+def corpus_files(wildcards):
+    """The corpus of a model, one file a language."""
+    return corpus_paths(settings.models[wildcards.model].text.corpus)
+
+
+def corpus_paths(corpus):
+    return [f"results/corpora/{corpus}/{language}.parquet" for language in languages_of(corpus)]
+
+
+def calibration_corpus_files(wildcards):
+    corpus = settings.models[wildcards.model].text.corpus
+    return [f"results/corpora/{corpus}/{language}.parquet" for language in wildcards.calibration.split("-")]
+
+
+def cell_artifact(wildcards):
+    """The compressed weights of a variant."""
+    return "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/" + methods.artifact(wildcards.method)
+
+
+def methods_that_update(updates):
+    """Wildcard constraint: methods that do or do not change the surviving weights."""
+    return "|".join(name for name, traits in methods.METHODS.items() if traits.updates == updates)
+
+
+def evaluation_paths(corpus):
+    return [f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors" for language in languages_of(corpus)]
+
+
+def dump_outputs(corpus, variant):
+    return [f"{variant}/hidden_states/{corpus}/{language}.h5" for language in languages_of(corpus)]
+
+
+def languages_of(corpus):
+    return sorted(settings.corpora[corpus].languages)
+
+
+def cell_spec(wildcards):
+    return spec(
+        "prune_model",
+        wildcards,
+        f"methods/{wildcards.method}.py",
+        **{name: wildcards[name] for name in ("method", "scheme", "calibration")},
+        seed=int(wildcards.seed),
+        compression={name: getattr(settings.compression, name) for name in methods.METHODS[wildcards.method].settings},
+    )
+
+
+def dump_spec(wildcards):
+    return spec("dump_hidden_states", wildcards, sampled_tokens=settings.models[wildcards.model].text.sampled_tokens)
+
+
+def variant_columns(wildcards):
+    """The columns that name a variant in score files."""
+    names = ("method", "scheme", "calibration")
+    cell = {name: wildcards.get(name, methods.DENSE) for name in names}
+    seed = int(wildcards.seed) if "seed" in wildcards.keys() else None
+    return {"model": wildcards.model, **cell, "seed": seed, "corpus": settings.models[wildcards.model].text.corpus}
+
+
+def gpus(wildcards):
+    return resources.gpus(settings.models[wildcards.model])
+
+
+def compression_memory(wildcards, attempt):
+    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], wildcards.method)
+
+
+def compression_minutes(wildcards, attempt):
+    return attempt * resources.compression_minutes(settings.models[wildcards.model], wildcards.method)
+
+
+def dump_memory(wildcards, attempt):
+    return attempt * resources.dump_memory_mb(settings.models[wildcards.model])
+
+
+def dump_minutes(wildcards, attempt):
+    n_languages = len(settings.languages_of(wildcards.model))
+    return attempt * resources.dump_minutes(settings.models[wildcards.model], n_languages)
+
+
+def models_of(corpus):
+    """Wildcard constraint: models whose text is from this corpus."""
+    return "|".join(re.escape(name) for name, model in settings.models.items() if model.text.corpus == corpus) or "(?!)"
+
+
+def dump_paths(wildcards, variant):
+    corpus = settings.models[wildcards.model].text.corpus
+    folder = f"results/{wildcards.model}/{variant}/hidden_states/{corpus}"
+    return [f"{folder}/{language}.h5" for language in settings.languages_of(wildcards.model)]
+
+
+def dense_dumps(wildcards):
+    return dump_paths(wildcards, "dense")
+
+
+def cell_dumps(wildcards):
+    return dump_paths(wildcards, f"{wildcards.method}/{wildcards.scheme}/{wildcards.calibration}/seed{wildcards.seed}")
+
+
+def table_scores(study, table):
+    """Score files of a table: its cells', and the dense models' for reference."""
+    cells = settings.studies[study].cells(table)
+    dense = [f"results/{model}/dense/perplexity.parquet" for model in dict.fromkeys(cell.model for cell in cells)]
+    return dense + [
+        f"results/{cell.model}/{cell.variant}/{scores}.parquet" for cell in cells for scores in ("perplexity", "drift")
+    ]
+
+
+def drift_tables():
+    """(study, table) of all tables that report drift."""
+    return [
+        (name, table) for name, study in settings.studies.items() for table, entry in study.tables.items() if entry.report == "drift"
+    ]
+
+
+def printed_numbers(study, table):
+    """The paper's own numbers, where the study is the paper's."""
+    return [f"{workflow.basedir}/data/paper/{table}.csv"] if study == PAPER else []
+
+
+def table_spec(stage, study, table):
+    cells = settings.studies[study].cells(table)
+    titles = {cell.model: settings.models[cell.model].title for cell in cells}
+    return spec(stage, (), title=settings.studies[study].tables[table].title, titles=titles)
+
+
+def tables_of(studies):
+    return [study_path(study, f"{table}.parquet") for study in studies for table in settings.studies[study].tables]
+
+
+def start_worker_if_local():
+    """One process imports torch for all jobs of this machine (see polyprune/worker.py)."""
+    if not workflow.non_local_exec:
+        worker.start()
+
+
+def corpus_settings(corpus, language):
+    """The settings that one language of a corpus depends on: not which other languages there are."""
+    values = settings.corpora[corpus].model_dump(mode="json")
+    if isinstance(settings.corpora[corpus], FilesCorpus):
+        values["files"] = {language: values["files"][language]}
+    else:
+        values["languages"] = [language]
+    return values

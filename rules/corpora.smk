@@ -1,0 +1,23 @@
+# Text, one file a corpus and language: generated, from the hub, or the user's own.
+
+
+rule collect_documents:
+    output:
+        "results/corpora/{corpus}/{language}.parquet",
+    params:
+        spec=lambda w: spec(
+            "collect_documents",
+            w,
+            corpus=corpus_settings(w.corpus, w.language),
+            language=w.language,
+        ),
+    log:
+        "logs/corpora/{corpus}/{language}.log",
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        "../envs/polyprune.yaml"
+    shell:
+        "python -m polyprune collect_documents --settings {params.spec:q} --output {output} "
+        "--log {log} --threads {threads}"

@@ -1,0 +1,44 @@
+# Numbers from dumps. Short jobs: run where Snakemake runs.
+rule measure_dense:
+    input:
+        dumps=dense_dumps,
+    output:
+        perplexity="results/{model}/dense/perplexity.parquet",
+    params:
+        spec=lambda w: spec(
+            "measure_drift",
+            w,
+            variant=variant_columns(w),
+            languages=settings.languages_of(w.model),
+        ),
+    log:
+        "logs/{model}/dense/measure_dense.log",
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    shell:
+        "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} "
+        "--perplexity {output.perplexity} --drift --log {log} --threads {threads}"
+
+
+rule measure_drift:
+    input:
+        dumps=cell_dumps,
+    output:
+        perplexity="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/perplexity.parquet",
+        drift="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/drift.parquet",
+    params:
+        spec=lambda w: spec(
+            "measure_drift",
+            w,
+            variant=variant_columns(w),
+            languages=settings.languages_of(w.model),
+        ),
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/measure_drift.log",
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    shell:
+        "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} "
+        "--perplexity {output.perplexity} --drift {output.drift} --log {log} --threads {threads}"

@@ -1,0 +1,127 @@
+"""ALPS-1 to ALPS-3 against exact solutions: orthogonal inputs, least squares, all supports of a small row."""
+
+from itertools import combinations
+
+import pytest
+import torch
+
+from polyprune.grammar import parse_scheme
+from polyprune.maths.alps import alps, refit
+from polyprune.maths.cholesky import inverse_factor
+from polyprune.maths.selection import keep_whole_matrix
+from polyprune.maths.sparsegpt import sparsegpt
+
+
+def correlated_inputs(n_tokens: int, d_in: int, seed: int = 0) -> torch.Tensor:
+    """A few strong directions and many weak ones, as in a transformer."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(d_in, d_in, generator=generator, dtype=torch.float64) / d_in**0.5
+    strength = torch.arange(1, d_in + 1, dtype=torch.float64) ** -0.5
+    return (torch.randn(n_tokens, d_in, generator=generator, dtype=torch.float64) * strength) @ mixing
+
+
+def weights(d_out: int, d_in: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(d_out, d_in, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def output_error(pruned: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> float:
+    return ((pruned - weight) @ x.T).norm().item()
+
+
+def least_squares_on(support: list[int], row: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    solution = torch.zeros_like(row)
+    solution[support] = torch.linalg.lstsq(x[:, support], x @ row).solution
+    return solution
+
+
+def test_refit_is_least_squares_on_the_support():
+    """ALPS-3: as many iterations as weights are exact."""
+    x, weight = correlated_inputs(100, 12), weights(7, 12)
+    keep = torch.rand(7, 12, generator=torch.Generator().manual_seed(0)) < 0.5
+    keep[3] = False
+    refitted = refit(weight, x.T @ x, keep, weight * keep, 24)
+    for row in range(7):
+        expected = least_squares_on(keep[row].nonzero().flatten().tolist(), weight[row], x)
+        torch.testing.assert_close(refitted[row], expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("scheme", ["0.50", "0.80"])
+def test_orthogonal_inputs_have_a_known_solution(scheme):
+    """ALPS-1: the largest |W| √H over the whole matrix stay, unchanged."""
+    weight = weights(8, 20)
+    gram = torch.diag(torch.rand(20, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.1)
+    pruned, keep = alps(weight, gram, 0.0, parse_scheme(scheme), "a test")
+    assert torch.equal(keep, keep_whole_matrix(weight.abs() * gram.diagonal().sqrt(), parse_scheme(scheme)))
+    torch.testing.assert_close(pruned, weight * keep)
+
+
+def test_orthogonal_inputs_one_of_four():
+    """ALPS-1: n:m within groups."""
+    weight = weights(8, 20)
+    pruned, keep = alps(weight, torch.eye(20, dtype=torch.float64), 0.0, parse_scheme("1of4"), "a test")
+    largest = weight.abs().view(8, 5, 4).argmax(2)
+    assert torch.equal(keep.view(8, 5, 4).int().argmax(2), largest)
+    assert keep.sum() == 8 * 5
+    torch.testing.assert_close(pruned, weight * keep)
+
+
+def test_close_to_the_best_of_all_supports():
+    """ALPS-1..3: rows of 10 weights of which 4 stay, 210 supports each; SparseGPT is twice as far off or more."""
+    ratios = []
+    for seed in range(12):
+        x, weight = correlated_inputs(60, 10, seed), weights(1, 10, seed)
+        supports = [list(support) for support in combinations(range(10), 4)]
+        best = min(output_error(least_squares_on(s, weight[0], x)[None], weight, x) for s in supports)
+        pruned, keep = alps(weight, x.T @ x, 1e-6, parse_scheme("0.60"), "a test")
+        assert keep.sum() == 4
+        ratios.append(output_error(pruned, weight, x) / best)
+    assert min(ratios) > 1 - 1e-9
+    assert sum(ratios) / len(ratios) < 1.15
+
+
+@pytest.mark.parametrize("scheme", ["0.60", "0.80", "2of4", "1of4"])
+def test_better_than_sparsegpt(scheme):
+    """ALPS-1..3: at the sparsities that it is for."""
+    x, weight, parsed = correlated_inputs(300, 64), weights(24, 64), parse_scheme(scheme)
+    pruned, keep = alps(weight, x.T @ x, 0.01, parsed, "a test")
+    ((other, _),) = sparsegpt([weight], inverse_factor(x.T @ x, 0.01, "a test"), parsed)
+    assert output_error(pruned, weight, x) < 0.75 * output_error(other, weight, x)
+    assert (pruned[~keep] == 0).all()
+    assert int((~keep).sum()) == parsed.removed_of(24 * 64)
+    if parsed.n_of_m:
+        assert (keep.view(-1, 4).sum(1) == parsed.n_of_m[0]).all()
+
+
+def test_scale_of_the_gram_matrix_does_not_matter():
+    """ALPS-2: ρ is in units in which diag H = 1."""
+    x, weight = correlated_inputs(200, 32), weights(8, 32)
+    first = alps(weight, x.T @ x, 0.01, parse_scheme("0.70"), "a test")
+    second = alps(weight, x.T @ x * 1e6, 0.01, parse_scheme("0.70"), "a test")
+    assert torch.equal(first.keep, second.keep)
+    torch.testing.assert_close(first.weight, second.weight)
+
+
+def test_dead_inputs_go():
+    """CHOL-1, ALPS-2."""
+    x = correlated_inputs(200, 32)
+    x[:, [4, 20]] = 0
+    pruned, keep = alps(weights(8, 32), x.T @ x, 0.01, parse_scheme("0.50"), "a test")
+    assert not keep[:, [4, 20]].any()
+    assert (pruned[:, [4, 20]] == 0).all()
+
+
+def test_storage_dtype_is_kept():
+    x, weight = correlated_inputs(200, 32), weights(8, 32).bfloat16()
+    pruned, keep = alps(weight, (x.T @ x).float(), 0.01, parse_scheme("0.70"), "a test")
+    unrounded, expected_keep = alps(weight.float(), (x.T @ x).float(), 0.01, parse_scheme("0.70"), "a test")
+    assert torch.equal(keep, expected_keep)
+    assert torch.equal(pruned, unrounded.bfloat16())
+
+
+def test_refusals():
+    weight = torch.ones(2, 4)
+    weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="weights of layer 2 up_proj: 1 of 8"):
+        alps(weight, torch.eye(4), 0.01, parse_scheme("0.50"), "layer 2 up_proj")
+    with pytest.raises(ValueError, match="Gram matrix of layer 2 up_proj: all 4 inputs are 0"):
+        alps(torch.ones(2, 4), torch.zeros(4, 4), 0.01, parse_scheme("0.50"), "layer 2 up_proj")

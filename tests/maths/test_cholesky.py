@@ -1,0 +1,89 @@
+"""CHOL-1 and CHOL-2 against the inverse in float64; refusals."""
+
+import math
+
+import pytest
+import torch
+
+from polyprune.maths.cholesky import NotPositiveDefiniteError, inverse_factor
+
+
+def gram_of(n_tokens: int, d_in: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(d_in)
+    x = torch.randn(n_tokens, d_in, generator=generator, dtype=torch.float64)
+    return x.T @ x
+
+
+@pytest.mark.parametrize("d_in", [1, 2, 33])
+def test_upper_factor_gives_the_inverse(d_in):
+    """CHOL-1, CHOL-2."""
+    gram = gram_of(100, d_in)
+    factor = inverse_factor(gram, 0.01, "a test")
+    hessian = gram + 0.01 * gram.diagonal().mean() * torch.eye(d_in, dtype=torch.float64)
+    assert torch.equal(factor.upper, factor.upper.triu())
+    torch.testing.assert_close(factor.upper.T @ factor.upper, torch.linalg.inv(hessian), rtol=1e-10, atol=1e-14)
+    assert not factor.dead.any()
+
+
+def test_the_factor_is_the_one_of_the_reference_codes():
+    """CHOL-2: the Cholesky factor of the explicit inverse."""
+    gram = gram_of(100, 20)
+    reference = torch.linalg.cholesky(torch.linalg.inv(gram), upper=True)
+    torch.testing.assert_close(inverse_factor(gram, 0.0, "a test").upper, reference, rtol=1e-10, atol=1e-14)
+
+
+def test_float32_stays_close():
+    """CHOL-2; bfloat16 statistics are factored in float32."""
+    gram = gram_of(500, 64)
+    exact = inverse_factor(gram, 0.01, "a test").upper
+    single = inverse_factor(gram.float(), 0.01, "a test").upper
+    assert single.dtype == torch.float32
+    assert (single - exact).norm() / exact.norm() < 1e-5
+    assert inverse_factor(gram.bfloat16(), 0.1, "a test").upper.dtype == torch.float32
+
+
+def test_dead_inputs_count_as_one_in_the_mean():
+    """CHOL-1: the damping is taken after the dead inputs were set to 1."""
+    gram = torch.diag(torch.tensor([4.0, 0.0, 1.0, 0.0], dtype=torch.float64))
+    factor = inverse_factor(gram, 0.2, "a test")
+    assert factor.dead.tolist() == [False, True, False, True]
+    damping = 0.2 * (4 + 1 + 1 + 1) / 4
+    expected = (torch.tensor([4.0, 1.0, 1.0, 1.0], dtype=torch.float64) + damping) ** -0.5
+    torch.testing.assert_close(factor.upper, torch.diag(expected))
+
+
+def test_the_given_matrix_is_left_alone():
+    gram = gram_of(50, 8)
+    gram[3] = gram[:, 3] = 0
+    before = gram.clone()
+    inverse_factor(gram, 0.01, "a test")
+    assert torch.equal(gram, before)
+
+
+def test_a_matrix_that_is_not_positive_definite_is_refused():
+    gram = torch.ones(3, 3, dtype=torch.float64)  # rank 1
+    with pytest.raises(
+        NotPositiveDefiniteError,
+        match=r"layer 5 down_proj \(3 inputs\) is not positive definite: smallest diagonal 1 with damping 0; "
+        r"raise `damping` in config.yaml or use more calibration tokens",
+    ):
+        inverse_factor(gram, 0.0, "layer 5 down_proj")
+    assert inverse_factor(gram, 0.01, "layer 5 down_proj").upper.isfinite().all()
+
+
+def test_a_negative_pivot_is_refused():
+    with pytest.raises(NotPositiveDefiniteError, match="smallest diagonal -1 "):
+        inverse_factor(torch.diag(torch.tensor([2.0, -1.0])), 0.0, "layer 0 q_proj")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_statistics_that_are_not_finite_are_refused(bad):
+    gram = torch.eye(3)
+    gram[0, 2] = bad
+    with pytest.raises(ValueError, match="Gram matrix of layer 1 o_proj: 1 of 9 values are NaN or infinite"):
+        inverse_factor(gram, 0.01, "layer 1 o_proj")
+
+
+def test_only_dead_inputs_are_refused():
+    with pytest.raises(ValueError, match="all 3 inputs are 0 on every calibration token"):
+        inverse_factor(torch.zeros(3, 3), 0.01, "layer 1 o_proj")

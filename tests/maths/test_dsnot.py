@@ -1,0 +1,85 @@
+"""DSNOT-1 to DSNOT-4 by hand, and the invariants of swapping."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polyprune.maths.dsnot import dsnot_keep
+
+
+def refine(weight, keep, sums, variance=None, squares=None, threshold=0.1, max_cycles=50) -> list[list[bool]]:
+    ones = torch.ones(weight.shape[1])
+    variance, squares = (ones if given is None else torch.tensor(given) for given in (variance, squares))
+    keep = torch.tensor(keep).bool()
+    return dsnot_keep(weight, keep, torch.tensor(sums), variance, squares, threshold, max_cycles).int().tolist()
+
+
+def test_one_swap_by_hand():
+    """DSNOT-1..4. C = [[3, 1, −2, −4]], ε = 3 + 1 = 4. Regrown: 3. Pruned: −2, the smaller |W|. ε = 4 − 3 − 2 < 0."""
+    weight = torch.tensor([[3.0, 1.0, -2.0, -4.0]])
+    assert refine(weight, [[0, 0, 1, 1]], [1.0, 1.0, 1.0, 1.0], max_cycles=1) == [[1, 0, 0, 1]]
+
+
+def test_the_sign_turns_the_choice_around():
+    """DSNOT-3, DSNOT-4: the same row with inputs of the other sign: ε = −4, C of the pruned weight is positive."""
+    weight = torch.tensor([[3.0, 1.0, -2.0, -4.0]])
+    assert refine(weight, [[0, 0, 1, 1]], [-1.0, -1.0, -1.0, -1.0], max_cycles=1) == [[1, 0, 0, 1]]
+
+
+def test_variance_and_norm_decide():
+    """DSNOT-3: 3 / 9 < 1 / 1, so column 1 regrows. DSNOT-4: 2 · √9 > 4 · 1, so column 3 goes."""
+    weight = torch.tensor([[3.0, 1.0, -2.0, -4.0]])
+    after = refine(weight, [[0, 0, 1, 1]], [1.0] * 4, [9.0, 1.0, 1.0, 1.0], [1.0, 1.0, 9.0, 1.0], max_cycles=1)
+    assert after == [[0, 1, 1, 0]]
+
+
+def test_rows_stop_on_their_own():
+    """DSNOT-2: row 0 lacks 0.05, below the threshold; row 1 lacks 5 and has no kept weight of negative C."""
+    weight = torch.tensor([[0.05, -1.0, -1.0], [5.0, 1.0, 1.0]])
+    assert refine(weight, [[0, 1, 1], [0, 1, 1]], [1.0, 1.0, 1.0]) == [[0, 1, 1], [0, 1, 1]]
+
+
+def test_nothing_is_swapped_twice():
+    """DSNOT-3, DSNOT-4: 2 cycles by hand. ε = 5: +5 in, −1 out, ε = −1. Then −6 … is kept, no negative C is regrowable."""
+    weight = torch.tensor([[5.0, -1.0, 2.0]])
+    assert refine(weight, [[0, 1, 1]], [1.0, 1.0, 1.0]) == [[1, 0, 1]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.integers(0, 10))
+def test_counts_per_row_stay_and_the_given_mask_is_left_alone(seed, max_cycles):
+    """DSNOT-3, DSNOT-4."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(6, 30, generator=generator)
+    keep = torch.rand(6, 30, generator=generator) < 0.5
+    before = keep.clone()
+    sums = torch.randn(30, generator=generator)
+    ones = torch.ones(30)
+    after = dsnot_keep(weight, keep, sums, ones, ones, 0.1, max_cycles)
+    assert torch.equal(keep, before)
+    assert torch.equal(after.sum(1), keep.sum(1))
+    assert ((after != keep).sum(1) <= 2 * max_cycles).all()
+
+
+def test_the_mean_output_comes_closer():
+    """DSNOT-2: which is what the method is for."""
+    generator = torch.Generator().manual_seed(0)
+    weight, sums = torch.randn(20, 100, generator=generator), torch.randn(100, generator=generator)
+    keep = torch.rand(20, 100, generator=generator) < 0.5
+    ones = torch.ones(100)
+    after = dsnot_keep(weight, keep, sums, ones, ones, 0.1, 50)
+    lacking, lacking_after = (((weight * ~mask) @ sums).abs() for mask in (keep, after))
+    assert lacking_after.mean() < 0.3 * lacking.mean()
+
+
+def test_statistics_that_are_not_finite_are_refused():
+    weight, keep, ones = torch.ones(1, 2), torch.tensor([[True, False]]), torch.ones(2)
+    bad = torch.tensor([1.0, torch.nan])
+    for statistics, message in [
+        ((bad, ones, ones), "sums"),
+        ((ones, bad, ones), "variances"),
+        ((ones, ones, bad), "statistics"),
+    ]:
+        with pytest.raises(ValueError, match=f"input {message} of a"):
+            dsnot_keep(weight, keep, *statistics, 0.1, 5)

@@ -1,0 +1,100 @@
+"""STAT-1 and STAT-2 against float64 products of all tokens at once."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polyprune.maths.statistics import InputGram, InputSquares
+
+
+def tokens(n_tokens: int, d_in: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(n_tokens * 1000 + d_in)
+    return (torch.randn(n_tokens, d_in, generator=generator) + 0.3).to(dtype)
+
+
+def relative_error(value: torch.Tensor, expected: torch.Tensor) -> float:
+    return ((value.double() - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("panel_width", [2048, 16, 5])
+def test_gram_is_the_float64_product(dtype, panel_width):
+    """STAT-2, whole and in panels, d_in a multiple of the panel or not."""
+    x = tokens(300, 32, dtype)
+    gram = InputGram(32, panel_width=panel_width)
+    gram.update(x)
+    assert relative_error(gram.total, x.double().T @ x.double()) < 1e-6
+    assert torch.equal(gram.total, gram.total.T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_squares_are_the_float64_sums(dtype):
+    """STAT-1: over tokens, not over features."""
+    x = tokens(300, 32, dtype)
+    squares = InputSquares(32)
+    squares.update(x)
+    assert squares.total.shape == (32,)
+    assert relative_error(squares.total, x.double().square().sum(0)) < 1e-7
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any))
+def test_statistics_do_not_depend_on_batch_splits(sizes):
+    """STAT-1, STAT-2; empty batches included."""
+    x = tokens(sum(sizes), 12)
+    gram, squares = InputGram(12, panel_width=5), InputSquares(12)
+    for batch in x.split(sizes):
+        gram.update(batch)
+        squares.update(batch)
+    assert gram.n_tokens == squares.n_tokens == sum(sizes)
+    assert relative_error(gram.total, x.double().T @ x.double()) < 1e-6
+    torch.testing.assert_close(squares.total, x.double().square().sum(0).float(), rtol=2e-7, atol=0)
+
+
+def test_diagonal_of_the_gram_matrix_is_the_squares():
+    """STAT-1 from STAT-2."""
+    x = tokens(100, 12)
+    gram = InputGram(12)
+    gram.update(x)
+    torch.testing.assert_close(gram.squares, x.double().square().sum(0).float())
+
+
+def test_reading_the_gram_matrix_does_not_disturb_later_updates():
+    """STAT-2 is mirrored in place when read."""
+    x = tokens(200, 12)
+    gram = InputGram(12, panel_width=5)
+    gram.update(x[:100])
+    assert gram.total.isfinite().all()
+    gram.update(x[100:])
+    assert relative_error(gram.total, x.double().T @ x.double()) < 1e-6
+
+
+@pytest.mark.parametrize("accumulator", [InputGram, InputSquares])
+def test_a_resumed_accumulator_goes_on_bit_for_bit(accumulator):
+    x = tokens(200, 12)
+    whole, first = accumulator(12), accumulator(12)
+    whole.update(x[:70])
+    first.update(x[:70])
+    resumed = accumulator.from_state(first.state())
+    first.update(x[:1])  # the resumed one is no view of this one
+    whole.update(x[70:])
+    resumed.update(x[70:])
+    assert torch.equal(whole.total, resumed.total)
+    assert resumed.n_tokens == 200
+
+
+@pytest.mark.parametrize("read", ["InputGram.total", "InputGram.squares", "InputSquares.total"])
+def test_a_statistic_without_tokens_is_refused(read):
+    accumulator = {"InputGram": InputGram, "InputSquares": InputSquares}[read.split(".")[0]](4)
+    with pytest.raises(ValueError, match="holds no tokens"):
+        getattr(accumulator, read.split(".")[1])
+
+
+def test_shortened_float32_products_are_refused():
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.raises(RuntimeError, match=r"precision 'high'.*set_float32_matmul_precision\('highest'\)"):
+            InputGram(4).update(tokens(3, 4))
+    finally:
+        torch.set_float32_matmul_precision("highest")

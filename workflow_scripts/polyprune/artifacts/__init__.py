@@ -1,0 +1,1 @@
+"""One module per file format: save, load, checksum. The layout is in each module's docstring."""

@@ -1,0 +1,37 @@
+"""A corpus in one language: `{language}.parquet`, one document a row.
+
+    split   dictionary<string>   "train", "calibration" or "evaluation"; rows are ordered by split, then as drawn
+    text    string               the document
+
+Documents of a split stay in the order of their source. No text of calibration or training is also in evaluation.
+Schema metadata `polyprune`: provenance as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polyprune.artifacts.tables import save_table
+
+SPLITS = ("train", "calibration", "evaluation")
+_SCHEMA = pa.schema([("split", pa.string()), ("text", pa.large_string())])
+
+
+def save_corpus(path: Path, documents: Mapping[str, Iterable[str]], provenance: Mapping[str, Any]) -> None:
+    """Write the documents of each split, in the order of `SPLITS`."""
+    columns: dict[str, list[str]] = {"split": [], "text": []}
+    for split in SPLITS:
+        texts = list(documents.get(split, ()))
+        columns["split"] += [split] * len(texts)
+        columns["text"] += texts
+    save_table(path, pa.table(columns, schema=_SCHEMA), provenance)
+
+
+def load_documents(path: Path, split: str) -> list[str]:
+    """The documents of one split, in order."""
+    return pq.read_table(path, columns=["text"], filters=[("split", "=", split)])["text"].to_pylist()

@@ -1,0 +1,38 @@
+"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value.
+
+    model, method, scheme, calibration   string        `dense` three times for the uncompressed model
+    seed                                 int32         null for the uncompressed model
+    corpus                               string
+    metric                               string        perplexity, bits_per_byte, nll, kl, top1_agreement; pruning_error, snr
+    eval_language                        string
+    layer                                string        "1" … "L_normed", or "mean" over layers; null where there is none
+    value                                double
+    unit                                 string
+    n                                    int64         tokens that the value is taken over
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from polyprune.artifacts.tables import save_table
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("model", "method", "scheme", "calibration")),
+        ("seed", pa.int32()),
+        *((name, pa.string()) for name in ("corpus", "metric", "eval_language", "layer")),
+        ("value", pa.float64()),
+        ("unit", pa.string()),
+        ("n", pa.int64()),
+    ]
+)
+
+
+def save_scores(path: Path, rows: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]) -> None:
+    """Write rows, which have every column but may leave out `layer` and `seed`."""
+    save_table(path, pa.Table.from_pylist(list(rows), schema=SCHEMA), provenance)

@@ -1,0 +1,123 @@
+"""Your own text: .txt (a document a line), .jsonl, .jsonl.gz and .parquet (a document a row)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polyprune.errors import UserError
+from polyprune.settings import FileShares, FilesCorpus
+
+SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet")
+
+
+def split_file_documents(corpus: FilesCorpus, language: str) -> dict[str, list[str]]:
+    """The documents of a language in file order, cut into the splits by `shares`.
+
+    Raises:
+        UserError: no file, an empty file, an unknown kind, bad UTF-8, bad JSON, a missing field, or an empty split;
+            names file, line and counts.
+    """
+    patterns = corpus.files[language]
+    files = matching_files([patterns] if isinstance(patterns, str) else patterns, language)
+    documents = [document for file in files for document in read_documents(file, corpus.field)]
+    return cut_by_shares(documents, corpus.shares, f"{language} ({', '.join(map(str, files))})")
+
+
+def matching_files(patterns: Sequence[str], language: str) -> list[Path]:
+    """Files of all patterns, each pattern's matches in alphabetical order."""
+    files: list[Path] = []
+    for pattern in patterns:
+        found = [Path(name) for name in sorted(glob(str(Path(pattern).expanduser()), recursive=True)) if Path(name).is_file()]
+        if not found:
+            raise UserError(
+                f"corpus files for {language}: nothing matches {pattern!r} (seen from {Path.cwd()}); correct the path"
+            )
+        files += found
+    return files
+
+
+def read_documents(file: Path, field: str) -> list[str]:
+    """The non-blank documents of one file."""
+    name = file.name
+    if name.endswith(".txt"):
+        with file.open("rb") as stream:
+            documents = [line for _, line in _text_lines(stream, file)]
+    elif name.endswith((".jsonl", ".jsonl.gz")):
+        opened = gzip.open(file, "rb") if name.endswith(".gz") else file.open("rb")
+        with opened as stream:
+            try:
+                documents = [
+                    _field_of(line, field, f"{file}:{number}") for number, line in _text_lines(cast(BinaryIO, stream), file)
+                ]
+            except (gzip.BadGzipFile, EOFError) as error:
+                raise UserError(f"{file} is not a whole gzip file ({error}); fetch it again") from error
+    elif name.endswith(".parquet"):
+        documents = _parquet_column(file, field)
+    else:
+        raise UserError(f"{file}: text can be read from {', '.join(SUFFIXES)}; rename or convert it")
+    kept = [document for document in documents if document.strip()]
+    if not kept:
+        raise UserError(f"{file} holds no text: {len(documents)} documents, all blank")
+    return kept
+
+
+def _text_lines(stream: BinaryIO, file: Path) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(stream, start=1):
+        try:
+            line = raw.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{file}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1}); convert the file"
+            ) from error
+        if line.strip():
+            yield number, line
+
+
+def _field_of(line: str, field: str, place: str) -> str:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+    if not isinstance(record, dict) or field not in record:
+        has = ", ".join(record) if isinstance(record, dict) else type(record).__name__
+        raise UserError(f"{place}: no field {field!r}, the record has: {has}; set the corpus's `field`")
+    if not isinstance(record[field], str):
+        raise UserError(f"{place}: field {field!r} is {type(record[field]).__name__}, not text")
+    return record[field]
+
+
+def _parquet_column(file: Path, field: str) -> list[str]:
+    try:
+        names = pq.read_schema(file).names
+        if field not in names:
+            raise UserError(f"{file}: no column {field!r}, it has: {', '.join(names)}; set the corpus's `field`")
+        column = pq.read_table(file, columns=[field])[field].to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{file} cannot be read as parquet ({error})") from error
+    for row, value in enumerate(column):
+        if not isinstance(value, str):
+            raise UserError(f"{file}: row {row}: column {field!r} is {type(value).__name__}, not text")
+    return column
+
+
+def cut_by_shares(documents: Sequence[str], shares: FileShares, name: str) -> dict[str, list[str]]:
+    """Consecutive runs of documents: neighbours, which often continue each other, stay on one side."""
+    n = len(documents)
+    first, second = round(n * shares.train), round(n * (shares.train + shares.calibration))
+    splits = {
+        "train": list(documents[:first]),
+        "calibration": list(documents[first:second]),
+        "evaluation": list(documents[second:]),
+    }
+    for split, share in (("calibration", shares.calibration), ("evaluation", shares.evaluation)):
+        if not splits[split]:
+            raise UserError(f"{name}: {n} documents leave none for {split} (share {share:g}); bring more text")
+    return splits

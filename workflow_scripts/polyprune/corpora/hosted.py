@@ -1,0 +1,39 @@
+"""A hub data set as splits."""
+
+from __future__ import annotations
+
+import fnmatch
+from itertools import islice
+
+from huggingface_hub import HfApi
+
+from polyprune.errors import UserError
+from polyprune.hub import explained, resolve_revision
+from polyprune.settings import HubCorpus
+
+
+def split_hub_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], str]:
+    """Documents of calibration and evaluation, and the commit they are from."""
+    revision = resolve_revision("dataset", corpus.dataset, corpus.revision)
+    splits = {
+        split: stream_documents(
+            corpus.dataset, revision, getattr(corpus.files, split).format(language=language), corpus.field,
+            getattr(corpus.documents, split),
+        )
+        for split in ("calibration", "evaluation")
+    }  # fmt: skip
+    return splits, revision
+
+
+def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: int) -> list[str]:
+    """The first `n` non-blank texts of a data set's JSON files that match `pattern`, in file order."""
+    from datasets import load_dataset  # noqa: PLC0415  (a second and a half, needed here only)
+
+    with explained("dataset", dataset):
+        names = HfApi().list_repo_files(dataset, repo_type="dataset", revision=revision)
+        files = sorted(fnmatch.filter(names, pattern))
+        if not files:
+            raise UserError(f"dataset {dataset} at {revision} has no file {pattern}")
+        urls = [f"hf://datasets/{dataset}@{revision}/{file}" for file in files]
+        rows = load_dataset("json", data_files={"documents": urls}, split="documents", streaming=True)
+        return list(islice((row[field] for row in rows if row[field].strip()), n))

@@ -1,0 +1,135 @@
+"""From documents to token sequences of one length.
+
+Two ways to sample calibration text (`sampling`):
+
+* `long_documents`, the paper's (the published loaders of Wanda and SparseGPT): draw a document uniformly; draw again if it
+  has no more tokens than the window; take a uniformly placed window. A document may come twice. Documents whose UTF-8
+  bytes prove them too short are not tokenised: a token covers at least one byte. The draws are the same either way.
+* `packed`: the documents in an order drawn from the seed, each framed by the model's BOS and EOS, joined and cut.
+
+Evaluation text is packed in the order of the source, without a seed: every variant and seed sees the same.
+Orders are drawn from SHA-256 and `random.Random`, whose streams are the same on every machine and Python version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from polyprune.errors import UserError
+
+_BATCH = 256
+
+
+def equal_shares(n_sequences: int, languages: Sequence[str]) -> dict[str, int]:
+    """Sequences a language of a mix; the remainder goes to the first languages in alphabetical order, one each."""
+    share, rest = divmod(n_sequences, len(languages))
+    return {language: share + (index < rest) for index, language in enumerate(sorted(languages))}
+
+
+def seeded_order(n: int, seed: str) -> list[int]:
+    """A permutation of 0..n-1: sorted by the SHA-256 of seed and index."""
+    return sorted(range(n), key=lambda index: hashlib.sha256(f"{seed}/{index}".encode()).digest())
+
+
+def bytes_per_token(text: str, encoding: Encoding) -> np.ndarray:
+    """UTF-8 bytes that each token adds to the text covered so far, int16 (n_tokens,); 0 for special tokens."""
+    ends = np.array([end for _, end in encoding.offsets], dtype=np.int64)
+    ends[np.array(encoding.special_tokens_mask, dtype=bool)] = 0
+    covered = np.maximum.accumulate(ends) if len(ends) else ends
+    lengths = np.fromiter((len(char.encode()) for char in text), dtype=np.int64, count=len(text))
+    bytes_before = np.concatenate([[0], np.cumsum(lengths)])
+    return np.diff(bytes_before[covered], prepend=0).astype(np.int16)
+
+
+def long_document_windows(
+    documents: Sequence[str], tokenizer: Tokenizer, length: int, n: int, seed: str, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 and bytes int16, both (n, length), of random windows of random documents longer than `length`.
+
+    Raises:
+        UserError: no document is long enough; names `name` and the counts.
+    """
+    random = Random(seed)
+    too_short: set[int] = set()
+    encoded: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    tokens, n_bytes = np.empty((n, length), np.int32), np.empty((n, length), np.int16)
+    specials = tokenizer.num_special_tokens_to_add(is_pair=False)
+    accepted = 0
+    while accepted < n:
+        index = random.randrange(len(documents))
+        if index not in encoded and index not in too_short:
+            text = documents[index]
+            encoding = tokenizer.encode(text) if len(text.encode()) + specials > length else None
+            if encoding is None or len(encoding.ids) <= length:
+                too_short.add(index)
+            else:
+                encoded[index] = (np.array(encoding.ids, np.int32), bytes_per_token(text, encoding))
+        if index in too_short:
+            if len(too_short) == len(documents):
+                raise UserError(
+                    f"{name}: none of {len(documents)} documents has more than {length} tokens; "
+                    "set `sampling: packed`, a shorter `sequence_length`, or bring longer documents"
+                )
+            continue
+        ids, sizes = encoded[index]
+        start = random.randint(0, len(ids) - length - 1)
+        tokens[accepted], n_bytes[accepted] = ids[start : start + length], sizes[start : start + length]
+        accepted += 1
+    return tokens, n_bytes
+
+
+def packed_windows(
+    documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None], length: int, n: int, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 and bytes int16, both (n, length): documents framed by BOS and EOS, joined in order and cut.
+
+    Raises:
+        UserError: too little text; names `name` and the counts.
+    """
+    tokens, n_bytes = np.empty(n * length, np.int32), np.empty(n * length, np.int16)
+    filled, used = 0, 0
+    for ids, sizes in _framed(documents, tokenizer, frame):
+        used += 1
+        taken = min(len(ids), n * length - filled)
+        tokens[filled : filled + taken], n_bytes[filled : filled + taken] = ids[:taken], sizes[:taken]
+        filled += taken
+        if filled == n * length:
+            return tokens.reshape(n, length), n_bytes.reshape(n, length)
+    raise UserError(
+        f"{name}: {used} documents give {filled:,} tokens, {filled // length} sequences of {length}; {n} are wanted: "
+        "bring more text, or ask for fewer or shorter sequences"
+    )
+
+
+def all_packed_windows(
+    documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None], length: int
+) -> np.ndarray:
+    """Tokens int32 (n, length) of as many windows as the documents fill, in order; the rest is dropped."""
+    tokens = np.concatenate([np.empty(0, np.int32), *(ids for ids, _ in _framed(documents, tokenizer, frame))])
+    n = len(tokens) // length
+    return tokens[: n * length].reshape(n, length)
+
+
+def _framed(
+    documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    before, after = ([token] if token is not None else [] for token in frame)
+    batch: list[str] = []
+
+    def flush() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for text, encoding in zip(batch, tokenizer.encode_batch(batch, add_special_tokens=False), strict=True):
+            sizes = bytes_per_token(text, encoding)
+            ids = np.array([*before, *encoding.ids, *after], np.int32)
+            yield ids, np.concatenate([[0] * len(before), sizes, [0] * len(after)]).astype(np.int16)
+        batch.clear()
+
+    for document in documents:
+        batch.append(document)
+        if len(batch) == _BATCH:
+            yield from flush()
+    yield from flush()

@@ -1,0 +1,99 @@
+"""All that talks to the Hugging Face hub: revisions, models, data files. Nothing else needs the network.
+
+A revision is resolved once, at the first fetch, into `revisions.lock` beside config.yaml:
+
+    {"datasets": {"allenai/c4": "<commit>"}, "models": {"org/name": "<commit>"}}
+
+Later runs must match it; take it along to make a study on another machine from the same models and data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from polyprune.artifacts.atomic import atomic_write
+from polyprune.errors import UserError
+
+LOCK_FILE = Path("revisions.lock")
+MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
+               "special_tokens_map.json", "chat_template*"]  # fmt: skip
+
+Kind = Literal["model", "dataset"]
+
+
+@contextmanager
+def explained(kind: Kind, name: str) -> Iterator[None]:
+    """Turn the hub's refusals into what to do about them."""
+    page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
+    try:
+        yield
+    except GatedRepoError as error:
+        raise UserError(
+            f"{kind} {name} is gated: accept its licence at {page}, then log in with `hf auth login` (or set HF_TOKEN)"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(f"{kind} {name} has no such revision; correct config.yaml or {LOCK_FILE}") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(f"{kind} {name} does not exist, or your account cannot see it: check the spelling at {page}") from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise UserError(
+            f"{kind} {name} is not in this machine's cache and the hub is off or out of reach; "
+            "fetch it once on a machine with network, or set HF_HOME to a cache that has it"
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
+        raise UserError(f"{kind} {name} could not be fetched from the hub ({type(error).__name__}: {error})") from error
+
+
+def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
+    """The commit of a repository: `pinned` if set, else the locked one, else today's, which is then locked.
+
+    Raises:
+        UserError: `pinned` differs from the lock, or the hub refuses.
+    """
+    section = f"{kind}s"
+    with FileLock(f"{LOCK_FILE}.guard"):
+        lock = json.loads(LOCK_FILE.read_text()) if LOCK_FILE.exists() else {}
+        locked = lock.get(section, {}).get(name)
+        if locked and pinned and locked != pinned:
+            raise UserError(
+                f"{kind} {name}: config.yaml pins revision {pinned}, {LOCK_FILE} says {locked}; "
+                f"results made so far are of {locked}: remove its line from {LOCK_FILE} to start anew with {pinned}"
+            )
+        if locked:
+            return locked
+        if pinned is None:
+            with explained(kind, name):
+                pinned = HfApi().repo_info(name, repo_type=kind).sha
+        if pinned is None:
+            raise UserError(f"the hub names no commit for {kind} {name}; pin `revision` in config.yaml")
+        lock.setdefault(section, {})[name] = pinned
+        with atomic_write(LOCK_FILE) as part:
+            part.write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n")
+        return pinned
+
+
+def download_model(name: str, revision: str) -> Path:
+    """Download what is needed of a model (no pickles, no code) into the hub's cache; its snapshot folder."""
+    with explained("model", name):
+        return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
+
+
+def cached_model(name: str, revision: str) -> Path:
+    """The snapshot folder of a model downloaded before; never uses the network."""
+    with explained("model", name):
+        return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))

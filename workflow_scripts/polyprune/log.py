@@ -1,0 +1,51 @@
+"""Logging of one job: every line to its log file and, with the job's name in front, to the terminal."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+from pathlib import Path
+
+logger = logging.getLogger("polyprune")
+
+
+def log_to(path: Path, job: str) -> None:
+    """Send the log of this process to `path` (replaced) and to stderr, where `job` says who speaks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(logging.Formatter(f"[{job}] %(message)s"))
+    logger.handlers[:] = [to_file, to_terminal]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def peak_memory_gib() -> float:
+    """Largest resident memory of this process so far, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+class Progress:
+    """Says how far a long loop is, what it costs and how long it will still take.
+
+    `report(done, text)` logs at most every `every` seconds, and always at the end.
+    """
+
+    def __init__(self, total: int, unit: str, every: float = 5.0) -> None:
+        self.total, self.unit, self.every = total, unit, every
+        self.started = self.last = time.monotonic()
+
+    def report(self, done: int, text: str = "") -> None:
+        now = time.monotonic()
+        if done < self.total and now - self.last < self.every:
+            return
+        self.last = now
+        elapsed = now - self.started
+        left = elapsed / done * (self.total - done) if done else 0.0
+        logger.info(
+            "%s %d/%d%s, %.0f s, %.1f GiB, %.0f s left",
+            self.unit, done, self.total, f": {text}" if text else "", elapsed, peak_memory_gib(), left,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: the methods' arithmetic, without files, models or workflow."""

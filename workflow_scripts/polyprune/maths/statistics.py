@@ -1,0 +1,119 @@
+"""Calibration statistics of one layer input, accumulated over batches of tokens.
+
+    STAT-1   s_j  = Σ_t x_tj²          the squared L2 norm of input feature j (Wanda's ‖X_j‖², arXiv:2306.11695)
+    STAT-2   G_jk = Σ_t x_tj x_tk      the Gram matrix X^T X (SparseGPT's and GPTQ's Hessian, arXiv:2301.00774)
+
+Raw sums: the public codes divide by the number of sequences (and double), which no method's result depends on.
+Products of 16-bit inputs are exact in float32, so casting before or inside the product is the same.
+One statistic serves all matrices that read the same input.
+"""
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from polyprune.maths.checks import require_full_float32
+
+PANEL_WIDTH = 2048
+"""Columns of the Gram matrix computed by one product; narrower panels skip more of the lower triangle."""
+
+
+class InputSquares:
+    """STAT-1: per input feature the sum of squares over all tokens seen, added up in float64."""
+
+    def __init__(self, d_in: int, device: torch.device | str = "cpu"):
+        self.n_tokens = 0
+        self._sum = torch.zeros(d_in, dtype=torch.float64, device=device)
+
+    def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
+        """Add a batch of tokens."""
+        self._sum += x.float().square().sum(dim=0, dtype=torch.float64)
+        self.n_tokens += x.shape[0]
+
+    @property
+    def total(self) -> Float32[Tensor, " d_in"]:
+        """The sums so far.
+
+        Raises:
+            ValueError: no tokens were seen.
+        """
+        _require_tokens(self.n_tokens)
+        return self._sum.float()
+
+    def state(self) -> dict[str, Tensor]:
+        """What `from_state` needs to go on where this accumulator stands."""
+        return {"sum": self._sum, "n_tokens": torch.tensor(self.n_tokens)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputSquares":
+        """The accumulator that gave `state`, on `device`."""
+        squares = cls(state["sum"].shape[0], device)
+        squares._sum.copy_(state["sum"])
+        squares.n_tokens = int(state["n_tokens"])
+        return squares
+
+
+class InputGram:
+    """STAT-2: the Gram matrix over all tokens seen, in float32; only blocks on and above the diagonal are computed."""
+
+    def __init__(self, d_in: int, device: torch.device | str = "cpu", panel_width: int = PANEL_WIDTH):
+        self.n_tokens = 0
+        self._panel_width = panel_width
+        self._sum = torch.zeros(d_in, d_in, device=device)
+
+    def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
+        """Add a batch of tokens: one product per panel of columns, from the first row down to the diagonal block."""
+        require_full_float32()
+        for start, stop in self._panels():
+            self._sum[:stop, start:stop] += _product_in_float32(x[:, :stop].T, x[:, start:stop])
+        self.n_tokens += x.shape[0]
+
+    @property
+    def total(self) -> Float32[Tensor, "d_in d_in"]:
+        """The sums so far, exactly symmetric: the accumulator's own buffer, not a copy.
+
+        Raises:
+            ValueError: no tokens were seen.
+        """
+        _require_tokens(self.n_tokens)
+        for start, stop in self._panels():
+            self._sum[start:stop, :start] = self._sum[:start, start:stop].T
+            diagonal_block = self._sum[start:stop, start:stop]
+            diagonal_block.copy_(diagonal_block.triu() + diagonal_block.triu(1).T)
+        return self._sum
+
+    @property
+    def squares(self) -> Float32[Tensor, " d_in"]:
+        """STAT-1 for free: the diagonal."""
+        _require_tokens(self.n_tokens)
+        return self._sum.diagonal().clone()
+
+    def state(self) -> dict[str, Tensor]:
+        """What `from_state` needs to go on where this accumulator stands."""
+        return {"sum": self._sum, "n_tokens": torch.tensor(self.n_tokens)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputGram":
+        """The accumulator that gave `state`, on `device`."""
+        gram = cls(state["sum"].shape[0], device)
+        gram._sum.copy_(state["sum"])
+        gram.n_tokens = int(state["n_tokens"])
+        return gram
+
+    def _panels(self) -> list[tuple[int, int]]:
+        d_in = self._sum.shape[0]
+        return [(start, min(start + self._panel_width, d_in)) for start in range(0, d_in, self._panel_width)]
+
+
+def _product_in_float32(
+    left: Float[Tensor, "n_rows n_tokens"], right: Float[Tensor, "n_tokens n_columns"]
+) -> Float32[Tensor, "n_rows n_columns"]:
+    """`left @ right` with float32 sums; on CUDA 16-bit factors go to the tensor cores as they are."""
+    if left.is_cuda and left.dtype in (torch.bfloat16, torch.float16):
+        return torch.mm(left, right, out_dtype=torch.float32)
+    return left.float() @ right.float()
+
+
+def _require_tokens(n_tokens: int) -> None:
+    if n_tokens == 0:
+        raise ValueError("the calibration statistic holds no tokens; update it with at least one batch before reading")

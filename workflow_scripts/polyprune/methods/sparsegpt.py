@@ -1,0 +1,20 @@
+"""SparseGPT: remove weights block by block, and let the later ones of the row make up for it."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from polyprune.artifacts.cells import SparseWeight
+from polyprune.maths.cholesky import inverse_factor
+from polyprune.maths.sparsegpt import sparsegpt
+from polyprune.maths.statistics import InputGram
+from polyprune.methods.job import Job
+
+statistic = InputGram
+
+
+def compress(job: Job, weights: Sequence[Tensor], gram: InputGram, where: str) -> list[SparseWeight]:
+    hessian = gram.total.mul_(2 / job.n_sequences)
+    factor = inverse_factor(hessian, job.settings["damping"], where)
+    pruned = sparsegpt(weights, factor, job.scheme, job.settings["block_size"])
+    return [SparseWeight.of(weight, keep, changed=True) for weight, keep in pruned]

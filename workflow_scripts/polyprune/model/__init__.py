@@ -1,0 +1,1 @@
+"""Everything that touches transformers: checkpoints, streaming layer by layer, compressing, training."""

@@ -1,0 +1,190 @@
+"""A decoder of transformers, walked layer by layer: one layer's weights in memory at a time.
+
+The model is built without weights. Embedding, final norm and head are loaded and stay; a decoder layer is filled from the
+checkpoint when the walk reaches it and emptied when it leaves, while the next one is read ahead by a thread.
+
+What a layer is called with besides the hidden states (rotary embeddings, masks) is recorded from the model's own forward
+with its layers bypassed. So nothing here knows an architecture, and one that cannot be walked is refused by name.
+Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it is, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from polyprune.errors import UserError
+from polyprune.model.checkpoint import Checkpoint
+
+LayerCall = dict[str, Any]
+"""Keyword arguments of a decoder layer, besides the hidden states."""
+
+
+class Decoder:
+    """A causal language model whose layers are loaded one at a time.
+
+    Hidden states are tensors (n_sequences, sequence_length, d_model) in the dtype of the weights.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        """Raises `UserError` if this architecture is unknown to transformers or cannot be walked."""
+        self.checkpoint, self.device, self.dtype = checkpoint, device, checkpoint.dtype
+        try:
+            self.config = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
+        except ValueError as error:
+            raise UserError(f"{checkpoint.folder}: transformers does not know this model ({error})") from error
+        self.config._attn_implementation = "sdpa"
+        with torch.device("meta"):
+            self.model = AutoModelForCausalLM.from_config(self.config, dtype=self.dtype)
+        self.base = self.model.base_model
+        parts = {"layers": nn.ModuleList, "norm": nn.Module, "embed_tokens": nn.Module, "rotary_emb": nn.Module}
+        lacking = [part for part, kind in parts.items() if not isinstance(getattr(self.base, part, None), kind)]
+        if lacking:
+            raise UserError(
+                f"{checkpoint.architecture} cannot be walked layer by layer: its {type(self.base).__name__} has no "
+                f"{', '.join(lacking)}"
+            )
+        self.layers: nn.ModuleList = self.base.layers
+        self.prefix = next(name for name, module in self.model.named_modules() if module is self.layers)
+        self._load_surroundings()
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.layers)
+
+    @property
+    def d_model(self) -> int:
+        return self.config.hidden_size
+
+    def _load_surroundings(self) -> None:
+        """Give everything outside the decoder layers its weights."""
+        names = [name for name, _ in self.model.named_parameters() if not name.startswith(f"{self.prefix}.")]
+        state = {name: self._to_device(self.checkpoint.tensor(name)) for name in names}
+        self.model.load_state_dict(state, strict=False, assign=True)
+        self.base.rotary_emb = type(self.base.rotary_emb)(config=self.config).to(self.device)
+        self.model.tie_weights()
+        self.model.eval().requires_grad_(False)
+        if self.model.get_output_embeddings().weight.is_meta:
+            raise UserError(f"{self.checkpoint.folder} has no lm_head.weight, and its config does not tie it to the embedding")
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, self.dtype)
+
+    def _layer_state(self, index: int) -> dict[str, Tensor]:
+        state = self.checkpoint.tensors(f"{self.prefix}.{index}.")
+        return {name: self._to_device(tensor) for name, tensor in state.items()}
+
+    def walk(self) -> Iterator[tuple[int, nn.Module]]:
+        """Index and module of each layer in order, with its weights; the next layer's are read meanwhile."""
+        with ThreadPoolExecutor(1) as reader:
+            waiting = reader.submit(self._layer_state, 0)
+            for index, layer in enumerate(self.layers):
+                state = waiting.result()
+                if index + 1 < self.n_layers:
+                    waiting = reader.submit(self._layer_state, index + 1)
+                self._fill(layer, state, index)
+                yield index, layer
+                layer.to("meta")
+
+    def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
+        try:
+            layer.load_state_dict(state, assign=True)
+        except RuntimeError as error:
+            raise UserError(f"{self.checkpoint.folder}: decoder layer {index} does not fit: {error}") from error
+        if meta := [name for name, buffer in layer.named_buffers() if buffer.is_meta]:
+            raise UserError(f"{self.checkpoint.architecture} cannot be walked: its layers compute {', '.join(meta)} on loading")
+        layer.eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def embed(self, tokens: Tensor, batch: int) -> tuple[Tensor, list[LayerCall]]:
+        """Input of the first layer for all sequences, and what each layer is called with besides it.
+
+        `tokens` is integer (n_sequences, sequence_length), without padding.
+        """
+        hidden = torch.empty(*tokens.shape, self.d_model, dtype=self.dtype, device=self.device)
+        calls: list[LayerCall] = []
+        for start in range(0, len(tokens), batch):
+            part = tokens[start : start + batch].to(self.device)
+            with self._layers_bypassed() as recorded:
+                self.base(input_ids=part.long(), use_cache=False)
+            hidden[start : start + batch] = recorded.pop("hidden")
+            calls = recorded.pop("calls")
+        return hidden, [_for_any_batch(call, self.checkpoint.architecture) for call in calls]
+
+    @contextmanager
+    def _layers_bypassed(self) -> Iterator[dict[str, Any]]:
+        """Within: the model's forward leaves out its layers, and the first one's input and all calls are recorded."""
+        recorded: dict[str, Any] = {"calls": []}
+
+        def bypass(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if args:
+                raise UserError(f"{self.checkpoint.architecture} cannot be walked: it calls layers with positional arguments")
+            recorded.setdefault("hidden", hidden)
+            recorded["calls"].append(kwargs)
+            return hidden
+
+        norm = self.base.norm
+        try:
+            for layer in self.layers:
+                layer.forward = bypass
+            self.base.norm = nn.Identity()
+            yield recorded
+        finally:
+            self.base.norm = norm
+            for layer in self.layers:
+                del layer.forward
+
+    @torch.inference_mode()
+    def normalise(self, hidden: Tensor) -> Tensor:
+        """Output of the final norm."""
+        return self.base.norm(hidden)
+
+    @torch.inference_mode()
+    def logits(self, normalised: Tensor) -> Tensor:
+        """Next-token logits from the final norm's output, by the model's own head (scale and caps included)."""
+        output = BaseModelOutputWithPast(last_hidden_state=normalised)  # type: ignore[arg-type]
+        self.base.forward = lambda *_, **__: output
+        try:
+            dummy = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+            return self.model(input_ids=dummy, use_cache=False).logits
+        finally:
+            del self.base.forward
+
+
+def _for_any_batch(call: LayerCall, architecture: str) -> LayerCall:
+    """The call without what belongs to one batch; refuses masks, which only padding would need."""
+
+    def first(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.dim() > 1:
+            return value[:1]
+        return tuple(first(item) for item in value) if isinstance(value, tuple) else value
+
+    mask = call.get("attention_mask")
+    if isinstance(mask, Tensor) and mask.shape[0] != 1 and not torch.equal(mask, mask[:1].expand_as(mask)):
+        raise UserError(f"{architecture} cannot be walked: its attention mask differs between sequences of equal length")
+    return {name: first(value) for name, value in call.items()}
+
+
+def linears_of(layer: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers of a decoder layer by name, in order of definition: what gets compressed."""
+    return {name: module for name, module in layer.named_modules() if type(module) is nn.Linear}
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is the first GPU if there is one. Raises `UserError` for a GPU that is not there."""
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError("engine.device is cuda, but torch sees no GPU here; set it to auto or cpu in config.yaml")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def sequences_per_batch(tokens_per_batch: int, sequence_length: int) -> int:
+    """How many sequences fit the token budget, at least one."""
+    return max(1, tokens_per_batch // sequence_length)

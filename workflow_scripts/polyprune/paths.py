@@ -1,0 +1,71 @@
+"""Paths of results, and the refusal of paths that are not of the grammar."""
+
+from __future__ import annotations
+
+import re
+
+from polyprune.errors import UserError
+from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
+from polyprune.methods import METHODS, takes
+from polyprune.settings import Settings
+
+PAPER = "paper"
+
+
+def study_path(study: str, name: str) -> str:
+    """Where a study's table or figure lies; the paper's lie in results/ itself."""
+    return f"results/{name}" if study == PAPER else f"results/{study}/{name}"
+
+
+def check_target(target: str, settings: Settings) -> None:
+    """Refuse a target under results/ that misspells the grammar, before Snakemake says only that no rule makes it.
+
+    Raises:
+        UserError: names the part, the valid choices and the nearest one.
+    """
+    parts = target.split("/")
+    if parts[0] != "results" or len(parts) < 2:
+        return
+    try:
+        if len(parts) == 2:
+            _check_study_file(parts[1], PAPER, settings)
+        elif parts[1] in settings.studies and parts[1] != PAPER:
+            _check_study_file(parts[2], parts[1], settings)
+        elif parts[1] in settings.models:
+            _check_model_path(parts[1], parts[2:], settings)
+        elif parts[1] != "corpora":
+            raise SpellingError(f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora'])}")
+    except SpellingError as error:
+        raise UserError(f"{target}: {error}") from error
+
+
+def _check_study_file(name: str, study: str, settings: Settings) -> None:
+    stem = name.split(".")[0]
+    tables = settings.studies[study].tables if study in settings.studies else {}
+    if stem not in tables:
+        raise SpellingError(f"{stem!r} is {nearest(stem, tables)} (study {study})")
+
+
+def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
+    if parts[0] in ("dense", "checkpoint", "evaluation_text", "model.json"):
+        return
+    known = settings.languages_of(model)
+    if parts[0] == "calibration":
+        _check_calibration(parts[1:], known)
+        return
+    if parts[0] not in METHODS:
+        choices = [*METHODS, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], choices)}")
+    if len(parts) > 1:
+        scheme = parse_scheme(parts[1])
+        if not takes(parts[0], scheme):
+            raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: w4g128 and its like are for quantisation, sparsities for pruning")
+    _check_calibration(parts[2:], known)
+
+
+def _check_calibration(parts: list[str], known: list[str]) -> None:
+    if parts:
+        parse_calibration(parts[0], known)
+    if len(parts) > 1 and not re.fullmatch(r"seed(0|[1-9]\d*)", parts[1]):
+        digits = re.sub(r"\D", "", parts[1])
+        raise SpellingError(f"{parts[1]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0"))

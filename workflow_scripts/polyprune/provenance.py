@@ -1,0 +1,107 @@
+"""What a result was made from: code digests, canonical JSON, content digests. Imported at parse time: no torch.
+
+Snakemake does not notice edits of modules that a stage imports. So every rule carries `code_digest(stage)` in its
+parameters: a hash over the stage and everything it imports from this package, blind to comments, docstrings and
+blank lines. The digest, not the git commit, goes into the artifacts: it changes exactly when the bytes might.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import tokenize
+from functools import lru_cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+NEUTRAL = {PACKAGE / name for name in ("errors.py", "hub.py", "log.py", "settings.py", "yaml_lines.py")}
+"""Modules that cannot change a result: settings reach stages by value, the hub's files by commit."""
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no spaces: equal values, equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(*parts: bytes | str) -> str:
+    """16 hex digits of SHA-256 over the parts, each preceded by its length."""
+    sha = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        sha.update(len(raw).to_bytes(8, "little"))
+        sha.update(raw)
+    return sha.hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@lru_cache
+def code_digest(stage: str, *plugins: str) -> str:
+    """Digest of `polyprune.stages.<stage>` and of all modules and data of the package that it imports.
+
+    `plugins` are modules it imports by name, as paths from the package: `methods/wanda.py`.
+    """
+    starts = [PACKAGE / "stages" / f"{stage}.py", *(PACKAGE / plugin for plugin in plugins)]
+    files = sorted({file for start in starts for file in import_closure(start)})
+    return digest(*(part for file in files for part in (file.relative_to(PACKAGE).as_posix(), _essence(file))))
+
+
+@lru_cache
+def import_closure(file: Path) -> tuple[Path, ...]:
+    """The file and every file of the package that it needs: imported modules, and the data files beside them."""
+    seen: set[Path] = set()
+    waiting = [file]
+    while waiting:
+        current = waiting.pop()
+        if current not in seen | NEUTRAL:
+            seen.add(current)
+            if current.suffix == ".py":
+                waiting.extend(_imported_files(current))
+                if current.name == "__init__.py":
+                    waiting.extend(current.parent.glob("*/*.yaml"))
+    return tuple(sorted(seen))
+
+
+@lru_cache
+def _imported_files(file: Path) -> tuple[Path, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+    found = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
+    return tuple(path for path in found if path)
+
+
+def _module_file(name: str) -> Path | None:
+    stem = PACKAGE.parent.joinpath(*name.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
+
+
+@lru_cache
+def _essence(file: Path) -> str:
+    """The file's text; of Python without comments, docstrings, blank lines and trailing spaces."""
+    text = file.read_text()
+    if file.suffix != ".py":
+        return text
+    lines: list[str | None] = list(text.splitlines())
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                for number in range(first.lineno, (first.end_lineno or first.lineno) + 1):
+                    lines[number - 1] = None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            line = lines[row - 1]
+            if line is not None:
+                lines[row - 1] = line[:column]
+    return "\n".join(line.rstrip() for line in lines if line and line.strip())

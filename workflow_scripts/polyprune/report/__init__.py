@@ -1,0 +1,1 @@
+"""Tables as people read them: long rows from score files, their means over seeds, Markdown and pictures. No torch."""

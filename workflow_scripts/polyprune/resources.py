@@ -1,0 +1,88 @@
+"""What a job will need, from the model's shape: for schedulers and for the ledger. No torch.
+
+Times are operations over a rate that a data-centre GPU sustains, with room; memory is what the stages keep. Where a GPU
+is at hand, benchmark records of finished jobs say better.
+"""
+
+from __future__ import annotations
+
+import math
+
+from polyprune.methods import METHODS
+from polyprune.settings import Model, Shape, TextSettings
+
+SUSTAINED_FLOPS = 150e12
+"""Operations a second in 16 bit that the engine is planned to sustain on a data-centre GPU (an A100's half)."""
+TINY_WEIGHTS = 50_000_000
+"""Models with fewer weights run on the CPU."""
+_MARGIN = 3
+_START_MINUTES = 5
+_BASE_MB = 1500
+
+
+def gpus(model: Model) -> int:
+    """One GPU whatever the size, because layers are streamed; none for tiny models."""
+    return 0 if model.shape.linear_weights < TINY_WEIGHTS else 1
+
+
+def forward_flops(shape: Shape, n_tokens: int, sequence_length: int) -> float:
+    """Operations of the decoder layers for `n_tokens`, causal attention included."""
+    linear = 2 * shape.linear_weights * n_tokens
+    attention = 2 * shape.layers * shape.hidden * sequence_length * n_tokens
+    return linear + attention
+
+
+def gram_flops(shape: Shape, n_tokens: int) -> float:
+    """Operations of the Gram matrices of a model's four distinct layer inputs, half of each by symmetry."""
+    return shape.layers * n_tokens * (3 * shape.hidden**2 + shape.intermediate**2)
+
+
+def _tokens(text: TextSettings, n_sequences: int) -> int:
+    return n_sequences * text.sequence_length
+
+
+def compression_flops(model: Model, method: str) -> float:
+    """Statistics pass, second pass and, for methods that need it, Gram matrices."""
+    n_tokens = _tokens(model.text, model.text.calibration_sequences)
+    passes = 2 * forward_flops(model.shape, n_tokens, model.text.sequence_length)
+    return passes + (gram_flops(model.shape, n_tokens) if METHODS[method].gram else 0)
+
+
+def dump_flops(model: Model, n_languages: int) -> float:
+    """Two streams through the layers and the head in every language."""
+    n_tokens = _tokens(model.text, model.text.evaluation_sequences) * n_languages
+    head = 2 * model.shape.hidden * model.shape.vocabulary * n_tokens
+    return 2 * (forward_flops(model.shape, n_tokens, model.text.sequence_length) + head)
+
+
+def minutes(flops: float) -> int:
+    return _START_MINUTES + math.ceil(_MARGIN * flops / SUSTAINED_FLOPS / 60)
+
+
+def compression_minutes(model: Model, method: str) -> int:
+    return minutes(compression_flops(model, method))
+
+
+def dump_minutes(model: Model, n_languages: int) -> int:
+    return minutes(dump_flops(model, n_languages))
+
+
+def _streams_mb(model: Model, n_sequences: int, streams: int) -> int:
+    tokens = _tokens(model.text, n_sequences)
+    return streams * tokens * model.shape.hidden * model.shape.bytes_per_weight // 2**20
+
+
+def _weights_mb(shape: Shape) -> int:
+    """Embedding, head and three layers: the one at work, the one read ahead, the compressed one."""
+    surroundings = 2 * shape.vocabulary * shape.hidden
+    return (surroundings + 3 * shape.linear_weights // shape.layers) * shape.bytes_per_weight // 2**20
+
+
+def compression_memory_mb(model: Model, method: str) -> int:
+    """Host memory: enough for everything, so that it also holds where there is no GPU."""
+    factors = 3 * 4 * model.shape.intermediate**2 // 2**20 if METHODS[method].gram else 0
+    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.shape) + factors
+
+
+def dump_memory_mb(model: Model) -> int:
+    return _BASE_MB + _streams_mb(model, model.text.evaluation_sequences, 2) + _weights_mb(model.shape) + 2048

@@ -1,0 +1,428 @@
+"""Typed settings: what `config.yaml` may say. Read once, at parse time; refused within a second when wrong.
+
+Unknown keys and bad values are all reported together, each with its file, line and valid choices (`explain`).
+The types are the documentation: `config.schema.json` is generated from them for editors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from polyprune.errors import UserError
+from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
+from polyprune.methods import METHODS, Cell, takes
+from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
+
+DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
+"""Languages for which the demo corpus has sentence templates."""
+RESERVED_NAMES = ("corpora", "paper")
+"""Folders of `results/` that a model or a study cannot be called after (`paper` has no folder: it is the root)."""
+
+
+_HINT = "\0"
+
+
+class Section(BaseModel):
+    """Base of all settings: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hint_at_known_keys(cls, values: Any) -> Any:
+        """Write the valid keys beside an unknown one: the refusal, which comes later, does not know them."""
+        if not isinstance(values, Mapping):
+            return values
+        known = cls.model_fields
+        return {key if key in known else f"{key}{_HINT}{nearest(str(key), known)}": value for key, value in values.items()}
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if twice := [value for value, count in Counter(map(str, values)).items() if count > 1]:
+        raise ValueError(f"{', '.join(twice)} listed twice")
+    return values
+
+
+def _canonical_scheme(text: Any) -> Any:
+    if not isinstance(text, str):
+        raise ValueError(f'{text!r} is a number; quote it: "0.50"')
+    parse_scheme(text)
+    return text
+
+
+def _canonical_calibration(text: str) -> str:
+    parse_calibration(text)
+    return text
+
+
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"{name!r} is {nearest(name, METHODS)}")
+    return name
+
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Languages = Annotated[list[Language], Field(min_length=1), AfterValidator(_distinct)]
+SchemeName = Annotated[str, BeforeValidator(_canonical_scheme)]
+CalibrationName = Annotated[str, AfterValidator(_canonical_calibration)]
+MethodName = Annotated[str, AfterValidator(_known_method)]
+Count = Annotated[int, Field(ge=1)]
+Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.]*(-[a-z0-9.]+)*$")]
+
+
+class DemoDocuments(Section):
+    """How many documents of each part are generated for a language."""
+
+    train: Count = 3000
+    calibration: Count = 400
+    evaluation: Count = 150
+
+
+class DemoCorpus(Section):
+    """Text generated from CLDR facts: no download."""
+
+    kind: Literal["demo"]
+    languages: Languages
+    documents: DemoDocuments = DemoDocuments()
+
+
+class HubDocuments(Section):
+    """How many documents of each part are fetched for a language."""
+
+    calibration: Count = 200_000
+    evaluation: Count = 20_000
+
+
+class HubFiles(Section):
+    """File patterns in the data set's repository; `{language}` is replaced."""
+
+    calibration: str
+    evaluation: str
+
+
+class HubCorpus(Section):
+    """A data set on the Hugging Face hub, streamed from pinned files."""
+
+    kind: Literal["hub"]
+    languages: Languages
+    dataset: str = Field(description="repository, e.g. allenai/c4")
+    revision: str | None = Field(None, description="commit; else resolved once into revisions.lock")
+    files: HubFiles
+    field: str = "text"
+    documents: HubDocuments = HubDocuments()
+
+
+class FileShares(Section):
+    """Shares of a language's documents, in file order: first training, then calibration, the rest is evaluation."""
+
+    train: float = Field(0.0, ge=0, lt=1)
+    calibration: float = Field(gt=0, lt=1)
+    evaluation: float = Field(gt=0, lt=1)
+
+
+class FilesCorpus(Section):
+    """Your own text: .txt (a document a line), .jsonl, .jsonl.gz or .parquet (a document a row)."""
+
+    kind: Literal["files"]
+    files: dict[Language, str | list[str]] = Field(min_length=1, description="paths or globs, per language")
+    field: str = Field("text", description="name of the text field in .jsonl and .parquet")
+    shares: FileShares
+
+    @property
+    def languages(self) -> list[str]:
+        return sorted(self.files)
+
+
+Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus, Field(discriminator="kind")]
+
+
+class HubSource(Section):
+    """A model on the Hugging Face hub."""
+
+    kind: Literal["hub"]
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    revision: str | None = Field(None, description="commit; else resolved once into revisions.lock")
+    gated: str | None = Field(None, description="licence that must be accepted on the model's page first")
+
+
+class FolderSource(Section):
+    """A local folder in Hugging Face layout: config.json, safetensors, tokenizer.json."""
+
+    kind: Literal["folder"]
+    path: str
+
+
+class TrainedSource(Section):
+    """A tiny model trained by the workflow on the training part of its corpus."""
+
+    kind: Literal["train"]
+    architecture: Literal["llama", "cohere"]
+    seed: int = Field(0, ge=0)
+    steps: Count = 900
+    batch_sequences: Count = 8
+    sequence_length: Count = 160
+    vocabulary: Count = 3072
+    muon_learning_rate: float = Field(1e-2, gt=0, description="weight matrices of the decoder layers")
+    adam_learning_rate: float = Field(1.2e-2, gt=0, description="embedding and norms")
+    weight_decay: float = Field(0.2, ge=0)
+    outlier_languages: dict[Language, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=dict, description="share of the training documents kept, e.g. sw: 0.01"
+    )
+
+
+Source = Annotated[HubSource | FolderSource | TrainedSource, Field(discriminator="kind")]
+
+
+class Shape(Section):
+    """Sizes from the model's config.json: what resources are estimated from before anything is downloaded."""
+
+    layers: Count
+    hidden: Count
+    intermediate: Count
+    heads: Count
+    kv_heads: Count
+    vocabulary: Count
+    max_positions: Count
+    bytes_per_weight: Literal[2, 4] = 2
+
+    @property
+    def linear_weights(self) -> int:
+        """Weights in the linear layers of the decoder."""
+        head = self.hidden // self.heads
+        attention = self.hidden * head * (2 * self.heads + 2 * self.kv_heads)
+        return self.layers * (attention + 3 * self.hidden * self.intermediate)
+
+
+class TextSettings(Section):
+    """The text a model is calibrated and evaluated on, in its own tokens."""
+
+    corpus: str
+    sequence_length: Count
+    calibration_sequences: Count
+    evaluation_sequences: Count
+    sampling: Literal["long_documents", "packed"] = Field(
+        description="long_documents: a random window of a random document longer than the window (the paper's); "
+        "packed: short documents joined"
+    )
+    sampled_tokens: Count = Field(256, description="tokens a language whose hidden states are kept whole")
+
+
+class Model(Section):
+    """A model and how it is used; the key is its name in every path."""
+
+    title: str = Field(description="name in tables")
+    source: Source
+    shape: Shape
+    text: TextSettings
+
+
+class Compression(Section):
+    """Settings of the compression methods, as in the published code."""
+
+    damping: float = Field(0.01, gt=0, lt=1, description="share of mean(diag H) added to diag H")
+    block_size: Count = Field(128, description="columns a block of SparseGPT")
+
+
+class Engine(Section):
+    """How the machine is used. Changes speed and memory; results only within rounding."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    tokens_per_batch: Count = 16_384
+
+
+class Grid(Section):
+    """All combinations of its lists: a block of cells."""
+
+    models: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+    methods: Annotated[list[MethodName], Field(min_length=1), AfterValidator(_distinct)]
+    schemes: Annotated[list[SchemeName], Field(min_length=1), AfterValidator(_distinct)]
+    calibrations: Annotated[list[CalibrationName], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+
+    def cells(self) -> Iterator[Cell]:
+        for combination in product(self.models, self.methods, self.schemes, self.calibrations, self.seeds):
+            yield Cell(*combination)
+
+
+class Table(Section):
+    """One table of a study: what it reports about which grids."""
+
+    title: str
+    report: Literal["drift"] = Field(description="drift: perplexity, SNR and pruning error on the model's corpus")
+    grids: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Study(Section):
+    """A set of tables over named grids. `paper` is written to results/, any other to results/{study}/."""
+
+    grids: dict[str, Grid]
+    tables: dict[Annotated[str, Field(pattern=r"^table[1-9]\d*$")], Table]
+
+    def cells(self, table: str) -> list[Cell]:
+        """The cells of a table, each once, in the order of its grids."""
+        return list(dict.fromkeys(cell for grid in self.tables[table].grids for cell in self.grids[grid].cells()))
+
+
+class Settings(Section):
+    """All of config.yaml."""
+
+    corpora: dict[Key, Corpus]
+    models: dict[Key, Model]
+    compression: Compression = Compression()
+    engine: Engine = Engine()
+    studies: dict[Key, Study]
+
+    def corpus_of(self, model: str) -> Any:
+        return self.corpora[self.models[model].text.corpus]
+
+    def languages_of(self, model: str) -> list[str]:
+        """Languages in which a model is evaluated and may be calibrated, sorted."""
+        return sorted(self.corpus_of(model).languages)
+
+
+Problem = tuple[Place, str]
+"""Where in the configuration (keys and indices from the top), and what is wrong."""
+
+
+def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:
+    """Validate the merged configuration.
+
+    `files` are the YAML files it was merged from, later ones win: only used to name lines.
+
+    Raises:
+        UserError: everything that is wrong, one line each: file:line: key: what is wrong and what is valid.
+    """
+    try:
+        settings = Settings.model_validate(config)
+    except ValidationError as error:
+        problems = [_readable(item, config) for item in error.errors()]
+    else:
+        problems = list(_inconsistencies(settings))
+        if not problems:
+            return settings
+    raise UserError(explain(problems, [read_yaml_lines(file) for file in files]))
+
+
+def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
+    """One line a problem, with the line of the last file that says it."""
+    lines = []
+    for place, message in problems:
+        found = next((location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))), "config")
+        lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
+    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
+    return "\n  ".join([count, *lines])
+
+
+def _readable(item: Any, config: Mapping[str, Any]) -> Problem:
+    """A pydantic error as place and sentence."""
+    *inner, last = item["loc"] or ("",)
+    if item["type"] == "extra_forbidden":
+        key, _, hint = str(last).partition(_HINT)
+        return (*_place(inner, config), key), f"unknown key; {key!r} is {hint}"
+    if item["type"] == "missing":
+        return (*_place(inner, config), last), "this key is required"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] not in ("value_error", "union_tag_not_found", "union_tag_invalid"):
+        message += f", got {item['input']!r}"
+    return _place(item["loc"], config), message
+
+
+def _place(location: Sequence[str | int], config: Any) -> Place:
+    """The error's location without what pydantic adds: tags of unions and `[key]`."""
+    place: list[str | int] = []
+    node, tag_waits = config, False
+    for key in location:
+        if tag_waits and node.get("kind") == key:
+            tag_waits = False
+            continue
+        if key == "[key]":
+            continue
+        place.append(key)
+        try:
+            node = node[key]
+        except (KeyError, IndexError, TypeError):
+            node = None
+        tag_waits = isinstance(node, Mapping) and "kind" in node
+    return tuple(place)
+
+
+def _inconsistencies(settings: Settings) -> Iterator[Problem]:
+    """What types cannot say: names that must exist, values that must fit each other."""
+    for name in set(settings.models) & set(settings.studies):
+        yield ("studies", name), f"{name!r} is also a model; both would write to results/{name}/"
+    for kind, names in (("models", settings.models), ("studies", set(settings.studies) - {"paper"})):
+        for name in names:
+            if name in RESERVED_NAMES:
+                yield (kind, name), f"{name!r} is the name of a folder of results/; choose another"
+    for name, corpus in settings.corpora.items():
+        if isinstance(corpus, FilesCorpus):
+            total = corpus.shares.train + corpus.shares.calibration + corpus.shares.evaluation
+            if abs(total - 1) > 1e-9:
+                yield ("corpora", name, "shares"), f"train + calibration + evaluation must be 1, they are {total:g}"
+        if isinstance(corpus, DemoCorpus):
+            for index, language in enumerate(corpus.languages):
+                if language not in DEMO_LANGUAGES:
+                    yield ("corpora", name, "languages", index), f"{language!r} is {nearest(language, DEMO_LANGUAGES)}"
+    for name, model in settings.models.items():
+        yield from _model_inconsistencies(settings, name, model)
+    for name, study in settings.studies.items():
+        yield from _study_inconsistencies(settings, name, study)
+
+
+def _model_inconsistencies(settings: Settings, name: str, model: Model) -> Iterator[Problem]:
+    place = ("models", name)
+    if model.text.corpus not in settings.corpora:
+        yield (*place, "text", "corpus"), f"{model.text.corpus!r} is {nearest(model.text.corpus, settings.corpora)}"
+        return
+    if model.text.sequence_length > model.shape.max_positions:
+        yield (
+            (*place, "text", "sequence_length"),
+            f"{model.text.sequence_length} is beyond the model's {model.shape.max_positions} positions",
+        )
+    if model.shape.hidden % model.shape.heads or model.shape.heads % model.shape.kv_heads:
+        yield (*place, "shape"), "hidden must be a multiple of heads, and heads of kv_heads"
+    if isinstance(model.source, TrainedSource):
+        corpus = settings.corpora[model.text.corpus]
+        trains = isinstance(corpus, DemoCorpus) or (isinstance(corpus, FilesCorpus) and corpus.shares.train > 0)
+        if not trains:
+            yield (*place, "text", "corpus"), f"corpus {model.text.corpus!r} has no training part"
+        if model.source.vocabulary != model.shape.vocabulary:
+            yield (*place, "source", "vocabulary"), f"differs from shape.vocabulary {model.shape.vocabulary}"
+        for language in model.source.outlier_languages:
+            if language not in corpus.languages:
+                yield (
+                    (*place, "source", "outlier_languages", language),
+                    f"{language!r} is {nearest(language, corpus.languages)}",
+                )
+
+
+def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Iterator[Problem]:
+    for table, spec in study.tables.items():
+        for index, grid in enumerate(spec.grids):
+            if grid not in study.grids:
+                yield ("studies", name, "tables", table, "grids", index), f"{grid!r} is {nearest(grid, study.grids)}"
+    for grid_name, grid in study.grids.items():
+        place = ("studies", name, "grids", grid_name)
+        known = [model for model in grid.models if model in settings.models]
+        for index, model in enumerate(grid.models):
+            if model not in settings.models:
+                yield (*place, "models", index), f"{model!r} is {nearest(model, settings.models)}"
+        for index, calibration in enumerate(grid.calibrations):
+            for model in known:
+                try:
+                    parse_calibration(calibration, settings.languages_of(model))
+                except (SpellingError, KeyError) as error:
+                    yield (*place, "calibrations", index), f"{error} (languages of {model}'s corpus)"
+        for index, scheme in enumerate(grid.schemes):
+            for method in grid.methods:
+                if not takes(method, parse_scheme(scheme)):
+                    yield (
+                        (*place, "schemes", index),
+                        f"{method} does not take scheme {scheme!r}: w4g128 and its like are for quantisation, sparsities for pruning",
+                    )

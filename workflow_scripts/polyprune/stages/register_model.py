@@ -1,0 +1,16 @@
+"""Check a local model folder and identify it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polyprune.model.source import check_shape, read_config, write_manifest
+from polyprune.settings import FolderSource, Shape
+
+
+def register_model(source: FolderSource, shape: Shape, name: str, output: Path, provenance: dict[str, Any]) -> None:
+    """Write `output` (manifest, see `model/source.py`)."""
+    folder = Path(source.path).expanduser().resolve()
+    check_shape(read_config(folder), shape, f"models.{name}.shape")
+    write_manifest(output, {"kind": "folder", "path": str(folder)}, folder, provenance)
