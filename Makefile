@@ -6,8 +6,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo test check format install clean
 
-demo: install  ## run the demo study and print its Table 1
-	@workflow_scripts/demo.sh $(CORES)
+demo: install  ## run the demo study, print its Table 1 and where it lies
+	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
+	@$(BIN)/python -m rich.markdown results/demo/table1.md
+	@echo "Table 1: results/demo/table1.parquet (every value), table1.md (this), table1.png (the picture)"
 
 test: install  ## all tests
 	$(BIN)/pytest -n 2 -q

@@ -23,9 +23,9 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         tables_of(settings.studies),
-    default_target: True
 
 
 onstart:

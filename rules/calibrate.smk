@@ -7,6 +7,13 @@ rule build_calibration_set:
         corpus=calibration_corpus_files,
     output:
         "results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
+    log:
+        "logs/{model}/calibration/{calibration}/seed{seed}/build_calibration_set.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
     params:
         spec=lambda w: spec(
             "build_calibration_set",
@@ -15,13 +22,6 @@ rule build_calibration_set:
             languages=w.calibration.split("-"),
             seed=int(w.seed),
         ),
-    log:
-        "logs/{model}/calibration/{calibration}/seed{seed}/build_calibration_set.log",
-    resources:
-        mem_mb=8000,
-        runtime=60,
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune build_calibration_set --settings {params.spec:q} --model {input.model} "
         "--corpus {input.corpus} --output {output} --log {log} --threads {threads}"
@@ -37,17 +37,21 @@ for corpus in settings.corpora:
             corpus=corpus_paths(corpus),
         output:
             evaluation_paths(corpus),
-        params:
-            spec=lambda w: spec("build_evaluation_set", w, text=settings.models[w.model].text.model_dump(mode="json")),
-        wildcard_constraints:
-            model=models_of(corpus),
         log:
             f"logs/{{model}}/evaluation_text/{corpus}.log",
+        wildcard_constraints:
+            model=models_of(corpus),
+        conda:
+            "../envs/polyprune.yaml"
         resources:
             mem_mb=8000,
             runtime=60,
-        conda:
-            "../envs/polyprune.yaml"
+        params:
+            spec=lambda w: spec(
+                "build_evaluation_set",
+                w,
+                text=settings.models[w.model].text.model_dump(mode="json"),
+            ),
         shell:
             "python -m polyprune build_evaluation_set --settings {params.spec:q} --model {input.model} "
             "--corpus {input.corpus} --output {output} --log {log} --threads {threads}"

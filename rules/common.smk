@@ -8,7 +8,9 @@ from snakemake.exceptions import WorkflowError
 
 PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
 sys.path.insert(0, PACKAGES)
-os.environ["PYTHONPATH"] = os.pathsep.join([PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 from polyprune import grammar, methods, resources, worker
 from polyprune.errors import UserError
@@ -46,7 +48,14 @@ def spec(stage, wildcards, *plugins, **values):
 
 def models_with(kind):
     """Wildcard constraint: models whose source is of this kind."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.source.kind == kind) or "(?!)"
+    return (
+        "|".join(
+            re.escape(name)
+            for name, model in settings.models.items()
+            if model.source.kind == kind
+        )
+        or "(?!)"
+    )
 
 
 def corpus_files(wildcards):
@@ -55,30 +64,47 @@ def corpus_files(wildcards):
 
 
 def corpus_paths(corpus):
-    return [f"results/corpora/{corpus}/{language}.parquet" for language in languages_of(corpus)]
+    return [
+        f"results/corpora/{corpus}/{language}.parquet"
+        for language in languages_of(corpus)
+    ]
 
 
 def calibration_corpus_files(wildcards):
     corpus = settings.models[wildcards.model].text.corpus
-    return [f"results/corpora/{corpus}/{language}.parquet" for language in wildcards.calibration.split("-")]
+    return [
+        f"results/corpora/{corpus}/{language}.parquet"
+        for language in wildcards.calibration.split("-")
+    ]
 
 
 def cell_artifact(wildcards):
     """The compressed weights of a variant."""
-    return "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/" + methods.artifact(wildcards.method)
+    return (
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/"
+        + methods.artifact(wildcards.method)
+    )
 
 
 def methods_that_update(updates):
     """Wildcard constraint: methods that do or do not change the surviving weights."""
-    return "|".join(name for name, traits in methods.METHODS.items() if traits.updates == updates)
+    return "|".join(
+        name for name, traits in methods.METHODS.items() if traits.updates == updates
+    )
 
 
 def evaluation_paths(corpus):
-    return [f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors" for language in languages_of(corpus)]
+    return [
+        f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors"
+        for language in languages_of(corpus)
+    ]
 
 
 def dump_outputs(corpus, variant):
-    return [f"{variant}/hidden_states/{corpus}/{language}.h5" for language in languages_of(corpus)]
+    return [
+        f"{variant}/hidden_states/{corpus}/{language}.h5"
+        for language in languages_of(corpus)
+    ]
 
 
 def languages_of(corpus):
@@ -92,12 +118,19 @@ def cell_spec(wildcards):
         f"methods/{wildcards.method}.py",
         **{name: wildcards[name] for name in ("method", "scheme", "calibration")},
         seed=int(wildcards.seed),
-        compression={name: getattr(settings.compression, name) for name in methods.METHODS[wildcards.method].settings},
+        compression={
+            name: getattr(settings.compression, name)
+            for name in methods.METHODS[wildcards.method].settings
+        },
     )
 
 
 def dump_spec(wildcards):
-    return spec("dump_hidden_states", wildcards, sampled_tokens=settings.models[wildcards.model].text.sampled_tokens)
+    return spec(
+        "dump_hidden_states",
+        wildcards,
+        sampled_tokens=settings.models[wildcards.model].text.sampled_tokens,
+    )
 
 
 def variant_columns(wildcards):
@@ -105,7 +138,12 @@ def variant_columns(wildcards):
     names = ("method", "scheme", "calibration")
     cell = {name: wildcards.get(name, methods.DENSE) for name in names}
     seed = int(wildcards.seed) if "seed" in wildcards.keys() else None
-    return {"model": wildcards.model, **cell, "seed": seed, "corpus": settings.models[wildcards.model].text.corpus}
+    return {
+        "model": wildcards.model,
+        **cell,
+        "seed": seed,
+        "corpus": settings.models[wildcards.model].text.corpus,
+    }
 
 
 def gpus(wildcards):
@@ -113,11 +151,15 @@ def gpus(wildcards):
 
 
 def compression_memory(wildcards, attempt):
-    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], wildcards.method)
+    return attempt * resources.compression_memory_mb(
+        settings.models[wildcards.model], wildcards.method
+    )
 
 
 def compression_minutes(wildcards, attempt):
-    return attempt * resources.compression_minutes(settings.models[wildcards.model], wildcards.method)
+    return attempt * resources.compression_minutes(
+        settings.models[wildcards.model], wildcards.method
+    )
 
 
 def dump_memory(wildcards, attempt):
@@ -126,18 +168,29 @@ def dump_memory(wildcards, attempt):
 
 def dump_minutes(wildcards, attempt):
     n_languages = len(settings.languages_of(wildcards.model))
-    return attempt * resources.dump_minutes(settings.models[wildcards.model], n_languages)
+    return attempt * resources.dump_minutes(
+        settings.models[wildcards.model], n_languages
+    )
 
 
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.text.corpus == corpus) or "(?!)"
+    return (
+        "|".join(
+            re.escape(name)
+            for name, model in settings.models.items()
+            if model.text.corpus == corpus
+        )
+        or "(?!)"
+    )
 
 
 def dump_paths(wildcards, variant):
     corpus = settings.models[wildcards.model].text.corpus
     folder = f"results/{wildcards.model}/{variant}/hidden_states/{corpus}"
-    return [f"{folder}/{language}.h5" for language in settings.languages_of(wildcards.model)]
+    return [
+        f"{folder}/{language}.h5" for language in settings.languages_of(wildcards.model)
+    ]
 
 
 def dense_dumps(wildcards):
@@ -145,22 +198,33 @@ def dense_dumps(wildcards):
 
 
 def cell_dumps(wildcards):
-    return dump_paths(wildcards, f"{wildcards.method}/{wildcards.scheme}/{wildcards.calibration}/seed{wildcards.seed}")
+    return dump_paths(
+        wildcards,
+        f"{wildcards.method}/{wildcards.scheme}/{wildcards.calibration}/seed{wildcards.seed}",
+    )
 
 
 def table_scores(study, table):
     """Score files of a table: its cells', and the dense models' for reference."""
     cells = settings.studies[study].cells(table)
-    dense = [f"results/{model}/dense/perplexity.parquet" for model in dict.fromkeys(cell.model for cell in cells)]
+    dense = [
+        f"results/{model}/dense/perplexity.parquet"
+        for model in dict.fromkeys(cell.model for cell in cells)
+    ]
     return dense + [
-        f"results/{cell.model}/{cell.variant}/{scores}.parquet" for cell in cells for scores in ("perplexity", "drift")
+        f"results/{cell.model}/{cell.variant}/{scores}.parquet"
+        for cell in cells
+        for scores in ("perplexity", "drift")
     ]
 
 
 def drift_tables():
     """(study, table) of all tables that report drift."""
     return [
-        (name, table) for name, study in settings.studies.items() for table, entry in study.tables.items() if entry.report == "drift"
+        (name, table)
+        for name, study in settings.studies.items()
+        for table, entry in study.tables.items()
+        if entry.report == "drift"
     ]
 
 
@@ -172,11 +236,17 @@ def printed_numbers(study, table):
 def table_spec(stage, study, table):
     cells = settings.studies[study].cells(table)
     titles = {cell.model: settings.models[cell.model].title for cell in cells}
-    return spec(stage, (), title=settings.studies[study].tables[table].title, titles=titles)
+    return spec(
+        stage, (), title=settings.studies[study].tables[table].title, titles=titles
+    )
 
 
 def tables_of(studies):
-    return [study_path(study, f"{table}.parquet") for study in studies for table in settings.studies[study].tables]
+    return [
+        study_path(study, f"{table}.parquet")
+        for study in studies
+        for table in settings.studies[study].tables
+    ]
 
 
 def start_worker_if_local():

@@ -4,6 +4,13 @@
 rule collect_documents:
     output:
         "results/corpora/{corpus}/{language}.parquet",
+    log:
+        "logs/corpora/{corpus}/{language}.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         spec=lambda w: spec(
             "collect_documents",
@@ -11,13 +18,6 @@ rule collect_documents:
             corpus=corpus_settings(w.corpus, w.language),
             language=w.language,
         ),
-    log:
-        "logs/corpora/{corpus}/{language}.log",
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune collect_documents --settings {params.spec:q} --output {output} "
         "--log {log} --threads {threads}"

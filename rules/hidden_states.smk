@@ -12,18 +12,18 @@ for corpus in settings.corpora:
             evaluation=evaluation_paths(corpus),
         output:
             dump_outputs(corpus, "results/{model}/dense"),
-        params:
-            spec=dump_spec,
-        wildcard_constraints:
-            model=models_of(corpus),
         log:
             f"logs/{{model}}/dense/hidden_states/{corpus}.log",
+        wildcard_constraints:
+            model=models_of(corpus),
+        conda:
+            "../envs/polyprune.yaml"
         resources:
             gpu=gpus,
             mem_mb=dump_memory,
             runtime=dump_minutes,
-        conda:
-            "../envs/polyprune.yaml"
+        params:
+            spec=dump_spec,
         shell:
             "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
             "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
@@ -36,21 +36,23 @@ for corpus in settings.corpora:
             cell=cell_artifact,
             evaluation=evaluation_paths(corpus),
         output:
-            dump_outputs(corpus, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"),
-        params:
-            spec=dump_spec,
-        wildcard_constraints:
-            model=models_of(corpus),
+            dump_outputs(
+                corpus, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"
+            ),
         log:
             f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{corpus}.log",
         benchmark:
             f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{corpus}.benchmark.jsonl"
+        wildcard_constraints:
+            model=models_of(corpus),
+        conda:
+            "../envs/polyprune.yaml"
         resources:
             gpu=gpus,
             mem_mb=dump_memory,
             runtime=dump_minutes,
-        conda:
-            "../envs/polyprune.yaml"
+        params:
+            spec=dump_spec,
         shell:
             "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell {input.cell} "
             "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"

@@ -4,6 +4,11 @@ rule measure_dense:
         dumps=dense_dumps,
     output:
         perplexity="results/{model}/dense/perplexity.parquet",
+    log:
+        "logs/{model}/dense/measure_dense.log",
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
     params:
         spec=lambda w: spec(
             "measure_drift",
@@ -11,11 +16,6 @@ rule measure_dense:
             variant=variant_columns(w),
             languages=settings.languages_of(w.model),
         ),
-    log:
-        "logs/{model}/dense/measure_dense.log",
-    localrule: True
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} "
         "--perplexity {output.perplexity} --drift --log {log} --threads {threads}"
@@ -27,6 +27,11 @@ rule measure_drift:
     output:
         perplexity="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/perplexity.parquet",
         drift="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/drift.parquet",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/measure_drift.log",
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
     params:
         spec=lambda w: spec(
             "measure_drift",
@@ -34,11 +39,6 @@ rule measure_drift:
             variant=variant_columns(w),
             languages=settings.languages_of(w.model),
         ),
-    log:
-        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/measure_drift.log",
-    localrule: True
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} "
         "--perplexity {output.perplexity} --drift {output.drift} --log {log} --threads {threads}"

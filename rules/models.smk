@@ -6,6 +6,17 @@ rule train_model:
         corpus=corpus_files,
     output:
         "results/{model}/model.json",
+    log:
+        "logs/{model}/train_model.log",
+    benchmark:
+        "logs/{model}/train_model.benchmark.jsonl"
+    wildcard_constraints:
+        model=models_with("train"),
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         spec=lambda w: spec(
             "train_model",
@@ -14,17 +25,6 @@ rule train_model:
             shape=settings.models[w.model].shape.model_dump(mode="json"),
             languages=settings.languages_of(w.model),
         ),
-    wildcard_constraints:
-        model=models_with("train"),
-    log:
-        "logs/{model}/train_model.log",
-    benchmark:
-        "logs/{model}/train_model.benchmark.jsonl"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune train_model --settings {params.spec:q} --corpus {input.corpus} --output {output} "
         "--log {log} --threads {threads}"
@@ -33,6 +33,15 @@ rule train_model:
 rule fetch_model:
     output:
         "results/{model}/model.json",
+    log:
+        "logs/{model}/fetch_model.log",
+    wildcard_constraints:
+        model=models_with("hub"),
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=480,
     params:
         spec=lambda w: spec(
             "fetch_model",
@@ -41,15 +50,6 @@ rule fetch_model:
             shape=settings.models[w.model].shape.model_dump(mode="json"),
             name=w.model,
         ),
-    wildcard_constraints:
-        model=models_with("hub"),
-    log:
-        "logs/{model}/fetch_model.log",
-    resources:
-        mem_mb=4000,
-        runtime=480,
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune fetch_model --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
 
@@ -57,6 +57,15 @@ rule fetch_model:
 rule register_model:
     output:
         "results/{model}/model.json",
+    log:
+        "logs/{model}/register_model.log",
+    wildcard_constraints:
+        model=models_with("folder"),
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         spec=lambda w: spec(
             "register_model",
@@ -65,14 +74,5 @@ rule register_model:
             shape=settings.models[w.model].shape.model_dump(mode="json"),
             name=w.model,
         ),
-    wildcard_constraints:
-        model=models_with("folder"),
-    log:
-        "logs/{model}/register_model.log",
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../envs/polyprune.yaml"
     shell:
         "python -m polyprune register_model --settings {params.spec:q} --output {output} --log {log} --threads {threads}"

@@ -7,20 +7,20 @@ rule prune_model:
         tokens="results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/mask.safetensors",
-    params:
-        spec=cell_spec,
-    wildcard_constraints:
-        method=methods_that_update(False),
     log:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/prune_model.log",
     benchmark:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/prune_model.benchmark.jsonl"
+    wildcard_constraints:
+        method=methods_that_update(False),
+    conda:
+        "../envs/polyprune.yaml"
     resources:
         gpu=gpus,
         mem_mb=compression_memory,
         runtime=compression_minutes,
-    conda:
-        "../envs/polyprune.yaml"
+    params:
+        spec=cell_spec,
     shell:
         "python -m polyprune prune_model --settings {params.spec:q} --model {input.model} --tokens {input.tokens} "
         "--output {output} --log {log} --threads {threads}"
@@ -29,9 +29,9 @@ rule prune_model:
 use rule prune_model as reconstruct_model with:
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/weights.safetensors",
-    wildcard_constraints:
-        method=methods_that_update(True),
     log:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/reconstruct_model.log",
     benchmark:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/reconstruct_model.benchmark.jsonl"
+    wildcard_constraints:
+        method=methods_that_update(True),

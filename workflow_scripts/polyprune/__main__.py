@@ -9,7 +9,7 @@ def main() -> int:
     argv = sys.argv[1:]
     code = delegate(argv)
     if code is None:
-        from polyprune.run import run  # noqa: PLC0415  (imported only when no worker takes the job)
+        from polyprune.run import run
 
         code = run(argv)
     return code

@@ -49,7 +49,9 @@ def explained(kind: Kind, name: str) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise UserError(f"{kind} {name} has no such revision; correct config.yaml or {LOCK_FILE}") from error
     except RepositoryNotFoundError as error:
-        raise UserError(f"{kind} {name} does not exist, or your account cannot see it: check the spelling at {page}") from error
+        raise UserError(
+            f"{kind} {name} does not exist, or your account cannot see it: check the spelling at {page}"
+        ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise UserError(
             f"{kind} {name} is not in this machine's cache and the hub is off or out of reach; "

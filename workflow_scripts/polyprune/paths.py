@@ -34,7 +34,9 @@ def check_target(target: str, settings: Settings) -> None:
         elif parts[1] in settings.models:
             _check_model_path(parts[1], parts[2:], settings)
         elif parts[1] != "corpora":
-            raise SpellingError(f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora'])}")
+            raise SpellingError(
+                f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora'])}"
+            )
     except SpellingError as error:
         raise UserError(f"{target}: {error}") from error
 
@@ -59,7 +61,9 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if len(parts) > 1:
         scheme = parse_scheme(parts[1])
         if not takes(parts[0], scheme):
-            raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: w4g128 and its like are for quantisation, sparsities for pruning")
+            raise SpellingError(
+                f"{parts[0]} does not take scheme {parts[1]!r}: w4g128 is for quantisation, sparsities for pruning"
+            )
     _check_calibration(parts[2:], known)
 
 
@@ -68,4 +72,6 @@ def _check_calibration(parts: list[str], known: list[str]) -> None:
         parse_calibration(parts[0], known)
     if len(parts) > 1 and not re.fullmatch(r"seed(0|[1-9]\d*)", parts[1]):
         digits = re.sub(r"\D", "", parts[1])
-        raise SpellingError(f"{parts[1]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0"))
+        raise SpellingError(
+            f"{parts[1]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0")
+        )

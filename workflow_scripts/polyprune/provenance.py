@@ -95,7 +95,11 @@ def _essence(file: Path) -> str:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.body:
             first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 for number in range(first.lineno, (first.end_lineno or first.lineno) + 1):
                     lines[number - 1] = None
     for token in tokenize.generate_tokens(io.StringIO(text).readline):

@@ -79,7 +79,7 @@ def _arguments(stage: Callable[..., None], options: dict[str, list[str]], settin
 
 
 def _version() -> str:
-    from polyprune import __version__  # noqa: PLC0415
+    from polyprune import __version__
 
     return __version__
 

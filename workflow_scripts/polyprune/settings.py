@@ -40,7 +40,9 @@ class Section(BaseModel):
         if not isinstance(values, Mapping):
             return values
         known = cls.model_fields
-        return {key if key in known else f"{key}{_HINT}{nearest(str(key), known)}": value for key, value in values.items()}
+        return {
+            key if key in known else f"{key}{_HINT}{nearest(str(key), known)}": value for key, value in values.items()
+        }
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -225,8 +227,8 @@ class Model(Section):
 class Compression(Section):
     """Settings of the compression methods, as in the published code."""
 
-    damping: float = Field(0.01, gt=0, lt=1, description="share of mean(diag H) added to diag H")
-    block_size: Count = Field(128, description="columns a block of SparseGPT")
+    damping: float = Field(default=0.01, gt=0, lt=1, description="share of mean(diag H) added to diag H")
+    block_size: Count = Field(default=128, description="columns a block of SparseGPT")
 
 
 class Engine(Section):
@@ -336,7 +338,8 @@ def _readable(item: Any, config: Mapping[str, Any]) -> Problem:
 def _place(location: Sequence[str | int], config: Any) -> Place:
     """The error's location without what pydantic adds: tags of unions and `[key]`."""
     place: list[str | int] = []
-    node, tag_waits = config, False
+    node: Any = config
+    tag_waits = False
     for key in location:
         if tag_waits and node.get("kind") == key:
             tag_waits = False
@@ -424,5 +427,5 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
                 if not takes(method, parse_scheme(scheme)):
                     yield (
                         (*place, "schemes", index),
-                        f"{method} does not take scheme {scheme!r}: w4g128 and its like are for quantisation, sparsities for pruning",
+                        f"{method} does not take {scheme!r}: w4g128 is for quantisation, sparsities for pruning",
                     )

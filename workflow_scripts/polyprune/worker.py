@@ -66,7 +66,7 @@ def serve(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen(64)
-        import polyprune.model.preload  # noqa: F401, PLC0415
+        import polyprune.model.preload  # noqa: F401
 
         listener.settimeout(1.0)
         while os.getppid() == parent:
@@ -101,7 +101,7 @@ def _run_forked(connection: socket.socket) -> None:
         os.chdir(job["cwd"])
         threading.Thread(target=_end_with_client, args=(connection,), daemon=True).start()
 
-        from polyprune.run import run  # noqa: PLC0415
+        from polyprune.run import run
 
         code = run(job["argv"])
         sys.stdout.flush()

@@ -27,7 +27,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         part.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"no space left for {path}: free some on its disk and run again; nothing was lost") from error
+            raise UserError(
+                f"no space left for {path}: free some on its disk and run again; nothing was lost"
+            ) from error
         raise
     finally:
         part.unlink(missing_ok=True)

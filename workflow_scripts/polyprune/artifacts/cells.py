@@ -97,7 +97,9 @@ def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> Cel
     if not path.is_file():
         return None
     reader = CellReader(path)
-    return reader if {key: value for key, value in reader.metadata.items() if key != "columns"} == dict(metadata) else None
+    return (
+        reader if {key: value for key, value in reader.metadata.items() if key != "columns"} == dict(metadata) else None
+    )
 
 
 def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ S sequences of T tokens, model width d, K sampled tokens. A dump of the dense mo
     /sums/agree        i8   (S,)                 predicted tokens whose most likely token is the same
     /prompts/mean      f4   (L+2, S, d)       *  mean over tokens of this variant's states
     /prompts/n_content i4   (S,)              *  tokens in that mean
-    /tokens/hidden     f4 | f2 | u2 (L+2, K, d) * this variant's states; u2 with attribute encoding="bfloat16" holds bits
+    /tokens/hidden     f4 | f2 | u2 (L+2, K, d) * this variant's states; u2: bits, by attribute `encoding`
     /tokens/sequence, position, token_id   i4 (K,)  *  the sample: drawn from the data's digest, equal in every variant
 
 The root attribute `provenance` is JSON. No timestamps: same inputs, same bytes. `complete` is set last.
@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import hdf5plugin
@@ -63,23 +63,22 @@ def row_names(n_layers: int) -> list[str]:
 
 def save_hidden_states(path: Path, dump: HiddenStates, provenance: Mapping[str, Any]) -> None:
     """Write a dump, atomically."""
-    with atomic_write(path) as part:
-        with h5py.File(part, "w", libver="v110", track_order=False) as file:
-            file.attrs["schema"] = SCHEMA
-            file.attrs["provenance"] = canonical_json(provenance)
-            n_rows = dump.prompt_mean.shape[0]
-            file["layer"] = np.array(row_names(n_rows - 2), dtype=h5py.string_dtype())
-            for name, array in sorted(dump.sums.items()):
-                dataset = file.create_dataset(f"sums/{name}", data=array)
-                dataset.attrs["unit"] = _UNITS[name.split("_")[0]] if name != "agree" else "token"
-            file.create_dataset("prompts/mean", data=dump.prompt_mean)
-            file.create_dataset("prompts/n_content", data=dump.n_content)
-            _write_tokens(file, dump)
-            file.attrs["complete"] = True
+    with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
+        file.attrs["schema"] = SCHEMA
+        file.attrs["provenance"] = canonical_json(provenance)
+        n_rows = dump.prompt_mean.shape[0]
+        file["layer"] = np.array(row_names(n_rows - 2), dtype=h5py.string_dtype())
+        for name, array in sorted(dump.sums.items()):
+            dataset = file.create_dataset(f"sums/{name}", data=array)
+            dataset.attrs["unit"] = _UNITS[name.split("_")[0]] if name != "agree" else "token"
+        file.create_dataset("prompts/mean", data=dump.prompt_mean)
+        file.create_dataset("prompts/n_content", data=dump.n_content)
+        _write_tokens(file, dump)
+        file.attrs["complete"] = True
 
 
 def _write_tokens(file: h5py.File, dump: HiddenStates) -> None:
-    n_rows, n_tokens, width = dump.token_hidden.shape
+    _, n_tokens, width = dump.token_hidden.shape
     per_chunk = max(1, min(n_tokens, _CHUNK_BYTES // (width * dump.token_hidden.itemsize)))
     dataset = file.create_dataset(
         "tokens/hidden",
@@ -103,6 +102,9 @@ def load_sums(path: Path) -> tuple[dict[str, np.ndarray], int]:
         with h5py.File(path, "r") as file:
             if file.attrs.get("schema") != SCHEMA or not file.attrs.get("complete", False):
                 raise UserError(f"{path} is not a finished dump of schema {SCHEMA}; delete it and run again")
-            return {name: dataset[...] for name, dataset in file["sums"].items()}, file["prompts/mean"].shape[-1]
+            width = cast(h5py.Dataset, file["prompts/mean"]).shape[-1]
+            return {
+                name: cast(h5py.Dataset, file[f"sums/{name}"])[...] for name in cast(h5py.Group, file["sums"])
+            }, width
     except OSError as error:
         raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error

@@ -1,14 +1,14 @@
 """Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value.
 
-    model, method, scheme, calibration   string        `dense` three times for the uncompressed model
-    seed                                 int32         null for the uncompressed model
-    corpus                               string
-    metric                               string        perplexity, bits_per_byte, nll, kl, top1_agreement; pruning_error, snr
-    eval_language                        string
-    layer                                string        "1" … "L_normed", or "mean" over layers; null where there is none
-    value                                double
-    unit                                 string
-    n                                    int64         tokens that the value is taken over
+model, method, scheme, calibration   string        `dense` three times for the uncompressed model
+seed                                 int32         null for the uncompressed model
+corpus                               string
+metric                               string   perplexity, bits_per_byte, nll, kl, top1_agreement, pruning_error, snr
+eval_language                        string
+layer                                string        "1" … "L_normed", or "mean" over layers; null where there is none
+value                                double
+unit                                 string
+n                                    int64         tokens that the value is taken over
 """
 
 from __future__ import annotations

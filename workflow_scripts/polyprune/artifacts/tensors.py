@@ -72,7 +72,11 @@ def concatenate(parts: Sequence[Path], path: Path, metadata: Mapping[str, Any]) 
             if name in header:
                 raise ValueError(f"tensor {name} stands in two parts")
             first, last = entry["data_offsets"]
-            header[name] = {"dtype": entry["dtype"], "shape": entry["shape"], "data_offsets": [base + first, base + last]}
+            header[name] = {
+                "dtype": entry["dtype"],
+                "shape": entry["shape"],
+                "data_offsets": [base + first, base + last],
+            }
         base += file.stat().st_size - start
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyprune.errors import UserError
-from polyprune.settings import FileShares, FilesCorpus
+from polyprune.settings import FilesCorpus, FileShares
 
 SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet")
 
@@ -35,7 +35,9 @@ def matching_files(patterns: Sequence[str], language: str) -> list[Path]:
     """Files of all patterns, each pattern's matches in alphabetical order."""
     files: list[Path] = []
     for pattern in patterns:
-        found = [Path(name) for name in sorted(glob(str(Path(pattern).expanduser()), recursive=True)) if Path(name).is_file()]
+        found = [
+            Path(name) for name in sorted(glob(str(Path(pattern).expanduser()), recursive=True)) if Path(name).is_file()
+        ]
         if not found:
             raise UserError(
                 f"corpus files for {language}: nothing matches {pattern!r} (seen from {Path.cwd()}); correct the path"
@@ -51,11 +53,11 @@ def read_documents(file: Path, field: str) -> list[str]:
         with file.open("rb") as stream:
             documents = [line for _, line in _text_lines(stream, file)]
     elif name.endswith((".jsonl", ".jsonl.gz")):
-        opened = gzip.open(file, "rb") if name.endswith(".gz") else file.open("rb")
-        with opened as stream:
+        with gzip.open(file, "rb") if name.endswith(".gz") else file.open("rb") as stream:
             try:
                 documents = [
-                    _field_of(line, field, f"{file}:{number}") for number, line in _text_lines(cast(BinaryIO, stream), file)
+                    _field_of(line, field, f"{file}:{number}")
+                    for number, line in _text_lines(cast(BinaryIO, stream), file)
                 ]
             except (gzip.BadGzipFile, EOFError) as error:
                 raise UserError(f"{file} is not a whole gzip file ({error}); fetch it again") from error
@@ -75,7 +77,7 @@ def _text_lines(stream: BinaryIO, file: Path) -> Iterator[tuple[int, str]]:
             line = raw.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{file}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1}); convert the file"
+                f"{file}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x}, column {error.start + 1}); convert it"
             ) from error
         if line.strip():
             yield number, line

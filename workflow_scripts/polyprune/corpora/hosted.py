@@ -27,7 +27,7 @@ def split_hub_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, lis
 
 def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: int) -> list[str]:
     """The first `n` non-blank texts of a data set's JSON files that match `pattern`, in file order."""
-    from datasets import load_dataset  # noqa: PLC0415  (a second and a half, needed here only)
+    from datasets import load_dataset
 
     with explained("dataset", dataset):
         names = HfApi().list_repo_files(dataset, repo_type="dataset", revision=revision)

@@ -2,9 +2,10 @@
 
 Two ways to sample calibration text (`sampling`):
 
-* `long_documents`, the paper's (the published loaders of Wanda and SparseGPT): draw a document uniformly; draw again if it
-  has no more tokens than the window; take a uniformly placed window. A document may come twice. Documents whose UTF-8
-  bytes prove them too short are not tokenised: a token covers at least one byte. The draws are the same either way.
+* `long_documents`, the paper's (the published loaders of Wanda and SparseGPT): draw a document uniformly; draw again
+  if it has no more tokens than the window; take a uniformly placed window. A document may come twice. Documents whose
+  UTF-8 bytes prove them too short are not tokenised: a token covers at least one byte. The draws are the same either
+  way.
 * `packed`: the documents in an order drawn from the seed, each framed by the model's BOS and EOS, joined and cut.
 
 Evaluation text is packed in the order of the source, without a seed: every variant and seed sees the same.

@@ -1,7 +1,8 @@
 """Compression methods: one module each, and this table of what the workflow must know of them. No torch here.
 
-A method's module has `statistic`, what it needs to know of a layer's inputs, and `compress`, what it does to the matrices
-that share an input (see `methods/wanda.py`). It is imported by name, so editing one method reruns only its own cells.
+A method's module has `statistic`, what it needs to know of a layer's inputs, and `compress`, what it does to the
+matrices that share an input (see `methods/wanda.py`). It is imported by name, so editing one method reruns only its
+own cells.
 """
 
 from __future__ import annotations

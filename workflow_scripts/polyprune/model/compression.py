@@ -1,9 +1,9 @@
 """Compress a decoder layer by layer, as the published code of Wanda and SparseGPT does.
 
-For each layer: one pass of the *dense* layer over inputs that the already *compressed* layers below produced collects the
-statistics; every linear layer is compressed from them; a second pass, through the compressed layer, makes the inputs of
-the next. Embedding, norms and head stay as they are. Finished layers are kept beside the output: a killed job replays
-their second pass and goes on.
+For each layer: one pass of the *dense* layer over inputs that the already *compressed* layers below produced collects
+the statistics; every linear layer is compressed from them; a second pass, through the compressed layer, makes the
+inputs of the next. Embedding, norms and head stay as they are. Finished layers are kept beside the output: a killed
+job replays their second pass and goes on.
 """
 
 from __future__ import annotations

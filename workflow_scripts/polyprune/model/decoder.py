@@ -1,11 +1,12 @@
 """A decoder of transformers, walked layer by layer: one layer's weights in memory at a time.
 
-The model is built without weights. Embedding, final norm and head are loaded and stay; a decoder layer is filled from the
-checkpoint when the walk reaches it and emptied when it leaves, while the next one is read ahead by a thread.
+The model is built without weights. Embedding, final norm and head are loaded and stay; a decoder layer is filled from
+the checkpoint when the walk reaches it and emptied when it leaves, while the next one is read ahead by a thread.
 
-What a layer is called with besides the hidden states (rotary embeddings, masks) is recorded from the model's own forward
-with its layers bypassed. So nothing here knows an architecture, and one that cannot be walked is refused by name.
-Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it is, always.
+What a layer is called with besides the hidden states (rotary embeddings, masks) is recorded from the model's own
+forward with its layers bypassed. So nothing here knows an architecture, and one that cannot be walked is refused by
+name. Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it
+is, always.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class Decoder:
         self.model.tie_weights()
         self.model.eval().requires_grad_(False)
         if self.model.get_output_embeddings().weight.is_meta:
-            raise UserError(f"{self.checkpoint.folder} has no lm_head.weight, and its config does not tie it to the embedding")
+            raise UserError(
+                f"{self.checkpoint.folder} has no lm_head.weight, and its config does not tie it to the embedding"
+            )
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype)
@@ -99,7 +102,9 @@ class Decoder:
         except RuntimeError as error:
             raise UserError(f"{self.checkpoint.folder}: decoder layer {index} does not fit: {error}") from error
         if meta := [name for name, buffer in layer.named_buffers() if buffer.is_meta]:
-            raise UserError(f"{self.checkpoint.architecture} cannot be walked: its layers compute {', '.join(meta)} on loading")
+            raise UserError(
+                f"{self.checkpoint.architecture} cannot be walked: its layers compute {', '.join(meta)} on loading"
+            )
         layer.eval().requires_grad_(False)
 
     @torch.inference_mode()
@@ -125,7 +130,9 @@ class Decoder:
 
         def bypass(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             if args:
-                raise UserError(f"{self.checkpoint.architecture} cannot be walked: it calls layers with positional arguments")
+                raise UserError(
+                    f"{self.checkpoint.architecture} cannot be walked: it calls layers with positional arguments"
+                )
             recorded.setdefault("hidden", hidden)
             recorded["calls"].append(kwargs)
             return hidden
@@ -168,7 +175,9 @@ def _for_any_batch(call: LayerCall, architecture: str) -> LayerCall:
 
     mask = call.get("attention_mask")
     if isinstance(mask, Tensor) and mask.shape[0] != 1 and not torch.equal(mask, mask[:1].expand_as(mask)):
-        raise UserError(f"{architecture} cannot be walked: its attention mask differs between sequences of equal length")
+        raise UserError(
+            f"{architecture} cannot be walked: its attention mask differs between sequences of equal length"
+        )
     return {name: first(value) for name, value in call.items()}
 
 

@@ -1,7 +1,7 @@
 """Push the dense and a compressed model through the same text together, and add up how they differ.
 
-Each layer is loaded once; both streams of hidden states stay in memory, nothing else does. All sums are over all tokens:
-differences are taken in float32 and added in float64.
+Each layer is loaded once; both streams of hidden states stay in memory, nothing else does. All sums are over all
+tokens: differences are taken in float32 and added in float64.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from polyprune.log import Progress
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder
 
-_LOGITS_AT_ONCE = 1 << 27
-"""Logits held at a time, as float32: half a GiB a stream."""
+_LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
+"""Logits held at a time, a stream: what fits a CPU's cache; half a GiB on a GPU."""
 
 
 class _Recorder:
     """Fills the arrays of a dump, row by row of the layer axis."""
 
-    def __init__(self, n_rows: int, shape: tuple[int, int, int], sample: Tensor, paired: bool, dtype: torch.dtype) -> None:
-        n_sequences, _, width = shape
+    def __init__(self, n_rows: int, hidden: Tensor, sample: Tensor, paired: bool) -> None:
+        n_sequences, _, width = hidden.shape
         names = ["norm", "sq"] + (["norm_pruned", "sq_pruned", "dot", "diff"] if paired else [])
         self.sums = {name: np.zeros((n_sequences, n_rows)) for name in names}
         self.mean = np.zeros((n_rows, n_sequences, width), np.float32)
-        self.tokens = torch.zeros(n_rows, len(sample), width, dtype=dtype)
+        self.tokens = torch.zeros(n_rows, len(sample), width, dtype=hidden.dtype)
         self.sample = sample
 
     def record(self, row: int, dense: Tensor, pruned: Tensor | None, batch: int) -> None:
@@ -75,7 +75,7 @@ def paired_pass(decoder: Decoder, data: TokenSet, cell: CellReader | None, batch
     dense, calls = decoder.embed(tokens, batch)
     pruned = dense.clone() if cell else None
     places = sampled_tokens(data.digest, tokens.numel(), n_sampled)
-    recorder = _Recorder(decoder.n_layers + 2, tuple(dense.shape), torch.from_numpy(places), cell is not None, decoder.dtype)
+    recorder = _Recorder(decoder.n_layers + 2, dense, torch.from_numpy(places), cell is not None)
     recorder.record(0, dense, pruned, batch)
     progress = Progress(decoder.n_layers, "layer")
     for index, layer in decoder.walk():
@@ -118,8 +118,10 @@ def _predictions(decoder: Decoder, dense: Tensor, pruned: Tensor | None, tokens:
     """Per predicted token the loss of each stream and, of a pair, divergence and agreement, from normed states."""
     n_sequences, length = tokens.shape
     targets = tokens[:, 1:].long().flatten()
-    at_once = max(1, _LOGITS_AT_ONCE // decoder.config.vocab_size)
-    kept: dict[str, list[Tensor]] = {"nll_dense": []} | ({"nll_pruned": [], "kl": [], "agree": []} if pruned is not None else {})
+    at_once = max(1, _LOGITS_AT_ONCE[tokens.device.type] // decoder.config.vocab_size)
+    kept: dict[str, list[Tensor]] = {"nll_dense": []} | (
+        {"nll_pruned": [], "kl": [], "agree": []} if pruned is not None else {}
+    )
     flat_dense = dense[:, :-1].flatten(0, 1)
     flat_pruned = None if pruned is None else pruned[:, :-1].flatten(0, 1)
     for start in range(0, len(targets), at_once):
@@ -130,8 +132,8 @@ def _predictions(decoder: Decoder, dense: Tensor, pruned: Tensor | None, tokens:
         if flat_pruned is not None:
             log_q = decoder.logits(flat_pruned[None, part])[0].float().log_softmax(-1)
             kept["nll_pruned"].append(-log_q.gather(1, target)[:, 0])
-            kept["kl"].append((log_p.exp() * (log_p - log_q)).sum(-1))
             kept["agree"].append(log_p.argmax(-1) == log_q.argmax(-1))
+            kept["kl"].append(log_q.sub_(log_p).neg_().mul_(log_p.exp_()).sum(-1))
     arrays = {name: torch.cat(values).view(n_sequences, length - 1).cpu().numpy() for name, values in kept.items()}
     if "agree" in arrays:
         arrays["agree"] = arrays["agree"].sum(axis=1, dtype=np.int64)

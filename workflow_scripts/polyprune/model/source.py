@@ -36,7 +36,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no config.json: it is not a model folder in Hugging Face layout")
     config = json.loads(file.read_text())
     if "auto_map" in config:
-        raise UserError(f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code")
+        raise UserError(
+            f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
+        )
     if not (folder / "tokenizer.json").is_file():
         raise UserError(f"{folder} has no tokenizer.json (fast tokenizer); save one with AutoTokenizer.save_pretrained")
     return config
@@ -57,7 +59,9 @@ def tensor_files(folder: Path) -> list[str]:
     else:
         raise UserError(f"{folder} has neither {SINGLE} nor {INDEX}")
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise UserError(f"{folder} is half-downloaded: {len(missing)} of {len(names)} shards are missing, e.g. {missing[0]}")
+        raise UserError(
+            f"{folder} is half-downloaded: {len(missing)} of {len(names)} shards are missing, e.g. {missing[0]}"
+        )
     return names
 
 

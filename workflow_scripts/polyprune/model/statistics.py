@@ -1,7 +1,7 @@
 """Statistics of the inputs of a layer's linear layers: one per distinct input, from one pass over the sequences.
 
-Llama's q, k and v read the same tensor, so do gate and up, and in Cohere all five. The hooks see which linear layers are
-handed the identical tensor object in the first batch; from then on only the first of each group collects.
+Llama's q, k and v read the same tensor, so do gate and up, and in Cohere all five. The hooks see which linear layers
+are handed the identical tensor object in the first batch; from then on only the first of each group collects.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def collect(
             statistics[name].update(x.reshape(-1, module.in_features))
 
     def hook_for(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        return lambda module, arguments: observe(name, linears[name], arguments[0])
+        return lambda _, arguments: observe(name, linears[name], arguments[0])
 
     hooks = [module.register_forward_pre_hook(hook_for(name)) for name, module in linears.items()]
     try:

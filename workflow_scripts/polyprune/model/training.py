@@ -1,8 +1,8 @@
 """Train a tiny model from scratch: for the demo, not for the paper's models.
 
-Muon (Jordan et al. 2024) on the matrices of the decoder layers, AdamW on the rest: with AdamW alone a model of this size
-needs several times the tokens. Ours is in float32 and batched over matrices of one shape; torch's own runs in bfloat16,
-which CPUs without AVX-512 emulate slowly.
+Muon (Jordan et al. 2024) on the matrices of the decoder layers, AdamW on the rest: with AdamW alone a model of this
+size needs several times the tokens. Ours is in float32 and batched over matrices of one shape; torch's own runs in
+bfloat16, which CPUs without AVX-512 emulate slowly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW, Optimizer
-from transformers import CohereConfig, CohereForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from polyprune.log import Progress
 from polyprune.settings import Shape, TrainedSource
@@ -29,8 +36,8 @@ _WARM_UP_STEPS = 30
 _FINAL_RATE = 0.05
 _CONSTANT_SHARE = 0.05
 CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% if not loop.last %}\n{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %} {% endif %}"
+    "{{ bos_token }}{% for message in messages %}{{ message['content'] }}"
+    "{% if not loop.last %}\n{% endif %}{% endfor %}{% if add_generation_prompt %} {% endif %}"
 )
 """The content itself, as in training: the tiny models know no roles."""
 

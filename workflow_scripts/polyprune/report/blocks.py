@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from polyprune.grammar import DENSE
+from polyprune.methods import DENSE
+from polyprune.report.names import is_single_language, method_title
 
-METHOD_TITLES = {"magnitude": "Magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT", "gptq": "GPTQ"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -65,7 +65,7 @@ class Block:
 
     @property
     def compression(self) -> str:
-        return f"{METHOD_TITLES[self.method]} {self.scheme}"
+        return f"{method_title(self.method)} {self.scheme}"
 
     def heading(self, titles: Mapping[str, str]) -> str:
         return f"{titles[self.model]}, {self.compression}"
@@ -76,7 +76,9 @@ def make_blocks(means: pd.DataFrame, metrics: Sequence[Metric]) -> list[Block]:
     exponents = {metric.key: _exponent(means, metric) for metric in metrics}
     cells = means[means["method"] != DENSE]
     blocks = []
-    for model, method, scheme in cells[["model", "method", "scheme"]].drop_duplicates().itertuples(index=False, name=None):
+    for model, method, scheme in (
+        cells[["model", "method", "scheme"]].drop_duplicates().itertuples(index=False, name=None)
+    ):
         of_block = cells[(cells["model"] == model) & (cells["method"] == method) & (cells["scheme"] == scheme)]
         shown = pd.concat([means[(means["model"] == model) & (means["method"] == DENSE)], of_block])
         calibrations = list(dict.fromkeys(shown["calibration"]))
@@ -116,26 +118,10 @@ def best_cells(mean: pd.DataFrame, larger_is_better: bool) -> pd.DataFrame:
 
 def diagonal_count(panel: Panel) -> tuple[int, int]:
     """In how many columns calibrating in the evaluation language is best, and of how many that have this cell."""
-    languages = [language for language in panel.best.columns if language in panel.best.index and panel.best[language].any()]
+    languages = [
+        language for language in panel.best.columns if language in panel.best.index and panel.best[language].any()
+    ]
     return sum(bool(panel.best.loc[language, language]) for language in languages), len(languages)
-
-
-def is_mix(calibration: str) -> bool:
-    return "-" in calibration
-
-
-def is_single_language(calibration: str) -> bool:
-    return calibration != DENSE and not is_mix(calibration)
-
-
-def calibration_label(calibration: str, languages: Sequence[str]) -> str:
-    """`de` is DE, `de-en` is DE+EN, and all of `languages` are `all 7`."""
-    if calibration == DENSE:
-        return DENSE
-    parts = calibration.split("-")
-    if len(parts) > 1 and set(parts) == set(languages):
-        return f"all {len(parts)}"
-    return "+".join(part.upper() for part in parts)
 
 
 def seeds_phrase(blocks: Sequence[Block]) -> str:

@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.grammar import DENSE
-from polyprune.report.blocks import Block, Panel, calibration_label, is_mix, seeds_phrase
+from polyprune.methods import DENSE
+from polyprune.report.blocks import Block, Panel, seeds_phrase
+from polyprune.report.names import calibration_label, is_mix
 from polyprune.report.numbers import format_number
 
 CELL_WIDTH, CELL_HEIGHT = 0.44, 0.235
@@ -80,7 +81,12 @@ def _draw_block(axes: Axes, block: Block, heading: str, left: float, top: float)
     first = top + HEADING_HEIGHT
     axes.text(MARGIN, top + 0.14, heading, size=9.5, weight="bold", va="top", parse_math=False)
     axes.text(
-        *(MARGIN, first + _block_height(block) / 2), "calibration language", rotation=90, ha="left", va="center", color=GREY
+        *(MARGIN, first + _block_height(block) / 2),
+        "calibration language",
+        rotation=90,
+        ha="left",
+        va="center",
+        color=GREY,
     )
     languages = block.panels[0].languages
     for row, calibration in enumerate(block.calibrations):
@@ -102,7 +108,12 @@ def _draw_panel(axes: Axes, panel: Panel, left: float, top: float) -> None:
     shades = column_shades(values, np.array([name != DENSE for name in panel.mean.index]), panel.larger_is_better)
     edges_x, edges_y = left + CELL_WIDTH * np.arange(n_columns + 1), top + CELL_HEIGHT * np.arange(n_rows + 1)
     axes.pcolormesh(
-        *(edges_x, edges_y, np.ma.masked_invalid(shades)), cmap=SHADES, vmin=0, vmax=1, edgecolors="white", linewidth=0.8
+        *(edges_x, edges_y, np.ma.masked_invalid(shades)),
+        cmap=SHADES,
+        vmin=0,
+        vmax=1,
+        edgecolors="white",
+        linewidth=0.8,
     )
     axes.text(left, top - 0.38, f"{panel.title} {'↑' if panel.larger_is_better else '↓'}", weight="bold", va="center")
     axes.text(edges_x[-1], top - 0.38, "evaluation language", ha="right", va="center", color=GREY)

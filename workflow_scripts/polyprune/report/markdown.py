@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from polyprune.report.blocks import Block, Panel, calibration_label, diagonal_count, seeds_phrase
+from polyprune.report.blocks import Block, Panel, diagonal_count, seeds_phrase
+from polyprune.report.names import calibration_label
 from polyprune.report.numbers import decimals_of, format_number, format_printed
 
 

@@ -1,13 +1,13 @@
 """Long tables: a row a value, from the score files of many variants; and their means over seeds.
 
-    model, method, scheme, calibration   string        `dense` three times for the uncompressed model
-    seed                                 int32         null for the uncompressed model
-    metric                               string
-    eval_language                        string
-    value                                double
-    unit                                 string
-    n                                    int64         tokens that the value is taken over
-    paper_value                          double        the mean that the paper prints; null where it prints none
+model, method, scheme, calibration   string        `dense` three times for the uncompressed model
+seed                                 int32         null for the uncompressed model
+metric                               string
+eval_language                        string
+value                                double
+unit                                 string
+n                                    int64         tokens that the value is taken over
+paper_value                          double        the mean that the paper prints; null where it prints none
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from polyprune.artifacts import scores
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
-from polyprune.grammar import DENSE, METHODS
+from polyprune.methods import DENSE
+from polyprune.report.names import method_rank
 
 GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]
 """Columns that name a value up to its seed."""
@@ -110,7 +111,8 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
     keys = pd.DataFrame(
         {
             "model": rows["model"].map(list(models).index),
-            "method": rows["method"].map([DENSE, *METHODS].index),
+            "rank": rows["method"].map(method_rank),
+            "method": rows["method"],
             "scheme": rows["scheme"],
             "mixed": rows["calibration"].str.count("-"),
             "calibration": rows["calibration"],

@@ -18,7 +18,13 @@ from polyprune.settings import TextSettings
 
 
 def build_calibration_set(
-    model: Path, corpus: list[Path], languages: list[str], seed: int, text: TextSettings, output: Path, provenance: dict[str, Any]
+    model: Path,
+    corpus: list[Path],
+    languages: list[str],
+    seed: int,
+    text: TextSettings,
+    output: Path,
+    provenance: dict[str, Any],
 ) -> None:
     """Write `output` (see `artifacts/tokens.py`): `text.calibration_sequences` in equal shares of `languages`.
 
@@ -33,7 +39,9 @@ def build_calibration_set(
         documents = load_documents(file, "calibration")
         draw, name = f"{language}/{seed}", f"calibration text {file}"
         if text.sampling == "long_documents":
-            parts.append(long_document_windows(documents, tokenizer, text.sequence_length, shares[language], draw, name))
+            parts.append(
+                long_document_windows(documents, tokenizer, text.sequence_length, shares[language], draw, name)
+            )
         else:
             ordered = (documents[index] for index in seeded_order(len(documents), draw))
             parts.append(packed_windows(ordered, tokenizer, frame, text.sequence_length, shares[language], name))

@@ -16,7 +16,9 @@ from polyprune.provenance import file_digest
 from polyprune.settings import TextSettings
 
 
-def build_evaluation_set(model: Path, corpus: list[Path], text: TextSettings, output: list[Path], provenance: dict[str, Any]) -> None:
+def build_evaluation_set(
+    model: Path, corpus: list[Path], text: TextSettings, output: list[Path], provenance: dict[str, Any]
+) -> None:
     """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order."""
     folder = locate(model)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -33,7 +33,9 @@ def dump_hidden_states(
     manifest = read_manifest(model)
     reader = CellReader(cell[0]) if cell else None
     if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(f"{reader.path} was made from another version of this model than {model}; delete it and run again")
+        raise UserError(
+            f"{reader.path} was made from another version of this model than {model}; delete it and run again"
+        )
     decoder = Decoder(open_model(model), choose_device(engine.device))
     for data_file, dump_file in zip(evaluation, output, strict=True):
         data = load_tokens(data_file)
@@ -41,5 +43,7 @@ def dump_hidden_states(
         logger.info("%s: %d sequences of %d tokens", dump_file.stem, *data.tokens.shape)
         dump = paired_pass(decoder, data, reader, batch, sampled_tokens)
         save_hidden_states(
-            dump_file, dump, provenance | {"model_digest": manifest["digest"], "data": dict(data.metadata), "data_digest": data.digest}
+            dump_file,
+            dump,
+            provenance | {"model_digest": manifest["digest"], "data": dict(data.metadata), "data_digest": data.digest},
         )

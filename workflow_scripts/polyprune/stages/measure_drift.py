@@ -20,7 +20,12 @@ Value = tuple[str, str | None, float, str, int]
 
 
 def measure_drift(
-    dumps: list[Path], languages: list[str], variant: dict[str, Any], perplexity: Path, drift: list[Path], provenance: dict[str, Any]
+    dumps: list[Path],
+    languages: list[str],
+    variant: dict[str, Any],
+    perplexity: Path,
+    drift: list[Path],
+    provenance: dict[str, Any],
 ) -> None:
     """Write `perplexity` and, for a cell, `drift` (see `artifacts/scores.py`).
 
@@ -42,7 +47,14 @@ def measure_drift(
 
 def _row(variant: dict[str, Any], language: str, value: Value) -> dict[str, Any]:
     metric, layer, number, unit, n = value
-    return variant | {"eval_language": language, "metric": metric, "layer": layer, "value": number, "unit": unit, "n": n}
+    return variant | {
+        "eval_language": language,
+        "metric": metric,
+        "layer": layer,
+        "value": number,
+        "unit": unit,
+        "n": n,
+    }
 
 
 def prediction_scores(sums: Sums) -> Iterator[Value]:

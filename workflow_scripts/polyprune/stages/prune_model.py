@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,8 +13,8 @@ from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
 from polyprune.log import logger
+from polyprune.methods.job import Job, Method
 from polyprune.model.checkpoint import open_model
-from polyprune.methods.job import Job
 from polyprune.model.compression import compress
 from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
 from polyprune.model.source import read_manifest
@@ -45,7 +45,7 @@ def prune_model(
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
     job = Job(parse_scheme(scheme), compression, len(calibration.tokens))
     batch = sequences_per_batch(engine.tokens_per_batch, calibration.tokens.shape[1])
-    module = importlib.import_module(f"polyprune.methods.{method}")
+    module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     parts = output.with_name(output.name + ".layers")
     compress(decoder, torch.from_numpy(calibration.tokens), module, job, batch, parts, metadata)
     join_layers(parts, decoder.n_layers, output, metadata)

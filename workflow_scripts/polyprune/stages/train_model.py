@@ -13,13 +13,18 @@ from polyprune.artifacts.corpus import load_documents
 from polyprune.corpora.windows import all_packed_windows
 from polyprune.errors import UserError
 from polyprune.log import logger
-from polyprune.model.source import write_manifest
+from polyprune.model.source import special_tokens, write_manifest
 from polyprune.model.training import build_model, save_model, train, train_tokenizer
 from polyprune.settings import Shape, TrainedSource
 
 
 def train_model(
-    corpus: list[Path], languages: list[str], source: TrainedSource, shape: Shape, output: Path, provenance: dict[str, Any]
+    corpus: list[Path],
+    languages: list[str],
+    source: TrainedSource,
+    shape: Shape,
+    output: Path,
+    provenance: dict[str, Any],
 ) -> None:
     """Write `output` (manifest, see `model/source.py`) and the folder `checkpoint/` beside it."""
     documents = []
@@ -37,12 +42,14 @@ def train_model(
             "lower `vocabulary` (in source and shape) or bring more text"
         )
     fast: Tokenizer = tokenizer.backend_tokenizer
-    frame = (tokenizer.bos_token_id, tokenizer.eos_token_id)
-    sequences = all_packed_windows(documents, fast, frame, source.sequence_length)
     model = build_model(source, shape)
+    frame = special_tokens(model.config.to_dict())
+    sequences = all_packed_windows(documents, fast, frame, source.sequence_length)
     logger.info("%d parameters, %d sequences of %d tokens", model.num_parameters(), *sequences.shape)
     if len(sequences) < source.batch_sequences:
-        raise UserError(f"{len(sequences)} training sequences do not fill a batch of {source.batch_sequences}; bring more text")
+        raise UserError(
+            f"{len(sequences)} training sequences do not fill a batch of {source.batch_sequences}; bring more text"
+        )
     train(model, torch.from_numpy(sequences).long(), source)
     folder = output.parent / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)

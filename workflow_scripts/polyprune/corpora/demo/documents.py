@@ -29,7 +29,11 @@ _SUM_UNITS = (
     "duration-day",
     "duration-week",
 )
-_STAY_UNITS = ("duration-day", "duration-week", "duration-hour")
+_STAY_UNITS = {
+    "duration-hour": timedelta(hours=1),
+    "duration-day": timedelta(days=1),
+    "duration-week": timedelta(weeks=1),
+}
 _SPELL_OUT = 3
 """Smallest number used: below it Arabic says "two days" in one word whose case would have to fit the sentence."""
 _QUESTION_WEIGHTS = {
@@ -46,7 +50,7 @@ _QUESTION_WEIGHTS = {
 
 @dataclass(frozen=True)
 class Trip:
-    """One man's trip, in no language; `person` counts in the parallel lists of names."""
+    """One man's trip, in no language; `person` counts in the parallel lists of names, `home` is a month."""
 
     person: int
     country: str
@@ -63,6 +67,8 @@ def random_trip(rng: Random) -> Trip:
     """Draw a trip; only the amount paid and the currency belong to the country."""
     country, onward = draw(rng, world.countries(), 2)
     start = FIRST_DAY + timedelta(days=integer(rng, 0, N_DAYS - 1))
+    stay, unit = integer(rng, _SPELL_OUT, 10), pick(rng, list(_STAY_UNITS))
+    home = start + stay * _STAY_UNITS[unit] + timedelta(days=integer(rng, 1, 30))
     return Trip(
         person=integer(rng, 0, len(phrases("en").people) - 1),
         country=country.code,
@@ -71,8 +77,8 @@ def random_trip(rng: Random) -> Trip:
         paid=integer(rng, 1, 9) * 10 ** integer(rng, 1, 3) + 5 * integer(rng, 0, 1),
         distance=100 * integer(rng, _SPELL_OUT, 60),
         weight=integer(rng, _SPELL_OUT, 40),
-        stay=(integer(rng, _SPELL_OUT, 10), pick(rng, _STAY_UNITS)),
-        home=str((start.month + integer(rng, 0, 2) - 1) % 12 + 1),
+        stay=(stay, unit),
+        home=str(home.month),
     )
 
 
