@@ -148,12 +148,15 @@ def test_eight_bits_cost_little():
     assert output_error(quantised, weight, x) < 0.005 * (weight @ x.T).norm()
 
 
-def test_matrices_quantised_together_are_as_if_alone():
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_matrices_quantised_together_are_as_if_alone(symmetric):
+    settings = GridSettings(bits=4, group_size=16, symmetric=symmetric)
     x = correlated_inputs(200, 40)
     both = [weights(6, 40, seed=2) * 1e-3, weights(10, 40, seed=3)]
-    for weight, together in zip(both, gptq(both, x.T @ x, 0.01, FOUR_BIT, "a test"), strict=True):
-        (alone,) = gptq([weight], x.T @ x, 0.01, FOUR_BIT, "a test")
+    for weight, together in zip(both, gptq(both, x.T @ x, 0.01, settings, "a test"), strict=True):
+        (alone,) = gptq([weight], x.T @ x, 0.01, settings, "a test")
         assert torch.equal(together.codes, alone.codes)
+        assert torch.equal(together.zeros, alone.zeros)
         torch.testing.assert_close(together.scales, alone.scales)
 
 

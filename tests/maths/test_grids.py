@@ -19,10 +19,11 @@ def test_asymmetric_grid_by_hand():
     assert dequantise(quantised).tolist() == [[-1.0, 2.0, 0.0, 1.0]]
 
 
-def test_asymmetric_grid_of_positive_weights_starts_at_zero():
-    """GRID-1: min(w, 0)."""
-    quantised = round_to_nearest(torch.tensor([[1.0, 3.0]]), settings(bits=2, symmetric=False))
-    assert (quantised.scales.item(), quantised.zeros.item()) == (1.0, 0)
+def test_asymmetric_grid_of_one_sign_ends_at_zero():
+    """GRID-1: min(w, 0) and max(w, 0)."""
+    quantised = round_to_nearest(torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), settings(bits=2, symmetric=False))
+    assert quantised.scales.tolist() == [[1.0], [1.0]]
+    assert quantised.zeros.tolist() == [[0], [3]]
 
 
 def test_symmetric_grid_by_hand():
@@ -82,6 +83,15 @@ def test_values_come_in_the_dtype_asked_for():
 def test_grid_of_columns_has_one_scale_per_row():
     """GRID-1: the width is the first axis."""
     assert Grid.of(torch.randn(8, 3), settings()).scale.shape == (3,)
+
+
+def test_a_grid_gives_the_values_of_its_codes():
+    """GRID-2, GRID-3: before and after storing."""
+    weight = torch.randn(3, 8)
+    for symmetric in (True, False):
+        grid = Grid.of(weight.T, settings(symmetric=symmetric))
+        stored = dequantise(round_to_nearest(weight, settings(symmetric=symmetric)))
+        assert torch.equal(grid.values(grid.codes(weight.T)).T, stored)
 
 
 def test_refusals():

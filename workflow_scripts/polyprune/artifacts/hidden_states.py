@@ -103,8 +103,7 @@ def load_sums(path: Path) -> tuple[dict[str, np.ndarray], int]:
             if file.attrs.get("schema") != SCHEMA or not file.attrs.get("complete", False):
                 raise UserError(f"{path} is not a finished dump of schema {SCHEMA}; delete it and run again")
             width = cast(h5py.Dataset, file["prompts/mean"]).shape[-1]
-            return {
-                name: cast(h5py.Dataset, file[f"sums/{name}"])[...] for name in cast(h5py.Group, file["sums"])
-            }, width
+            sums = cast(h5py.Group, file["sums"])
+            return {str(name): cast(h5py.Dataset, sums[str(name)])[...] for name in sums}, width
     except OSError as error:
         raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error

@@ -11,6 +11,7 @@ is, always.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from polyprune.errors import UserError
@@ -42,19 +44,37 @@ class Decoder:
         except ValueError as error:
             raise UserError(f"{checkpoint.folder}: transformers does not know this model ({error})") from error
         self.config._attn_implementation = "sdpa"
-        with torch.device("meta"):
-            self.model = AutoModelForCausalLM.from_config(self.config, dtype=self.dtype)
-        self.base = self.model.base_model
-        parts = {"layers": nn.ModuleList, "norm": nn.Module, "embed_tokens": nn.Module, "rotary_emb": nn.Module}
-        lacking = [part for part, kind in parts.items() if not isinstance(getattr(self.base, part, None), kind)]
-        if lacking:
-            raise UserError(
-                f"{checkpoint.architecture} cannot be walked layer by layer: its {type(self.base).__name__} has no "
-                f"{', '.join(lacking)}"
-            )
-        self.layers: nn.ModuleList = self.base.layers
+        self.model, self.base, self.layers = self._build()
         self.prefix = next(name for name, module in self.model.named_modules() if module is self.layers)
         self._load_surroundings()
+
+    def _build(self) -> tuple[PreTrainedModel, nn.Module, nn.ModuleList]:
+        """The model, its decoder and the decoder's layers; layers without weights, the rest not yet filled.
+
+        Two builds: one on torch's meta device for the layers, one without layers for the rest, whose buffers (rotary
+        frequencies, embedding scales) only a real device computes.
+        """
+        try:
+            with torch.device("meta"):
+                template = AutoModelForCausalLM.from_config(self.config, dtype=self.dtype).base_model
+        except ValueError as error:
+            raise UserError(f"{self.checkpoint.architecture} cannot be walked layer by layer: {error}") from error
+        parts = {"layers": nn.ModuleList, "norm": nn.Module, "embed_tokens": nn.Module, "rotary_emb": nn.Module}
+        lacking = [part for part, kind in parts.items() if not isinstance(getattr(template, part, None), kind)]
+        if lacking:
+            raise UserError(
+                f"{self.checkpoint.architecture} cannot be walked layer by layer: its {type(template).__name__} has no "
+                f"{', '.join(lacking)}"
+            )
+        config = copy.deepcopy(self.config)
+        config.num_hidden_layers = 0
+        with no_init_weights():
+            model = AutoModelForCausalLM.from_config(config, dtype=self.dtype).to(self.device)
+        config.num_hidden_layers = model.config.num_hidden_layers = self.config.num_hidden_layers
+        model.tie_weights()
+        base = model.base_model
+        base.layers = template.layers
+        return model, base, template.layers
 
     @property
     def n_layers(self) -> int:
@@ -69,13 +89,8 @@ class Decoder:
         names = [name for name, _ in self.model.named_parameters() if not name.startswith(f"{self.prefix}.")]
         state = {name: self._to_device(self.checkpoint.tensor(name)) for name in names}
         self.model.load_state_dict(state, strict=False, assign=True)
-        self.base.rotary_emb = type(self.base.rotary_emb)(config=self.config).to(self.device)
         self.model.tie_weights()
         self.model.eval().requires_grad_(False)
-        if self.model.get_output_embeddings().weight.is_meta:
-            raise UserError(
-                f"{self.checkpoint.folder} has no lm_head.weight, and its config does not tie it to the embedding"
-            )
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype)
