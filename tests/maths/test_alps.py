@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polyprune.grammar import parse_scheme
-from polyprune.maths.alps import alps, refit
+from polyprune.maths.alps import Penalty, alps, refit
 from polyprune.maths.cholesky import inverse_factor
 from polyprune.maths.selection import keep_per_row, keep_whole_matrix
 from polyprune.maths.sparsegpt import sparsegpt
@@ -49,7 +49,8 @@ def plain_admm(weight: torch.Tensor, hessian: torch.Tensor, n_kept: int) -> torc
     """ALPS-2 and its schedule for unstructured masks, one iteration after the other; the support of the result."""
 
     def largest(matrix: torch.Tensor) -> torch.Tensor:
-        ranked = sorted(range(matrix.numel()), key=lambda index: -abs(matrix.flatten()[index].item()))
+        sizes = matrix.abs().flatten().tolist()
+        ranked = sorted(range(len(sizes)), key=lambda index: -sizes[index])
         return (
             torch.zeros(matrix.numel(), dtype=torch.bool)
             .index_fill(0, torch.tensor(ranked[:n_kept]), True)
@@ -77,18 +78,38 @@ def plain_admm(weight: torch.Tensor, hessian: torch.Tensor, n_kept: int) -> torc
 
 
 @pytest.mark.parametrize("scheme", ["0.50", "0.90"])
-@pytest.mark.parametrize("inputs", ["correlated", "strong", "equal"])
-def test_support_of_the_plain_iteration(scheme, inputs):
-    """ALPS-2: `strong` has a weight matrix so uneven that the support hardly moves, and ρ has to fall first."""
-    x = correlated_inputs(150, 24)
-    weight = weights(30, 24)
-    if inputs == "strong":
-        weight = weight.sign() * 10 ** (2 * weight)
-    gram = torch.eye(24, dtype=torch.float64) if inputs == "equal" else x.T @ x
+@pytest.mark.parametrize("case", ["correlated", "orthogonal", "one large half"])
+def test_support_of_the_plain_iteration(scheme, case):
+    """ALPS-2: with one large and one tiny half of weights the support hardly moves at first, and ρ has to fall."""
+    x, weight = correlated_inputs(150, 24), weights(60, 24)
+    if case == "one large half":
+        weight = weight.where(weight.abs() > weight.abs().median(), weight * 1e-3)
+    gram = torch.eye(24, dtype=torch.float64) if case == "orthogonal" else x.T @ x
     hessian = gram + 0.01 * gram.diagonal().mean() * torch.eye(24, dtype=torch.float64)
     parsed = parse_scheme(scheme)
     (_, keep) = alps(weight, gram, 0.01, parsed, "a test")
-    assert torch.equal(keep, plain_admm(weight, hessian, 30 * 24 - parsed.removed_of(30 * 24)))
+    assert torch.equal(keep, plain_admm(weight, hessian, 60 * 24 - parsed.removed_of(60 * 24)))
+
+
+def test_penalty_schedule_by_hand():
+    """ALPS-2: of 10 000 kept weights; by more than 10 %, 0.5 %, below; falling and starting again before it has grown."""
+    penalty = Penalty()
+    assert not penalty.adapt(0, 10_000)  # the support did not move: fall, but go on
+    assert penalty.rho == pytest.approx(0.1 / 5)
+    assert penalty.adapt(50, 10_000)  # it moved a little: fall, and start again
+    assert penalty.rho == pytest.approx(0.1 / 25)
+    assert not penalty.finished(30, 0, 10_000)
+    for n_changed, factor in [(1001, 1.3), (1000, 1.2), (51, 1.2), (50, 1.1), (1, 1.1)]:
+        before = penalty.rho
+        assert not penalty.adapt(n_changed, 10_000)
+        assert penalty.rho == pytest.approx(before * factor)
+    assert penalty.finished(6, 0, 10_000)
+    assert not penalty.finished(30, 2, 10_000)
+    assert penalty.finished(33, 2, 10_000)
+    assert not penalty.finished(33, 3, 10_000)
+    penalty.rho = 9e5
+    penalty.adapt(5000, 10_000)
+    assert penalty.rho == 1e6
 
 
 @pytest.mark.parametrize("scheme", ["0.50", "0.80", "1of4"])

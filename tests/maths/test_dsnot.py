@@ -34,6 +34,13 @@ def test_variance_and_norm_decide():
     assert after == [[0, 1, 1, 0]]
 
 
+def test_inputs_that_never_vary():
+    """DSNOT-3: one that is always 0 brings nothing and stays out, one that is constant comes first."""
+    weight = torch.tensor([[9.0, 3.0, 1.0, -2.0]])
+    after = refine(weight, [[0, 0, 0, 1]], [0.0, 1.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0], max_cycles=1)
+    assert after == [[0, 0, 1, 0]]
+
+
 def test_rows_stop_on_their_own():
     """DSNOT-2: row 0 lacks 0.05, below the threshold; row 1 lacks 5 and has no kept weight of negative C."""
     weight = torch.tensor([[0.05, -1.0, -1.0], [5.0, 1.0, 1.0]])

@@ -21,14 +21,15 @@ from fractions import Fraction
 from functools import lru_cache
 
 DENSE_ENDS = "-dense-ends"
-_UNSTRUCTURED = re.compile(r"0\.\d\d+")
-_N_OF_M = re.compile(r"([1-9]\d*)of([1-9]\d*)")
-_QUANTISED = re.compile(r"w([1-9]\d*)g([1-9]\d*)")
+_UNSTRUCTURED = re.compile(r"0\.[0-9]{2,}")
+_N_OF_M = re.compile(r"([1-9][0-9]*)of([1-9][0-9]*)")
+_QUANTISED = re.compile(r"w([1-9][0-9]*)g([1-9][0-9]*)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
-SCHEME_PATTERN = r"(?:0\.\d\d+|[1-9]\d*of[1-9]\d*)(?:-dense-ends)?|w[1-9]\d*g[1-9]\d*"
+# In wildcard constraints: Snakemake understands {2,3} but not {2,}.
+SCHEME_PATTERN = r"(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|w[1-9][0-9]*g[1-9][0-9]*"
 CALIBRATION_PATTERN = r"[a-z]{2,3}(?:-[a-z]{2,3})*"
-SEED_PATTERN = r"0|[1-9]\d*"
+SEED_PATTERN = r"0|[1-9][0-9]*"
 
 
 class SpellingError(ValueError):
@@ -90,9 +91,9 @@ def canonical_sparsity(text: str) -> str:
 
 def _scheme_hint(body: str, dense_ends: bool) -> str:
     suffix = DENSE_ENDS if dense_ends else ""
-    if re.fullmatch(r"0?\.\d+", body) and Fraction("0" + body[body.index(".") :]) > 0:
+    if re.fullmatch(r"0?\.[0-9]+", body) and Fraction("0" + body[body.index(".") :]) > 0:
         return f"did you mean {canonical_sparsity(body)}{suffix}?"
-    if match := re.fullmatch(r"(\d+)\s*[:_/]\s*(\d+)", body):
+    if match := re.fullmatch(r"([0-9]+)\s*[:_/]\s*([0-9]+)", body):
         return f"did you mean {match[1]}of{match[2]}{suffix}?"
     return "valid spellings are 0.50, 2of4 (n kept of m), 0.50-dense-ends, w4g128"
 

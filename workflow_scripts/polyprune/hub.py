@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import httpx
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.errors import UserError
@@ -52,7 +53,7 @@ def explained(kind: Kind, name: str) -> Iterator[None]:
         raise UserError(
             f"{kind} {name} does not exist, or your account cannot see it: check the spelling at {page}"
         ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.TransportError) as error:
         raise UserError(
             f"{kind} {name} is not in this machine's cache and the hub is off or out of reach; "
             "fetch it once on a machine with network, or set HF_HOME to a cache that has it"

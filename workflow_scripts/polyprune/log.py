@@ -31,7 +31,7 @@ def peak_memory_gib() -> float:
 class Progress:
     """Says how far a long loop is, what it costs and how long it will still take.
 
-    `report(done, text)` logs at most every `every` seconds, and always at the end.
+    `report(done, text)` logs at most every `every` seconds; loops that are over sooner say nothing.
     """
 
     def __init__(self, total: int, unit: str, every: float = 5.0) -> None:
@@ -40,10 +40,10 @@ class Progress:
 
     def report(self, done: int, text: str = "") -> None:
         now = time.monotonic()
-        if done < self.total and now - self.last < self.every:
+        elapsed = now - self.started
+        if elapsed < self.every or (done < self.total and now - self.last < self.every):
             return
         self.last = now
-        elapsed = now - self.started
         left = elapsed / done * (self.total - done) if done else 0.0
         logger.info(
             "%s %d/%d%s, %.0f s, %.1f GiB, %.0f s left",

@@ -33,7 +33,9 @@ def check_target(target: str, settings: Settings) -> None:
             _check_study_file(parts[2], parts[1], settings)
         elif parts[1] in settings.models:
             _check_model_path(parts[1], parts[2:], settings)
-        elif parts[1] != "corpora":
+        elif parts[1] == "corpora":
+            _check_corpus_file(parts[2:], settings)
+        else:
             raise SpellingError(
                 f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora'])}"
             )
@@ -46,6 +48,15 @@ def _check_study_file(name: str, study: str, settings: Settings) -> None:
     tables = settings.studies[study].tables if study in settings.studies else {}
     if stem not in tables:
         raise SpellingError(f"{stem!r} is {nearest(stem, tables)} (study {study})")
+
+
+def _check_corpus_file(parts: list[str], settings: Settings) -> None:
+    if parts[0] not in settings.corpora:
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], settings.corpora)}")
+    if len(parts) > 1:
+        language, known = parts[1].split(".")[0], settings.corpora[parts[0]].languages
+        if language not in known:
+            raise SpellingError(f"{language!r} is {nearest(language, known)} (corpus {parts[0]})")
 
 
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:

@@ -71,7 +71,7 @@ def import_closure(file: Path) -> tuple[Path, ...]:
 @lru_cache
 def _imported_files(file: Path) -> tuple[Path, ...]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -87,25 +87,27 @@ def _module_file(name: str) -> Path | None:
 
 @lru_cache
 def _essence(file: Path) -> str:
-    """The file's text; of Python without comments, docstrings, blank lines and trailing spaces."""
-    text = file.read_text()
+    """The file's text; of Python without comments, docstrings, blank lines and trailing spaces.
+
+    Docstrings are all strings that are statements of their own; the inside of other strings stays as it is.
+    """
+    text = file.read_text(encoding="utf-8")
     if file.suffix != ".py":
         return text
-    lines: list[str | None] = list(text.splitlines())
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.body:
-            first = node.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                for number in range(first.lineno, (first.end_lineno or first.lineno) + 1):
-                    lines[number - 1] = None
+    lines = text.split("\n")
+    inside: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        (row, column), (end_row, _) = token.start, token.end
         if token.type == tokenize.COMMENT:
-            row, column = token.start
-            line = lines[row - 1]
-            if line is not None:
-                lines[row - 1] = line[:column]
-    return "\n".join(line.rstrip() for line in lines if line and line.strip())
+            lines[row - 1] = lines[row - 1][:column]
+        inside |= set(range(row, end_row))
+    documentation: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            last = node.end_lineno or node.lineno
+            before = lines[node.lineno - 1].encode()[: node.col_offset]
+            after = lines[last - 1].encode()[node.end_col_offset :]
+            if not before.strip() and not after.strip():
+                documentation |= set(range(node.lineno, last + 1))
+    kept = ((row, line) for row, line in enumerate(lines, start=1) if row not in documentation)
+    return "\n".join(line if row in inside else line.rstrip() for row, line in kept if row in inside or line.strip())

@@ -6,8 +6,10 @@ The types are the documentation: `config.schema.json` is generated from them for
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from polyprune.errors import UserError
-from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
+from polyprune.grammar import SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, Cell, takes
 from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
 
@@ -52,8 +54,10 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 def _canonical_scheme(text: Any) -> Any:
+    if isinstance(text, float) and 0 < text < 1:
+        raise ValueError(f'{text!r} is a number; quote it: "{canonical_sparsity(f"{Decimal(repr(text)):f}")}"')
     if not isinstance(text, str):
-        raise ValueError(f'{text!r} is a number; quote it: "0.50"')
+        raise ValueError(f'{text!r} is not a scheme; write text in quotes, e.g. "0.50"')
     parse_scheme(text)
     return text
 
@@ -69,12 +73,20 @@ def _known_method(name: str) -> str:
     return name
 
 
+def _only_language_in_braces(pattern: str) -> str:
+    if left := re.findall(r"\{.*?\}|[{}]", pattern.replace("{language}", "")):
+        raise ValueError(f"{pattern!r}: only {{language}} is replaced, not {left[0]}")
+    return pattern
+
+
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Languages = Annotated[list[Language], Field(min_length=1), AfterValidator(_distinct)]
 SchemeName = Annotated[str, BeforeValidator(_canonical_scheme)]
 CalibrationName = Annotated[str, AfterValidator(_canonical_calibration)]
 MethodName = Annotated[str, AfterValidator(_known_method)]
 Count = Annotated[int, Field(ge=1)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash: a branch would move on")]
+FilePattern = Annotated[str, AfterValidator(_only_language_in_braces)]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.]*(-[a-z0-9.]+)*$")]
 
 
@@ -104,8 +116,8 @@ class HubDocuments(Section):
 class HubFiles(Section):
     """File patterns in the data set's repository; `{language}` is replaced."""
 
-    calibration: str
-    evaluation: str
+    calibration: FilePattern
+    evaluation: FilePattern
 
 
 class HubCorpus(Section):
@@ -114,7 +126,7 @@ class HubCorpus(Section):
     kind: Literal["hub"]
     languages: Languages
     dataset: str = Field(description="repository, e.g. allenai/c4")
-    revision: str | None = Field(None, description="commit; else resolved once into revisions.lock")
+    revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
     files: HubFiles
     field: str = "text"
     documents: HubDocuments = HubDocuments()
@@ -149,7 +161,7 @@ class HubSource(Section):
 
     kind: Literal["hub"]
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    revision: str | None = Field(None, description="commit; else resolved once into revisions.lock")
+    revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
     gated: str | None = Field(None, description="licence that must be accepted on the model's page first")
 
 
@@ -252,12 +264,19 @@ class Grid(Section):
             yield Cell(*combination)
 
 
+Benchmark = Literal["arc", "belebele", "mmlu", "hellaswag", "mkqa"]
+
+
 class Table(Section):
     """One table of a study: what it reports about which grids."""
 
     title: str
-    report: Literal["drift"] = Field(description="drift: perplexity, SNR and pruning error on the model's corpus")
+    report: Literal["drift", "benchmarks", "mask_iou"] = Field(
+        description="drift: perplexity, SNR and pruning error on the model's corpus; "
+        "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds"
+    )
     grids: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+    benchmarks: Annotated[list[Benchmark], AfterValidator(_distinct)] = []
 
 
 class Study(Section):
@@ -312,10 +331,11 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
 
 
 def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
-    """One line a problem, with the line of the last file that says it."""
+    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it."""
     lines = []
     for place, message in problems:
-        found = next((location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))), "config")
+        nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
+        _, found = max(nearest_first, key=lambda location: location[0], default=(0, "config"))
         lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
     return "\n  ".join([count, *lines])
@@ -336,7 +356,7 @@ def _readable(item: Any, config: Mapping[str, Any]) -> Problem:
 
 
 def _place(location: Sequence[str | int], config: Any) -> Place:
-    """The error's location without what pydantic adds: tags of unions and `[key]`."""
+    """The error's location without what pydantic adds: tags of unions, types of alternatives and `[key]`."""
     place: list[str | int] = []
     node: Any = config
     tag_waits = False
@@ -344,7 +364,7 @@ def _place(location: Sequence[str | int], config: Any) -> Place:
         if tag_waits and node.get("kind") == key:
             tag_waits = False
             continue
-        if key == "[key]":
+        if key == "[key]" or (place and not isinstance(node, Mapping | list)):
             continue
         place.append(key)
         try:
@@ -357,9 +377,9 @@ def _place(location: Sequence[str | int], config: Any) -> Place:
 
 def _inconsistencies(settings: Settings) -> Iterator[Problem]:
     """What types cannot say: names that must exist, values that must fit each other."""
-    for name in set(settings.models) & set(settings.studies):
+    for name in sorted(set(settings.models) & set(settings.studies)):
         yield ("studies", name), f"{name!r} is also a model; both would write to results/{name}/"
-    for kind, names in (("models", settings.models), ("studies", set(settings.studies) - {"paper"})):
+    for kind, names in (("models", settings.models), ("studies", sorted(set(settings.studies) - {"paper"}))):
         for name in names:
             if name in RESERVED_NAMES:
                 yield (kind, name), f"{name!r} is the name of a folder of results/; choose another"
@@ -410,9 +430,18 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
         for index, grid in enumerate(spec.grids):
             if grid not in study.grids:
                 yield ("studies", name, "tables", table, "grids", index), f"{grid!r} is {nearest(grid, study.grids)}"
+        if bool(spec.benchmarks) != (spec.report == "benchmarks"):
+            yield (
+                ("studies", name, "tables", table, "benchmarks"),
+                "a table that reports benchmarks lists them, others do not",
+            )
     for grid_name, grid in study.grids.items():
         place = ("studies", name, "grids", grid_name)
-        known = [model for model in grid.models if model in settings.models]
+        known = [
+            model
+            for model in grid.models
+            if model in settings.models and settings.models[model].text.corpus in settings.corpora
+        ]
         for index, model in enumerate(grid.models):
             if model not in settings.models:
                 yield (*place, "models", index), f"{model!r} is {nearest(model, settings.models)}"
@@ -420,7 +449,7 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
             for model in known:
                 try:
                     parse_calibration(calibration, settings.languages_of(model))
-                except (SpellingError, KeyError) as error:
+                except SpellingError as error:
                     yield (*place, "calibrations", index), f"{error} (languages of {model}'s corpus)"
         for index, scheme in enumerate(grid.schemes):
             for method in grid.methods:

@@ -32,7 +32,7 @@ def start() -> None:
     folder = tempfile.mkdtemp(prefix="polyprune-")
     path = str(Path(folder) / "worker.sock")
     subprocess.Popen(
-        [sys.executable, "-m", "polyprune.worker", path],
+        [sys.executable, "-m", "polyprune.worker", path, str(os.getpid())],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         env={**os.environ, **_MALLOC},
@@ -59,9 +59,8 @@ def delegate(argv: list[str]) -> int | None:
     return reply[0] if reply else _FAILED_WITHOUT_CODE
 
 
-def serve(path: str) -> None:
-    """Import, listen on `path`, fork for each request; until the parent process is gone."""
-    parent = os.getppid()
+def serve(path: str, parent: int) -> None:
+    """Import, listen on `path`, fork for each request; until the process `parent`, which started this, is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
@@ -92,7 +91,10 @@ def _run_forked(connection: socket.socket) -> None:
         length = int.from_bytes(header, "little")
         request = b""
         while len(request) < length:
-            request += connection.recv(length - len(request))
+            piece = connection.recv(length - len(request))
+            if not piece:
+                return
+            request += piece
         job = json.loads(request)
         for source, target in zip(terminal, (1, 2), strict=True):
             os.dup2(source, target)
@@ -119,4 +121,4 @@ def _end_with_client(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 Place = tuple[str | int, ...]
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True)
@@ -17,24 +18,28 @@ class LineMap:
     file: Path
     lines: dict[Place, int]
 
-    def locate(self, place: Place) -> str | None:
-        """`file:line` of a place or of the nearest section around it; None if the file does not speak of it."""
+    def locate(self, place: Place) -> tuple[int, str] | None:
+        """`file:line` of a place or of the nearest section around it, and how many of its keys that has; else None."""
         for length in range(len(place), 0, -1):
             if (line := self.lines.get(place[:length])) is not None:
-                return f"{self.file}:{line}"
+                return length, f"{self.file}:{line}"
         return None
 
 
 def read_yaml_lines(file: Path) -> LineMap:
-    """Lines of every key of a YAML file, merge keys and anchors included."""
+    """Lines of every key of a YAML file; what a merge key brings stands where it is written, if not overridden."""
     lines: dict[Place, int] = {}
 
     def visit(node: yaml.Node | None, place: Place) -> None:
         if isinstance(node, yaml.MappingNode):
+            merged = [value for key, value in node.value if key.tag == _MERGE]
             for key, value in node.value:
-                inner = (*place, key.value)
-                lines.setdefault(inner, key.start_mark.line + 1)
-                visit(value, place if key.tag == "tag:yaml.org,2002:merge" else inner)
+                if key.tag != _MERGE:
+                    lines.setdefault((*place, key.value), key.start_mark.line + 1)
+                    visit(value, (*place, key.value))
+            for value in merged:
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    visit(source, place)
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 lines.setdefault((*place, index), value.start_mark.line + 1)

@@ -11,6 +11,12 @@ from pathlib import Path
 from polyprune.errors import UserError
 
 
+def _is_out_of_space(error: Exception) -> bool:
+    """Whether the disk is full or the quota used up; safetensors, written in Rust, says so in words only."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is flushed to disk and renamed, else removed.
@@ -25,8 +31,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         part.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if _is_out_of_space(error):
             raise UserError(
                 f"no space left for {path}: free some on its disk and run again; nothing was lost"
             ) from error

@@ -16,6 +16,7 @@ The dense weight times the mask, or the kept values scattered into zeros, is the
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,4 @@ def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, 
     parts = [_part(folder, layer) for layer in range(n_layers)]
     columns = {name: width for part in parts for name, width in CellReader(part).columns.items()}
     concatenate(parts, path, {**metadata, "columns": columns})
-    for part in parts:
-        part.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
@@ -32,7 +33,7 @@ def split_file_documents(corpus: FilesCorpus, language: str) -> dict[str, list[s
 
 
 def matching_files(patterns: Sequence[str], language: str) -> list[Path]:
-    """Files of all patterns, each pattern's matches in alphabetical order."""
+    """Files of all patterns, each once, each pattern's matches in alphabetical order."""
     files: list[Path] = []
     for pattern in patterns:
         found = [
@@ -42,7 +43,7 @@ def matching_files(patterns: Sequence[str], language: str) -> list[Path]:
             raise UserError(
                 f"corpus files for {language}: nothing matches {pattern!r} (seen from {Path.cwd()}); correct the path"
             )
-        files += found
+        files += [file for file in found if file not in files]
     return files
 
 
@@ -59,7 +60,7 @@ def read_documents(file: Path, field: str) -> list[str]:
                     _field_of(line, field, f"{file}:{number}")
                     for number, line in _text_lines(cast(BinaryIO, stream), file)
                 ]
-            except (gzip.BadGzipFile, EOFError) as error:
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise UserError(f"{file} is not a whole gzip file ({error}); fetch it again") from error
     elif name.endswith(".parquet"):
         documents = _parquet_column(file, field)
@@ -74,7 +75,7 @@ def read_documents(file: Path, field: str) -> list[str]:
 def _text_lines(stream: BinaryIO, file: Path) -> Iterator[tuple[int, str]]:
     for number, raw in enumerate(stream, start=1):
         try:
-            line = raw.decode("utf-8").rstrip("\r\n")
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise UserError(
                 f"{file}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x}, column {error.start + 1}); convert it"
@@ -93,6 +94,8 @@ def _field_of(line: str, field: str, place: str) -> str:
         raise UserError(f"{place}: no field {field!r}, the record has: {has}; set the corpus's `field`")
     if not isinstance(record[field], str):
         raise UserError(f"{place}: field {field!r} is {type(record[field]).__name__}, not text")
+    if not record[field].isascii() and any("\ud800" <= char <= "\udfff" for char in record[field]):
+        raise UserError(f"{place}: field {field!r} has half of a surrogate pair, which is no text; repair or drop it")
     return record[field]
 
 

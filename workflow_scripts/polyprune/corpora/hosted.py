@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 from huggingface_hub import HfApi
 
@@ -36,4 +38,11 @@ def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: i
             raise UserError(f"dataset {dataset} at {revision} has no file {pattern}")
         urls = [f"hf://datasets/{dataset}@{revision}/{file}" for file in files]
         rows = load_dataset("json", data_files={"documents": urls}, split="documents", streaming=True)
-        return list(islice((row[field] for row in rows if row[field].strip()), n))
+        texts = (_text_of(row, field, dataset) for row in rows)
+        return list(islice((text for text in texts if text.strip()), n))
+
+
+def _text_of(row: Mapping[str, Any], field: str, dataset: str) -> str:
+    if not isinstance(row.get(field), str):
+        raise UserError(f"dataset {dataset} has no text field {field!r}, it has: {', '.join(row)}; set `field`")
+    return row[field]

@@ -27,7 +27,16 @@ _BATCH = 256
 
 
 def equal_shares(n_sequences: int, languages: Sequence[str]) -> dict[str, int]:
-    """Sequences a language of a mix; the remainder goes to the first languages in alphabetical order, one each."""
+    """Sequences a language of a mix; the remainder goes to the first languages in alphabetical order, one each.
+
+    Raises:
+        UserError: fewer sequences than languages: a language of the mix would silently be left out.
+    """
+    if n_sequences < len(languages):
+        raise UserError(
+            f"{n_sequences} calibration sequences cannot hold a mix of {len(languages)} languages "
+            f"({', '.join(languages)}); raise `calibration_sequences` to at least {len(languages)}"
+        )
     share, rest = divmod(n_sequences, len(languages))
     return {language: share + (index < rest) for index, language in enumerate(sorted(languages))}
 
@@ -62,6 +71,11 @@ def long_document_windows(
     specials = tokenizer.num_special_tokens_to_add(is_pair=False)
     accepted = 0
     while accepted < n:
+        if len(too_short) == len(documents):
+            raise UserError(
+                f"{name}: none of {len(documents)} documents has more than {length} tokens; "
+                "set `sampling: packed`, a shorter `sequence_length`, or bring longer documents"
+            )
         index = random.randrange(len(documents))
         if index not in encoded and index not in too_short:
             text = documents[index]
@@ -71,11 +85,6 @@ def long_document_windows(
             else:
                 encoded[index] = (np.array(encoding.ids, np.int32), bytes_per_token(text, encoding))
         if index in too_short:
-            if len(too_short) == len(documents):
-                raise UserError(
-                    f"{name}: none of {len(documents)} documents has more than {length} tokens; "
-                    "set `sampling: packed`, a shorter `sequence_length`, or bring longer documents"
-                )
             continue
         ids, sizes = encoded[index]
         start = random.randint(0, len(ids) - length - 1)

@@ -80,7 +80,7 @@ def _ratio(above: Float[Tensor, "d_out 1"], below: Float[Tensor, "d_out 1"]) -> 
 
 
 @dataclass
-class _Penalty:
+class Penalty:
     """ρ and its schedule, from how many weights entered or left the support since the last look."""
 
     rho: float = FIRST_PENALTY
@@ -114,7 +114,7 @@ def _admm(
     max_iterations: int,
 ) -> Float[Tensor, "d_out d_in"]:
     """ALPS-2: B after the last iteration, close to a matrix with k weights."""
-    product, penalty = target @ hessian, _Penalty()
+    product, penalty = target @ hessian, Penalty()
     dense, dual = target, torch.zeros_like(target)
     first_keep = keep = _keep_largest(target, scheme)
     sparse, n_kept = target * keep, int(keep.sum())

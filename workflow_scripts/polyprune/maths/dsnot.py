@@ -40,8 +40,7 @@ def dsnot_keep(
     require_finite(input_sums, f"input sums of a {tuple(weight.shape)} matrix")
     require_finite(input_variance, f"input variances of a {tuple(weight.shape)} matrix")
     contribution = weight.float() * input_sums.float()
-    # An input that is constant but not 0 has infinite gain; one that is always 0 has none.
-    regrow_gain = (contribution / input_variance.float()).where(contribution != 0, 0)
+    regrow_gain = contribution / input_variance.float()  # infinite for a constant input, NaN for one always 0
     prune_cost = wanda_scores(weight, input_squares)
     regrowable, prunable = ~keep, keep.clone()
     keep = keep.clone()

@@ -26,6 +26,7 @@ class Traits:
 
 
 METHODS = {
+    "gptq": Traits(updates=True, quantises=True, gram=True, settings=("damping",)),
     "magnitude": Traits(),
     "sparsegpt": Traits(updates=True, gram=True, settings=("damping", "block_size")),
     "wanda": Traits(),

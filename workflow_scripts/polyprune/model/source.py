@@ -78,6 +78,7 @@ def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
         "heads": config.get("num_attention_heads"),
         "kv_heads": config.get("num_key_value_heads", config.get("num_attention_heads")),
         "vocabulary": config.get("vocab_size"),
+        "max_positions": config.get("max_position_embeddings", shape.max_positions),
     }
     wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
     if wrong:

@@ -40,10 +40,10 @@ def dump_hidden_states(
     for data_file, dump_file in zip(evaluation, output, strict=True):
         data = load_tokens(data_file)
         batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])
-        logger.info("%s: %d sequences of %d tokens", dump_file.stem, *data.tokens.shape)
         dump = paired_pass(decoder, data, reader, batch, sampled_tokens)
         save_hidden_states(
             dump_file,
             dump,
             provenance | {"model_digest": manifest["digest"], "data": dict(data.metadata), "data_digest": data.digest},
         )
+        logger.info("%s: %d sequences of %d tokens", dump_file.stem, *data.tokens.shape)

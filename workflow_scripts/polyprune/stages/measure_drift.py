@@ -37,9 +37,8 @@ def measure_drift(
         losses += [_row(variant, language, value) for value in prediction_scores(sums)]
         if drift:
             drifts += [_row(variant, language, value) for value in drift_scores(sums, d_model)]
-    for row in losses:
-        if row["metric"] == "perplexity":
-            logger.info("%s: perplexity %.3f", row["eval_language"], row["value"])
+    found = {row["eval_language"]: row["value"] for row in losses if row["metric"] == "perplexity"}
+    logger.info("perplexity %s", ", ".join(f"{language} {value:.3f}" for language, value in found.items()))
     save_scores(perplexity, losses, provenance)
     for path in drift:
         save_scores(path, drifts, provenance)

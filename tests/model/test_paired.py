@@ -1,0 +1,144 @@
+"""The paired pass against transformers' own forward of the dense and of the compressed model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.hidden_states import HiddenStates
+from polyprune.artifacts.tokens import TokenSet
+from polyprune.maths.drift import pruning_error, snr_db
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.decoder import Decoder
+from polyprune.model.paired import paired_pass, sampled_tokens
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from tests.model.test_compression import run_engine
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+
+CPU = torch.device("cpu")
+
+
+def token_set(tokens: Tensor) -> TokenSet:
+    array = tokens.numpy().astype(np.int32)
+    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int16) % 5, {})
+
+
+def own_states(model: PreTrainedModel, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Rows 0..L raw (the last from a hook, because transformers norms it) and L_normed; and the logits."""
+    raw: list[Tensor] = []
+    last = model.base_model.layers[-1]
+    hook = last.register_forward_hook(lambda _, __, output: raw.append(output))
+    with torch.inference_mode():
+        output = model(tokens, output_hidden_states=True, use_cache=False)
+    hook.remove()
+    states = list(output.hidden_states)
+    return [*states[:-1], raw[0], states[-1]], output.logits
+
+
+def compressed(model: PreTrainedModel, cell: CellReader) -> None:
+    for name, module in model.named_modules():
+        kept = cell.read(name)
+        if kept is not None and isinstance(module, torch.nn.Linear):
+            module.weight.data = kept.dense(module.weight.data)
+
+
+@pytest.fixture(params=["llama", "cohere"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor]:
+    """A dump, the two models it is of, and the tokens."""
+    folder = save_checkpoint(random_model(request.param), tmp_path / "model")
+    cell = run_engine(folder, random_tokens(16, 24, seed=1), "sparsegpt", "0.50", tmp_path / "cell.safetensors")
+    tokens = random_tokens(5, 24, seed=2)
+    dump = paired_pass(Decoder(Checkpoint(folder), CPU), token_set(tokens), cell, batch=2, n_sampled=7)
+    pruned = random_model(request.param)
+    compressed(pruned, cell)
+    return dump, random_model(request.param), pruned, tokens
+
+
+def test_sums_means_and_sample_equal_a_direct_computation(
+    pair: tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor],
+) -> None:
+    dump, dense_model, pruned_model, tokens = pair
+    dense, _ = own_states(dense_model, tokens)
+    pruned, _ = own_states(pruned_model, tokens)
+    assert dump.prompt_mean.shape[0] == len(dense) == 5
+    places = dump.token_place["sequence"] * 24 + dump.token_place["position"]
+    assert np.array_equal(dump.token_place["token_id"], tokens.flatten().numpy()[places])
+    for row, (h, p) in enumerate(zip(dense, pruned, strict=True)):
+        h64, p64 = h.double(), p.double()
+        expected = {
+            "norm": h64.norm(dim=-1).sum(1),
+            "sq": h64.square().sum((1, 2)),
+            "norm_pruned": p64.norm(dim=-1).sum(1),
+            "sq_pruned": p64.square().sum((1, 2)),
+            "dot": (h64 * p64).sum((1, 2)),
+            "diff": (h64 - p64).square().sum((1, 2)),
+        }
+        for name, value in expected.items():
+            np.testing.assert_allclose(dump.sums[name][:, row], value.numpy(), rtol=2e-5, atol=1e-7, err_msg=f"{name} {row}")
+        np.testing.assert_allclose(dump.prompt_mean[row], p.mean(1).numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(dump.token_hidden[row], p.flatten(0, 1).numpy()[places], rtol=1e-4, atol=1e-5)
+    assert not dump.sums["diff"][:, 0].any() and (dump.sums["diff"][:, 1:] > 0).all()
+
+
+def test_predictions_equal_a_direct_computation(
+    pair: tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor],
+) -> None:
+    dump, dense_model, pruned_model, tokens = pair
+    _, dense = own_states(dense_model, tokens)
+    _, pruned = own_states(pruned_model, tokens)
+    for name, logits in (("nll_dense", dense), ("nll_pruned", pruned)):
+        loss = cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(5, 23)
+        np.testing.assert_allclose(dump.sums[name], loss.numpy(), rtol=1e-4, atol=1e-5)
+    p, q = dense[:, :-1].double().log_softmax(-1), pruned[:, :-1].double().log_softmax(-1)
+    np.testing.assert_allclose(dump.sums["kl"], (p.exp() * (p - q)).sum(-1).numpy(), rtol=1e-3, atol=1e-5)
+    agree = (p.argmax(-1) == q.argmax(-1)).sum(1)
+    assert np.array_equal(dump.sums["agree"], agree.numpy())
+    assert np.array_equal(dump.sums["bytes"], token_set(tokens).n_bytes[:, 1:].sum(1))
+
+
+def test_drift_of_the_sums_is_drift_of_the_states(
+    pair: tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor],
+) -> None:
+    """DRIFT-1 and DRIFT-2 by their definitions, token by token."""
+    dump, dense_model, pruned_model, tokens = pair
+    h = own_states(dense_model, tokens)[0][2].double().flatten(0, 1)
+    p = own_states(pruned_model, tokens)[0][2].double().flatten(0, 1)
+    mu = h.norm(dim=1).mean()
+    error = ((h - p) / mu).square().mean().item()
+    snr = 10 * math.log10((h / mu).square().sum(1).mean() / ((h - p) / mu).square().sum(1).mean())
+    totals = {name: dump.sums[name].sum(0) for name in ("norm", "sq", "diff")}
+    assert pruning_error(tokens.numel(), totals["norm"], totals["diff"], 32)[2] == pytest.approx(error, rel=1e-4)
+    assert snr_db(totals["sq"], totals["diff"])[2] == pytest.approx(snr, rel=1e-4)
+
+
+def test_dense_dump_has_no_pruned_stream(tmp_path: Path) -> None:
+    folder = save_checkpoint(random_model("llama"), tmp_path)
+    tokens = random_tokens(3, 24)
+    dump = paired_pass(Decoder(Checkpoint(folder), CPU), token_set(tokens), None, batch=2, n_sampled=1000)
+    assert set(dump.sums) == {"n", "bytes", "norm", "sq", "nll_dense"}
+    assert dump.token_hidden.shape == (5, 72, 32)
+    expected, _ = own_states(random_model("llama"), tokens)
+    np.testing.assert_allclose(dump.prompt_mean[3], expected[3].mean(1).numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_states_are_kept_as_their_bits(tmp_path: Path) -> None:
+    folder = save_checkpoint(random_model("llama", dtype=torch.bfloat16), tmp_path)
+    dump = paired_pass(Decoder(Checkpoint(folder), CPU), token_set(random_tokens(3, 24)), None, batch=3, n_sampled=9)
+    assert dump.token_encoding == "bfloat16" and dump.token_hidden.dtype == np.uint16
+    states = torch.from_numpy(dump.token_hidden).view(torch.bfloat16)
+    assert torch.isfinite(states).all() and states.abs().max() > 0
+
+
+def test_the_token_sample_depends_on_the_data_alone() -> None:
+    sample = sampled_tokens("abc", 1000, 50)
+    assert np.array_equal(sample, sampled_tokens("abc", 1000, 50))
+    assert not np.array_equal(sample, sampled_tokens("abd", 1000, 50))
+    assert len(set(sample)) == 50 and (np.diff(sample) > 0).all() and sample.max() < 1000
+    assert np.array_equal(sampled_tokens("abc", 5, 50), np.arange(5))
