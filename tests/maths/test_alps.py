@@ -92,7 +92,7 @@ def test_support_of_the_plain_iteration(scheme, case):
 
 
 def test_penalty_schedule_by_hand():
-    """ALPS-2: of 10 000 kept weights; by more than 10 %, 0.5 %, below; falling and starting again before it has grown."""
+    """ALPS-2: ρ grows by how much of the support changed; before it has ever grown, a small change lets it fall."""
     penalty = Penalty()
     assert not penalty.adapt(0, 10_000)  # the support did not move: fall, but go on
     assert penalty.rho == pytest.approx(0.1 / 5)
@@ -171,8 +171,8 @@ def test_dead_inputs_go():
 
 def test_storage_dtype_is_kept():
     x, weight = correlated_inputs(200, 32), weights(8, 32).bfloat16()
-    pruned, keep = alps(weight, (x.T @ x).float(), 0.01, parse_scheme("0.70"), "a test")
-    unrounded, expected_keep = alps(weight.float(), (x.T @ x).float(), 0.01, parse_scheme("0.70"), "a test")
+    pruned, keep = alps(weight, x.T @ x, 0.01, parse_scheme("0.70"), "a test")
+    unrounded, expected_keep = alps(weight.float(), x.T @ x, 0.01, parse_scheme("0.70"), "a test")
     assert torch.equal(keep, expected_keep)
     assert torch.equal(pruned, unrounded.bfloat16())
 

@@ -56,12 +56,12 @@ def plain_column_loop(
 def test_pruning_the_first_k_columns_equals_least_squares_refit(k):
     """SGPT-2, OBS-1, CHOL-2 with no damping: the rest of the row becomes the exact refit."""
     x, weight = correlated_inputs(50, 8), weights(3, 8)
-    weight[:, :k] *= 1e-8  # lowest score, so these go, and what they did is still visible in float64
+    weight[:, :k] *= 1e-4  # lowest score, so these go
     scheme = parse_scheme(f"0.{(1000 * k) // 8 - 1:03d}".rstrip("0"))  # KEEP-4 removes one more than the floor
     ((pruned, keep),) = sparsegpt([weight], factor_of(x, damping=0.0), scheme)
     assert keep.tolist() == [[False] * k + [True] * (8 - k)] * 3
     refit = torch.linalg.lstsq(x[:, k:], x @ weight.T).solution.T
-    torch.testing.assert_close((pruned - weight)[:, k:], refit - weight[:, k:], rtol=1e-6, atol=1e-15)
+    torch.testing.assert_close((pruned - weight)[:, k:], refit - weight[:, k:], rtol=1e-7, atol=1e-12)
     assert (pruned[:, :k] == 0).all()
 
 
@@ -141,9 +141,9 @@ def test_scale_of_the_gram_matrix_does_not_matter():
 
 
 def test_storage_dtype_is_kept_and_a_kept_zero_stays_kept():
-    """A bfloat16 matrix is updated in float32 and rounded once."""
+    """A bfloat16 matrix is updated in the dtype of the factor and rounded once."""
     x, weight = correlated_inputs(200, 64), weights(16, 64).bfloat16()
-    factor = factor_of(x, torch.float32)
+    factor = factor_of(x)
     ((pruned, keep),) = sparsegpt([weight], factor, parse_scheme("2of4"))
     ((unrounded, expected_keep),) = sparsegpt([weight.float()], factor, parse_scheme("2of4"))
     assert torch.equal(keep, expected_keep)

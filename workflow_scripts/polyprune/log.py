@@ -18,6 +18,8 @@ def log_to(path: Path, job: str) -> None:
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter(f"[{job}] %(message)s"))
+    for handler in logger.handlers:
+        handler.close()
     logger.handlers[:] = [to_file, to_terminal]
     logger.setLevel(logging.INFO)
     logger.propagate = False

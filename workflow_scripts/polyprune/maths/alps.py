@@ -7,7 +7,8 @@
 All in units in which diag H = 1: H_jk / √(H_jj H_kk) and W_ij √H_jj; so the gradients are preconditioned. The k weights
 are of the whole matrix (KEEP-3); n:m by KEEP-2. Schedule and constants are those of the authors' code (mazumder-lab/
 ALPS). That code factors H once by eigenvalues in float64; here H + ρI is factored by CHOL-2 whenever ρ changes, which
-is cheaper at the sizes of large models.
+is cheaper at the sizes of large models. That code may also start again and stop in the same look at the support, which
+returns the start; here it stops first.
 """
 
 from dataclasses import dataclass

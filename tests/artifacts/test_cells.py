@@ -1,0 +1,131 @@
+"""Cells: exact round trips, resuming, and the reader that the docstring promises."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from polyprune.artifacts import cells
+from polyprune.artifacts.cells import CellReader, SparseWeight, finished_layer, join_layers, save_layer
+from polyprune.artifacts.tensors import save_arrays
+from polyprune.errors import UserError
+from polyprune.maths.packing import pack_bits
+
+METADATA: dict[str, Any] = {"method": "wanda", "scheme": "0.50", "seed": 0, "settings": {"damping": 0.01, "list": [1]}}
+UP = "model.layers.0.mlp.up_proj"
+
+
+def matrix(d_out: int, d_in: int, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> tuple[Tensor, Tensor]:
+    """A weight matrix and a mask, of which one row keeps nothing and one everything."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(d_out, d_in, generator=generator).to(dtype)
+    keep = torch.rand(d_out, d_in, generator=generator) < 0.5
+    keep[0], keep[1] = False, True
+    return weight, keep
+
+
+def test_a_mask_keeps_the_dense_weights_and_a_changed_matrix_its_own():
+    weight, keep = matrix(4, 5)
+    changed = weight * 2
+    masked = SparseWeight.of(weight, keep, changed=False)
+    updated = SparseWeight.of(changed, keep, changed=True)
+    assert masked.values is None
+    assert updated.values is not None
+    assert updated.values.tolist() == [changed[r, c] for r in range(4) for c in range(5) if keep[r, c]]
+    assert torch.equal(masked.dense(weight), weight * keep)
+    assert torch.equal(updated.dense(weight), changed * keep)
+
+
+@pytest.mark.parametrize("d_in", [8, 13, 1, 64])
+@pytest.mark.parametrize("changed", [False, True], ids=["mask", "weights"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_cells_come_back_exactly(tmp_path: Path, d_in: int, changed: bool, dtype: torch.dtype):
+    names = ["m.0.q", "m.0.k", "m.1.q"]
+    originals = {name: matrix(5, d_in + index, index, dtype) for index, name in enumerate(names)}
+    kept = {name: SparseWeight.of(weight, keep, changed) for name, (weight, keep) in originals.items()}
+    folder, path = tmp_path / "cell.layers", tmp_path / "cell"
+    save_layer(folder, 0, {name: kept[name] for name in names[:2]}, METADATA)
+    save_layer(folder, 1, {}, METADATA)
+    save_layer(folder, 2, {names[2]: kept[names[2]]}, METADATA)
+    join_layers(folder, 3, path, METADATA)
+
+    reader = CellReader(path)
+    assert reader.columns == {"m.0.q": d_in, "m.0.k": d_in + 1, "m.1.q": d_in + 2}
+    assert reader.metadata == {**METADATA, "columns": reader.columns}
+    assert reader.read("m.1.k") is None
+    for name, (weight, keep) in originals.items():
+        found = reader.read(name)
+        assert found is not None
+        assert torch.equal(found.keep, keep)
+        assert torch.equal(found.dense(weight), weight * keep)
+        assert (found.values is None) == (not changed)
+        assert not changed or (found.values is not None and found.values.dtype == dtype)
+    assert [file.name for file in tmp_path.iterdir()] == ["cell"], "finished layers are gone"
+
+
+def test_the_documented_reader_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    weight, keep = matrix(6, 13)
+    save_layer(tmp_path / "parts", 0, {UP: SparseWeight.of(weight, keep, changed=False)}, METADATA)
+    join_layers(tmp_path / "parts", 1, tmp_path / "mask.safetensors", METADATA)
+    assert cells.__doc__
+    code = cells.__doc__[cells.__doc__.index("    import torch") :]
+    assert len(code.strip().splitlines()) <= 10
+    monkeypatch.chdir(tmp_path)
+    values: dict[str, Any] = {"d_in": 13}
+    exec(textwrap.dedent(code), values)
+    assert torch.equal(values["keep"], keep)
+
+
+def test_the_file_is_as_documented(tmp_path: Path):
+    weight, keep = matrix(6, 13)
+    save_layer(tmp_path / "parts", 0, {UP: SparseWeight.of(weight, keep, changed=True)}, METADATA)
+    join_layers(tmp_path / "parts", 1, tmp_path / "cell", METADATA)
+    tensors = load_file(tmp_path / "cell")
+    assert set(tensors) == {f"{UP}.keep", f"{UP}.values"}
+    assert tensors[f"{UP}.keep"].shape == (6, 2)
+    assert tensors[f"{UP}.keep"].dtype == torch.uint8
+    assert torch.equal(tensors[f"{UP}.keep"], pack_bits(keep))
+    assert torch.equal(tensors[f"{UP}.values"], weight[keep])
+
+
+def test_same_cell_same_bytes_however_it_was_interrupted(tmp_path: Path):
+    weight, keep = matrix(6, 13)
+    for name in "xy":
+        for layer in range(2):
+            kept = {f"m.{layer}.{part}": SparseWeight.of(weight, keep, changed=True) for part in "qkvo"}
+            save_layer(tmp_path / f"{name}.layers", layer, kept, METADATA)
+    (tmp_path / "y.layers" / "layer-001.safetensors.part").write_bytes(b"left by a killed job")
+    (tmp_path / "y.layers" / "layer-002.safetensors").write_bytes(b"left by a job on a deeper model")
+    for name in "xy":
+        join_layers(tmp_path / f"{name}.layers", 2, tmp_path / name, METADATA)
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x", "y"]
+
+
+def test_a_finished_layer_is_taken_over_only_by_the_same_job(tmp_path: Path):
+    weight, keep = matrix(6, 13)
+    save_layer(tmp_path, 3, {UP: SparseWeight.of(weight, keep, changed=False)}, METADATA)
+    found = finished_layer(tmp_path, 3, dict(reversed(list(METADATA.items()))))
+    assert found is not None
+    kept = found.read(UP)
+    assert kept is not None
+    assert torch.equal(kept.keep, keep)
+    assert finished_layer(tmp_path, 2, METADATA) is None
+    assert finished_layer(tmp_path / "no", 3, METADATA) is None
+    assert finished_layer(tmp_path, 3, {**METADATA, "seed": 1}) is None
+    assert finished_layer(tmp_path, 3, {**METADATA, "more": 1}) is None
+    assert finished_layer(tmp_path, 3, {key: value for key, value in METADATA.items() if key != "seed"}) is None
+
+
+def test_files_that_are_no_cells_are_refused(tmp_path: Path):
+    save_arrays(tmp_path / "x", {}, {"method": "wanda"})
+    with pytest.raises(UserError, match=rf"^{tmp_path}/x is not a cell: its header has no `columns`$"):
+        CellReader(tmp_path / "x")
+    with pytest.raises(UserError, match=rf"^{tmp_path}/no does not exist$"):
+        CellReader(tmp_path / "no")

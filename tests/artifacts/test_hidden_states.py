@@ -1,0 +1,133 @@
+"""Dumps: the documented layout, reproducible bytes, unfinished files refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+
+from polyprune.artifacts import hidden_states
+from polyprune.artifacts.hidden_states import HiddenStates, load_sums, row_names, save_hidden_states
+from polyprune.errors import UserError
+
+S, T, L, D, K = 3, 5, 2, 8, 4
+PER_LAYER = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff")
+PER_TOKEN = ("nll_dense", "nll_pruned", "kl")
+DENSE = ("n", "bytes", "norm", "sq", "nll_dense")
+
+
+def dump(dense: bool = False, seed: int = 0) -> HiddenStates:
+    rng = np.random.default_rng(seed)
+    sums: dict[str, np.ndarray] = {
+        **{name: rng.integers(0, 99, S) for name in ("n", "bytes", "agree")},
+        **{name: rng.random((S, L + 2)) for name in PER_LAYER},
+        **{name: rng.random((S, T - 1), dtype=np.float32) for name in PER_TOKEN},
+    }
+    return HiddenStates(
+        sums={name: array for name, array in sums.items() if not dense or name in DENSE},
+        prompt_mean=rng.random((L + 2, S, D), dtype=np.float32),
+        n_content=np.full(S, T, np.int32),
+        token_hidden=rng.integers(0, 2**16, (L + 2, K, D)).astype(np.uint16),
+        token_encoding="bfloat16",
+        token_place={name: rng.integers(0, S, K).astype(np.int32) for name in ("sequence", "position", "token_id")},
+    )
+
+
+def test_rows_of_the_layer_axis():
+    assert row_names(3) == ["0", "1", "2", "3", "L_normed"]
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_sums_and_width_come_back(tmp_path: Path, dense: bool):
+    made = dump(dense)
+    save_hidden_states(tmp_path / "x.h5", made, {})
+    sums, width = load_sums(tmp_path / "x.h5")
+    assert width == D
+    assert set(sums) == set(made.sums)
+    for name, array in made.sums.items():
+        assert sums[name].dtype == array.dtype
+        assert np.array_equal(sums[name], array)
+
+
+def test_the_layout_is_the_documented_one(tmp_path: Path):
+    """Every path of the docstring is in the file with its shape and type, and nothing else is."""
+    made = dump()
+    save_hidden_states(tmp_path / "x.h5", made, {"b": 1, "a": "语"})
+    sizes = {"S": S, "T-1": T - 1, "L+2": L + 2, "d": D, "K": K}
+    documented = {}
+    assert hidden_states.__doc__
+    for paths, kinds, shape in re.findall(
+        r"^ +/(\w+(?:/[\w, ]+?)?) +((?:\w\d?(?:utf8)?|utf8)(?: \| \w\d)*) +\(([^)]*)\)", hidden_states.__doc__, re.M
+    ):
+        group, _, names = paths.rpartition("/")
+        for name in names.split(", "):
+            axes = tuple(sizes[axis.strip()] for axis in shape.split(",") if axis.strip())
+            documented[f"{group}/{name}".lstrip("/")] = (set(kinds.split(" | ")), axes)
+
+    found: dict[str, h5py.Dataset] = {}
+    with h5py.File(tmp_path / "x.h5") as file:
+        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        assert set(found) == set(documented)
+        for name, (kinds, axes) in documented.items():
+            kind = "utf8" if h5py.check_string_dtype(found[name].dtype) else found[name].dtype.str.lstrip("<|")
+            assert kind in kinds, name
+            assert found[name].shape == axes, name
+        assert [name.decode() for name in found["layer"][...]] == ["0", "1", "2", "L_normed"]
+        assert np.array_equal(found["tokens/hidden"][...], made.token_hidden)
+        assert found["tokens/hidden"].attrs["encoding"] == "bfloat16"
+        assert np.array_equal(found["tokens/position"][...], made.token_place["position"])
+        assert np.array_equal(found["prompts/mean"][...], made.prompt_mean)
+        assert np.array_equal(found["prompts/n_content"][...], made.n_content)
+        assert {name: found[f"sums/{name}"].attrs["unit"] for name in made.sums} == {
+            "n": "token", "bytes": "byte", "agree": "token", "nll_dense": "nat", "nll_pruned": "nat", "kl": "nat",
+            **dict.fromkeys(PER_LAYER, "1"),
+        }  # fmt: skip
+        assert dict(file.attrs) == {"schema": "hidden/1", "provenance": '{"a":"语","b":1}', "complete": True}
+
+
+def test_same_dump_same_bytes(tmp_path: Path):
+    save_hidden_states(tmp_path / "x.h5", dump(), {"a": 1})
+    save_hidden_states(tmp_path / "y.h5", dump(), {"a": 1})
+    save_hidden_states(tmp_path / "z.h5", dump(seed=1), {"a": 1})
+    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
+    assert (tmp_path / "x.h5").read_bytes() != (tmp_path / "z.h5").read_bytes()
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("complete", None), ("complete", False), ("schema", "hidden/0")])
+def test_unfinished_dumps_and_other_schemas_are_refused(tmp_path: Path, attribute: str, value: object):
+    path = tmp_path / "x.h5"
+    save_hidden_states(path, dump(), {})
+    with h5py.File(path, "a") as file:
+        del file.attrs[attribute]
+        if value is not None:
+            file.attrs[attribute] = value
+    with pytest.raises(UserError) as refused:
+        load_sums(path)
+    assert str(refused.value) == f"{path} is not a finished dump of schema hidden/1; delete it and run again"
+
+
+def test_damaged_and_missing_dumps_are_refused(tmp_path: Path):
+    path = tmp_path / "x.h5"
+    save_hidden_states(path, dump(), {})
+    whole = path.read_bytes()
+    for data in (whole[: len(whole) // 2], b"", None):
+        path.unlink()
+        if data is not None:
+            path.write_bytes(data)
+        with pytest.raises(UserError) as refused:
+            load_sums(path)
+        assert str(refused.value).startswith(f"{path} cannot be read as HDF5 (")
+        assert str(refused.value).endswith("); delete it and run again")
+        path.touch()
+
+
+def test_a_failure_leaves_no_file(tmp_path: Path):
+    made = dump()
+    broken = HiddenStates(**{**vars(made), "sums": {**made.sums, "unknown": np.zeros(1)}})
+    with pytest.raises(KeyError):
+        save_hidden_states(tmp_path / "x.h5", broken, {})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,335 @@
+"""The hub, without a network: revisions are locked once, refusals say what to do, files are read as they would be."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from polyprune import hub
+from polyprune.artifacts.corpus import load_documents
+from polyprune.corpora import hosted
+from polyprune.errors import UserError
+from polyprune.hub import MODEL_FILES, cached_model, download_model, explained, resolve_revision
+from polyprune.settings import HubCorpus, HubSource, Shape
+from polyprune.stages.collect_documents import collect_documents
+from polyprune.stages.fetch_model import fetch_model
+
+NOW, LATER = "a" * 40, "b" * 40
+RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://huggingface.co/x"))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock file lies in the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, sha: str | None) -> list[tuple[str, str]]:
+    """Let the hub name `sha` as today's commit; the questions it is asked."""
+    asked: list[tuple[str, str]] = []
+
+    def repo_info(_self: HfApi, name: str, repo_type: str) -> SimpleNamespace:
+        asked.append((repo_type, name))
+        return SimpleNamespace(sha=sha)
+
+    monkeypatch.setattr(HfApi, "repo_info", repo_info)
+    return asked
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def raise_error(*_: Any, **__: Any) -> None:
+        raise error
+
+    for method in ("repo_info", "list_repo_files"):
+        monkeypatch.setattr(HfApi, method, raise_error)
+    monkeypatch.setattr(hub, "snapshot_download", raise_error)
+
+
+def test_the_first_use_locks_todays_commit_and_later_ones_keep_it(monkeypatch: pytest.MonkeyPatch):
+    asked = answer(monkeypatch, NOW)
+    assert resolve_revision("model", "org/name", None) == NOW
+    assert resolve_revision("dataset", "org/web", None) == NOW
+    assert Path("revisions.lock").read_text() == (
+        f'{{\n  "datasets": {{\n    "org/web": "{NOW}"\n  }},\n  "models": {{\n    "org/name": "{NOW}"\n  }}\n}}\n'
+    )
+    answer(monkeypatch, LATER)
+    assert resolve_revision("model", "org/name", None) == NOW
+    assert resolve_revision("model", "org/name", NOW) == NOW
+    assert asked == [("model", "org/name"), ("dataset", "org/web")]
+
+
+def test_a_model_and_a_data_set_of_one_name_are_locked_apart(monkeypatch: pytest.MonkeyPatch):
+    answer(monkeypatch, NOW)
+    resolve_revision("model", "org/name", None)
+    answer(monkeypatch, LATER)
+    assert resolve_revision("dataset", "org/name", None) == LATER
+
+
+def test_a_pinned_commit_is_locked_without_asking(monkeypatch: pytest.MonkeyPatch):
+    asked = answer(monkeypatch, LATER)
+    assert resolve_revision("model", "org/name", NOW) == NOW
+    assert json.loads(Path("revisions.lock").read_text()) == {"models": {"org/name": NOW}}
+    assert asked == []
+
+
+def test_a_pin_that_contradicts_the_lock_is_refused_and_changes_nothing():
+    resolve_revision("model", "org/name", NOW)
+    before = Path("revisions.lock").read_bytes()
+    with pytest.raises(UserError) as refused:
+        resolve_revision("model", "org/name", LATER)
+    assert str(refused.value) == (
+        f"model org/name: config.yaml pins revision {LATER}, revisions.lock says {NOW}; results made so far are of "
+        f"{NOW}: remove its line from revisions.lock to start anew with {LATER}"
+    )
+    assert Path("revisions.lock").read_bytes() == before
+
+
+def test_a_repository_without_a_commit_is_refused(monkeypatch: pytest.MonkeyPatch):
+    answer(monkeypatch, None)
+    with pytest.raises(UserError, match=r"the hub names no commit for model org/name; pin `revision` in config\.yaml"):
+        resolve_revision("model", "org/name", None)
+    assert not Path("revisions.lock").exists()
+
+
+def test_jobs_that_resolve_at_the_same_time_do_not_lose_each_others_lines(tmp_path: Path):
+    code = (
+        "import sys; from polyprune.hub import resolve_revision\n"
+        "for i in range(10): resolve_revision('model', f'org/{sys.argv[1]}-{i}', 'a' * 40)"
+    )
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(job)], cwd=tmp_path, env={"PYTHONPATH": str(Path(hub.__file__).parents[1])}
+        )
+        for job in range(2)
+    ]
+    assert [job.wait(timeout=60) for job in jobs] == [0, 0]
+    locked = json.loads((tmp_path / "revisions.lock").read_text())["models"]
+    assert set(locked) == {f"org/{job}-{i}" for job in range(2) for i in range(10)}
+
+
+REFUSALS = [
+    (
+        GatedRepoError("no", response=RESPONSE),
+        "model org/name is gated: accept its licence at https://huggingface.co/org/name, then log in with "
+        "`hf auth login` (or set HF_TOKEN)",
+    ),
+    (
+        RepositoryNotFoundError("no", response=RESPONSE),
+        "model org/name does not exist, or your account cannot see it: check the spelling at "
+        "https://huggingface.co/org/name",
+    ),
+    (
+        RevisionNotFoundError("no", response=RESPONSE),
+        "model org/name has no such revision; correct config.yaml or revisions.lock",
+    ),
+    *(
+        (
+            error,
+            "model org/name is not in this machine's cache and the hub is off or out of reach; fetch it once on a "
+            "machine with network, or set HF_HOME to a cache that has it",
+        )
+        for error in (
+            LocalEntryNotFoundError("no"),
+            OfflineModeIsEnabled("no"),
+            httpx2.ConnectError("[Errno -2] Name or service not known"),
+            httpx2.ReadTimeout("slow"),
+        )
+    ),
+    (
+        HfHubHTTPError("500 Server Error", response=RESPONSE),
+        "model org/name could not be fetched from the hub (HfHubHTTPError: 500 Server Error)",
+    ),
+    (
+        OSError(28, "No space left on device"),
+        "model org/name could not be fetched from the hub (OSError: [Errno 28] No space left on device)",
+    ),
+]
+USES: list[Callable[[], object]] = [
+    lambda: resolve_revision("model", "org/name", None),
+    lambda: download_model("org/name", NOW),
+    lambda: cached_model("org/name", NOW),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), REFUSALS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("use", USES, ids=["resolve", "download", "cached"])
+def test_every_refusal_of_the_hub_says_what_to_do(
+    error: Exception, message: str, use: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+):
+    refuse(monkeypatch, error)
+    with pytest.raises(UserError) as refused:
+        use()
+    assert str(refused.value) == message
+    assert refused.value.__cause__ is error
+
+
+def test_the_page_of_a_data_set_is_named():
+    with pytest.raises(UserError, match="https://huggingface.co/datasets/org/web,"), explained("dataset", "org/web"):
+        raise GatedRepoError("no", response=RESPONSE)
+
+
+def test_our_own_bugs_are_not_blamed_on_the_hub():
+    with pytest.raises(KeyError), explained("model", "org/name"):
+        raise KeyError("width")
+
+
+def snapshot(folder: Path, **config: Any) -> Path:
+    """A model folder as the hub's cache holds it: whole, but without tensors."""
+    folder.mkdir(parents=True)
+    sizes = {
+        "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 192, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 512, "max_position_embeddings": 256,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **sizes, **config}))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+SHAPE = Shape(layers=2, hidden=64, intermediate=192, heads=4, kv_heads=2, vocabulary=512, max_positions=256)
+
+
+def test_fetching_locks_downloads_checks_and_describes_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    answer(monkeypatch, NOW)
+    folder = snapshot(tmp_path / "cache")
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def download(*args: Any, **kwargs: Any) -> str:
+        calls.append((args, kwargs))
+        return str(folder)
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    output = tmp_path / "results" / "model.json"
+    source = HubSource(kind="hub", id="org/name")
+    fetch_model(source, SHAPE, "short", output, {"code": "abc"})
+    assert calls == [(("org/name",), {"revision": NOW, "allow_patterns": MODEL_FILES})]
+    manifest = json.loads(output.read_text())
+    assert manifest["source"] == {"kind": "hub", "id": "org/name", "revision": NOW}
+    assert manifest["architecture"] == "LlamaForCausalLM"
+    assert manifest["provenance"] == {"code": "abc"}
+    assert str(tmp_path) not in output.read_text(), "a hub model's manifest is the same on every machine"
+
+    first = output.read_bytes()
+    fetch_model(source, SHAPE, "short", output, {"code": "abc"})
+    assert output.read_bytes() == first
+    (folder / "model.safetensors").write_bytes(b"Weights")
+    fetch_model(source, SHAPE, "short", output, {"code": "abc"})
+    assert json.loads(output.read_text())["digest"] != manifest["digest"]
+
+
+def test_a_model_of_another_shape_is_refused_with_the_right_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    answer(monkeypatch, NOW)
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot(tmp_path / "cache", hidden_size=128)))
+    with pytest.raises(UserError) as refused:
+        fetch_model(HubSource(kind="hub", id="org/name"), SHAPE, "short", tmp_path / "model.json", {})
+    assert str(refused.value) == (
+        "models.short.shape in config.yaml differs from the model's config.json: set hidden: 128"
+    )
+    assert not (tmp_path / "model.json").exists()
+
+
+def test_no_pickles_and_no_code_are_downloaded():
+    from huggingface_hub.utils import filter_repo_objects
+
+    files = [
+        "model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json", "tokenizer.json",
+        "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "pytorch_model.bin",
+        "modeling_x.py", "original/consolidated.00.pth", "README.md",
+    ]  # fmt: skip
+    assert list(filter_repo_objects(files, allow_patterns=MODEL_FILES)) == files[:7]
+
+
+def data_set(folder: Path, files: dict[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set's repository in `folder`, which the hub lists in no particular order."""
+    root = folder / f"org/web@{NOW}"
+    for name, rows in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        with gzip.open(root / name, "wt", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    monkeypatch.setattr(HfApi, "list_repo_files", lambda *_, **__: [*reversed(list(files)), "README.md"])
+    monkeypatch.setattr(hosted, "_HUB", f"{folder}/")
+
+
+TRAIN = {
+    "m/c4-de.tfrecord-00000.json.gz": [{"text": "eins", "url": "a"}, {"text": " \n", "url": "b"}, {"text": "zwei", "url": "c"}],
+    "m/c4-de.tfrecord-00001.json.gz": [{"text": "drei", "url": "d"}, {"text": "vier", "url": "e"}],
+    "m/c4-de-validation.tfrecord-00000.json.gz": [{"text": "zwei", "url": "f"}, {"text": "fünf 语", "url": "g"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, ["eins"]), (3, ["eins", "zwei", "drei"]), (9, ["eins", "zwei", "drei", "vier"])])
+def test_documents_are_the_first_that_are_not_blank_in_file_order(
+    n: int, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data_set(tmp_path, TRAIN, monkeypatch)
+    assert hosted.stream_documents("org/web", NOW, "m/c4-de.tfrecord-*.json.gz", "text", n) == expected
+
+
+def corpus() -> HubCorpus:
+    return HubCorpus.model_validate(
+        {
+            "kind": "hub",
+            "languages": ["de"],
+            "dataset": "org/web",
+            "revision": NOW,
+            "files": {
+                "calibration": "m/c4-{language}.tfrecord-*.json.gz",
+                "evaluation": "m/c4-{language}-validation.tfrecord-*.json.gz",
+            },
+            "documents": {"calibration": 3, "evaluation": 5},
+        }
+    )
+
+
+def test_a_hub_corpus_is_collected_with_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import pyarrow.parquet as pq
+
+    data_set(tmp_path, TRAIN, monkeypatch)
+    output = tmp_path / "de.parquet"
+    collect_documents(corpus(), "de", output, {"code": "abc"})
+    assert load_documents(output, "evaluation") == ["zwei", "fünf 语"]
+    assert load_documents(output, "calibration") == ["eins", "drei"]
+    assert load_documents(output, "train") == []
+    assert json.loads(pq.read_schema(output).metadata[b"polyprune"]) == {
+        "code": "abc", "revision": NOW, "documents": {"calibration": 2, "evaluation": 2, "train": 0}
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "field", "message"),
+    [
+        ("m/c4-xx.*", "text", f"dataset org/web at {NOW} has no file m/c4-xx.*"),
+        ("m/c4-de.*", "body", "dataset org/web has no text field 'body', it has: text, url; set `field`"),
+    ],
+)
+def test_a_data_set_without_the_file_or_the_field_is_refused(
+    pattern: str, field: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data_set(tmp_path, TRAIN, monkeypatch)
+    with pytest.raises(UserError) as refused:
+        hosted.stream_documents("org/web", NOW, pattern, field, 2)
+    assert str(refused.value) == message
+
+
+def test_an_unreachable_hub_is_explained_for_data_sets_too(monkeypatch: pytest.MonkeyPatch):
+    refuse(monkeypatch, httpx2.ConnectError("no route"))
+    with pytest.raises(UserError, match="dataset org/web is not in this machine's cache and the hub is off"):
+        hosted.split_hub_documents(corpus(), "de")
