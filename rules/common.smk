@@ -1,5 +1,4 @@
 # Settings, wildcard constraints and path helpers: the only Python of the workflow.
-import os
 import re
 import sys
 from pathlib import Path
@@ -8,15 +7,13 @@ from snakemake.exceptions import WorkflowError
 
 PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
 sys.path.insert(0, PACKAGES)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
-)
 
 from polyprune import grammar, methods, resources, worker
 from polyprune.errors import UserError
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
-from polyprune.settings import DemoCorpus, FilesCorpus, load_settings
+from polyprune.run import export_environment
+from polyprune.settings import FilesCorpus, load_settings
 
 try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
@@ -25,7 +22,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-os.environ["POLYPRUNE_ENGINE"] = canonical_json(settings.engine.model_dump())
+export_environment(settings.engine, PACKAGES)
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 

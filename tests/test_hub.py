@@ -182,7 +182,7 @@ def test_every_refusal_of_the_hub_says_what_to_do(
 
 
 def test_the_page_of_a_data_set_is_named():
-    with pytest.raises(UserError, match="https://huggingface.co/datasets/org/web,"), explained("dataset", "org/web"):
+    with pytest.raises(UserError, match=r"https://huggingface\.co/datasets/org/web,"), explained("dataset", "org/web"):
         raise GatedRepoError("no", response=RESPONSE)
 
 
@@ -218,7 +218,7 @@ def test_fetching_locks_downloads_checks_and_describes_the_model(tmp_path: Path,
 
     monkeypatch.setattr(hub, "snapshot_download", download)
     output = tmp_path / "results" / "model.json"
-    source = HubSource(kind="hub", id="org/name")
+    source = HubSource.model_validate({"kind": "hub", "id": "org/name"})
     fetch_model(source, SHAPE, "short", output, {"code": "abc"})
     assert calls == [(("org/name",), {"revision": NOW, "allow_patterns": MODEL_FILES})]
     manifest = json.loads(output.read_text())
@@ -239,7 +239,9 @@ def test_a_model_of_another_shape_is_refused_with_the_right_values(tmp_path: Pat
     answer(monkeypatch, NOW)
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot(tmp_path / "cache", hidden_size=128)))
     with pytest.raises(UserError) as refused:
-        fetch_model(HubSource(kind="hub", id="org/name"), SHAPE, "short", tmp_path / "model.json", {})
+        fetch_model(
+            HubSource.model_validate({"kind": "hub", "id": "org/name"}), SHAPE, "short", tmp_path / "model.json", {}
+        )
     assert str(refused.value) == (
         "models.short.shape in config.yaml differs from the model's config.json: set hidden: 128"
     )
@@ -269,13 +271,15 @@ def data_set(folder: Path, files: dict[str, list[dict[str, Any]]], monkeypatch: 
 
 
 TRAIN = {
-    "m/c4-de.tfrecord-00000.json.gz": [{"text": "eins", "url": "a"}, {"text": " \n", "url": "b"}, {"text": "zwei", "url": "c"}],
+    "m/c4-de.tfrecord-00000.json.gz": [{"text": text, "url": "a"} for text in ("eins", " \n", "zwei")],
     "m/c4-de.tfrecord-00001.json.gz": [{"text": "drei", "url": "d"}, {"text": "vier", "url": "e"}],
     "m/c4-de-validation.tfrecord-00000.json.gz": [{"text": "zwei", "url": "f"}, {"text": "fünf 语", "url": "g"}],
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("n", "expected"), [(1, ["eins"]), (3, ["eins", "zwei", "drei"]), (9, ["eins", "zwei", "drei", "vier"])])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(1, ["eins"]), (3, ["eins", "zwei", "drei"]), (9, ["eins", "zwei", "drei", "vier"])]
+)
 def test_documents_are_the_first_that_are_not_blank_in_file_order(
     n: int, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

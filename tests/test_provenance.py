@@ -190,7 +190,10 @@ def test_digests_are_the_same_in_every_process():
 
 
 def test_canonical_json_is_one_text_for_equal_values():
-    assert canonical_json({"b": [1, 2.5, None], "a": {"z": True, "ä": "语"}}) == '{"a":{"z":true,"ä":"语"},"b":[1,2.5,null]}'
+    assert (
+        canonical_json({"b": [1, 2.5, None], "a": {"z": True, "ä": "语"}})
+        == '{"a":{"z":true,"ä":"语"},"b":[1,2.5,null]}'
+    )
     assert canonical_json({"a": 1, "b": 2}) == canonical_json({"b": 2, "a": 1})
     assert canonical_json((1, 2)) == canonical_json([1, 2])
 

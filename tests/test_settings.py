@@ -216,9 +216,8 @@ def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
             f"{sampling}: models.{name}.text.sampling: Input should be 'long_documents' or 'packed', got 'paked'"
             for name in ("big", "tiny")
         ),
-        f"{line_of(text, 'schemes:')}: studies.first.grids.main.schemes.0: 0.5 is a number; quote it: \"0.50\"",
-        f"{line_of(text, 'schemes:')}: studies.first.grids.main.schemes.1: '2:4' is not a scheme; "
-        "did you mean 2of4?",
+        f'{line_of(text, "schemes:")}: studies.first.grids.main.schemes.0: 0.5 is a number; quote it: "0.50"',
+        f"{line_of(text, 'schemes:')}: studies.first.grids.main.schemes.1: '2:4' is not a scheme; did you mean 2of4?",
         f"{line_of(text, 'calibrations:')}: studies.first.grids.main.calibrations.1: calibration 'en-de' is spelt "
         "'de-en': each language once, in alphabetical order",
         f"{line_of(text, 'methods:')}: studies.first.grids.main.methods.0: 'wnda' is not one of "
@@ -246,7 +245,10 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
         ("[de, de-en]", "[de, de-fr]"),
         ('["0.50", 2of4]', '["0.50", w4g128]'),
         ("grids: [main]", "grids: [mian]"),
-        ("studies:\n  first:", "studies:\n  corpora: {grids: {}, tables: {}}\n  big: {grids: {}, tables: {}}\n  first:"),
+        (
+            "studies:\n  first:",
+            "studies:\n  corpora: {grids: {}, tables: {}}\n  big: {grids: {}, tables: {}}\n  first:",
+        ),
     )
     length = line_of(text, "sequence_length: 257")
     scheme = line_of(text, "schemes:")
@@ -262,7 +264,8 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
         f"{length}: models.tiny.text.sequence_length: 257 is beyond the model's 256 positions",
         f"{line_of(text, 'vocabulary: 600')}: models.tiny.source.vocabulary: differs from shape.vocabulary 512",
         f"{line_of(text, 'outlier')}: models.tiny.source.outlier_languages.sw: 'sw' is not one of de, fr",
-        f"{line_of(text, '[mian]')}: studies.first.tables.table1.grids.0: 'mian' is not one of main; did you mean main?",
+        f"{line_of(text, '[mian]')}: studies.first.tables.table1.grids.0: 'mian' is not one of main; "
+        "did you mean main?",
         f"{line_of(text, '[big, tin]')}: {main}.models.1: 'tin' is not one of big, tiny; did you mean tiny?",
         f"{line_of(text, '[de, de-fr]')}: {main}.calibrations.1: calibration 'de-fr': 'fr' is not one of de, en "
         "(languages of big's corpus)",
@@ -275,38 +278,50 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
 def test_an_unknown_corpus_is_reported_once_and_not_for_every_calibration(tmp_path: Path):
     text = edited(("      corpus: web", "      corpus: wbe"))
     assert complaints(text, folder=tmp_path) == [
-        f"{line_of(text, 'corpus: wbe')}: models.big.text.corpus: 'wbe' is not one of made, mine, web; did you mean web?"
+        f"{line_of(text, 'corpus: wbe')}: models.big.text.corpus: 'wbe' is not one of "
+        "made, mine, web; did you mean web?"
     ]
 
 
 @pytest.mark.parametrize(
-    ("edit", "complaint"),
+    ("old", "new", "complaint"),
     [
-        (("de: de.txt", "de: 5"), "corpora.mine.files.de: Input should be a valid string, got 5"),
-        (("id: org/big", "id: big"), "models.big.source.id: String should match pattern '^[\\w.-]+/[\\w.-]+$', got 'big'"),
+        ("de: de.txt", "de: 5", "corpora.mine.files.de: Input should be a valid string, got 5"),
         (
-            ("id: org/big", "id: org/big, revision: main"),
+            "id: org/big",
+            "id: big",
+            "models.big.source.id: String should match pattern '^[\\w.-]+/[\\w.-]+$', got 'big'",
+        ),
+        (
+            "id: org/big",
+            "id: org/big, revision: main",
             "models.big.source.revision: String should match pattern '^[0-9a-f]{40}$', got 'main'",
         ),
         (
-            ("{language}/train-*", "{lang}/train-*"),
+            "{language}/train-*",
+            "{lang}/train-*",
             "corpora.web.files.calibration: '{lang}/train-*.json.gz': only {language} is replaced, not {lang}",
         ),
-        (("languages: [de, en]", "languages: [no, en]"), "corpora.web.languages.0: Input should be a valid string, got False"),
-        (("      hidden: 64", "      hidden: 66"), "models.big.shape: hidden must be a multiple of heads, and heads of kv_heads"),
-        (("corpus: made", "corpus: web"), "models.tiny.text.corpus: corpus 'web' has no training part"),
+        ("[de, en]", "[no, en]", "corpora.web.languages.0: Input should be a valid string, got False"),
+        ("hidden: 64", "hidden: 66", "models.big.shape: hidden must be a multiple of heads, and heads of kv_heads"),
+        ("corpus: made", "corpus: web", "models.tiny.text.corpus: corpus 'web' has no training part"),
+        ("train: 0.5, calibration: 0.25", "calibration: 0.75", None),
+        ('["0.50", 2of4]', "[0.65]", 'studies.first.grids.main.schemes.0: 0.65 is a number; quote it: "0.65"'),
         (
-            ("shares: {train: 0.5, calibration: 0.25", "shares: {calibration: 0.75"),
-            None,
+            '["0.50", 2of4]',
+            "[2]",
+            'studies.first.grids.main.schemes.0: 2 is not a scheme; write text in quotes, e.g. "0.50"',
         ),
-        (('["0.50", 2of4]', "[0.65]"), 'studies.first.grids.main.schemes.0: 0.65 is a number; quote it: "0.65"'),
-        (('["0.50", 2of4]', "[2]"), 'studies.first.grids.main.schemes.0: 2 is not a scheme; write text in quotes, e.g. "0.50"'),
-        (('["0.50", 2of4]', '["0.50", "0.50"]'), "studies.first.grids.main.schemes: 0.50 listed twice"),
-        (("calibrations: [de, de-en]", "calibrations: []"), "studies.first.grids.main.calibrations: List should have at least 1 item after validation, not 0, got []"),
+        ('["0.50", 2of4]', '["0.50", "0.50"]', "studies.first.grids.main.schemes: 0.50 listed twice"),
+        (
+            "calibrations: [de, de-en]",
+            "calibrations: []",
+            "studies.first.grids.main.calibrations: List should have at least 1 item after validation, not 0, got []",
+        ),
     ],
-)  # fmt: skip
-def test_each_refusal_says_what_is_wrong(edit: tuple[str, str], complaint: str | None, tmp_path: Path):
-    text = edited(edit)
+)
+def test_each_refusal_says_what_is_wrong(old: str, new: str, complaint: str | None, tmp_path: Path):
+    text = edited((old, new))
     if complaint is None:
         (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
         load([tmp_path / "c.yaml"])

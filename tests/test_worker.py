@@ -27,7 +27,8 @@ from pathlib import Path
 from types import ModuleType
 
 sys.modules["polyprune.model.preload"] = ModuleType("polyprune.model.preload")
-sys.modules["polyprune.stages.tell"] = sys.modules["polyprune.stages.nap"] = sys.modules["polyprune.stages.refuse"] = sys.modules[__name__]
+for name in ("tell", "nap", "refuse"):
+    sys.modules[f"polyprune.stages.{name}"] = sys.modules[__name__]
 
 def tell(output: Path, word: str, provenance: dict):
     print("printed", word)
@@ -119,9 +120,7 @@ def command(stage: str, output: Path, **settings: Any) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(
-    environment: dict[str, str], warm: Warm, tmp_path: Path
-):
+def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(environment: dict[str, str], warm: Warm, tmp_path: Path):
     outputs = {}
     for name, path in (("alone", ""), ("warm", warm.socket), ("unreachable", str(tmp_path / "no.sock"))):
         env = {**environment, worker.SOCKET_VARIABLE: path, "POLYPRUNE_TEST": f"of {name}"}
@@ -185,9 +184,7 @@ def test_a_caller_that_dies_while_asking_leaves_no_child_behind(warm: Warm, sent
     wait_until(lambda: not children_of(warm.pid), seconds=5)
 
 
-def test_the_worker_leaves_with_a_parent_that_is_gone_before_it_is_ready(
-    environment: dict[str, str], tmp_path: Path
-):
+def test_the_worker_leaves_with_a_parent_that_is_gone_before_it_is_ready(environment: dict[str, str], tmp_path: Path):
     path = tmp_path / "folder" / "worker.sock"
     path.parent.mkdir()
     dead = subprocess.Popen(["true"])

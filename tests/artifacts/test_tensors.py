@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -57,7 +56,8 @@ def test_files_of_other_programs_have_no_provenance(tmp_path: Path):
 
 def test_the_bytes_are_the_same_in_every_process(tmp_path: Path):
     code = (
-        "import sys, hashlib, numpy as np; from pathlib import Path; from polyprune.artifacts.tensors import save_arrays\n"
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from polyprune.artifacts.tensors import save_arrays\n"
         "arrays = {name: np.arange(ord(name)) for name in {'b', 'c', 'a', 'd'}}\n"
         "save_arrays(Path(sys.argv[1]), arrays, {k: k for k in {'one', 'two', 'three', 'four'}})"
     )
@@ -100,7 +100,6 @@ def test_joined_files_load_like_one_file_of_all_tensors(tmp_path: Path):
     data = [file.read_bytes() for file in files]
     bodies = [part[8 + int.from_bytes(part[:8], "little") :] for part in data]
     assert raw[8 + length :] == b"".join(bodies)
-    assert [name for name in json.loads(raw[8 : 8 + length]) if name.startswith(("one", "two"))][0].startswith("one")
 
 
 def test_joining_is_reproducible(tmp_path: Path):
@@ -115,7 +114,7 @@ def test_joining_is_reproducible(tmp_path: Path):
 def test_a_tensor_in_two_parts_is_refused(tmp_path: Path):
     for number in range(2):
         save_arrays(tmp_path / str(number), ARRAYS, {})
-    with pytest.raises(ValueError, match="tensor b stands in two parts|tensor a stands in two parts"):
+    with pytest.raises(ValueError, match=r"^tensor [ab] stands in two parts$"):
         concatenate([tmp_path / "0", tmp_path / "1"], tmp_path / "x", {})
     assert not (tmp_path / "x").exists()
 

@@ -56,7 +56,9 @@ def test_a_byte_order_mark_is_not_text(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
 def test_json_lines_are_a_document_a_record(tmp_path: Path, name: str):
-    lines = json_lines(*({"id": 1, "body": text} for text in TEXTS), {"body": " \n"}) + "\n" + json_lines({"body": "a\nb"})
+    lines = (
+        json_lines(*({"id": 1, "body": text} for text in TEXTS), {"body": " \n"}) + "\n" + json_lines({"body": "a\nb"})
+    )
     data = gzip.compress(lines.encode()) if name.endswith("gz") else lines.encode()
     assert read_documents(write(tmp_path / name, data), "body") == [*TEXTS, "a\nb"]
 
@@ -194,6 +196,7 @@ def test_all_files_of_a_language_are_joined_in_order_and_cut(tmp_path: Path):
     write(tmp_path / "1.jsonl", json_lines({"text": "a"}, {"text": "b"}))
     corpus = FilesCorpus(
         kind="files",
+        field="text",
         files={"de": [str(tmp_path / "1.jsonl"), str(tmp_path / "*.txt")], "en": str(tmp_path / "2.txt")},
         shares=shares(0.25, 0.25, 0.5),
     )

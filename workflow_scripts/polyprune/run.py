@@ -17,10 +17,17 @@ from pydantic import TypeAdapter
 
 from polyprune import log
 from polyprune.errors import UserError
+from polyprune.provenance import canonical_json
 from polyprune.settings import Engine
 
 ENGINE_VARIABLE = "POLYPRUNE_ENGINE"
 """Engine settings travel in the environment: they do not change results, so they must not trigger reruns."""
+
+
+def export_environment(engine: Engine, packages: str) -> None:
+    """Set what `python -m polyprune` needs from its environment, for this process's jobs."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([packages, *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ[ENGINE_VARIABLE] = canonical_json(engine.model_dump())
 
 
 def run(argv: list[str]) -> int:

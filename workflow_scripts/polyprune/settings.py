@@ -364,7 +364,8 @@ def _place(location: Sequence[str | int], config: Any) -> Place:
         if tag_waits and node.get("kind") == key:
             tag_waits = False
             continue
-        if key == "[key]" or (place and not isinstance(node, Mapping | list)):
+        has_places = isinstance(node, Mapping | list)
+        if key == "[key]" or (place and not has_places):
             continue
         place.append(key)
         try:

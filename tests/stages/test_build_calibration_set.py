@@ -1,0 +1,147 @@
+"""Calibration shards: equal shares, one draw a language and seed, and a header that identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from polyprune.artifacts.corpus import save_corpus
+from polyprune.artifacts.tensors import save_arrays
+from polyprune.artifacts.tokens import TokenSet, load_tokens
+from polyprune.corpora.windows import seeded_order
+from polyprune.errors import UserError
+from polyprune.model.source import write_manifest
+from polyprune.settings import TextSettings
+from polyprune.stages.build_calibration_set import build_calibration_set
+
+LENGTH, BOS, EOS = 16, 256, 257
+LANGUAGES = {"de": "ä", "en": "e", "zh": "语"}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    """A token a byte, and two specials."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE({char: index for index, char in enumerate(alphabet)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens(["<s>", "</s>"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A model's manifest and folder, and a corpus in three languages whose texts say where they are from."""
+    root = tmp_path_factory.mktemp("workplace")
+    folder = root / "checkpoint"
+    folder.mkdir()
+    config = {"architectures": ["LlamaForCausalLM"], "bos_token_id": BOS, "eos_token_id": [EOS, 0]}
+    (folder / "config.json").write_text(json.dumps(config))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    save_arrays(folder / "model.safetensors", {"a": np.zeros(1)}, {})
+    write_manifest(root / "model.json", {"kind": "train"}, folder, {})
+    for language, letter in LANGUAGES.items():
+        documents = {
+            split: [f"{split[0]}{number:02d}" + letter * (5 + number) for number in range(30)]
+            for split in ("calibration", "evaluation")
+        }
+        save_corpus(root / f"{language}.parquet", documents, {})
+    return root
+
+
+def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> TextSettings:
+    return TextSettings(
+        corpus="x",
+        sequence_length=length,
+        calibration_sequences=n,
+        evaluation_sequences=3,
+        sampling=sampling,
+        sampled_tokens=1,
+    )
+
+
+def build(
+    root: Path, output: Path, languages: list[str], seed: int = 0, settings: TextSettings | None = None
+) -> TokenSet:
+    corpus = [root / f"{language}.parquet" for language in languages]
+    build_calibration_set(root / "model.json", corpus, languages, seed, settings or text(), output, {"code": "abc"})
+    return load_tokens(output)
+
+
+def test_packed_sequences_are_the_documents_in_the_seeds_order(workplace: Path, tmp_path: Path, tokenizer: Tokenizer):
+    made = build(workplace, tmp_path / "x", ["zh"], seed=3)
+    joined: list[int] = []
+    for number in seeded_order(30, "zh/3"):
+        document = f"c{number:02d}" + "语" * (5 + number)
+        joined += [BOS, *tokenizer.encode(document, add_special_tokens=False).ids, EOS]
+    assert made.tokens.tolist() == np.reshape(joined[: 6 * LENGTH], (6, LENGTH)).tolist()
+    assert made.n_bytes[made.tokens >= 256].tolist() == [0] * int((made.tokens >= 256).sum())
+
+
+@pytest.mark.parametrize("sampling", ["packed", "long_documents"])
+def test_no_text_of_evaluation_is_in_calibration(
+    workplace: Path, tmp_path: Path, tokenizer: Tokenizer, sampling: Literal["packed", "long_documents"]
+):
+    made = build(workplace, tmp_path / "x", ["en"], settings=text(sampling))
+    said = tokenizer.decode(made.tokens.flatten().tolist())
+    assert set(said) <= set("ce0123456789")
+    assert "c" in said if sampling == "packed" else "e" * 8 in said
+
+
+@pytest.mark.parametrize("sampling", ["packed", "long_documents"])
+def test_a_mix_is_the_beginning_of_each_languages_own_shard(
+    workplace: Path, tmp_path: Path, sampling: Literal["packed", "long_documents"]
+):
+    alone = {
+        language: build(workplace, tmp_path / language, [language], 1, text(sampling, n=7)) for language in LANGUAGES
+    }
+    mix = build(workplace, tmp_path / "mix", list(LANGUAGES), 1, text(sampling, n=7))
+    shares = {"de": 3, "en": 2, "zh": 2}
+    for name in ("tokens", "n_bytes"):
+        parts = [getattr(alone[language], name)[:share] for language, share in shares.items()]
+        assert np.array_equal(getattr(mix, name), np.concatenate(parts))
+    assert mix.metadata["sequences"] == shares
+
+
+@pytest.mark.parametrize("sampling", ["packed", "long_documents"])
+def test_same_bytes_twice_and_other_tokens_for_another_seed(
+    workplace: Path, tmp_path: Path, sampling: Literal["packed", "long_documents"]
+):
+    first = build(workplace, tmp_path / "a", ["de"], 0, text(sampling))
+    build(workplace, tmp_path / "b", ["de"], 0, text(sampling))
+    other = build(workplace, tmp_path / "c", ["de"], 1, text(sampling))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert not np.array_equal(first.tokens, other.tokens)
+
+
+def test_the_header_identifies_model_tokenizer_and_settings(workplace: Path, tmp_path: Path):
+    made = build(workplace, tmp_path / "x", ["de", "en"])
+    manifest = json.loads((workplace / "model.json").read_text())
+    tokenizer_bytes = (workplace / "checkpoint" / "tokenizer.json").read_bytes()
+    assert made.metadata == {
+        "code": "abc",
+        "model_digest": manifest["digest"],
+        "tokenizer_digest": hashlib.sha256(tokenizer_bytes).hexdigest(),
+        "sequences": {"de": 3, "en": 3},
+    }
+    assert (made.tokens.dtype, made.n_bytes.dtype, made.tokens.shape) == (np.int32, np.int16, (6, LENGTH))
+
+
+def test_too_little_text_is_refused_with_file_and_remedy(workplace: Path, tmp_path: Path):
+    with pytest.raises(UserError) as refused:
+        build(workplace, tmp_path / "x", ["en"], settings=text(n=100))
+    assert str(refused.value) == (
+        f"calibration text {workplace}/en.parquet: 30 documents give 735 tokens, 45 sequences of 16; 100 are wanted: "
+        "bring more text, or ask for fewer or shorter sequences"
+    )
+    with pytest.raises(UserError, match=r"none of 30 documents has more than 200 tokens; set `sampling: packed`"):
+        build(workplace, tmp_path / "x", ["en"], settings=text("long_documents", length=200))
+    with pytest.raises(UserError, match="2 calibration sequences cannot hold a mix of 3 languages"):
+        build(workplace, tmp_path / "x", list(LANGUAGES), settings=text(n=2))
+    assert not (tmp_path / "x").exists()

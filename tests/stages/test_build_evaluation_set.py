@@ -1,0 +1,96 @@
+"""Evaluation text: packed in order, without a seed, one file a language."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from polyprune.artifacts.corpus import save_corpus
+from polyprune.artifacts.tensors import save_arrays
+from polyprune.artifacts.tokens import load_tokens
+from polyprune.errors import UserError
+from polyprune.model.source import write_manifest
+from polyprune.settings import TextSettings
+from polyprune.stages.build_evaluation_set import build_evaluation_set
+
+LENGTH, BOS = 16, 256
+DOCUMENTS = {
+    "de": [f"e{number}" + "ü" * 9 for number in range(9)],
+    "en": [f"e{number}" + "o" * 20 for number in range(9)],
+}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A model that frames documents by BOS only, and a corpus in two languages."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({char: index for index, char in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<s>"])
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"architectures": ["X"], "bos_token_id": BOS, "eos_token_id": None}))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    save_arrays(folder / "model.safetensors", {"a": np.zeros(1)}, {})
+    write_manifest(tmp_path / "model.json", {"kind": "train"}, folder, {})
+    for language, texts in DOCUMENTS.items():
+        save_corpus(tmp_path / f"{language}.parquet", {"evaluation": texts, "calibration": ["calibration"] * 50}, {})
+    return tmp_path
+
+
+def build(root: Path, folder: Path, n: int = 5) -> list[Path]:
+    text = TextSettings(
+        corpus="x",
+        sequence_length=LENGTH,
+        calibration_sequences=1,
+        evaluation_sequences=n,
+        sampling="long_documents",
+        sampled_tokens=1,
+    )
+    outputs = [folder / f"{language}.safetensors" for language in DOCUMENTS]
+    corpus = [root / f"{language}.parquet" for language in DOCUMENTS]
+    build_evaluation_set(root / "model.json", corpus, text, outputs, {"code": "abc"})
+    return outputs
+
+
+def test_documents_are_joined_in_order_whatever_the_sampling_of_calibration(workplace: Path):
+    tokenizer = Tokenizer.from_file(str(workplace / "checkpoint" / "tokenizer.json"))
+    for output, texts in zip(build(workplace, workplace / "a"), DOCUMENTS.values(), strict=True):
+        joined = [token for text in texts for token in (BOS, *tokenizer.encode(text).ids)][: 5 * LENGTH]
+        made = load_tokens(output)
+        assert made.tokens.flatten().tolist() == joined
+        said = tokenizer.decode(joined)
+        assert said.startswith(texts[0] + texts[1])
+        assert "c" not in said, "no text of calibration"
+        assert 0 <= len(said.encode()) - int(made.n_bytes.sum()) + 1 <= 4
+
+
+def test_the_header_says_language_model_and_tokenizer(workplace: Path):
+    tokenizer_bytes = (workplace / "checkpoint" / "tokenizer.json").read_bytes()
+    for output, language in zip(build(workplace, workplace / "a"), DOCUMENTS, strict=True):
+        assert load_tokens(output).metadata == {
+            "code": "abc",
+            "language": language,
+            "model_digest": json.loads((workplace / "model.json").read_text())["digest"],
+            "tokenizer_digest": hashlib.sha256(tokenizer_bytes).hexdigest(),
+        }
+
+
+def test_same_bytes_twice(workplace: Path):
+    for first, second in zip(build(workplace, workplace / "a"), build(workplace, workplace / "b"), strict=True):
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_too_little_text_is_refused_with_the_file(workplace: Path):
+    with pytest.raises(UserError) as refused:
+        build(workplace, workplace / "a", n=13)
+    assert str(refused.value) == (
+        f"evaluation text {workplace}/de.parquet: 9 documents give 189 tokens, 11 sequences of 16; 13 are wanted: "
+        "bring more text, or ask for fewer or shorter sequences"
+    )

@@ -1,0 +1,176 @@
+"""The workflow as its users meet it: lint, plans, refusals, a small run of the whole chain, and what reruns after what.
+
+Every test works in a copy of the repository, so that results of a developer's own runs are neither used nor touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TRACKED = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "data/paper", "local", "slurm", "studies")
+QUICK = "results/quick/table1.parquet"
+CELL = "results/quick-llama/sparsegpt/0.50/de/seed0/weights.safetensors"
+
+
+def copy_repository(folder: Path) -> Path:
+    for name in TRACKED:
+        source = ROOT / name
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def snakemake(folder: Path, *words: str, timeout: int = 600) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "POLYPRUNE_WORKER")}
+    command = [sys.executable, "-m", "snakemake", "--profile", "local", "--cores", "2", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+def quick(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return snakemake(folder, "--configfile", "studies/quick.yaml", *words)
+
+
+def planned(folder: Path, *targets: str, configfile: str = "studies/quick.yaml") -> dict[str, int]:
+    """Jobs by rule that a dry run lists; empty if there is nothing to be done."""
+    run = snakemake(folder, "--configfile", configfile, "-n", "--", *targets)
+    assert run.returncode == 0, run.stdout + run.stderr
+    tables = run.stdout.split("Job stats:")
+    if len(tables) == 1:
+        assert "Nothing to be done" in run.stdout + run.stderr
+        return {}
+    rows = re.findall(r"^(\w+) +(\d+)$", tables[1].split("\n\n")[0], flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout without results, for plans only."""
+    return copy_repository(tmp_path_factory.mktemp("clean"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A checkout in which the quick study has run."""
+    folder = copy_repository(tmp_path_factory.mktemp("finished"))
+    run = quick(folder, "--", QUICK)
+    assert run.returncode == 0, run.stdout + run.stderr
+    yield folder
+
+
+def test_the_papers_table_1_plans_its_84_cells(clean: Path) -> None:
+    jobs = planned(clean, "results/table1.parquet")
+    assert jobs["prune_model"] == jobs["reconstruct_model"] == 2 * 7 * 3
+    assert jobs["dump_cell_mc4"] == jobs["measure_drift"] == 84
+    assert jobs["fetch_model"] == jobs["dump_dense_mc4"] == 2
+
+
+def test_a_cell_outside_every_study_is_a_target(clean: Path) -> None:
+    jobs = planned(clean, "results/llama-3-8b/wanda/0.65/sw/seed7/perplexity.parquet")
+    assert jobs["prune_model"] == 1 and jobs["dump_cell_mc4"] == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("results/llama-3-8b/wanda/0.5/de/seed0/mask.safetensors", "did you mean 0.50"),
+        ("results/llama-3-8b/wanda/0.50/en-de/seed0/mask.safetensors", "spelt 'de-en'"),
+        ("results/llama-3-8b/wanda/0.50/de/seed01/mask.safetensors", "did you mean seed1"),
+        ("results/lama-3-8b/wanda/0.50/de/seed0/mask.safetensors", "did you mean llama-3-8b"),
+        ("results/llama-3-8b/wnada/0.50/de/seed0/mask.safetensors", "did you mean wanda"),
+        ("results/llama-3-8b/wanda/2:4/de/seed0/mask.safetensors", "did you mean 2of4"),
+        ("results/llama-3-8b/wanda/0.50/fr/seed0/mask.safetensors", "'fr' is not one of"),
+        ("results/demo/table99.parquet", "'table99' is not one of"),
+    ],
+)
+def test_misspelt_targets_are_refused_with_the_nearest_spelling(clean: Path, target: str, hint: str) -> None:
+    run = snakemake(clean, "-n", "--", target)
+    assert run.returncode != 0 and hint in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_the_wrong_artifact_of_a_method_is_no_target(clean: Path) -> None:
+    run = snakemake(clean, "-n", "--", "results/llama-3-8b/wanda/0.50/de/seed0/weights.safetensors")
+    assert run.returncode != 0 and "MissingRuleException" in run.stdout + run.stderr
+
+
+def test_a_wrong_key_is_refused_with_its_line(clean: Path, tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("  damping: 0.01", "  dampning: 0.01"))
+    line = next(n for n, text in enumerate(config.read_text().splitlines(), 1) if "dampning" in text)
+    run = snakemake(folder, "-n", "--", "results/table1.parquet")
+    assert run.returncode != 0
+    assert f"config.yaml:{line}: compression.dampning: unknown key" in run.stdout + run.stderr
+    assert "did you mean damping?" in run.stdout + run.stderr
+
+
+def test_lint_finds_nothing(clean: Path) -> None:
+    run = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=clean, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_whole_chain_ends_in_a_table(finished: Path) -> None:
+    table = pq.read_table(finished / QUICK).to_pandas()
+    cells = table[table["method"] != "dense"]
+    assert set(cells["model"]) == {"quick-llama", "quick-aya"} and set(cells["method"]) == {"wanda", "sparsegpt"}
+    assert set(cells["calibration"]) == {"de", "de-sw", "zh"}
+    perplexity = cells[cells["metric"] == "perplexity"]
+    assert len(perplexity) == 2 * 2 * 3 * 7 and (perplexity["value"] > 1).all()
+    assert (cells.loc[cells["metric"] == "snr", "value"] > 0).all()
+    assert {"perplexity", "bits_per_byte"} == set(table.loc[table["method"] == "dense", "metric"])
+    for suffix in (".md", ".png"):
+        assert (finished / QUICK).with_suffix(suffix).stat().st_size > 1000
+
+
+def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert planned(finished, QUICK) == {}
+
+
+def test_a_deleted_cell_comes_back_with_what_depends_on_it_and_the_same_bytes(finished: Path) -> None:
+    cell = finished / CELL
+    before = cell.read_bytes()
+    cell.unlink()
+    jobs = planned(finished, QUICK, CELL)
+    assert jobs == {"reconstruct_model": 1, "dump_cell_demo": 1, "measure_drift": 1, "tabulate_quick_table1": 1}
+    run = quick(finished, "--", QUICK, CELL)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert cell.read_bytes() == before
+
+
+def test_deleted_results_come_back_byte_for_byte(finished: Path, tmp_path: Path) -> None:
+    """All of one model's results, and the tables, made anew elsewhere."""
+    folder = copy_repository(tmp_path)
+    wanted = "results/quick-aya/wanda/0.50/de-sw/seed0/drift.parquet"
+    run = quick(folder, "--", wanted)
+    assert run.returncode == 0, run.stdout + run.stderr
+    made = [path.relative_to(folder) for path in (folder / "results").rglob("*") if path.is_file()]
+    assert len(made) > 15
+    for path in made:
+        assert (folder / path).read_bytes() == (finished / path).read_bytes(), path
+
+
+def test_a_failing_job_says_what_to_do_and_leaves_no_output(finished: Path, tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path)
+    (folder / "text").mkdir()
+    (folder / "text" / "de.txt").write_bytes(b"gut\nschlecht \xff\n")
+    (folder / "own.yaml").write_text(
+        "corpora: {own: {kind: files, files: {de: text/de.txt}, shares: {train: 0.0, calibration: 0.5, evaluation: 0.5}}}\n"
+    )
+    run = snakemake(folder, "--configfile", "own.yaml", "--", "results/corpora/own/de.parquet")
+    output = run.stdout + run.stderr
+    assert run.returncode != 0 and "text/de.txt:2: not UTF-8 (byte 0xff, column 10)" in output
+    assert "Traceback (most recent call last)" not in output
+    assert not (folder / "results/corpora/own/de.parquet").exists()
