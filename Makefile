@@ -4,15 +4,19 @@ CORES ?= 2
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check format install clean
+PYTEST_WORKERS ?= 2
+.PHONY: demo outstanding test check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
 	@$(BIN)/python -m rich.markdown results/demo/table1.md
 	@echo "Table 1: results/demo/table1.parquet (every value), table1.md (this), table1.png (the picture)"
 
+outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.ledger $(TARGETS)
+
 test: install  ## all tests
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -q
 
 check: install  ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -18,14 +18,18 @@ include: "rules/metrics.smk"
 include: "rules/report.smk"
 
 
-localrules:
-    all,
+# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that a
+# deleted cell is made again even where the tables are finished. The paper's study is the default.
+for study in settings.studies:
 
-
-rule all:
-    default_target: True
-    input:
-        tables_of(settings.studies),
+    rule:
+        name:
+            study
+        input:
+            tables_of(study),
+            cell_files(study),
+        default_target: study == PAPER
+        localrule: True
 
 
 onstart:

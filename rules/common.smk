@@ -154,9 +154,10 @@ def compression_memory(wildcards, attempt):
 
 
 def compression_minutes(wildcards, attempt):
-    return attempt * resources.compression_minutes(
+    flops = resources.compression_flops(
         settings.models[wildcards.model], wildcards.method
     )
+    return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
 def dump_memory(wildcards, attempt):
@@ -165,9 +166,8 @@ def dump_memory(wildcards, attempt):
 
 def dump_minutes(wildcards, attempt):
     n_languages = len(settings.languages_of(wildcards.model))
-    return attempt * resources.dump_minutes(
-        settings.models[wildcards.model], n_languages
-    )
+    flops = resources.dump_flops(settings.models[wildcards.model], n_languages)
+    return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
 def models_of(corpus):
@@ -238,12 +238,17 @@ def table_spec(stage, study, table):
     )
 
 
-def tables_of(studies):
-    return [
-        study_path(study, f"{table}.parquet")
-        for study in studies
-        for table in settings.studies[study].tables
-    ]
+def tables_of(study):
+    return [study_path(study, f"{table}.parquet") for table in settings.studies[study].tables]
+
+
+def cell_files(study):
+    """Every cell of a study, and the scores that its tables are made from."""
+    tables = settings.studies[study].tables
+    cells = dict.fromkeys(cell for table in tables for cell in settings.studies[study].cells(table))
+    artifacts = [f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}" for cell in cells]
+    scores = [path for table, entry in tables.items() if entry.report == "drift" for path in table_scores(study, table)]
+    return artifacts + list(dict.fromkeys(scores))
 
 
 def start_worker_if_local():

@@ -32,7 +32,8 @@ for name in ("tell", "nap", "refuse"):
 
 def tell(output: Path, word: str, provenance: dict):
     print("printed", word)
-    output.write_text(f"{word}\\n{Path.cwd()}\\n{os.environ.get('POLYPRUNE_TEST')}\\n{os.getppid()}\\n")
+    variables = [os.environ.get(name) for name in ("POLYPRUNE_TEST", "OF_THE_WORKER")]
+    output.write_text(f"{word}\\n{Path.cwd()}\\n{variables}\\n{os.getppid()}\\n")
 
 def nap(output: Path):
     output.with_suffix(".part").write_text(str(os.getpid()))
@@ -96,7 +97,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def warm(environment: dict[str, str]) -> Iterator[Warm]:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", PARENT],
+        env={**environment, "OF_THE_WORKER": "1"},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert parent.stdin
     assert parent.stdout
@@ -131,7 +136,7 @@ def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(environment: dict
         assert (done.returncode, done.stdout) == (0, "printed grüße\n"), done.stderr
         assert done.stderr.startswith(f"[{name}] done in ")
         outputs[name] = output.read_text().splitlines()
-        assert outputs[name][:3] == ["grüße", str(tmp_path), f"of {name}"]
+        assert outputs[name][:3] == ["grüße", str(tmp_path), f"['of {name}', None]"]
         assert "INFO done in" in Path(f"{output}.log").read_text()
     assert outputs["warm"][3] == str(warm.pid)
     assert outputs["alone"][3] == outputs["unreachable"][3] == str(os.getpid())

@@ -5,6 +5,7 @@ Every test works in a copy of the repository, so that results of a developer's o
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -174,3 +175,150 @@ def test_a_failing_job_says_what_to_do_and_leaves_no_output(finished: Path, tmp_
     assert run.returncode != 0 and "text/de.txt:2: not UTF-8 (byte 0xff, column 10)" in output
     assert "Traceback (most recent call last)" not in output
     assert not (folder / "results/corpora/own/de.parquet").exists()
+
+
+# Rebuilt only when inputs change: one edit at a time in a finished study, read from a dry run.
+
+
+@pytest.fixture
+def edited(finished: Path) -> Iterator[Path]:
+    """The finished checkout; code and settings are put back afterwards."""
+    yield finished
+    for name in ("config.yaml", "studies", "workflow_scripts", "rules"):
+        source, target = ROOT / name, finished / name
+        if source.is_dir():
+            shutil.rmtree(target)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_a_new_seed_makes_only_its_cells_and_the_table(edited: Path) -> None:
+    replace(edited / "studies/quick.yaml", "seeds: [0]", "seeds: [0, 1]")
+    assert planned(edited, "quick") == {
+        "build_calibration_set": 2 * 3,
+        "prune_model": 2 * 3,
+        "reconstruct_model": 2 * 3,
+        "dump_cell_demo": 2 * 2 * 3,
+        "measure_drift": 2 * 2 * 3,
+        "tabulate_quick_table1": 1,
+        "quick": 1,
+    }
+
+
+def test_damping_concerns_sparsegpt_and_what_hangs_on_it(edited: Path) -> None:
+    replace(edited / "config.yaml", "  damping: 0.01", "  damping: 0.02")
+    assert planned(edited, "quick") == {
+        "reconstruct_model": 2 * 3,
+        "dump_cell_demo": 2 * 3,
+        "measure_drift": 2 * 3,
+        "tabulate_quick_table1": 1,
+        "quick": 1,
+    }
+
+
+def test_words_and_order_concern_nothing(edited: Path) -> None:
+    """A docstring reworded, a comment, config.yaml reordered, every file touched."""
+    package = edited / "workflow_scripts/polyprune"
+    replace(package / "maths/wanda.py", '"""Wanda:', '"""The method called Wanda:')
+    replace(package / "model/decoder.py", "import copy", "import copy  # a comment\n")
+    replace(edited / "rules/prune.smk", "# The cells", "# These are the cells")
+    config = edited / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    start, end = text.index("compression:\n"), text.index("engine:\n")
+    config.write_text(text[:start] + text[end:] + "\n" + text[start:end], encoding="utf-8")
+    for path in [*package.rglob("*.py"), *(edited / "rules").iterdir()]:
+        path.touch()
+    assert planned(edited, "quick") == {}
+
+
+def test_another_branch_and_back_concerns_nothing(edited: Path) -> None:
+    git = ["git", "-c", "user.name=n", "-c", "user.email=n@n", "-c", "init.defaultBranch=main"]
+    (edited / ".gitignore").write_text("/results/\n/logs/\n/.snakemake/\n")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"], ["checkout", "-qb", "other"]):
+        subprocess.run([*git, *words], cwd=edited, check=True)
+    replace(edited / "workflow_scripts/polyprune/maths/wanda.py", ".sqrt()", ".square()")
+    replace(edited / "config.yaml", "  damping: 0.01", "  damping: 0.02")
+    for words in (["commit", "-qam", "two"], ["checkout", "-q", "main"]):
+        subprocess.run([*git, *words], cwd=edited, check=True)
+    assert planned(edited, "quick") == {}
+    subprocess.run([*git, "checkout", "-q", "other"], cwd=edited, check=True)
+    jobs = planned(edited, "quick")
+    assert jobs["prune_model"] == jobs["reconstruct_model"] == 6
+    subprocess.run([*git, "checkout", "-q", "main"], cwd=edited, check=True)
+    shutil.rmtree(edited / ".git")
+
+
+def test_results_on_another_machine_concern_nothing(finished: Path, tmp_path: Path) -> None:
+    """Copied with fresh times; with and without Snakemake's own notes."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, copy_function=shutil.copyfile)
+    assert planned(folder, "quick") == {}
+
+
+def test_code_of_one_stage_concerns_it_and_what_hangs_on_it(edited: Path) -> None:
+    replace(edited / "workflow_scripts/polyprune/stages/measure_drift.py", '"bit/byte"', '"bits/byte"')
+    assert planned(edited, "quick") == {
+        "measure_dense": 2,
+        "measure_drift": 12,
+        "tabulate_quick_table1": 1,
+        "quick": 1,
+    }
+
+
+def test_code_of_one_method_concerns_its_cells(edited: Path) -> None:
+    replace(edited / "workflow_scripts/polyprune/maths/wanda.py", ".sqrt()", ".square()")
+    assert planned(edited, "quick") == {
+        "prune_model": 6,
+        "dump_cell_demo": 6,
+        "measure_drift": 6,
+        "tabulate_quick_table1": 1,
+        "quick": 1,
+    }
+
+
+def test_a_language_less_or_more_concerns_its_shards_cells_and_columns(edited: Path) -> None:
+    """The demo corpus speaks seven languages, so one is taken away; training on fewer is another model, so it is kept."""
+    replace(edited / "studies/quick.yaml", "calibrations: [de, de-sw, zh]", "calibrations: [de, de-sw, ru, zh]")
+    jobs = planned(edited, "quick")
+    assert jobs == {
+        "build_calibration_set": 2,
+        "prune_model": 2,
+        "reconstruct_model": 2,
+        "dump_cell_demo": 4,
+        "measure_drift": 4,
+        "tabulate_quick_table1": 1,
+        "quick": 1,
+    }
+
+
+def test_a_finished_table_does_not_hide_a_deleted_cell(finished: Path) -> None:
+    cell = finished / CELL
+    content = cell.read_bytes()
+    cell.unlink()
+    try:
+        assert planned(finished, QUICK) == {}  # Snakemake's own view of the table alone
+        assert planned(finished, "quick")["reconstruct_model"] == 1
+    finally:
+        run = quick(finished, "--", "quick")
+        assert run.returncode == 0 and cell.read_bytes() == content
+
+
+def test_the_ledger_counts_what_is_done_and_what_is_not(edited: Path) -> None:
+    replace(edited / "studies/quick.yaml", "seeds: [0]", "seeds: [0, 1]")
+    environment = os.environ | {"PYTHONPATH": str(edited / "workflow_scripts")}
+    command = [sys.executable, "-m", "polyprune.ledger", "quick", "--configfile", "studies/quick.yaml", "--json"]
+    run = subprocess.run(command, cwd=edited, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    *lines, total = json.loads(run.stdout)
+    assert (total["done"], total["outstanding"], total["incomplete"]) == (12, 12, 0)
+    assert {(line["model"], line["method"], line["done"], line["outstanding"]) for line in lines} == {
+        (model, method, 3, 3) for model in ("quick-llama", "quick-aya") for method in ("wanda", "sparsegpt")
+    }
+    assert total["gpu_hours"] == 0 and total["gigabytes"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -96,10 +97,19 @@ def test_joined_files_load_like_one_file_of_all_tensors(tmp_path: Path):
     assert read_metadata(open_tensors(tmp_path / "joined")) == METADATA
     raw = (tmp_path / "joined").read_bytes()
     length = int.from_bytes(raw[:8], "little")
-    assert length % 8 == 0
+    header = json.loads(raw[8 : 8 + length])
+    assert list(header)[:3] == ["__metadata__", "one.values", "one.keep"], "in the order of their data"
     data = [file.read_bytes() for file in files]
     bodies = [part[8 + int.from_bytes(part[:8], "little") :] for part in data]
     assert raw[8 + length :] == b"".join(bodies)
+
+
+def test_tensor_data_starts_at_a_multiple_of_eight(tmp_path: Path):
+    save_arrays(tmp_path / "part", ARRAYS, {})
+    for width in range(8):
+        concatenate([tmp_path / "part"], tmp_path / "x", {"a": "b" * width})
+        assert int.from_bytes((tmp_path / "x").read_bytes()[:8], "little") % 8 == 0
+        assert np.array_equal(load_file(tmp_path / "x")["a"], ARRAYS["a"])
 
 
 def test_joining_is_reproducible(tmp_path: Path):

@@ -196,6 +196,14 @@ def test_a_document_must_be_longer_than_the_window(tokenizer: Tokenizer):
         long_document_windows([text], tokenizer, length, 2, "s", "x")
 
 
+def test_special_tokens_count_where_every_byte_is_a_token(tokenizer: Tokenizer):
+    text = "\x01" * 20
+    assert len(tokenizer.encode(text).ids) == 21
+    tokens, n_bytes = long_document_windows([text], tokenizer, 20, 1, "s", "x")
+    assert tokens[0, 0] == BOS
+    assert n_bytes.tolist() == [[0] + [1] * 19]
+
+
 def test_documents_whose_bytes_prove_them_short_are_not_tokenised(tokenizer: Tokenizer):
     class Counting:
         seen: list[str] = []  # noqa: RUF012

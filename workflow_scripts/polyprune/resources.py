@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 
+from polyprune.grammar import parse_scheme
 from polyprune.methods import METHODS
 from polyprune.settings import Model, Shape, TextSettings
 
-SUSTAINED_FLOPS = 150e12
-"""Operations a second in 16 bit that the engine is planned to sustain on a data-centre GPU (an A100's half)."""
 TINY_WEIGHTS = 50_000_000
 """Models with fewer weights run on the CPU."""
 _MARGIN = 3
@@ -55,16 +54,27 @@ def dump_flops(model: Model, n_languages: int) -> float:
     return 2 * (forward_flops(model.shape, n_tokens, model.text.sequence_length) + head)
 
 
-def minutes(flops: float) -> int:
-    return _START_MINUTES + math.ceil(_MARGIN * flops / SUSTAINED_FLOPS / 60)
+def minutes(flops: float, rate: float) -> int:
+    """Time limit for a job: start-up, and the operations with room."""
+    return _START_MINUTES + math.ceil(_MARGIN * flops / rate / 60)
 
 
-def compression_minutes(model: Model, method: str) -> int:
-    return minutes(compression_flops(model, method))
+def cell_bytes(model: Model, method: str, scheme: str) -> float:
+    """Size of a cell: one bit a weight, and the kept values or codes where the method changes them."""
+    weights = model.shape.linear_weights
+    traits, parsed = METHODS[method], parse_scheme(scheme)
+    if parsed.bits is not None:
+        return weights * (parsed.bits / 8 + 3 / (parsed.group_size or 1))
+    kept = 1 - parsed.removed_of(10**6) / 10**6
+    return weights * (1 / 8 + (kept * model.shape.bytes_per_weight if traits.updates else 0))
 
 
-def dump_minutes(model: Model, n_languages: int) -> int:
-    return minutes(dump_flops(model, n_languages))
+def dump_bytes(model: Model) -> float:
+    """Size of a hidden-state dump in one language: sequence means, the token sample, losses."""
+    rows, text = model.shape.layers + 2, model.text
+    means = rows * text.evaluation_sequences * model.shape.hidden * 4
+    sample = rows * text.sampled_tokens * model.shape.hidden * model.shape.bytes_per_weight
+    return means + sample + 12 * _tokens(text, text.evaluation_sequences)
 
 
 def _streams_mb(model: Model, n_sequences: int, streams: int) -> int:

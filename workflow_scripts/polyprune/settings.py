@@ -248,6 +248,9 @@ class Engine(Section):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     tokens_per_batch: Count = 16_384
+    planning_flops: float = Field(
+        default=150e12, gt=0, description="operations a second in 16 bit that time limits and the ledger reckon with"
+    )
 
 
 class Grid(Section):

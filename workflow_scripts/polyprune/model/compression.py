@@ -35,7 +35,7 @@ def compress(
         UserError: statistics that are not finite or cannot be factored; names layer, matrix and remedy.
     """
     hidden, calls = decoder.embed(tokens, batch)
-    progress = Progress(decoder.n_layers, "layer", every=0.0)
+    progress = Progress(decoder.n_layers, "layer", every=1.0)
     for index, layer in decoder.walk():
         started = time.monotonic()
         prefix = f"{decoder.prefix}.{index}."

@@ -1,0 +1,256 @@
+"""The ledger: which cells are done, which are outstanding, and what they will cost. Starts nothing.
+
+    python -m polyprune.ledger [study | target …] [--json] [-- words for snakemake]
+
+What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this package),
+so a changed setting counts as well as a missing file. What a job will cost is the median of the benchmark records of
+jobs of the same rule, model and method where there are some; else a formula: operations over `engine.planning_flops`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polyprune import resources
+from polyprune.errors import UserError
+from polyprune.methods import Cell
+from polyprune.paths import PAPER, check_target
+from polyprune.settings import Settings, load_settings
+
+CELL_PATH = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
+GPU_RULES = ("prune_model", "reconstruct_model", "dump_cell", "dump_dense")
+"""Beginnings of the names of rules that ask for a GPU."""
+
+
+@dataclass
+class Line:
+    """One row of the ledger: a model, method and scheme; or, with empty names, the total."""
+
+    model: str = ""
+    method: str = ""
+    scheme: str = ""
+    done: int = 0
+    incomplete: int = 0
+    outstanding: int = 0
+    gpu_hours: float = 0.0
+    gigabytes: float = 0.0
+    sources: set[str] = field(default_factory=set)
+
+    def add(self, other: Line) -> None:
+        self.done += other.done
+        self.incomplete += other.incomplete
+        self.outstanding += other.outstanding
+        self.gpu_hours += other.gpu_hours
+        self.gigabytes += other.gigabytes
+        self.sources |= other.sources
+
+
+def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
+    """The cells that the targets are made of: a study's, a table's, or the one a path names; all studies' if none.
+
+    Raises:
+        UserError: a target is neither; names the nearest spelling.
+    """
+    cells: list[Cell] = []
+    for target in targets or sorted(settings.studies):
+        if target in settings.studies:
+            cells += [cell for table in settings.studies[target].tables for cell in settings.studies[target].cells(table)]
+        elif match := CELL_PATH.match(target):
+            check_target(target, settings)
+            cells.append(Cell(*match.groups()[:4], seed=int(match[5])))
+        else:
+            check_target(target, settings)
+            parts = target.split("/")
+            study = parts[1] if len(parts) > 2 else PAPER
+            table = parts[-1].split(".")[0]
+            if study not in settings.studies or table not in settings.studies[study].tables:
+                raise UserError(f"{target} is not a study, a table or a cell")
+            cells += settings.studies[study].cells(table)
+    return list(dict.fromkeys(cells))
+
+
+def planned_jobs(targets: Sequence[str], words: Sequence[str]) -> list[dict[str, Any]]:
+    """Jobs that Snakemake would run for the targets: rule, wildcards, output.
+
+    Raises:
+        UserError: Snakemake cannot plan them; with its own words.
+    """
+    packages = str(Path(__file__).parent.parent)
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as stream:
+        environment = os.environ | {"POLYPRUNE_LEDGER": stream.name, "PYTHONPATH": packages}
+        command = [sys.executable, "-m", "snakemake", "--profile", "local", "-n", "--logger", "ledger", *words]
+        run = subprocess.run([*command, "--", *targets], env=environment, capture_output=True, text=True)
+        if run.returncode:
+            raise UserError(f"snakemake cannot plan {' '.join(targets)}:\n{(run.stdout + run.stderr).strip()}")
+        return [json.loads(line) for line in Path(stream.name).read_text(encoding="utf-8").splitlines()]
+
+
+def incomplete_outputs(folder: Path = Path(".snakemake/incomplete")) -> set[str]:
+    """Outputs that Snakemake began and did not finish, or is at work on: its own markers, named in base64."""
+    if not folder.is_dir():
+        return set()
+    names = (path.name for path in folder.rglob("*") if path.is_file())
+    return {base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_").decode(errors="replace") for name in names}
+
+
+def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
+    """Jobs that cost alike: rule, model, method."""
+    return rule, wildcards.get("model", ""), wildcards.get("method", "")
+
+
+def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], float]:
+    """Median seconds of finished jobs by rule, model and method, from `{rule}.benchmark.jsonl` files."""
+    seconds: dict[tuple[str, str, str], list[float]] = {}
+    for path in sorted(logs.rglob("*.benchmark.jsonl")):
+        parts = path.relative_to(logs).parts
+        is_cell = len(parts) > 4 and parts[4].startswith("seed")
+        rule = path.name.removesuffix(".benchmark.jsonl")
+        if parts[-2] == "hidden_states":
+            rule = f"dump_cell_{rule}"
+        for line in path.read_text(encoding="utf-8").splitlines():
+            key = (rule, parts[0], parts[1] if is_cell else "")
+            seconds.setdefault(key, []).append(float(json.loads(line)["s"]))
+    return {key: statistics.median(values) for key, values in seconds.items()}
+
+
+def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any, float]) -> tuple[float, str]:
+    """Seconds a job will take, and whether a `benchmark` or the `formula` says so."""
+    key = record_key(job["rule"], job["wildcards"])
+    if key in records:
+        return records[key], "benchmark"
+    model = settings.models[job["wildcards"]["model"]]
+    if job["rule"].startswith("dump"):
+        flops = resources.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])))
+    else:
+        flops = resources.compression_flops(model, job["wildcards"]["method"])
+    return flops / settings.engine.planning_flops, "formula"
+
+
+def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
+    """Estimated size of what a job will write."""
+    model = settings.models[job["wildcards"]["model"]]
+    if job["rule"].startswith("dump"):
+        return len(job["output"]) * resources.dump_bytes(model)
+    return resources.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
+
+
+def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str, Any]], begun: set[str]) -> list[Line]:
+    """Lines by model, method and scheme, dense models first; then the total."""
+    records = benchmark_seconds()
+    lines: dict[tuple[str, str, str], Line] = {}
+    planned: dict[str, bool] = {}
+    for cell in cells:
+        lines.setdefault((cell.model, cell.method, cell.scheme), Line(cell.model, cell.method, cell.scheme))
+    for job in jobs:
+        wildcards = job["wildcards"]
+        place = (wildcards.get("model", ""), wildcards.get("method", "dense"), wildcards.get("scheme", "dense"))
+        if not job["rule"].startswith(GPU_RULES):
+            planned |= _touched(job, begun)
+            continue
+        planned |= _touched(job, begun)
+        line = lines.setdefault(place, Line(*place))
+        if resources.gpus(settings.models[place[0]]):
+            seconds, source = job_seconds(job, settings, records)
+            line.gpu_hours += seconds / 3600
+            line.sources.add(source)
+        line.gigabytes += output_bytes(job, settings) / 1e9
+    for cell in cells:
+        line = lines[cell.model, cell.method, cell.scheme]
+        state = planned.get(f"results/{cell.model}/{cell.variant}/")
+        line.done += state is None
+        line.incomplete += state is True
+        line.outstanding += state is False
+    models = list(settings.models)
+    ordered = sorted(lines.values(), key=lambda line: (models.index(line.model), line.method != "dense"))
+    total = Line()
+    for line in ordered:
+        total.add(line)
+    return [*ordered, total]
+
+
+def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[str, bool]:
+    """Folders of the cells that a job works on, and whether it was begun before."""
+    return {match[0]: path in begun for path in job["output"] if (match := CELL_PATH.match(path))}
+
+
+def read_config(files: Sequence[Path]) -> Settings:
+    """The settings of config.yaml with further files on top, as Snakemake merges them."""
+
+    def merged(base: Any, over: Any) -> Any:
+        if isinstance(base, dict) and isinstance(over, dict):
+            return base | {key: merged(base.get(key), value) for key, value in over.items()}
+        return over
+
+    config: Any = {}
+    for file in files:
+        config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    return load_settings(config, files)
+
+
+def _print(lines: Sequence[Line], planning_flops: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Outstanding work")
+    for name in ("model", "method", "scheme"):
+        table.add_column(name, no_wrap=True)
+    for name in ("done", "begun", "outstanding", "GPU-hours", "GB", "estimate"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in lines:
+        if line is lines[-1]:
+            table.add_section()
+        table.add_row(
+            line.model or "total", line.method, line.scheme, str(line.done), str(line.incomplete), str(line.outstanding),
+            f"{line.gpu_hours:,.1f}", f"{line.gigabytes:,.1f}", "+".join(sorted(line.sources)) or "-",
+        )  # fmt: skip
+    console = Console()
+    Console(width=max(console.width, 110)).print(table)
+    print(
+        "GPU-hours and GB are still to be spent. benchmark: median of this rule's, model's and method's finished jobs; "
+        f"formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
+    )
+
+
+def _tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        yield asdict(line) | {"sources": sorted(line.sources)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m polyprune.ledger", description="What is outstanding, and its cost.")
+    parser.add_argument("targets", nargs="*", help="studies, tables or cells; all studies if none")
+    parser.add_argument("--configfile", type=Path, action="append", default=[], help="as for snakemake")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    options = parser.parse_args(argv)
+    try:
+        settings = read_config([Path("config.yaml"), *options.configfile])
+        cells = cells_of(settings, options.targets)
+        words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
+        jobs = planned_jobs(options.targets or sorted(settings.studies), words)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    lines = ledger(settings, cells, jobs, incomplete_outputs())
+    if options.json:
+        print(json.dumps(list(_tidy(lines)), indent=1))
+    else:
+        _print(lines, settings.engine.planning_flops)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
