@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 TRACKED = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "data/paper", "local", "slurm", "studies")
@@ -283,18 +284,53 @@ def test_code_of_one_method_concerns_its_cells(edited: Path) -> None:
     }
 
 
-def test_a_language_less_or_more_concerns_its_shards_cells_and_columns(edited: Path) -> None:
-    """The demo corpus speaks seven languages, so one is taken away; training on fewer is another model, so it is kept."""
-    replace(edited / "studies/quick.yaml", "calibrations: [de, de-sw, zh]", "calibrations: [de, de-sw, ru, zh]")
-    jobs = planned(edited, "quick")
-    assert jobs == {
-        "build_calibration_set": 2,
-        "prune_model": 2,
-        "reconstruct_model": 2,
-        "dump_cell_demo": 4,
-        "measure_drift": 4,
-        "tabulate_quick_table1": 1,
-        "quick": 1,
+def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, tmp_path: Path) -> None:
+    """A model in a folder and the user's own text: nothing is trained, no other language's text or cell made again.
+
+    The dumps, which hold all languages, are; they give the table its new column.
+    """
+    folder = copy_repository(tmp_path)
+    (folder / "text").mkdir()
+    for language in ("de", "sw", "zh"):
+        documents = pq.read_table(finished / f"results/corpora/demo/{language}.parquet")["text"].to_pylist()
+        lines = [text.replace("\n", " ") for text in documents[-300:]]
+        (folder / f"text/{language}.txt").write_text("\n".join(lines), encoding="utf-8")
+    quick_study = yaml.safe_load((folder / "studies/quick.yaml").read_text(encoding="utf-8"))
+    model = quick_study["models"]["quick-llama"]
+    model |= {"source": {"kind": "folder", "path": str(finished / "results/quick-llama/checkpoint")}}
+    model["text"] |= {"corpus": "own"}
+    grid = {"models": ["mine"], "methods": ["wanda"], "schemes": ["0.50"], "calibrations": ["de", "sw"], "seeds": [0]}
+    own = {
+        "corpora": {
+            "own": {
+                "kind": "files",
+                "files": {language: f"text/{language}.txt" for language in ("de", "sw")},
+                "shares": {"train": 0.0, "calibration": 0.5, "evaluation": 0.5},
+            }
+        },
+        "models": {"mine": model},
+        "studies": {"own": {"grids": {"all": grid}, "tables": {"table1": {"title": "Own", "report": "drift", "grids": ["all"]}}}},
+    }
+    config = folder / "own.yaml"
+    config.write_text(yaml.safe_dump(own))
+    run = snakemake(folder, "--configfile", "own.yaml", "--", "own")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert planned(folder, "own", configfile="own.yaml") == {}
+
+    own["corpora"]["own"]["files"]["zh"] = "text/zh.txt"
+    grid["calibrations"].append("zh")
+    config.write_text(yaml.safe_dump(own))
+    assert planned(folder, "own", configfile="own.yaml") == {
+        "collect_documents": 1,
+        "build_calibration_set": 1,
+        "build_evaluation_set_own": 1,
+        "prune_model": 1,
+        "dump_dense_own": 1,
+        "dump_cell_own": 3,
+        "measure_dense": 1,
+        "measure_drift": 3,
+        "tabulate_own_table1": 1,
+        "own": 1,
     }
 
 
