@@ -232,10 +232,8 @@ def printed_numbers(study, table):
 
 def table_spec(stage, study, table):
     cells = settings.studies[study].cells(table)
-    titles = {cell.model: settings.models[cell.model].title for cell in cells}
-    return spec(
-        stage, (), title=settings.studies[study].tables[table].title, titles=titles
-    )
+    titles = [[model, settings.models[model].title] for model in dict.fromkeys(cell.model for cell in cells)]
+    return spec(stage, (), title=settings.studies[study].tables[table].title, titles=titles)
 
 
 def tables_of(study):

@@ -15,6 +15,7 @@ rule collect_documents:
         spec=lambda w: spec(
             "collect_documents",
             w,
+            f"corpora/from_{settings.corpora[w.corpus].kind}.py",
             corpus=corpus_settings(w.corpus, w.language),
             language=w.language,
         ),

@@ -37,6 +37,8 @@ ALLOWED = {
     "hub": {"artifacts"},
     "run": {"settings"},
     "worker": {"run", "model"},
+    "schema": {"settings"},
+    "ledger": {"methods", "paths", "resources", "settings"},
     "__main__": {"worker", "run"},
     "__init__": set(),
 }

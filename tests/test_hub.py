@@ -25,7 +25,7 @@ from huggingface_hub.errors import (
 
 from polyprune import hub
 from polyprune.artifacts.corpus import load_documents
-from polyprune.corpora import hosted
+from polyprune.corpora import from_hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES, cached_model, download_model, explained, resolve_revision
 from polyprune.settings import HubCorpus, HubSource, Shape
@@ -267,7 +267,7 @@ def data_set(folder: Path, files: dict[str, list[dict[str, Any]]], monkeypatch: 
         with gzip.open(root / name, "wt", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     monkeypatch.setattr(HfApi, "list_repo_files", lambda *_, **__: [*reversed(list(files)), "README.md"])
-    monkeypatch.setattr(hosted, "_HUB", f"{folder}/")
+    monkeypatch.setattr(from_hub, "_HUB", f"{folder}/")
 
 
 TRAIN = {
@@ -284,7 +284,7 @@ def test_documents_are_the_first_that_are_not_blank_in_file_order(
     n: int, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     data_set(tmp_path, TRAIN, monkeypatch)
-    assert hosted.stream_documents("org/web", NOW, "m/c4-de.tfrecord-*.json.gz", "text", n) == expected
+    assert from_hub.stream_documents("org/web", NOW, "m/c4-de.tfrecord-*.json.gz", "text", n) == expected
 
 
 def corpus() -> HubCorpus:
@@ -329,11 +329,11 @@ def test_a_data_set_without_the_file_or_the_field_is_refused(
 ):
     data_set(tmp_path, TRAIN, monkeypatch)
     with pytest.raises(UserError) as refused:
-        hosted.stream_documents("org/web", NOW, pattern, field, 2)
+        from_hub.stream_documents("org/web", NOW, pattern, field, 2)
     assert str(refused.value) == message
 
 
 def test_an_unreachable_hub_is_explained_for_data_sets_too(monkeypatch: pytest.MonkeyPatch):
     refuse(monkeypatch, httpx2.ConnectError("no route"))
     with pytest.raises(UserError, match="dataset org/web is not in this machine's cache and the hub is off"):
-        hosted.split_hub_documents(corpus(), "de")
+        from_hub.split_documents(corpus(), "de")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from polyprune.settings import Settings, Study, load_settings
 
 ROOT = Path(__file__).parent.parent

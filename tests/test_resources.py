@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from polyprune import resources
-from polyprune.settings import Model, Settings, Shape
+from polyprune.settings import Engine, Model, Settings, Shape
 
 RULES = Path(__file__).parent.parent / "rules"
 
@@ -82,12 +82,23 @@ def test_a_dump_pushes_two_streams_through_layers_and_head_in_every_language():
 
 
 def test_minutes_have_a_start_and_room():
-    assert resources.minutes(0) == 5
-    assert resources.minutes(1) == 6
-    assert resources.minutes(resources.SUSTAINED_FLOPS * 60 * 10) == 5 + 3 * 10
-    assert resources.compression_minutes(MODELS["tiny"], "sparsegpt") == 6
-    assert resources.compression_minutes(MODELS["8b"], "wanda") == 5 + 12
-    assert resources.dump_minutes(MODELS["8b"], 7) > 6 * (resources.dump_minutes(MODELS["8b"], 1) - 5)
+    rate = 150e12
+    assert resources.minutes(0, rate) == 5
+    assert resources.minutes(1, rate) == 6
+    assert resources.minutes(rate * 60 * 10, rate) == 5 + 3 * 10
+    assert resources.minutes(resources.compression_flops(MODELS["tiny"], "sparsegpt"), rate) == 6
+    assert resources.minutes(resources.compression_flops(MODELS["8b"], "wanda"), rate) == 5 + 12
+
+
+def test_sizes_of_cells_and_dumps():
+    """8B: a mask is 1/16 of the bf16 linear layers; half the weights and a mask are 9/16."""
+    linears = 2 * LLAMA_8B.linear_weights
+    assert resources.cell_bytes(MODELS["8b"], "wanda", "0.50") == linears / 16
+    assert resources.cell_bytes(MODELS["8b"], "sparsegpt", "0.50") == linears * 9 / 16
+    assert resources.cell_bytes(MODELS["8b"], "sparsegpt", "1of4") == linears * (1 / 16 + 1 / 4)
+    assert resources.cell_bytes(MODELS["8b"], "gptq", "w4g128") == linears / 2 * (4 / 8 + 3 / 128)
+    means, sample, losses = 34 * 128 * 4096 * 4, 34 * 256 * 4096 * 2, 12 * 128 * 8192
+    assert resources.dump_bytes(MODELS["8b"]) == means + sample + losses
 
 
 def test_one_gpu_whatever_the_size_and_none_for_tiny_models():
@@ -116,7 +127,7 @@ def function_of_rules(name: str, **values: Any) -> Any:
 @pytest.mark.parametrize("name", ["compression_memory", "compression_minutes", "dump_memory", "dump_minutes"])
 def test_every_attempt_asks_for_more(name: str):
     settings = Settings.model_construct(models=MODELS)
-    languages = SimpleNamespace(models=settings.models, languages_of=lambda _: ["de", "zh"])
+    languages = SimpleNamespace(models=settings.models, engine=Engine(), languages_of=lambda _: ["de", "zh"])
     function = function_of_rules(name, resources=resources, settings=languages)
     wildcards = SimpleNamespace(model="8b", method="wanda")
     first, second, third = (function(wildcards, attempt) for attempt in (1, 2, 3))

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+
 from polyprune.schema import config_schema
 
 ROOT = Path(__file__).parent.parent

@@ -108,7 +108,7 @@ def test_the_wrong_artifact_of_a_method_is_no_target(clean: Path) -> None:
     assert run.returncode != 0 and "MissingRuleException" in run.stdout + run.stderr
 
 
-def test_a_wrong_key_is_refused_with_its_line(clean: Path, tmp_path: Path) -> None:
+def test_a_wrong_key_is_refused_with_its_line(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("  damping: 0.01", "  dampning: 0.01"))
@@ -164,12 +164,12 @@ def test_deleted_results_come_back_byte_for_byte(finished: Path, tmp_path: Path)
         assert (folder / path).read_bytes() == (finished / path).read_bytes(), path
 
 
-def test_a_failing_job_says_what_to_do_and_leaves_no_output(finished: Path, tmp_path: Path) -> None:
+def test_a_failing_job_says_what_to_do_and_leaves_no_output(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
     (folder / "text").mkdir()
     (folder / "text" / "de.txt").write_bytes(b"gut\nschlecht \xff\n")
     (folder / "own.yaml").write_text(
-        "corpora: {own: {kind: files, files: {de: text/de.txt}, shares: {train: 0.0, calibration: 0.5, evaluation: 0.5}}}\n"
+        "corpora: {own: {kind: files, files: {de: text/de.txt}, shares: {calibration: 0.5, evaluation: 0.5}}}\n"
     )
     run = snakemake(folder, "--configfile", "own.yaml", "--", "results/corpora/own/de.parquet")
     output = run.stdout + run.stderr
@@ -300,6 +300,7 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
     model |= {"source": {"kind": "folder", "path": str(finished / "results/quick-llama/checkpoint")}}
     model["text"] |= {"corpus": "own"}
     grid = {"models": ["mine"], "methods": ["wanda"], "schemes": ["0.50"], "calibrations": ["de", "sw"], "seeds": [0]}
+    table = {"title": "Own", "report": "drift", "grids": ["all"]}
     own = {
         "corpora": {
             "own": {
@@ -309,7 +310,7 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
             }
         },
         "models": {"mine": model},
-        "studies": {"own": {"grids": {"all": grid}, "tables": {"table1": {"title": "Own", "report": "drift", "grids": ["all"]}}}},
+        "studies": {"own": {"grids": {"all": grid}, "tables": {"table1": table}}},
     }
     config = folder / "own.yaml"
     config.write_text(yaml.safe_dump(own))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polyprune.corpora.files import cut_by_shares, matching_files, read_documents, split_file_documents
+from polyprune.corpora.from_files import cut_by_shares, matching_files, read_documents, split_documents
 from polyprune.errors import UserError
 from polyprune.settings import FilesCorpus, FileShares
 
@@ -200,7 +200,8 @@ def test_all_files_of_a_language_are_joined_in_order_and_cut(tmp_path: Path):
         files={"de": [str(tmp_path / "1.jsonl"), str(tmp_path / "*.txt")], "en": str(tmp_path / "2.txt")},
         shares=shares(0.25, 0.25, 0.5),
     )
-    assert split_file_documents(corpus, "de") == {"train": ["a"], "calibration": ["b"], "evaluation": ["c", "d"]}
+    splits, _ = split_documents(corpus, "de")
+    assert splits == {"train": ["a"], "calibration": ["b"], "evaluation": ["c", "d"]}
     (tmp_path / "2.txt").write_text("c\n")
     with pytest.raises(UserError, match=rf"^en \({tmp_path}/2\.txt\): 1 documents leave none for calibration"):
-        split_file_documents(corpus, "en")
+        split_documents(corpus, "en")

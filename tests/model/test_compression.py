@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
 from polyprune.artifacts.cells import CellReader, join_layers
 from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
@@ -15,10 +19,6 @@ from polyprune.methods.job import Job
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, compress
 from polyprune.model.decoder import Decoder, linears_of
-from torch import Tensor, nn
-from transformers import PreTrainedModel
-
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 CPU = torch.device("cpu")
 METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt, "magnitude": magnitude}
@@ -26,7 +26,13 @@ SETTINGS = {"damping": 0.01, "block_size": 128}
 
 
 def run_engine(
-    folder: Path, tokens: Tensor, method: str, scheme: str, out: Path, batch: int = 3, metadata: dict[str, Any] | None = None
+    folder: Path,
+    tokens: Tensor,
+    method: str,
+    scheme: str,
+    out: Path,
+    batch: int = 3,
+    metadata: dict[str, Any] | None = None,
 ) -> CellReader:
     decoder = Decoder(Checkpoint(folder), CPU)
     job = Job(parse_scheme(scheme), SETTINGS, len(tokens))
@@ -88,7 +94,7 @@ def reference_loop(
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Compress `model` in place, layer by layer, with transformers' own whole forward; weights and masks by name."""
     results: dict[str, tuple[Tensor, Tensor]] = {}
-    layers: nn.ModuleList = model.base_model.layers
+    layers = cast(nn.ModuleList, model.base_model.layers)
     for index, layer in enumerate(layers):
         if index in skip:
             continue
@@ -96,7 +102,9 @@ def reference_loop(
         linears = {name: module for name, module in layer.named_modules() if isinstance(module, nn.Linear)}
         hooks = [
             module.register_forward_hook(
-                lambda _, args, __, name=name: inputs.setdefault(name, []).append(args[0].flatten(0, 1).float())
+                lambda _, args, __, name=name, inputs=inputs: inputs.setdefault(name, []).append(
+                    args[0].flatten(0, 1).float()
+                )
             )
             for name, module in linears.items()
         ]
@@ -120,7 +128,9 @@ def reference_loop(
 @pytest.mark.parametrize("architecture", ["llama", "cohere"])
 @pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
 @pytest.mark.parametrize("scheme", ["0.20", "0.50", "0.80", "2of4"])
-def test_masks_and_weights_equal_the_published_loops(architecture: str, method: str, scheme: str, tmp_path: Path) -> None:
+def test_masks_and_weights_equal_the_published_loops(
+    architecture: str, method: str, scheme: str, tmp_path: Path
+) -> None:
     """SGPT-1..3, WANDA-1..2, through three layers: each sees inputs that the compressed layers below produced."""
     model = random_model(architecture)
     folder = save_checkpoint(model, tmp_path / "model", shards=2)

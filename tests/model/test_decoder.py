@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.model.tiny import CONFIGS, WITHOUT_SDPA, random_model, random_tokens, save_checkpoint
+from torch import Tensor
+from transformers import Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
+
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import propagate
 from polyprune.model.decoder import Decoder, choose_device, linears_of, sequences_per_batch
-from torch import Tensor
-from transformers import Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
-
-from tests.model.tiny import CONFIGS, WITHOUT_SDPA, random_model, random_tokens, save_checkpoint
 
 CPU = torch.device("cpu")
 
@@ -94,7 +94,7 @@ def test_a_decoder_of_another_build_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_decoder_without_sdpa_attention_is_refused_by_name(tmp_path: Path) -> None:
     with torch.device("cpu"):
         model = Gemma2ForCausalLM(WITHOUT_SDPA)
-    with pytest.raises(UserError, match="Gemma2ForCausalLM cannot be walked layer by layer.*scaled_dot_product"):
+    with pytest.raises(UserError, match=r"Gemma2ForCausalLM cannot be walked layer by layer.*scaled_dot_product"):
         Decoder(Checkpoint(save_checkpoint(model, tmp_path)), CPU)
 
 
@@ -108,7 +108,7 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
 
     rest = {name: tensor for name, tensor in load_file(folder / lost).items() if name != "lm_head.weight"}
     save_file(rest, folder / lost, metadata={"format": "pt"})
-    with pytest.raises(UserError, match="no tensor lm_head.weight"):
+    with pytest.raises(UserError, match=r"no tensor lm_head\.weight"):
         Decoder(Checkpoint(folder), CPU)
 
 

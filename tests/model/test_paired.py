@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from tests.model.test_compression import run_engine
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hidden_states import HiddenStates
 from polyprune.artifacts.tokens import TokenSet
@@ -15,14 +22,9 @@ from polyprune.maths.drift import pruning_error, snr_db
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 from polyprune.model.paired import paired_pass, sampled_tokens
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
-
-from tests.model.test_compression import run_engine
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 CPU = torch.device("cpu")
+Pair = tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor]
 
 
 def token_set(tokens: Tensor) -> TokenSet:
@@ -33,8 +35,8 @@ def token_set(tokens: Tensor) -> TokenSet:
 def own_states(model: PreTrainedModel, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
     """Rows 0..L raw (the last from a hook, because transformers norms it) and L_normed; and the logits."""
     raw: list[Tensor] = []
-    last = model.base_model.layers[-1]
-    hook = last.register_forward_hook(lambda _, __, output: raw.append(output))
+    last = cast(torch.nn.ModuleList, model.base_model.layers)[-1]
+    hook = last.register_forward_hook(lambda _, __, output: raw.append(cast(Tensor, output)))
     with torch.inference_mode():
         output = model(tokens, output_hidden_states=True, use_cache=False)
     hook.remove()
@@ -50,7 +52,7 @@ def compressed(model: PreTrainedModel, cell: CellReader) -> None:
 
 
 @pytest.fixture(params=["llama", "cohere"])
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor]:
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
     """A dump, the two models it is of, and the tokens."""
     folder = save_checkpoint(random_model(request.param), tmp_path / "model")
     cell = run_engine(folder, random_tokens(16, 24, seed=1), "sparsegpt", "0.50", tmp_path / "cell.safetensors")
@@ -62,7 +64,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[HiddenStates, 
 
 
 def test_sums_means_and_sample_equal_a_direct_computation(
-    pair: tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor],
+    pair: Pair,
 ) -> None:
     dump, dense_model, pruned_model, tokens = pair
     dense, _ = own_states(dense_model, tokens)
@@ -81,14 +83,16 @@ def test_sums_means_and_sample_equal_a_direct_computation(
             "diff": (h64 - p64).square().sum((1, 2)),
         }
         for name, value in expected.items():
-            np.testing.assert_allclose(dump.sums[name][:, row], value.numpy(), rtol=2e-5, atol=1e-7, err_msg=f"{name} {row}")
+            np.testing.assert_allclose(
+                dump.sums[name][:, row], value.numpy(), rtol=2e-5, atol=1e-7, err_msg=f"{name} {row}"
+            )
         np.testing.assert_allclose(dump.prompt_mean[row], p.mean(1).numpy(), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(dump.token_hidden[row], p.flatten(0, 1).numpy()[places], rtol=1e-4, atol=1e-5)
     assert not dump.sums["diff"][:, 0].any() and (dump.sums["diff"][:, 1:] > 0).all()
 
 
 def test_predictions_equal_a_direct_computation(
-    pair: tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor],
+    pair: Pair,
 ) -> None:
     dump, dense_model, pruned_model, tokens = pair
     _, dense = own_states(dense_model, tokens)
@@ -104,7 +108,7 @@ def test_predictions_equal_a_direct_computation(
 
 
 def test_drift_of_the_sums_is_drift_of_the_states(
-    pair: tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor],
+    pair: Pair,
 ) -> None:
     """DRIFT-1 and DRIFT-2 by their definitions, token by token."""
     dump, dense_model, pruned_model, tokens = pair

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
+
 from polyprune.model.training import Muon, build_model, newton_schulz, rate_factor, train, train_tokenizer
 from polyprune.settings import Shape, TrainedSource
 
 SHAPE = Shape(layers=2, hidden=32, intermediate=64, heads=4, kv_heads=2, vocabulary=300, max_positions=64)
-SOURCE = TrainedSource(kind="train", architecture="llama", steps=60, batch_sequences=4, sequence_length=32, vocabulary=300)
+SOURCE = TrainedSource.model_validate(
+    {
+        "kind": "train",
+        "architecture": "llama",
+        "steps": 60,
+        "batch_sequences": 4,
+        "sequence_length": 32,
+        "vocabulary": 300,
+    }
+)
 
 
 def test_newton_schulz_keeps_directions_and_evens_out_singular_values() -> None:
@@ -34,7 +46,7 @@ def test_muon_steps_downhill_and_decays_weights() -> None:
 def test_rate_rises_then_falls_to_a_twentieth() -> None:
     rates = [rate_factor(step, 900) for step in range(900)]
     assert rates[0] < 0.05 and max(rates) == rates[44] == 1.0
-    assert all(earlier >= later for earlier, later in zip(rates[44:], rates[45:], strict=False))
+    assert all(earlier >= later for earlier, later in pairwise(rates[44:]))
     assert abs(rates[-1] - 0.05) < 0.002
 
 

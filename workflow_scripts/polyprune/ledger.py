@@ -1,10 +1,11 @@
 """The ledger: which cells are done, which are outstanding, and what they will cost. Starts nothing.
 
-    python -m polyprune.ledger [study | target …] [--json] [-- words for snakemake]
+    python -m polyprune.ledger [study | table | cell …] [--configfile FILE] [--json]
 
-What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this package),
-so a changed setting counts as well as a missing file. What a job will cost is the median of the benchmark records of
-jobs of the same rule, model and method where there are some; else a formula: operations over `engine.planning_flops`.
+What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this
+package), so a changed setting counts as well as a missing file. What a job will cost is the median of the benchmark
+records of jobs of the same rule, model and method where there are some; else a formula: operations over
+`engine.planning_flops`.
 """
 
 from __future__ import annotations
@@ -68,18 +69,19 @@ def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
     cells: list[Cell] = []
     for target in targets or sorted(settings.studies):
         if target in settings.studies:
-            cells += [cell for table in settings.studies[target].tables for cell in settings.studies[target].cells(table)]
+            study = settings.studies[target]
+            cells += [cell for table in study.tables for cell in study.cells(table)]
         elif match := CELL_PATH.match(target):
             check_target(target, settings)
             cells.append(Cell(*match.groups()[:4], seed=int(match[5])))
         else:
             check_target(target, settings)
             parts = target.split("/")
-            study = parts[1] if len(parts) > 2 else PAPER
+            name = parts[1] if len(parts) > 2 else PAPER
             table = parts[-1].split(".")[0]
-            if study not in settings.studies or table not in settings.studies[study].tables:
+            if name not in settings.studies or table not in settings.studies[name].tables:
                 raise UserError(f"{target} is not a study, a table or a cell")
-            cells += settings.studies[study].cells(table)
+            cells += settings.studies[name].cells(table)
     return list(dict.fromkeys(cells))
 
 
@@ -116,7 +118,7 @@ def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], f
     """Median seconds of finished jobs by rule, model and method, from `{rule}.benchmark.jsonl` files."""
     seconds: dict[tuple[str, str, str], list[float]] = {}
     for path in sorted(logs.rglob("*.benchmark.jsonl")):
-        parts = path.relative_to(logs).parts
+        parts = list(path.relative_to(logs).parts)
         is_cell = len(parts) > 4 and parts[4].startswith("seed")
         rule = path.name.removesuffix(".benchmark.jsonl")
         if parts[-2] == "hidden_states":
@@ -213,10 +215,9 @@ def _print(lines: Sequence[Line], planning_flops: float) -> None:
     for line in lines:
         if line is lines[-1]:
             table.add_section()
-        table.add_row(
-            line.model or "total", line.method, line.scheme, str(line.done), str(line.incomplete), str(line.outstanding),
-            f"{line.gpu_hours:,.1f}", f"{line.gigabytes:,.1f}", "+".join(sorted(line.sources)) or "-",
-        )  # fmt: skip
+        counts = (line.done, line.incomplete, line.outstanding)
+        costs = (f"{line.gpu_hours:,.1f}", f"{line.gigabytes:,.1f}", "+".join(sorted(line.sources)) or "-")
+        table.add_row(line.model or "total", line.method, line.scheme, *map(str, counts), *costs)
     console = Console()
     Console(width=max(console.width, 110)).print(table)
     print(
@@ -231,7 +232,9 @@ def _tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m polyprune.ledger", description="What is outstanding, and its cost.")
+    parser = argparse.ArgumentParser(
+        prog="python -m polyprune.ledger", description="What is outstanding, and its cost."
+    )
     parser.add_argument("targets", nargs="*", help="studies, tables or cells; all studies if none")
     parser.add_argument("--configfile", type=Path, action="append", default=[], help="as for snakemake")
     parser.add_argument("--json", action="store_true", help="machine-readable")

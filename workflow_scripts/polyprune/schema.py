@@ -1,4 +1,4 @@
-"""`config.schema.json`, for editors: generated from the settings' types. `python -m polyprune.schema > config.schema.json`"""
+"""`config.schema.json`, for editors, from the settings' types: `python -m polyprune.schema > config.schema.json`."""
 
 import json
 

@@ -17,14 +17,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 class LogHandler(LogHandlerBase):
     """Collects JOB_INFO events."""
 
-    writes_to_stream = False
-    writes_to_file = False
-    has_filter = True
-    has_formatter = True
-    needs_rulegraph = False
-
     def __post_init__(self) -> None:
-        self._stream = Path(os.environ["POLYPRUNE_LEDGER"]).open("w", encoding="utf-8")
+        self._stream = Path(os.environ["POLYPRUNE_LEDGER"]).open("w", encoding="utf-8")  # noqa: SIM115
 
     def emit(self, record: LogRecord) -> None:
         if getattr(record, "event", None) == LogEvent.JOB_INFO:
@@ -35,3 +29,23 @@ class LogHandler(LogHandlerBase):
             }
             self._stream.write(json.dumps(job) + "\n")
             self._stream.flush()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        return False
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False

@@ -15,7 +15,7 @@ import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -166,7 +166,7 @@ class Decoder:
     @torch.inference_mode()
     def normalise(self, hidden: Tensor) -> Tensor:
         """Output of the final norm."""
-        return self.base.norm(hidden)
+        return cast(nn.Module, self.base.norm)(hidden)
 
     @torch.inference_mode()
     def logits(self, normalised: Tensor) -> Tensor:

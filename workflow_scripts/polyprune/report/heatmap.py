@@ -120,7 +120,7 @@ def _draw_panel(axes: Axes, panel: Panel, left: float, top: float) -> None:
     for column, language in enumerate(panel.mean.columns):
         axes.text(left + (column + 0.5) * CELL_WIDTH, top - 0.12, str(language).upper(), ha="center", va="center")
     for (row, column), value in np.ndenumerate(values):
-        x, y = edges_x[column], edges_y[row]
+        x, y = float(edges_x[column]), float(edges_y[row])
         ink = PALE_INK if shades[row, column] > PALE_FROM else INK
         axes.text(x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2, format_number(value), ha="center", va="center", color=ink)
         if best[row, column]:

@@ -39,9 +39,10 @@ def _in_sentence(name: str) -> str:
 
 def _notes(blocks: Sequence[Block]) -> str:
     panels = [panel for block in blocks for panel in block.panels]
+    deviation = ", ± their standard deviation" if _any(panel.std for panel in panels) else ""
     notes = [
         "Calibration language down, evaluation language across.",
-        f"Numbers are {seeds_phrase(blocks)}{', ± their standard deviation' if _any(panel.std for panel in panels) else ''}.",
+        f"Numbers are {seeds_phrase(blocks)}{deviation}.",
         "**Bold**: the best of the single-language calibrations in its column (all of them if equal).",
         '"Diagonal best" counts the columns where that is the evaluation language itself.',
         "↓: smaller is better, ↑: larger is better.",

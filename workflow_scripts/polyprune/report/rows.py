@@ -107,7 +107,7 @@ def _refuse(keys: set[Key], complaint: str) -> None:
 
 
 def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    """Rows sorted as tables show them: the dense model first, then mixes after single languages; `models` in their order."""
+    """Rows sorted as tables show them: the dense model, single languages, mixes; `models` in their order."""
     keys = pd.DataFrame(
         {
             "model": rows["model"].map(list(models).index),

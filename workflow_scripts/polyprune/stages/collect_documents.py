@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.corpus import save_corpus
-from polyprune.corpora.files import split_file_documents
-from polyprune.corpora.generated import split_demo_documents
-from polyprune.corpora.hosted import split_hub_documents
 from polyprune.log import logger
-from polyprune.settings import Corpus, DemoCorpus, FilesCorpus, HubCorpus
+from polyprune.settings import Corpus
 
 
 def collect_documents(corpus: Corpus, language: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (see `artifacts/corpus.py`).
 
-    Texts of training and calibration that evaluation also has, word for word, are left out.
+    The module `corpora/from_{kind}.py` knows the source: `split_documents(corpus, language)` gives texts by split,
+    and what to note of their origin. Texts of training and calibration that evaluation also has, word for word, are
+    left out.
     """
-    match corpus:
-        case DemoCorpus():
-            splits, source = split_demo_documents(corpus, language), {}
-        case FilesCorpus():
-            splits, source = split_file_documents(corpus, language), {}
-        case HubCorpus():
-            splits, revision = split_hub_documents(corpus, language)
-            source = {"revision": revision}
+    source_of_kind = importlib.import_module(f"polyprune.corpora.from_{corpus.kind}")
+    splits, source = source_of_kind.split_documents(corpus, language)
     held_out = set(splits["evaluation"])
     for split in ("train", "calibration"):
         documents = splits.get(split, [])

@@ -33,7 +33,7 @@ def tabulate_drift(
     scores: list[Path],
     paper: list[Path],
     title: str,
-    titles: dict[str, str],
+    titles: list[tuple[str, str]],
     output: Path,
     markdown: Path,
     picture: Path,
@@ -41,17 +41,19 @@ def tabulate_drift(
 ) -> None:
     """Write the long table (`report/rows.py`), its printed form and its picture.
 
-    `scores` are perplexity and drift files of the cells and perplexity files of their dense models; `paper` is a file of
-    the paper's numbers or nothing. `titles` are the models' names in print, in the order of the table.
+    `scores` are perplexity and drift files of the cells and perplexity files of their dense models; `paper` is
+    a file of the paper's numbers or nothing. `titles` are pairs of model and its name in print,
+    in the order of the table.
     """
+    names = dict(titles)
     rows = load_scores(scores)
     rows = rows[rows["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
-    rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), CELL_METRICS)
+    rows = in_order(add_paper_values(rows, load_paper(paper)), list(names), CELL_METRICS)
     blocks = make_blocks(aggregate(rows), PRINTED)
     for block in blocks:
-        logger.info("%s", summary_line(block, titles).removeprefix("- "))
+        logger.info("%s", summary_line(block, names).removeprefix("- "))
     save_rows(output, rows, provenance)
     with atomic_write(markdown) as part:
-        part.write_text(render_markdown(blocks, title, titles), encoding="utf-8")
-    save_picture(picture, blocks, title, titles)
+        part.write_text(render_markdown(blocks, title, names), encoding="utf-8")
+    save_picture(picture, blocks, title, names)

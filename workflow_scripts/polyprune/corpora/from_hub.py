@@ -16,7 +16,7 @@ from polyprune.settings import HubCorpus
 _HUB = "hf://datasets/"
 
 
-def split_hub_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], str]:
+def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Documents of calibration and evaluation, and the commit they are from."""
     revision = resolve_revision("dataset", corpus.dataset, corpus.revision)
     splits = {
@@ -26,7 +26,7 @@ def split_hub_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, lis
         )
         for split in ("calibration", "evaluation")
     }  # fmt: skip
-    return splits, revision
+    return splits, {"revision": revision}
 
 
 def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: int) -> list[str]:

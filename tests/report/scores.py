@@ -1,0 +1,41 @@
+"""Score files for tests of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.scores import save_scores
+
+UNITS = {"perplexity": "1", "bits_per_byte": "bit/byte", "snr": "dB", "pruning_error": "1"}
+
+
+def write_variant(
+    folder: Path, model: str, values: Mapping[tuple[str, str], float], cell: tuple[str, str, str, int] | None = None
+) -> Path:
+    """One score file of a variant: values by metric and language; of the dense model if `cell` is None."""
+    method, scheme, calibration, seed = cell or ("dense", "dense", "dense", None)
+    variant: dict[str, Any] = {
+        "model": model,
+        "method": method,
+        "scheme": scheme,
+        "calibration": calibration,
+        "seed": seed,
+    }
+    rows = [
+        {
+            **variant,
+            "corpus": "c",
+            "metric": metric,
+            "eval_language": language,
+            "layer": "mean" if metric in ("snr", "pruning_error") else None,
+            "value": value,
+            "unit": UNITS[metric],
+            "n": 100,
+        }
+        for (metric, language), value in values.items()
+    ]
+    path = folder / f"{model}-{method}-{scheme}-{calibration}-{seed}.parquet"
+    save_scores(path, rows, {})
+    return path

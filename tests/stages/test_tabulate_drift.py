@@ -1,0 +1,156 @@
+"""Table 1 from score files: marks, means, refusals; and the paper's own numbers through the same code."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tests.report.scores import write_variant
+
+from polyprune.errors import UserError
+from polyprune.report.blocks import Block, diagonal_count, make_blocks
+from polyprune.report.rows import aggregate, in_order, load_scores
+from polyprune.stages.tabulate_drift import CELL_METRICS, PRINTED, tabulate_drift
+
+PAPER = Path(__file__).parents[2] / "data/paper/table1.csv"
+
+
+def tiny_study(folder: Path) -> list[Path]:
+    """One model, one method, calibrations de, en and de-en, two seeds; German is best for German, English for both."""
+    dense = {(metric, language): 2.0 for metric in ("perplexity", "bits_per_byte") for language in ("de", "en")}
+    files = [write_variant(folder, "m", dense)]
+    perplexity = {"de": (3.0, 5.0), "en": (4.0, 4.0), "de-en": (2.5, 3.5)}
+    snr = {"de": (9.0, 7.0), "en": (9.5, 8.0), "de-en": (20.0, 20.0)}
+    for calibration in perplexity:
+        for seed in (0, 1):
+            values = {}
+            for index, language in enumerate(("de", "en")):
+                values["perplexity", language] = perplexity[calibration][index] + seed
+                values["bits_per_byte", language] = 1.0
+                values["snr", language] = snr[calibration][index]
+                values["pruning_error", language] = 1e-3
+            files.append(write_variant(folder, "m", values, ("wanda", "0.50", calibration, seed)))
+    return files
+
+
+def run(files: list[Path], folder: Path, paper: list[Path] | None = None) -> Path:
+    output = folder / "out" / "table1.parquet"
+    tabulate_drift(
+        files, paper or [], "Title", [("m", "Model")], output, output.with_suffix(".md"), output.with_suffix(".png"), {}
+    )
+    return output
+
+
+def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
+    rows = pq.read_table(run(tiny_study(tmp_path), tmp_path)).to_pandas()
+    assert " ".join(rows.columns) == (
+        "model method scheme calibration seed metric eval_language value unit n paper_value"
+    )
+    assert len(rows) == 2 * 2 + 3 * 2 * 4 * 2
+    assert list(dict.fromkeys(rows["calibration"])) == ["dense", "de", "en", "de-en"]
+    chosen = rows[(rows["calibration"] == "de") & (rows["metric"] == "perplexity") & (rows["eval_language"] == "en")]
+    assert list(chosen["value"]) == [5.0, 6.0] and list(chosen["seed"]) == [0, 1]
+    assert rows.loc[rows["method"] == "dense", "seed"].isna().all()
+
+
+def test_same_scores_same_bytes(tmp_path: Path) -> None:
+    files = tiny_study(tmp_path)
+    first = {path.name: path.read_bytes() for path in run(files, tmp_path).parent.iterdir()}
+    again = {path.name: path.read_bytes() for path in run(list(reversed(files)), tmp_path / "again").parent.iterdir()}
+    assert first == again and set(first) == {"table1.parquet", "table1.md", "table1.png"}
+
+
+def test_markdown_marks_the_best_single_language(tmp_path: Path) -> None:
+    text = run(tiny_study(tmp_path), tmp_path).with_suffix(".md").read_text(encoding="utf-8")
+    assert "- Model, Wanda 0.50: diagonal best in 2 of 2 perplexity columns (SNR 1/2, pruning error 2/2)" in text
+    panel = text.split("| Perplexity")[1].split("| SNR")[0]
+    rows = {line.split("|")[1].strip(): line for line in panel.splitlines() if line.startswith("| ")}
+    assert "**3.50** ± 0.71" in rows["DE"] and "5.50 ± 0.71" in rows["DE"]
+    assert "**4.50** ± 0.71" in rows["EN"]
+    assert "**" not in rows["all 2"] and "**" not in rows["dense"]
+
+
+def test_larger_is_better_for_snr(tmp_path: Path) -> None:
+    means = aggregate(in_order(load_scores(tiny_study(tmp_path)).assign(paper_value=float("nan")), ["m"], CELL_METRICS))
+    snr = next(panel for panel in make_blocks(means, PRINTED)[0].panels if panel.name == "SNR")
+    assert snr.best.to_numpy().tolist() == [[False, False], [False, False], [True, True], [False, False]]
+
+
+def test_means_over_seeds_by_hand(tmp_path: Path) -> None:
+    means = aggregate(in_order(load_scores(tiny_study(tmp_path)).assign(paper_value=float("nan")), ["m"], CELL_METRICS))
+    row = means[(means["calibration"] == "de") & (means["metric"] == "perplexity") & (means["eval_language"] == "de")]
+    assert row[["mean", "n_seeds"]].to_numpy().tolist() == [[3.5, 2]]
+    assert row["std"].item() == pytest.approx(0.5**0.5)
+
+
+def test_a_missing_language_is_named(tmp_path: Path) -> None:
+    files = tiny_study(tmp_path)
+    broken = write_variant(tmp_path, "m", {("perplexity", "de"): 1.0}, ("wanda", "0.50", "en", 1))
+    assert broken in files
+    with pytest.raises(UserError, match=r"m/wanda/0\.50/en/seed1: \w+ of \w+ is missing"):
+        run(files, tmp_path)
+
+
+def test_a_value_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    files = tiny_study(tmp_path)
+    with pytest.raises(UserError, match=r"m/wanda/0\.50/de/seed0: .* is there twice"):
+        run([*files, files[1]], tmp_path)
+
+
+def test_a_value_that_is_not_a_number_is_named(tmp_path: Path) -> None:
+    files = tiny_study(tmp_path)
+    values = {(metric, language): 1.0 for metric in CELL_METRICS for language in ("de", "en")}
+    write_variant(tmp_path, "m", values | {("snr", "en"): float("nan")}, ("wanda", "0.50", "en", 1))
+    with pytest.raises(UserError, match="snr of en is not a number"):
+        run(files, tmp_path)
+
+
+def papers_blocks(folder: Path) -> list[Block]:
+    """The numbers of the paper's Table 1 as if they were ours."""
+    values: dict[tuple[str, str, str], dict[tuple[str, str], float]] = defaultdict(dict)
+    with PAPER.open(encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            values[row["model"], row["method"], row["calibration"]][row["metric"], row["eval_language"]] = float(
+                row["mean"]
+            )
+    files = [write_variant(folder, m, cells, (method, "0.50", c, 0)) for (m, method, c), cells in values.items()]
+    rows = load_scores(files).assign(paper_value=float("nan"))
+    return make_blocks(aggregate(in_order(rows, ["llama-3-8b", "aya-23-8b"], CELL_METRICS)), PRINTED)
+
+
+def test_diagonals_of_the_papers_own_table(tmp_path: Path) -> None:
+    """Counted by hand from the printed table: perplexity 27 of 28 columns, SNR 25, pruning error 20."""
+    blocks = papers_blocks(tmp_path)
+    assert [(block.model, block.method) for block in blocks] == [
+        (model, method) for model in ("llama-3-8b", "aya-23-8b") for method in ("wanda", "sparsegpt")
+    ]
+    totals = {
+        panel.name: sum(diagonal_count(block.panels[index])[0] for block in blocks)
+        for index, panel in enumerate(blocks[0].panels)
+    }
+    assert totals == {"Perplexity": 27, "SNR": 25, "Pruning error": 20}
+    assert blocks[0].panels[0].best["zh"].to_list() == [
+        False,
+        True,
+        *[False] * 6,
+    ]  # the one exception: Llama, Wanda, Chinese
+
+
+def test_the_papers_values_stand_beside_ours(tmp_path: Path) -> None:
+    values = {(metric, language): 1.0 for metric in CELL_METRICS for language in ("ar", "de")}
+    dense = {(metric, language): 1.0 for metric in ("perplexity", "bits_per_byte") for language in ("ar", "de")}
+    files = [
+        write_variant(tmp_path, "llama-3-8b", dense),
+        write_variant(tmp_path, "llama-3-8b", values, ("wanda", "0.50", "ar", 0)),
+    ]
+    output = tmp_path / "t" / "table1.parquet"
+    titles = [("llama-3-8b", "Llama-3 8B")]
+    tabulate_drift(files, [PAPER], "T", titles, output, output.with_suffix(".md"), output.with_suffix(".png"), {})
+    rows = pq.read_table(output).to_pandas().set_index(["metric", "eval_language", "method"])["paper_value"]
+    assert rows["perplexity", "ar", "wanda"] == 26.3 and rows["perplexity", "de", "wanda"] == 17.3
+    assert rows["pruning_error", "ar", "wanda"] == pytest.approx(85.0e-6)
+    assert rows.xs("bits_per_byte").isna().all()
+    assert "(26.3)" in output.with_suffix(".md").read_text(encoding="utf-8")
