@@ -16,7 +16,7 @@ outstanding: install  ## what is still to be run, and what it will cost: make ou
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.ledger $(TARGETS)
 
 test: install  ## all tests
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -q
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
 
 check: install  ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

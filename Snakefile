@@ -25,10 +25,10 @@ for study in settings.studies:
     rule:
         name:
             study
+        default_target: study == PAPER
         input:
             tables_of(study),
             cell_files(study),
-        default_target: study == PAPER
         localrule: True
 
 

@@ -232,20 +232,38 @@ def printed_numbers(study, table):
 
 def table_spec(stage, study, table):
     cells = settings.studies[study].cells(table)
-    titles = [[model, settings.models[model].title] for model in dict.fromkeys(cell.model for cell in cells)]
-    return spec(stage, (), title=settings.studies[study].tables[table].title, titles=titles)
+    titles = [
+        [model, settings.models[model].title]
+        for model in dict.fromkeys(cell.model for cell in cells)
+    ]
+    return spec(
+        stage, (), title=settings.studies[study].tables[table].title, titles=titles
+    )
 
 
 def tables_of(study):
-    return [study_path(study, f"{table}.parquet") for table in settings.studies[study].tables]
+    return [
+        study_path(study, f"{table}.parquet")
+        for table in settings.studies[study].tables
+    ]
 
 
 def cell_files(study):
     """Every cell of a study, and the scores that its tables are made from."""
     tables = settings.studies[study].tables
-    cells = dict.fromkeys(cell for table in tables for cell in settings.studies[study].cells(table))
-    artifacts = [f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}" for cell in cells]
-    scores = [path for table, entry in tables.items() if entry.report == "drift" for path in table_scores(study, table)]
+    cells = dict.fromkeys(
+        cell for table in tables for cell in settings.studies[study].cells(table)
+    )
+    artifacts = [
+        f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}"
+        for cell in cells
+    ]
+    scores = [
+        path
+        for table, entry in tables.items()
+        if entry.report == "drift"
+        for path in table_scores(study, table)
+    ]
     return artifacts + list(dict.fromkeys(scores))
 
 

@@ -9,7 +9,6 @@ Later runs must match it; take it along to make a study on another machine from 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import httpx
 
-from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
 
 LOCK_FILE = Path("revisions.lock")
@@ -70,7 +69,7 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
     """
     section = f"{kind}s"
     with FileLock(f"{LOCK_FILE}.guard"):
-        lock = json.loads(LOCK_FILE.read_text()) if LOCK_FILE.exists() else {}
+        lock = read_json(LOCK_FILE) if LOCK_FILE.exists() else {}
         locked = lock.get(section, {}).get(name)
         if locked and pinned and locked != pinned:
             raise UserError(
@@ -85,8 +84,7 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
         if pinned is None:
             raise UserError(f"the hub names no commit for {kind} {name}; pin `revision` in config.yaml")
         lock.setdefault(section, {})[name] = pinned
-        with atomic_write(LOCK_FILE) as part:
-            part.write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n")
+        write_json(LOCK_FILE, lock)
         return pinned
 
 

@@ -36,6 +36,9 @@ def run(argv: list[str]) -> int:
     `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`.
     `--log` and `--threads` are for this function.
     """
+    if not argv:
+        print("usage: python -m polyprune STAGE --settings JSON --log FILE --threads N …", file=sys.stderr)
+        return 2
     name, *rest = argv
     options = _options(rest)
     log_file = Path(options.pop("log")[0])

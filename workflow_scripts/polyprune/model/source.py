@@ -10,11 +10,10 @@ models, anywhere for local folders. So a manifest of a hub model is the same on 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.provenance import digest, file_digest
@@ -34,7 +33,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"model folder {folder} does not exist")
     if not file.is_file():
         raise UserError(f"{folder} has no config.json: it is not a model folder in Hugging Face layout")
-    config = json.loads(file.read_text())
+    config = read_json(file)
     if "auto_map" in config:
         raise UserError(
             f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
@@ -51,7 +50,7 @@ def tensor_files(folder: Path) -> list[str]:
         UserError: pickles only, nothing, or missing shards.
     """
     if (folder / INDEX).is_file():
-        names = sorted(set(json.loads((folder / INDEX).read_text())["weight_map"].values()))
+        names = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
     elif (folder / SINGLE).is_file():
         names = [SINGLE]
     elif list(folder.glob("*.bin")) or list(folder.glob("*.pt")):
@@ -99,12 +98,11 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
         "digest": model_digest(folder),
         "provenance": provenance,
     }
-    with atomic_write(path) as part:
-        part.write_text(json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_json(path, manifest)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
+    return read_json(path)
 
 
 def locate(manifest: Path) -> Path:
