@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
 
