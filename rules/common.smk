@@ -14,6 +14,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from polyprune import grammar, methods, resources, worker
 from polyprune.errors import UserError
+from polyprune.evaluation.catalogue import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings import DemoCorpus, FilesCorpus, load_settings
@@ -37,6 +38,7 @@ wildcard_constraints:
     scheme=grammar.SCHEME_PATTERN,
     calibration=grammar.CALIBRATION_PATTERN,
     seed=grammar.SEED_PATTERN,
+    benchmark="|".join(BENCHMARKS),
     language="[a-z]{2,3}",
 
 
@@ -173,6 +175,58 @@ def dump_minutes(wildcards, attempt):
     )
 
 
+def benchmark_data(wildcards):
+    """Manifest of a benchmark's data."""
+    return f"results/benchmarks/{settings.benchmarks_of(wildcards.model)}/{wildcards.benchmark}.json"
+
+
+def benchmark_source_stage(wildcards):
+    """The hub's data sets are fetched, a folder of the user's is registered."""
+    return "register_benchmark" if settings.evaluation.data_root else "fetch_benchmark"
+
+
+def benchmark_spec(wildcards):
+    root = settings.evaluation.data_root
+    origin = (
+        {"data_root": root}
+        if root
+        else {"mkqa_commit": settings.evaluation.mkqa.commit}
+    )
+    return spec(
+        benchmark_source_stage(wildcards),
+        wildcards,
+        benchmark=wildcards.benchmark,
+        **origin,
+    )
+
+
+def evaluation_spec(wildcards):
+    model, benchmark = wildcards.model, wildcards.benchmark
+    source = settings.benchmarks_of(model)
+    variant = variant_columns(wildcards)
+    del variant["corpus"]
+    return spec(
+        "evaluate_model",
+        wildcards,
+        variant=variant,
+        benchmark=benchmark,
+        source=source,
+        languages=settings.benchmark_languages(model, benchmark),
+        profile="cloze" if source == "demo" else settings.evaluation.profile,
+        mkqa=settings.evaluation.mkqa.model_dump() if benchmark == "mkqa" else None,
+        generation=settings.evaluation.generation if benchmark == "mkqa" else None,
+    )
+
+
+def evaluation_memory(wildcards, attempt):
+    return attempt * resources.evaluation_memory_mb(settings.models[wildcards.model])
+
+
+def evaluation_minutes(wildcards, attempt):
+    model, benchmark = wildcards.model, wildcards.benchmark
+    return attempt * resources.evaluation_minutes(settings.models[model], benchmark)
+
+
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
     return (
@@ -218,13 +272,24 @@ def table_scores(study, table):
     ]
 
 
-def drift_tables():
-    """(study, table) of all tables that report drift."""
+def tables_that_report(report):
+    """(study, table) of all tables of this kind of report."""
     return [
         (name, table)
         for name, study in settings.studies.items()
         for table, entry in study.tables.items()
-        if entry.report == "drift"
+        if entry.report == report
+    ]
+
+
+def benchmark_scores(study, table):
+    """Score files of a table's cells and of their dense models, on all of its benchmarks."""
+    cells = settings.studies[study].cells(table)
+    dense = [f"{model}/dense" for model in dict.fromkeys(cell.model for cell in cells)]
+    return [
+        f"results/{variant}/evaluation/{benchmark}.parquet"
+        for variant in [*dense, *(f"{cell.model}/{cell.variant}" for cell in cells)]
+        for benchmark in settings.studies[study].tables[table].benchmarks
     ]
 
 
@@ -236,9 +301,9 @@ def printed_numbers(study, table):
 def table_spec(stage, study, table):
     cells = settings.studies[study].cells(table)
     titles = {cell.model: settings.models[cell.model].title for cell in cells}
-    return spec(
-        stage, (), title=settings.studies[study].tables[table].title, titles=titles
-    )
+    entry = settings.studies[study].tables[table]
+    benchmarks = {"benchmarks": entry.benchmarks} if entry.benchmarks else {}
+    return spec(stage, (), title=entry.title, titles=titles, **benchmarks)
 
 
 def tables_of(studies):

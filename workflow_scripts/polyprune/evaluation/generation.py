@@ -64,10 +64,11 @@ def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits
         if not any(running):
             break
         step.append(chosen)
-    return [_cut(text, limits.stops) for text in tokenizer.batch_decode(generated, skip_special_tokens=True)]
+    return [cut(text, limits.stops) for text in tokenizer.batch_decode(generated, skip_special_tokens=True)]
 
 
-def _cut(text: str, stops: Sequence[str]) -> str:
+def cut(text: str, stops: Sequence[str]) -> str:
+    """The text up to the first stop."""
     for stop in stops:
         text = text.split(stop)[0]
     return text
@@ -80,7 +81,9 @@ class _Cached:
         self.model, device = weights.decoder.model, weights.decoder.device
         length = max(map(len, prompts))
         padding = [length - len(prompt) for prompt in prompts]
-        self.tokens = torch.tensor([[0] * n + prompt for n, prompt in zip(padding, prompts, strict=True)], device=device)
+        self.tokens = torch.tensor(
+            [[0] * n + prompt for n, prompt in zip(padding, prompts, strict=True)], device=device
+        )
         self.mask = torch.tensor([[0] * n + [1] * (length - n) for n in padding], device=device)
         self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
         self.cache = DynamicCache(config=weights.decoder.config)

@@ -7,6 +7,7 @@ unless the text begins with one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,7 @@ class SharedPrefixLM(LM):
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self._first = bos if bos is not None else eos
         self._first_text = self.tokenizer.decode([self._first])
-        ends = getattr(weights.decoder.model.generation_config, "eos_token_id", None)
-        self._ends = frozenset([eos, *(ends if isinstance(ends, list) else [ends])]) - {None}
+        self._ends = frozenset([eos, *_end_tokens(folder)]) - {None}
 
     @property
     def tokenizer_name(self) -> str:
@@ -134,3 +134,10 @@ class SharedPrefixLM(LM):
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         raise NotImplementedError("perplexity of whole texts is measured by dump_hidden_states, not by the harness")
+
+
+def _end_tokens(folder: Path) -> list[int | None]:
+    """What ends a generation, by the model's generation_config.json."""
+    file = folder / "generation_config.json"
+    ends = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
+    return ends if isinstance(ends, list) else [ends]

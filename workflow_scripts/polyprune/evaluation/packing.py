@@ -49,19 +49,16 @@ def pack(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_length: int, 
     for request, (context, continuation) in enumerate(pairs):
         left_out = max(0, len(context) + len(continuation) - max_length - 1)
         key = tuple(context[left_out:])
-        # No `setdefault` on the group's own continuation if rows are not shared: the key then names the pair.
         group = groups.setdefault(key if share else (*key, PADDING, *continuation), {})
         group.setdefault(tuple(continuation), []).append(request)
-    rows = [
-        _row(key if share else key[: key.index(PADDING)], continuations) for key, continuations in groups.items()
-    ]
+    rows = [_row(key if share else key[: key.index(PADDING)], continuations) for key, continuations in groups.items()]
     return sorted(rows, key=len, reverse=True)
 
 
 def _row(context: tuple[int, ...], continuations: dict[tuple[int, ...], list[int]]) -> Row:
     shared = _common_beginning(list(continuations))
-    prefix = [*context, *shared]
-    row = Row(prefix, list(range(len(prefix))), [0] * len(prefix))
+    prefix = (*context, *shared)
+    row = Row(list(prefix), list(range(len(prefix))), [0] * len(prefix))
     for segment, (continuation, requests) in enumerate(continuations.items(), start=1):
         branch = continuation[len(shared) : -1]
         places = [*range(len(context) - 1, len(prefix)), *range(len(row), len(row) + len(branch))]

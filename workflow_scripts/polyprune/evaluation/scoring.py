@@ -143,7 +143,11 @@ def _score(weights: Weights, work: Sequence[list[Row]]) -> dict[int, Score]:
     batches = [collate(rows, weights.decoder.device) for rows in work]
     scores: dict[int, Score] = {}
     for batch, hidden in zip(batches, weights.hidden(batches), strict=True):
-        picks = [(request, (index, place), token) for index, row in enumerate(batch.rows) for request, place, token in row.picks]
+        picks = [
+            (request, (index, place), token)
+            for index, row in enumerate(batch.rows)
+            for request, place, token in row.picks
+        ]
         places = {place: number for number, place in enumerate(dict.fromkeys(place for _, place, _ in picks))}
         log_p, likeliest = _predict(
             weights.decoder, hidden, list(places), [places[place] for _, place, _ in picks], [pick[2] for pick in picks]

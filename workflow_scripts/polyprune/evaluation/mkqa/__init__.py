@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from polyprune.evaluation.mkqa.utils import DATA_FILE, KEYS
+from polyprune.evaluation.mkqa.utils import questions_in
 
 FOLDER = Path(__file__).parent
 
-__all__ = ["DATA_FILE", "FOLDER", "KEYS"]
+__all__ = ["FOLDER", "questions_in"]

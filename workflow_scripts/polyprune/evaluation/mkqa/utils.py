@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-DATA_FILE = "mkqa.jsonl.gz"
 KEYS = {"zh": "zh_cn"}
 """Languages that MKQA spells differently."""
 LEFT_OUT = ("long_answer", "unanswerable")
@@ -97,13 +96,14 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str,
     return score(results[0], doc["golds"], doc["key"])
 
 
-def _of(language: str) -> Callable[[Any], Any]:
+def questions_in(language: str) -> Callable[[Any], Any]:
+    """`process_docs` of one language: the harness hands over the data set and nothing else."""
     return partial(process_docs, language=language)
 
 
-process_docs_ar = _of("ar")
-process_docs_de = _of("de")
-process_docs_en = _of("en")
-process_docs_es = _of("es")
-process_docs_ru = _of("ru")
-process_docs_zh = _of("zh")
+process_docs_ar = questions_in("ar")
+process_docs_de = questions_in("de")
+process_docs_en = questions_in("en")
+process_docs_es = questions_in("es")
+process_docs_ru = questions_in("ru")
+process_docs_zh = questions_in("zh")
