@@ -58,8 +58,8 @@ def stock_backend() -> type:
     return importlib.import_module("lm_eval.models.huggingface").HFLM
 
 
-def stock_model(folder: Path, batch_size: int, attention: str = "sdpa") -> Any:
+def stock_model(folder: Path, batch_size: int, device: str = "cpu") -> Any:
     """The stock backend on the same model, with sums in float32 as ours."""
-    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention)
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype="auto").to(device)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return stock_backend()(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, softmax_dtype="float32")

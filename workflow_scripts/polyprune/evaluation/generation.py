@@ -1,4 +1,4 @@
-"""Greedy generation in batches: for MKQA. As the harness's own backend, up to a stop text, the end token or a maximum."""
+"""Greedy generation in batches, for MKQA: as the harness's stock backend, to a stop text, the end or a maximum."""
 
 from __future__ import annotations
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import torch
 from torch import Tensor
 
 PADDING = -1
+MOST_PADDING = 0.1
 
 
 @dataclass
@@ -84,17 +86,25 @@ def _common_beginning(continuations: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows padded at the end. `mask` (n_rows, 1, length, length) is True where attended; None if it is just causal."""
+    """Rows padded at the end. `mask` (n_rows, 1, length, length) is True where attended.
+
+    Mask and positions are None for rows without branches: plain causal sequences, for which attention is fastest.
+    """
 
     rows: list[Row]
     tokens: Tensor
-    positions: Tensor
+    positions: Tensor | None
     mask: Tensor | None
 
 
 def fill_batch(rows: Sequence[Row], tokens_per_batch: int) -> list[Row]:
-    """The first rows, as many as fit the budget after padding to the first, which is the longest; at least one."""
-    return list(rows[: max(1, tokens_per_batch // len(rows[0]))])
+    """The first rows, as many as fit the budget after padding to the first, which is the longest; at least one.
+
+    Ends before a row that would be padded by more than `MOST_PADDING` of the longest.
+    """
+    size = max(1, tokens_per_batch // len(rows[0]))
+    least = (1 - MOST_PADDING) * len(rows[0])
+    return list(takewhile(lambda row: len(row) >= least, rows[:size]))
 
 
 def collate(rows: list[Row], device: torch.device) -> Batch:
@@ -105,9 +115,9 @@ def collate(rows: list[Row], device: torch.device) -> Batch:
         return torch.tensor([value + [padding] * (length - len(value)) for value in values], device=device)
 
     tokens = padded([row.tokens for row in rows], 0)
-    positions = padded([row.positions for row in rows], 0)
     if not any(row.branches for row in rows):
-        return Batch(rows, tokens, positions, None)
+        return Batch(rows, tokens, None, None)
+    positions = padded([row.positions for row in rows], 0)
     segments = padded([row.segments for row in rows], PADDING)
     keys, queries = segments[:, None, :], segments[:, :, None]
     causal = torch.ones(length, length, dtype=torch.bool, device=device).tril()
