@@ -18,7 +18,7 @@ from polyprune.evaluation import scoring
 from polyprune.evaluation.catalogue import BENCHMARKS, columns
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
-from polyprune.evaluation.tasks import Prompting, build_tasks, quiet_harness
+from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
 
 LANGUAGES = {"arc": ["en-e", "zh"], "belebele": ["ar"], "mmlu": ["de"], "hellaswag": ["en", "sw"], "mkqa": ["en"]}
 N = 8
@@ -51,7 +51,7 @@ def stock(folder: Path) -> Any:
 
 
 def run(lm: Any, tasks: Any) -> Any:
-    with quiet_harness():
+    with brisk_harness():
         return evaluate(lm, {"tasks": tasks}, bootstrap_iters=1, apply_chat_template=True)
 
 

@@ -9,16 +9,18 @@ cloze     for models that only continue text, such as the demo's: every option a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import datasets
 import lm_eval.api.task as harness_task
 import lm_eval.tasks
+import lm_eval.utils as harness_utils
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -61,7 +63,7 @@ def build_tasks(column: Column, data: Path, cache: Path, prompting: Prompting) -
         config = task_config(column, file, data, prompting)
         config["dataset_kwargs"] = {**config.get("dataset_kwargs", {}), "cache_dir": str(cache)}
         kind = ConfigurableTask if prompting.profile == CURRENT else DelimitingTask
-        with quiet_harness():
+        with brisk_harness():
             try:
                 task = kind(config=config)
             except (FileNotFoundError, KeyError, ValueError, datasets.exceptions.DatasetGenerationError) as error:
@@ -136,14 +138,17 @@ def _cloze(task: str, language: str) -> dict[str, Any]:
 
 
 @contextmanager
-def quiet_harness() -> Any:
-    """Within: the harness and `datasets` draw no progress bars."""
+def brisk_harness() -> Iterator[None]:
+    """Within: the harness compiles each prompt template once, not for every question, and draws no progress bars."""
     bars, was_on = harness_task.tqdm, not datasets.utils.are_progress_bars_disabled()
     harness_task.tqdm = lambda iterable, **_: iterable  # type: ignore[assignment]
     datasets.disable_progress_bars()
+    compile_template = harness_utils.env.from_string
+    harness_utils.env.from_string = lru_cache(compile_template)  # type: ignore[method-assign]
     try:
         yield
     finally:
+        harness_utils.env.from_string = compile_template  # type: ignore[method-assign]
         harness_task.tqdm = bars
         if was_on:
             datasets.enable_progress_bars()

@@ -18,7 +18,7 @@ from polyprune.errors import UserError
 from polyprune.evaluation.catalogue import Column, columns
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.scoring import Weights
-from polyprune.evaluation.tasks import PAPER, Prompting, build_tasks, options_of, quiet_harness
+from polyprune.evaluation.tasks import PAPER, Prompting, brisk_harness, build_tasks, options_of
 from polyprune.evaluation.vllm_backend import with_vllm
 from polyprune.log import logger
 from polyprune.model.checkpoint import open_model
@@ -111,13 +111,18 @@ def _evaluate_column(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Score rows and answers of one column."""
     tasks = build_tasks(column, folder, cache, prompting)
-    with quiet_harness():
+    with brisk_harness():
         results: Any = evaluate(
             lm,
             {"tasks": dict(tasks)},  # type: ignore[arg-type]
             bootstrap_iters=_STDERR_SAMPLES,
             apply_chat_template=lm.has_chat_template,
         )
+        answers = [
+            {"task": name, "eval_language": column.name} | item
+            for name, task in tasks.items()
+            for item in _items(task, results["samples"][name])
+        ]
     headline = "acc" if benchmark != "mkqa" else "f1_ws" if prompting.profile == PAPER else "f1"
     rows = []
     for metric in _METRICS.get(benchmark, _CHOICE_METRICS):
@@ -134,11 +139,6 @@ def _evaluate_column(
         ]
         rows += by_task if len(by_task) == 1 else [_pooled(column.task, by_task), *by_task]
     rows = [row | {"headline": row["task"] == column.task and row["metric"] == headline} for row in rows]
-    answers = [
-        {"task": name, "eval_language": column.name} | item
-        for name, task in tasks.items()
-        for item in _items(task, results["samples"][name])
-    ]
     return rows, answers
 
 
