@@ -60,6 +60,8 @@ def stock_backend() -> type:
 
 def stock_model(folder: Path, batch_size: int, device: str = "cpu") -> Any:
     """The stock backend on the same model, with sums in float32 as ours."""
-    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype="auto").to(device)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype="auto")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return stock_backend()(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, softmax_dtype="float32")
+    return stock_backend()(
+        pretrained=model.to(device), tokenizer=tokenizer, batch_size=batch_size, softmax_dtype="float32"
+    )

@@ -255,18 +255,22 @@ class Mkqa(Section):
 
     prompt: Annotated[str, AfterValidator(_asks_a_question)] = "Q: {question}?\nA:"
     max_new_tokens: Count = 32
-    commit: Commit = Field("651b8cc85c407270b024157aff06ee6ab8c4fc6d", description="of github.com/apple/ml-mkqa")
+    commit: Commit = Field(
+        default="651b8cc85c407270b024157aff06ee6ab8c4fc6d", description="of github.com/apple/ml-mkqa"
+    )
 
 
 class Evaluation(Section):
     """Benchmarks. Models on the demo corpus have generated ones, of their own profile; all others these."""
 
     profile: Literal["paper", "current"] = Field(
-        "paper", description="paper: prompts as harness 0.4.3 sent them; current: as the installed harness does"
+        default="paper", description="paper: prompts as harness 0.4.3 sent them; current: as the installed harness does"
     )
-    data_root: str | None = Field(None, description="folder in the hub's layout to read instead of the hub")
-    demo_questions: Annotated[int, Field(ge=4, le=89)] = Field(60, description="generated, a benchmark and language")
-    generation: Literal["own", "vllm"] = Field("own", description="what generates MKQA's answers; vllm: if installed")
+    data_root: str | None = Field(default=None, description="folder in the hub's layout to read instead of the hub")
+    demo_questions: int = Field(default=60, ge=4, le=89, description="generated, a benchmark and language")
+    generation: Literal["own", "vllm"] = Field(
+        default="own", description="what generates MKQA's answers; vllm: faster, if installed"
+    )
     mkqa: Mkqa = Mkqa()
 
 

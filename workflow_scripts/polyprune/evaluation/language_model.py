@@ -38,7 +38,7 @@ class SharedPrefixLM(LM):
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self._first = bos if bos is not None else eos
         self._first_text = self.tokenizer.decode([self._first])
-        self._ends = frozenset([eos, *_end_tokens(folder)]) - {None}
+        self._ends = frozenset(end for end in (eos, *_end_tokens(folder)) if end is not None)
 
     @property
     def tokenizer_name(self) -> str:

@@ -21,6 +21,7 @@ import datasets
 import lm_eval.api.task as harness_task
 import lm_eval.tasks
 import lm_eval.utils as harness_utils
+from datasets.exceptions import DatasetGenerationError
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -47,7 +48,7 @@ class Prompting:
 class DelimitingTask(ConfigurableTask):
     """Puts the delimiter before the options also under a chat template, as harness versions before 0.4.6 did."""
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
+    def construct_requests(self, doc: dict[str, Any], ctx: Any, **kwargs: Any) -> Any:
         kwargs.pop("apply_chat_template", None)
         return super().construct_requests(doc, ctx, **kwargs)
 
@@ -66,7 +67,7 @@ def build_tasks(column: Column, data: Path, cache: Path, prompting: Prompting) -
         with brisk_harness():
             try:
                 task = kind(config=config)
-            except (FileNotFoundError, KeyError, ValueError, datasets.exceptions.DatasetGenerationError) as error:
+            except (FileNotFoundError, KeyError, ValueError, DatasetGenerationError) as error:
                 raise UserError(
                     f"task {config['task']} cannot read {data / column.dataset} ({type(error).__name__}: {error}); "
                     "it must have the layout of the hub's data set: README.md with its configurations, and the files"

@@ -36,7 +36,7 @@ def with_vllm(lm: SharedPrefixLM) -> SharedPrefixLM:
 
 class _VllmLM(SharedPrefixLM):
     def __init__(self, lm: SharedPrefixLM, vllm: Any) -> None:
-        self.__dict__.update(lm.__dict__)
+        vars(self).update(vars(lm))
         self._vllm = vllm
 
     def _generate(self, prompts: list[str], tokens: list[list[int]], limits: Limits) -> list[str]:  # noqa: ARG002
