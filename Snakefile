@@ -15,6 +15,7 @@ include: "rules/calibrate.smk"
 include: "rules/prune.smk"
 include: "rules/hidden_states.smk"
 include: "rules/metrics.smk"
+include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 

@@ -10,6 +10,7 @@ sys.path.insert(0, PACKAGES)
 
 from polyprune import grammar, methods, resources, worker
 from polyprune.errors import UserError
+from polyprune.evaluation.catalogue import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.run import export_environment
@@ -34,6 +35,7 @@ wildcard_constraints:
     scheme=grammar.SCHEME_PATTERN,
     calibration=grammar.CALIBRATION_PATTERN,
     seed=grammar.SEED_PATTERN,
+    benchmark="|".join(BENCHMARKS),
     language="[a-z]{2,3}",
 
 
@@ -170,6 +172,39 @@ def dump_minutes(wildcards, attempt):
     return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
+def benchmark_data(wildcards):
+    """Manifest of a benchmark's data."""
+    return f"results/benchmarks/{settings.benchmarks_of(wildcards.model)}/{wildcards.benchmark}.json"
+
+
+def evaluation_spec(wildcards):
+    model, benchmark = wildcards.model, wildcards.benchmark
+    source = settings.benchmarks_of(model)
+    variant = variant_columns(wildcards)
+    del variant["corpus"]
+    return spec(
+        "evaluate_model",
+        wildcards,
+        variant=variant,
+        benchmark=benchmark,
+        source=source,
+        languages=settings.benchmark_languages(model, benchmark),
+        profile="cloze" if source == "demo" else settings.evaluation.profile,
+        mkqa=settings.evaluation.mkqa.model_dump() if benchmark == "mkqa" else None,
+        generation=settings.evaluation.generation if benchmark == "mkqa" else None,
+    )
+
+
+def evaluation_memory(wildcards, attempt):
+    return attempt * resources.evaluation_memory_mb(settings.models[wildcards.model])
+
+
+def evaluation_minutes(wildcards, attempt):
+    model, benchmark = wildcards.model, wildcards.benchmark
+    flops = resources.evaluation_flops(settings.models[model], benchmark)
+    return attempt * resources.minutes(flops, settings.engine.planning_flops)
+
+
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
     return (
@@ -215,13 +250,24 @@ def table_scores(study, table):
     ]
 
 
-def drift_tables():
-    """(study, table) of all tables that report drift."""
+def tables_that_report(report):
+    """(study, table) of all tables of this kind of report."""
     return [
         (name, table)
         for name, study in settings.studies.items()
         for table, entry in study.tables.items()
-        if entry.report == "drift"
+        if entry.report == report
+    ]
+
+
+def benchmark_scores(study, table):
+    """Score files of a table's cells and of their dense models, on all of its benchmarks."""
+    cells = settings.studies[study].cells(table)
+    dense = [f"{model}/dense" for model in dict.fromkeys(cell.model for cell in cells)]
+    return [
+        f"results/{variant}/evaluation/{benchmark}.parquet"
+        for variant in [*dense, *(f"{cell.model}/{cell.variant}" for cell in cells)]
+        for benchmark in settings.studies[study].tables[table].benchmarks
     ]
 
 
@@ -232,13 +278,13 @@ def printed_numbers(study, table):
 
 def table_spec(stage, study, table):
     cells = settings.studies[study].cells(table)
+    entry = settings.studies[study].tables[table]
     titles = [
         [model, settings.models[model].title]
         for model in dict.fromkeys(cell.model for cell in cells)
     ]
-    return spec(
-        stage, (), title=settings.studies[study].tables[table].title, titles=titles
-    )
+    benchmarks = {"benchmarks": entry.benchmarks} if entry.benchmarks else {}
+    return spec(stage, (), title=entry.title, titles=titles, **benchmarks)
 
 
 def tables_of(study):
@@ -246,6 +292,10 @@ def tables_of(study):
         study_path(study, f"{table}.parquet")
         for table in settings.studies[study].tables
     ]
+
+
+SCORES_OF = {"drift": table_scores, "benchmarks": benchmark_scores}
+"""Score files of a table, by its kind of report."""
 
 
 def cell_files(study):
@@ -261,8 +311,8 @@ def cell_files(study):
     scores = [
         path
         for table, entry in tables.items()
-        if entry.report == "drift"
-        for path in table_scores(study, table)
+        if entry.report in SCORES_OF
+        for path in SCORES_OF[entry.report](study, table)
     ]
     return artifacts + list(dict.fromkeys(scores))
 

@@ -162,7 +162,7 @@ def test_every_real_stage_has_a_closure_that_ends_in_real_files(stage: str):
 
 
 def test_the_closures_of_real_stages_hold_what_they_compute_with():
-    closure = import_closure(SOURCE / "stages" / "collect_documents.py")
+    closure = import_closure(SOURCE / "corpora" / "from_demo.py")
     phrases = set((SOURCE / "corpora/demo/phrases").glob("*.yaml"))
     assert len(phrases) == 7
     assert phrases < set(closure)

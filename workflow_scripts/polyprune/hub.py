@@ -26,6 +26,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import httpx
 
+from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
 
@@ -98,3 +99,27 @@ def cached_model(name: str, revision: str) -> Path:
     """The snapshot folder of a model downloaded before; never uses the network."""
     with explained("model", name):
         return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))
+
+
+def download_dataset(name: str, revision: str, folder: Path) -> None:
+    """Download a data set's files as they lie on the hub into a folder of their own."""
+    with explained("dataset", name):
+        snapshot_download(name, repo_type="dataset", revision=revision, local_dir=folder)
+
+
+def download_file(url: str, path: Path) -> None:
+    """Download a file that is not on the hub.
+
+    Raises:
+        UserError: the server is out of reach or refuses.
+    """
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=60) as answer:
+            answer.raise_for_status()
+            with atomic_write(path) as part, part.open("wb") as out:
+                for piece in answer.iter_bytes():
+                    out.write(piece)
+    except (httpx.TransportError, httpx.HTTPStatusError) as error:
+        raise UserError(
+            f"{url} could not be fetched ({error}); download it elsewhere and point evaluation.data_root to it"
+        ) from error

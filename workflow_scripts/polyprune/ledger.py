@@ -33,8 +33,10 @@ from polyprune.paths import PAPER, check_target
 from polyprune.settings import Settings, load_settings
 
 CELL_PATH = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
-GPU_RULES = ("prune_model", "reconstruct_model", "dump_cell", "dump_dense")
+GPU_RULES = ("prune_model", "reconstruct_model", "dump_cell", "dump_dense", "evaluate")
 """Beginnings of the names of rules that ask for a GPU."""
+EVALUATION_BYTES = 2e6
+"""Scores and items of one benchmark, a few megabytes."""
 
 
 @dataclass
@@ -110,7 +112,9 @@ def incomplete_outputs(folder: Path = Path(".snakemake/incomplete")) -> set[str]
 
 
 def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
-    """Jobs that cost alike: rule, model, method."""
+    """Jobs that cost alike: rule (of an evaluation with its benchmark), model, method."""
+    if "benchmark" in wildcards:
+        rule = f"evaluate_{wildcards['benchmark']}"
     return rule, wildcards.get("model", ""), wildcards.get("method", "")
 
 
@@ -123,6 +127,8 @@ def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], f
         rule = path.name.removesuffix(".benchmark.jsonl")
         if parts[-2] == "hidden_states":
             rule = f"dump_cell_{rule}"
+        elif parts[-2] == "evaluation":
+            rule = f"evaluate_{rule}"
         for line in path.read_text(encoding="utf-8").splitlines():
             key = (rule, parts[0], parts[1] if is_cell else "")
             seconds.setdefault(key, []).append(float(json.loads(line)["s"]))
@@ -137,6 +143,8 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
     model = settings.models[job["wildcards"]["model"]]
     if job["rule"].startswith("dump"):
         flops = resources.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])))
+    elif job["rule"].startswith("evaluate"):
+        flops = resources.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
         flops = resources.compression_flops(model, job["wildcards"]["method"])
     return flops / settings.engine.planning_flops, "formula"
@@ -147,6 +155,8 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
     model = settings.models[job["wildcards"]["model"]]
     if job["rule"].startswith("dump"):
         return len(job["output"]) * resources.dump_bytes(model)
+    if job["rule"].startswith("evaluate"):
+        return EVALUATION_BYTES
     return resources.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
 
 

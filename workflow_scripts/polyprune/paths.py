@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from polyprune.errors import UserError
+from polyprune.evaluation.catalogue import BENCHMARKS, SOURCES
 from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, takes
 from polyprune.settings import Settings
@@ -35,9 +36,13 @@ def check_target(target: str, settings: Settings) -> None:
             _check_model_path(parts[1], parts[2:], settings)
         elif parts[1] == "corpora":
             _check_corpus_file(parts[2:], settings)
+        elif parts[1] == "benchmarks":
+            if parts[2] not in SOURCES:
+                raise SpellingError(f"{parts[2]!r} is {nearest(parts[2], SOURCES)}")
+            _check_benchmark(parts[3:])
         else:
             raise SpellingError(
-                f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora'])}"
+                f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora', 'benchmarks'])}"
             )
     except SpellingError as error:
         raise UserError(f"{target}: {error}") from error
@@ -60,11 +65,15 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 
 
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
-    if parts[0] in ("dense", "checkpoint", "evaluation_text", "model.json"):
+    if parts[0] in ("checkpoint", "evaluation_text", "model.json"):
         return
     known = settings.languages_of(model)
     if parts[0] == "calibration":
         _check_calibration(parts[1:], known)
+        return
+    if "evaluation" in parts:
+        _check_benchmark(parts[parts.index("evaluation") + 1 :])
+    if parts[0] == "dense":
         return
     if parts[0] not in METHODS:
         choices = [*METHODS, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
@@ -76,6 +85,12 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
                 f"{parts[0]} does not take scheme {parts[1]!r}: w4g128 is for quantisation, sparsities for pruning"
             )
     _check_calibration(parts[2:], known)
+
+
+def _check_benchmark(parts: list[str]) -> None:
+    name = parts[-1].split(".")[0] if parts else ""
+    if parts and name not in BENCHMARKS:
+        raise SpellingError(f"benchmark {name!r} is {nearest(name, BENCHMARKS)}")
 
 
 def _check_calibration(parts: list[str], known: list[str]) -> None:

@@ -96,3 +96,22 @@ def compression_memory_mb(model: Model, method: str) -> int:
 
 def dump_memory_mb(model: Model) -> int:
     return _BASE_MB + _streams_mb(model, model.text.evaluation_sequences, 2) + _weights_mb(model.shape) + 2048
+
+
+BENCHMARK_TOKENS = {"arc": 1e6, "belebele": 2e6, "mmlu": 12e6, "hellaswag": 12e6, "mkqa": 3e6}
+"""Tokens that a variant reads in all languages, prompts once: estimated from the data sets' characters."""
+_GENERATION_SLOWDOWN = 20
+"""A generated token costs a pass of its own, which a small batch does not fill."""
+
+
+def evaluation_flops(model: Model, benchmark: str) -> float:
+    """Layers and, for a quarter of the tokens, the head, over a benchmark in all languages."""
+    tokens = int(BENCHMARK_TOKENS[benchmark]) * (_GENERATION_SLOWDOWN if benchmark == "mkqa" else 1)
+    head = 2 * model.shape.hidden * model.shape.vocabulary * tokens / 4
+    return forward_flops(model.shape, tokens, 512) + head
+
+
+def evaluation_memory_mb(model: Model) -> int:
+    """Host memory: on a GPU the surroundings of layers read one by one; without one, the whole model."""
+    whole = model.shape.linear_weights * model.shape.bytes_per_weight // 2**20 if gpus(model) == 0 else 0
+    return 2 * _BASE_MB + _weights_mb(model.shape) + whole

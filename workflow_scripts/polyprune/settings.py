@@ -17,13 +17,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from polyprune.errors import UserError
+from polyprune.evaluation.catalogue import BENCHMARKS, columns
 from polyprune.grammar import SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, Cell, takes
 from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
 
 DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
 """Languages for which the demo corpus has sentence templates."""
-RESERVED_NAMES = ("corpora", "paper")
+RESERVED_NAMES = ("benchmarks", "corpora", "paper")
 """Folders of `results/` that a model or a study cannot be called after (`paper` has no folder: it is the root)."""
 
 
@@ -243,6 +244,36 @@ class Compression(Section):
     block_size: Count = Field(default=128, description="columns a block of SparseGPT")
 
 
+def _asks_a_question(prompt: str) -> str:
+    if prompt.count("{question}") != 1 or re.search(r"[{}]", prompt.replace("{question}", "")):
+        raise ValueError(f"{prompt!r} must hold {{question}} once and no other braces")
+    return prompt
+
+
+class Mkqa(Section):
+    """Closed-book questions: what neither the harness nor the paper says."""
+
+    prompt: Annotated[str, AfterValidator(_asks_a_question)] = "Q: {question}?\nA:"
+    max_new_tokens: Count = 32
+    commit: Commit = Field(
+        default="651b8cc85c407270b024157aff06ee6ab8c4fc6d", description="of github.com/apple/ml-mkqa"
+    )
+
+
+class Evaluation(Section):
+    """Benchmarks. Models on the demo corpus have generated ones, of their own profile; all others these."""
+
+    profile: Literal["paper", "current"] = Field(
+        default="paper", description="paper: prompts as harness 0.4.3 sent them; current: as the installed harness does"
+    )
+    data_root: str | None = Field(default=None, description="folder in the hub's layout to read instead of the hub")
+    demo_questions: int = Field(default=60, ge=4, le=89, description="generated, a benchmark and language")
+    generation: Literal["own", "vllm"] = Field(
+        default="own", description="what generates MKQA's answers; vllm: faster, if installed"
+    )
+    mkqa: Mkqa = Mkqa()
+
+
 class Engine(Section):
     """How the machine is used. Changes speed and memory; results only within rounding."""
 
@@ -267,7 +298,13 @@ class Grid(Section):
             yield Cell(*combination)
 
 
-Benchmark = Literal["arc", "belebele", "mmlu", "hellaswag", "mkqa"]
+def _known_benchmark(name: str) -> str:
+    if name not in BENCHMARKS:
+        raise ValueError(f"{name!r} is {nearest(name, BENCHMARKS)}")
+    return name
+
+
+Benchmark = Annotated[str, AfterValidator(_known_benchmark)]
 
 
 class Table(Section):
@@ -299,6 +336,7 @@ class Settings(Section):
     corpora: dict[Key, Corpus]
     models: dict[Key, Model]
     compression: Compression = Compression()
+    evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
     studies: dict[Key, Study]
 
@@ -308,6 +346,15 @@ class Settings(Section):
     def languages_of(self, model: str) -> list[str]:
         """Languages in which a model is evaluated and may be calibrated, sorted."""
         return sorted(self.corpus_of(model).languages)
+
+    def benchmarks_of(self, model: str) -> str:
+        """Where a model's benchmark data come from: `demo` (generated, as its corpus) or `hub`."""
+        return "demo" if isinstance(self.corpus_of(model), DemoCorpus) else "hub"
+
+    def benchmark_languages(self, model: str, benchmark: str) -> list[str]:
+        """Languages of a model in which there is a task, sorted."""
+        found = columns(benchmark, self.benchmarks_of(model), self.languages_of(model))
+        return sorted({column.language for column in found})
 
 
 Problem = tuple[Place, str]

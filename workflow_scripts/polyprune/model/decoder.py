@@ -99,8 +99,11 @@ class Decoder:
         state = self.checkpoint.tensors(f"{self.prefix}.{index}.")
         return {name: self._to_device(tensor) for name, tensor in state.items()}
 
-    def walk(self) -> Iterator[tuple[int, nn.Module]]:
-        """Index and module of each layer in order, with its weights; the next layer's are read meanwhile."""
+    def walk(self, keep: bool = False) -> Iterator[tuple[int, nn.Module]]:
+        """Index and module of each layer in order, with its weights; the next layer's are read meanwhile.
+
+        With `keep` the layers stay, and after the walk `model` is an ordinary model of transformers.
+        """
         with ThreadPoolExecutor(1) as reader:
             waiting = reader.submit(self._layer_state, 0)
             for index, layer in enumerate(self.layers):
@@ -109,7 +112,8 @@ class Decoder:
                     waiting = reader.submit(self._layer_state, index + 1)
                 self._fill(layer, state, index)
                 yield index, layer
-                layer.to("meta")
+                if not keep:
+                    layer.to("meta")
 
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
         try:
@@ -137,6 +141,13 @@ class Decoder:
             hidden[start : start + batch] = recorded.pop("hidden")
             calls = recorded.pop("calls")
         return hidden, [_for_any_batch(call, self.checkpoint.architecture) for call in calls]
+
+    @torch.inference_mode()
+    def enter(self, **inputs: Tensor | None) -> tuple[Tensor, list[LayerCall]]:
+        """Input of the first layer and the call of each layer, for one batch with positions and a mask of its own."""
+        with self._layers_bypassed() as recorded:
+            self.base(**inputs, use_cache=False)
+        return recorded["hidden"], recorded["calls"]
 
     @contextmanager
     def _layers_bypassed(self) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the warm worker imports before it forks: torch and the model classes that every heavy stage needs."""
+"""What the warm worker imports before it forks: torch, the model classes and the harness that heavy stages need."""
 
 import transformers.models.cohere.modeling_cohere
 import transformers.models.llama.modeling_llama  # noqa: F401

@@ -37,7 +37,7 @@ _FINAL_RATE = 0.05
 _CONSTANT_SHARE = 0.05
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ message['content'] }}"
-    "{% if not loop.last %}\n{% endif %}{% endfor %}{% if add_generation_prompt %} {% endif %}"
+    "{% if not loop.last %}\n{% endif %}{% endfor %}"
 )
 """The content itself, as in training: the tiny models know no roles."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from polyprune.methods import DENSE
-from polyprune.report.names import is_single_language, method_title
+from polyprune.report.names import is_single_language, language_of, method_title
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -62,6 +62,11 @@ class Block:
     def calibrations(self) -> list[str]:
         """Rows of all panels; the first is the dense model."""
         return [str(calibration) for calibration in self.panels[0].mean.index]
+
+    @property
+    def languages(self) -> list[str]:
+        """Evaluation languages of all panels."""
+        return sorted({language_of(column) for panel in self.panels for column in panel.languages})
 
     @property
     def compression(self) -> str:
@@ -118,10 +123,9 @@ def best_cells(mean: pd.DataFrame, larger_is_better: bool) -> pd.DataFrame:
 
 def diagonal_count(panel: Panel) -> tuple[int, int]:
     """In how many columns calibrating in the evaluation language is best, and of how many that have this cell."""
-    languages = [
-        language for language in panel.best.columns if language in panel.best.index and panel.best[language].any()
-    ]
-    return sum(bool(panel.best.loc[language, language]) for language in languages), len(languages)
+    best = panel.best
+    columns = [column for column in best.columns if language_of(column) in best.index and best[column].any()]
+    return sum(bool(best.loc[language_of(column), column]) for column in columns), len(columns)
 
 
 def seeds_phrase(blocks: Sequence[Block]) -> str:

@@ -88,7 +88,7 @@ def _draw_block(axes: Axes, block: Block, heading: str, left: float, top: float)
         va="center",
         color=GREY,
     )
-    languages = block.panels[0].languages
+    languages = block.languages
     for row, calibration in enumerate(block.calibrations):
         label = calibration_label(calibration, languages)
         axes.text(left - 0.08, first + (row + 0.5) * CELL_HEIGHT, label, ha="right", va="center")
@@ -166,7 +166,7 @@ def _caption(blocks: Sequence[Block]) -> str:
 
 
 def _label_width(block: Block) -> float:
-    labels = (calibration_label(name, block.panels[0].languages) for name in block.calibrations)
+    labels = (calibration_label(name, block.languages) for name in block.calibrations)
     return max(map(len, labels)) * 1.15 * LETTER_WIDTH + 0.1
 
 

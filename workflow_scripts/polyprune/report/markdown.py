@@ -20,7 +20,7 @@ def render_markdown(blocks: Sequence[Block], title: str, titles: Mapping[str, st
             parts.append(f"## {titles[block.model]}")
         model = block.model
         parts.append(f"### {block.compression}")
-        parts += [_panel_table(panel) for panel in block.panels]
+        parts += [_panel_table(panel, block.languages) for panel in block.panels]
     return "\n\n".join(parts) + "\n"
 
 
@@ -56,12 +56,12 @@ def _any(frames: Iterable[pd.DataFrame]) -> bool:
     return any(frame.notna().to_numpy().any() for frame in frames)
 
 
-def _panel_table(panel: Panel) -> str:
-    """A pipe table with aligned columns; rows without any value are left out."""
+def _panel_table(panel: Panel, known: Sequence[str]) -> str:
+    """A pipe table with aligned columns; rows without any value are left out. `known`: languages of the whole block."""
     languages = panel.languages
     header = [f"{panel.title} {'↑' if panel.larger_is_better else '↓'}", *(language.upper() for language in languages)]
     rows = [
-        [calibration_label(str(row), languages), *(_cell(panel, str(row), language) for language in languages)]
+        [calibration_label(str(row), known), *(_cell(panel, str(row), language) for language in languages)]
         for row in panel.mean.index[panel.mean.notna().any(axis=1)]
     ]
     return _pipe_table([header, *rows])

@@ -20,6 +20,11 @@ def method_rank(method: str) -> int:
     return order.index(method) if method in order else len(order)
 
 
+def language_of(column: object) -> str:
+    """The language of a column: `en-c` and `en-e`, the parts of English ARC, are English."""
+    return str(column).split("-")[0]
+
+
 def is_mix(calibration: str) -> bool:
     """Whether it is several languages."""
     return "-" in calibration

@@ -6,7 +6,7 @@ metric                               string
 eval_language                        string
 value                                double
 unit                                 string
-n                                    int64         tokens that the value is taken over
+n                                    int64         tokens or questions that the value is taken over
 paper_value                          double        the mean that the paper prints; null where it prints none
 """
 
@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from polyprune.artifacts import scores
+from polyprune.artifacts import evaluations, scores
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
 from polyprune.methods import DENSE
@@ -50,6 +50,42 @@ def load_scores(files: Sequence[Path]) -> pd.DataFrame:
     table = pa.concat_tables(pq.ParquetFile(file).read().cast(scores.SCHEMA) for file in files)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     return rows[rows["layer"].isna() | (rows["layer"] == "mean")]
+
+
+def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
+    """The values of evaluation files (see `artifacts/evaluations.py`) that tables print, in per cent; their profiles.
+
+    Column `metric` is the benchmark.
+    """
+    table = pa.concat_tables(pq.ParquetFile(file).read().cast(evaluations.SCORES) for file in files)
+    rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
+    rows = rows[rows["headline"]]
+    return rows.assign(metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(set(rows["profile"]))
+
+
+def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
+    """Refuse benchmark rows of which a value is missing or there twice, or that are means over different questions.
+
+    Raises:
+        UserError: names the first such value and says how many there are.
+    """
+    found = Counter(_key(row) for row in rows.to_dict("records"))
+    variants = {key[0] for key in found}
+    variants |= {(model, DENSE, DENSE, DENSE, None) for model, *_ in variants}
+    columns = {(variant[0], metric, language) for variant, metric, language in found}
+    wanted = {
+        (variant, metric, language)
+        for variant in variants
+        for model, metric, language in columns
+        if model == variant[0]
+    }
+    if lacking := sorted(set(metrics) - {metric for _, metric, _ in columns}):
+        raise UserError(f"no scores of {', '.join(lacking)}: list the score files of every benchmark")
+    _refuse(wanted - set(found), "is missing; other variants of the model have this column")
+    _refuse({key for key, count in found.items() if count > 1}, "is there twice; list every score file once")
+    most = rows.groupby(["model", "metric", "eval_language"])["n"].transform("max")
+    fewer = {_key(row) for row in rows[rows["n"] != most].to_dict("records")}
+    _refuse(fewer, "is over fewer questions than elsewhere; delete the variant's evaluation and make it again")
 
 
 def load_paper(files: Sequence[Path]) -> pd.DataFrame:

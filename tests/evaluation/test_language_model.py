@@ -1,0 +1,170 @@
+"""Our language model against the harness's stock one, on every kind of task and both architectures."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lm_eval.evaluator import evaluate
+from tests.evaluation.lab import language_model, model_folder, stock_model
+
+from polyprune.corpora.demo.benchmarks import write_benchmark
+from polyprune.errors import UserError
+from polyprune.evaluation import scoring
+from polyprune.evaluation.catalogue import BENCHMARKS, columns
+from polyprune.evaluation.packing import pack
+from polyprune.evaluation.scoring import score_rows
+from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
+
+LANGUAGES = {"arc": ["en-e", "zh"], "belebele": ["ar"], "mmlu": ["de"], "hellaswag": ["en", "sw"], "mkqa": ["en"]}
+N = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Any:
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("benchmarks")
+    for benchmark in BENCHMARKS:
+        write_benchmark(benchmark, folder, N)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["llama", "cohere"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_folder(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def stock(folder: Path) -> Any:
+    return stock_model(folder, batch_size=4)
+
+
+def run(lm: Any, tasks: Any) -> Any:
+    with brisk_harness():
+        return evaluate(lm, {"tasks": tasks}, bootstrap_iters=1, apply_chat_template=True)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "profile"),
+    [
+        *((benchmark, "current") for benchmark in BENCHMARKS),
+        ("arc", "paper"),
+        ("belebele", "paper"),
+        ("mmlu", "cloze"),
+        ("hellaswag", "cloze"),
+    ],
+)
+def test_answers_equal_the_stock_backends(folder: Path, stock: Any, data: Path, benchmark: str, profile: str) -> None:
+    lm = language_model(folder, tokens_per_batch=900)
+    for column in columns(benchmark, "demo"):
+        if column.name not in LANGUAGES[benchmark]:
+            continue
+
+        def tasks() -> Any:
+            return build_tasks(column, data, data / "cache", Prompting(profile, "Q: {question}?\nA:", 6))  # noqa: B023
+
+        ours, theirs = run(lm, tasks()), run(stock, tasks())
+        for name in ours["samples"]:
+            assert ours["results"][name] == theirs["results"][name]
+            assert len(ours["samples"][name]) == N
+            for mine, other in zip(ours["samples"][name], theirs["samples"][name], strict=True):
+                assert mine["arguments"] == other["arguments"]
+                if benchmark == "mkqa":
+                    assert mine["resps"] == other["resps"]
+                    continue
+                for (ll, greedy), (stock_ll, stock_greedy) in zip(
+                    mine["filtered_resps"], other["filtered_resps"], strict=True
+                ):
+                    assert ll == pytest.approx(stock_ll, abs=1e-4)
+                    assert greedy == stock_greedy
+
+
+def test_prompts_too_long_lose_their_beginning_as_in_the_stock_backend(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "llama", max_length=24)
+    lm = language_model(folder)
+    stock = stock_model(folder, batch_size=2)
+    pairs = lm.encode_pairs([("a long question " * 6, "yes"), ("a long question " * 6, "certainly not, my friend")])
+    assert all(len(context) + len(option) > 25 for context, option in pairs)
+    rows = pack(pairs, lm.max_length)
+    assert max(map(len, rows)) <= 24
+    expected = stock._loglikelihood_tokens([(("", ""), *pair) for pair in pairs], disable_tqdm=True)
+    for found, wanted in zip(score_rows(lm.weights, rows, 2, 100), expected, strict=True):
+        assert found.log_likelihood == pytest.approx(wanted[0], abs=1e-4)
+
+
+def test_a_streamed_model_gives_the_same(folder: Path) -> None:
+    whole, streamed = language_model(folder), language_model(folder, tokens_per_batch=64, whole=False)
+    pairs = [
+        (f"Question: what is {i}?\nAnswer:", option) for i in range(5) for option in (" one", " forty-two", " two")
+    ]
+    encoded = whole.encode_pairs(pairs)
+    rows = pack(encoded, whole.max_length)
+    for mine, other in zip(
+        score_rows(whole.weights, rows, len(pairs), 2048),
+        score_rows(streamed.weights, rows, len(pairs), 64),
+        strict=True,
+    ):
+        assert mine.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
+        assert mine.greedy == other.greedy
+    prompts = [prompt for prompt, _ in encoded[::3]]
+    limits = next(iter(whole._by_limits([_request({"until": ["\n"], "max_gen_toks": 5})])))
+    assert whole._generate([], prompts, limits) == streamed._generate([], prompts, limits)
+
+
+def _request(options: dict[str, Any]) -> Any:
+    class Request:
+        args = ("", options)
+
+    return Request()
+
+
+def test_sampling_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="only greedy"):
+        language_model(folder)._by_limits([_request({"do_sample": True})])
+
+
+def test_out_of_memory_halves_the_budget_and_changes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lm = language_model(folder)
+    encoded = lm.encode_pairs([(f"Question: {'why ' * i}?\nAnswer:", " because" * (1 + i % 3)) for i in range(12)])
+    rows = pack(encoded, lm.max_length)
+    expected = score_rows(lm.weights, rows, len(encoded), 4096)
+    hidden = lm.weights.hidden
+
+    def small_gpu(batches: Any) -> Any:
+        if max(batch.tokens.numel() for batch in batches) > 200:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return hidden(batches)
+
+    monkeypatch.setattr(lm.weights, "hidden", small_gpu)
+    monkeypatch.setattr(scoring.logger, "propagate", True)
+    with caplog.at_level("INFO"):
+        found = score_rows(lm.weights, rows, len(encoded), 4096)
+    assert "going on with 2048 tokens a batch" in caplog.text
+    assert [score.greedy for score in found] == [score.greedy for score in expected]
+    assert [score.log_likelihood for score in found] == pytest.approx(
+        [score.log_likelihood for score in expected], abs=1e-5
+    )
+
+
+def test_out_of_memory_with_one_sequence_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = language_model(folder)
+
+    def full(_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(lm.weights, "hidden", full)
+    with pytest.raises(UserError, match=r"single sequence.*engine\.device"):
+        score_rows(lm.weights, pack([([1, 2], [3])], 64), 1, 4096)

@@ -1,0 +1,1 @@
+"""Benchmarks: the harness's tasks, our language model under it, MKQA. Between stages and model."""

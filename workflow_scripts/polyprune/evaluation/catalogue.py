@@ -1,0 +1,121 @@
+"""Which of the harness's tasks make up a benchmark, column by column of a table. Imported at parse time: no harness.
+
+A column is an evaluation language; English ARC has two, `en-c` (Challenge, as all other languages) and `en-e` (Easy).
+Tasks are named by their YAML file in the harness, so that its index of 14,000 names need not be built.
+
+The harness has no task for ARC, MMLU and MKQA in Swahili and for HellaSwag in Swahili and Chinese. Generated data has
+these languages: there another language's task is taken, with this language's part of the data set (`part`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BENCHMARKS = ("arc", "belebele", "mmlu", "hellaswag", "mkqa")
+SOURCES = ("demo", "hub")
+"""Where benchmark data come from: generated, or the hub's data sets (or a folder in their layout)."""
+OWN_TASKS = "own:"
+"""Prefix of YAML files that are ours (`evaluation/mkqa`), not the harness's."""
+
+_OKAPI = ("ar", "de", "es", "ru", "zh")
+_BELEBELE = {
+    "ar": "arb_Arab",
+    "de": "deu_Latn",
+    "en": "eng_Latn",
+    "es": "spa_Latn",
+    "ru": "rus_Cyrl",
+    "sw": "swh_Latn",
+    "zh": "zho_Hans",
+}
+_MKQA = ("ar", "de", "en", "es", "ru", "zh")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a benchmark: `task` is its name in results, `dataset` the hub's name of its data.
+
+    `yaml` is a file, or a pattern of files whose questions are pooled (English MMLU: 57 subjects).
+    """
+
+    name: str
+    task: str
+    yaml: str
+    dataset: str
+    part: str | None = None
+
+    @property
+    def language(self) -> str:
+        return self.name.split("-")[0]
+
+
+def _arc() -> list[Column]:
+    english = [
+        Column("en-c", "arc_challenge", "arc/arc_challenge.yaml", "allenai/ai2_arc"),
+        Column("en-e", "arc_easy", "arc/arc_easy.yaml", "allenai/ai2_arc"),
+    ]
+    return english + [
+        Column(language, f"arc_{language}", f"okapi/arc_multilingual/arc_{language}.yaml", "alexandrainst/m_arc")
+        for language in _OKAPI
+    ]
+
+
+def _belebele() -> list[Column]:
+    return [
+        Column(language, f"belebele_{code}", f"belebele/belebele_{code}.yaml", "facebook/belebele")
+        for language, code in _BELEBELE.items()
+    ]
+
+
+def _m_mmlu(language: str) -> Column:
+    task = f"m_mmlu_{language}"
+    return Column(language, task, f"okapi/mmlu_multilingual/{task}.yaml", "alexandrainst/m_mmlu")
+
+
+def _mmlu() -> list[Column]:
+    return [Column("en", "mmlu", "mmlu/default/mmlu_*.yaml", "cais/mmlu"), *map(_m_mmlu, _OKAPI)]
+
+
+def _hellaswag() -> list[Column]:
+    folder = "okapi/hellaswag_multilingual"
+    return [Column("en", "hellaswag", "hellaswag/hellaswag.yaml", "Rowan/hellaswag")] + [
+        Column(language, f"hellaswag_{language}", f"{folder}/hellaswag_{language}.yaml", "alexandrainst/m_hellaswag")
+        for language in _OKAPI
+        if language != "zh"
+    ]
+
+
+def _mkqa() -> list[Column]:
+    return [
+        Column(language, f"mkqa_{language}", f"{OWN_TASKS}mkqa_{language}.yaml", "apple/ml-mkqa") for language in _MKQA
+    ]
+
+
+def _stand_in(columns: list[Column], like: str, language: str) -> Column:
+    """A column of a language that the harness lacks, from the task of the language `like`."""
+    model = next(column for column in columns if column.name == like)
+    return Column(language, model.task.replace(f"_{like}", f"_{language}"), model.yaml, model.dataset, language)
+
+
+_HUB = {"arc": _arc(), "belebele": _belebele(), "mmlu": _mmlu(), "hellaswag": _hellaswag(), "mkqa": _mkqa()}
+_DEMO = {
+    "arc": [*_HUB["arc"], _stand_in(_HUB["arc"], "de", "sw")],
+    "belebele": _HUB["belebele"],
+    "mmlu": [*map(_m_mmlu, ("en", *_OKAPI)), _stand_in(_HUB["mmlu"], "de", "sw")],
+    "hellaswag": [*_HUB["hellaswag"], *(_stand_in(_HUB["hellaswag"], "de", language) for language in ("sw", "zh"))],
+    "mkqa": [*_HUB["mkqa"], _stand_in(_HUB["mkqa"], "de", "sw")],
+}
+
+
+def columns(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[Column]:
+    """The columns of a benchmark for which `source` has data, in alphabetical order; all, or those of `languages`."""
+    found = {"hub": _HUB, "demo": _DEMO}[source][benchmark]
+    return sorted(
+        (column for column in found if languages is None or column.language in languages),
+        key=lambda column: column.name,
+    )
+
+
+def datasets(benchmark: str, source: str) -> list[str]:
+    """The hub's names of the data sets of a benchmark."""
+    return sorted({column.dataset for column in columns(benchmark, source)})

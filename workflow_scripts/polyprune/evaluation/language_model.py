@@ -1,0 +1,143 @@
+"""Our language model under the harness: what it asks for, answered from packed rows and by our own generation.
+
+Tokenisation follows the harness's stock backend to the letter: white space at the end of a prompt belongs to the
+continuation, a continuation's tokens are what its prompt's tokens leave of both encoded together, and a BOS is added
+unless the text begins with one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from transformers import AutoTokenizer
+
+from polyprune.evaluation.generation import Limits, generate
+from polyprune.evaluation.packing import pack
+from polyprune.evaluation.scoring import Weights, score_rows
+from polyprune.provenance import digest
+
+_DEFAULT_MAX_LENGTH = 2048
+_ENCODED_TOGETHER = 4096
+
+
+class SharedPrefixLM(LM):
+    """A model of this project as the harness sees it. Keeps no cache on disk."""
+
+    def __init__(self, weights: Weights, folder: Path, tokens_per_batch: int) -> None:
+        super().__init__()
+        self.weights, self.tokens_per_batch = weights, tokens_per_batch
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = weights.decoder.config
+        self.max_length = int(getattr(config, "max_position_embeddings", None) or _DEFAULT_MAX_LENGTH)
+        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        self._first = bos if bos is not None else eos
+        self._first_text = self.tokenizer.decode([self._first])
+        self._ends = frozenset(end for end in (eos, *_end_tokens(folder)) if end is not None)
+
+    @property
+    def tokenizer_name(self) -> str:
+        return self.tokenizer.name_or_path.replace("/", "__")
+
+    @property
+    def has_chat_template(self) -> bool:
+        return self.tokenizer.chat_template is not None
+
+    @property
+    def chat_template_digest(self) -> str | None:
+        """Identifies the template; None if the model has none, and prompts are sent as they are."""
+        return digest(str(self.tokenizer.chat_template)) if self.has_chat_template else None
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        return str(self.tokenizer.chat_template) if chat_template and self.has_chat_template else None
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The conversation as text; without system turns if the template refuses them."""
+
+        def render(messages: list[dict[str, str]]) -> str:
+            return self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+
+        try:
+            return render(chat_history)
+        except jinja2.exceptions.TemplateError:
+            return render([message for message in chat_history if message["role"] != "system"])
+
+    def encode(self, texts: Sequence[str]) -> dict[str, list[int]]:
+        """Tokens of each distinct text, with a BOS in front unless it is there already."""
+        distinct = list(dict.fromkeys(texts))
+        found: dict[str, list[int]] = {}
+        for begun in (True, False):
+            chosen = [text for text in distinct if text.startswith(self._first_text) == begun]
+            for start in range(0, len(chosen), _ENCODED_TOGETHER):
+                part = chosen[start : start + _ENCODED_TOGETHER]
+                found |= zip(part, self.tokenizer(part, add_special_tokens=not begun)["input_ids"], strict=True)
+        return found
+
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """Tokens of prompts and of their continuations."""
+        split = []
+        for context, continuation in pairs:
+            kept = context.rstrip()
+            split.append((kept, kept + context[len(kept) :] + continuation))
+        encoded = self.encode([text for pair in split for text in pair if text])
+        result = []
+        for (context, both), (_, continuation) in zip(split, pairs, strict=True):
+            if context:
+                tokens = encoded[context]
+                result.append((tokens, encoded[both][len(tokens) :]))
+            else:
+                tokens = self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
+                result.append(([self._first], tokens) if tokens[0] != self._first else (tokens[:1], tokens[1:]))
+        return result
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:  # noqa: ARG002
+        pairs = self.encode_pairs([request.args for request in requests])  # type: ignore[misc]
+        rows = pack(pairs, self.max_length, self.weights.shares)
+        scores = score_rows(self.weights, rows, len(pairs), self.tokens_per_batch)
+        return [(score.log_likelihood, score.greedy) for score in scores]
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:  # noqa: ARG002
+        prompts = [str(request.args[0]) for request in requests]
+        encoded = self.encode(prompts)
+        texts: dict[int, str] = {}
+        for limits, chosen in self._by_limits(requests).items():
+            room = self.max_length - limits.max_tokens
+            tokens = [encoded[prompts[index]][-room:] for index in chosen]
+            found = self._generate([prompts[index] for index in chosen], tokens, limits)
+            texts |= dict(zip(chosen, found, strict=True))
+        return [texts[index] for index in range(len(requests))]
+
+    def _generate(self, prompts: list[str], tokens: list[list[int]], limits: Limits) -> list[str]:  # noqa: ARG002
+        return generate(self.weights, self.tokenizer, tokens, limits, self.tokens_per_batch)
+
+    def _by_limits(self, requests: list[Instance]) -> dict[Limits, list[int]]:
+        groups: dict[Limits, list[int]] = {}
+        for index, request in enumerate(requests):
+            options: dict[str, Any] = request.args[1]  # type: ignore[assignment]
+            if options.get("do_sample") or options.get("temperature"):
+                raise ValueError("only greedy generation is supported; set do_sample: false in the task")
+            stops = options.get("until") or []
+            stops = (stops,) if isinstance(stops, str) else tuple(stop for stop in stops if stop)
+            limits = Limits(stops, int(options.get("max_gen_toks", 256)), self._ends)
+            groups.setdefault(limits, []).append(index)
+        return groups
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        raise NotImplementedError("perplexity of whole texts is measured by dump_hidden_states, not by the harness")
+
+
+def _end_tokens(folder: Path) -> list[int | None]:
+    """What ends a generation, by the model's generation_config.json."""
+    file = folder / "generation_config.json"
+    ends = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
+    return ends if isinstance(ends, list) else [ends]

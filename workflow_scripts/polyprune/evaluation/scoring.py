@@ -1,0 +1,179 @@
+"""Log-likelihoods of continuations from packed rows (`packing.py`), on a model that is loaded whole or streamed.
+
+    SCORE-1   log p(y | x) = Σ_t (z[t, y_t] − logsumexp z[t])     z: logits where y_t is predicted, float32
+
+The head is applied only where a token is predicted, and sums are taken on the host, so they do not depend on the order
+in which a GPU adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polyprune.artifacts.cells import CellReader
+from polyprune.errors import UserError
+from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
+from polyprune.log import Progress, logger
+from polyprune.model.compression import apply_cell
+from polyprune.model.decoder import Decoder
+
+_LOGITS_PER_CALL = 1 << 28
+_SHARE_OF_MEMORY = 0.6
+_BATCHES_PER_WALK = 64
+
+
+class Weights:
+    """A model, compressed by `cell` or dense, ready for forward passes.
+
+    `whole`: all layers are in memory. Else every walk reads them anew, so it takes many batches along.
+    """
+
+    def __init__(self, decoder: Decoder, cell: CellReader | None, whole: bool | None = None) -> None:
+        self.decoder, self.cell = decoder, cell
+        self.whole = fits(decoder) if whole is None else whole
+        if self.whole:
+            for _ in self._walk(keep=True):
+                pass
+        logger.info("layers %s, %s", "in memory" if self.whole else "streamed", decoder.device)
+
+    def _walk(self, keep: bool) -> Iterator[tuple[int, torch.nn.Module]]:
+        for index, layer in self.decoder.walk(keep):
+            if self.cell is not None:
+                apply_cell(layer, f"{self.decoder.prefix}.{index}.", self.cell)
+            yield index, layer
+
+    @torch.inference_mode()
+    def hidden(self, batches: Sequence[Batch]) -> list[Tensor]:
+        """Outputs of the final norm (n_rows, length, d_model), batch by batch."""
+        inputs = [
+            {"input_ids": batch.tokens, "position_ids": batch.positions, "attention_mask": batch.mask}
+            for batch in batches
+        ]
+        if self.whole:
+            return [self.decoder.base(**one, use_cache=False).last_hidden_state for one in inputs]
+        states, calls = map(list, zip(*(self.decoder.enter(**one) for one in inputs), strict=True))
+        for index, layer in self._walk(keep=False):
+            states = [layer(state, **call[index]) for state, call in zip(states, calls, strict=True)]
+        return [self.decoder.normalise(state) for state in states]
+
+    @property
+    def shares(self) -> bool:
+        """Whether this model's attention is full in every layer, so that packed rows' masks mean the same in all."""
+        config = self.decoder.config
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        return kinds == {"full_attention"} and not getattr(config, "sliding_window", None)
+
+
+def fits(decoder: Decoder) -> bool:
+    """Whether all layers can be in memory and leave room to work."""
+    if decoder.device.type == "cpu":
+        return True
+    parameters = sum(parameter.numel() for parameter in decoder.layers.parameters())
+    free, _ = torch.cuda.mem_get_info(decoder.device)
+    return parameters * decoder.dtype.itemsize <= _SHARE_OF_MEMORY * free
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sum of log-probabilities of a continuation (SCORE-1), nats; `greedy`: whether each token was the likeliest."""
+
+    log_likelihood: float
+    greedy: bool
+
+
+def score_rows(weights: Weights, rows: Sequence[Row], n_requests: int, tokens_per_batch: int) -> list[Score]:
+    """Scores of all requests; `rows` longest first. Halves the budget when memory runs out.
+
+    Raises:
+        UserError: not even one row fits.
+    """
+    budget = Budget(tokens_per_batch)
+    scores: dict[int, Score] = {}
+    waiting = list(rows)
+    progress = Progress(n_requests, "request")
+    while waiting:
+        work, left = [], waiting
+        for _ in range(1 if weights.whole else _BATCHES_PER_WALK):
+            if left:
+                work.append(fill_batch(left, budget.tokens))
+                left = left[len(work[-1]) :]
+        found = budget.run(lambda work=work: _score(weights, work), max(map(len, work)))
+        if found is not None:
+            scores |= found
+            waiting = left
+            progress.report(len(scores), f"{budget.tokens} tokens a batch")
+    return [scores[request] for request in range(n_requests)]
+
+
+class Budget:
+    """Tokens a batch; halved whenever memory runs out."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+
+    def run(self, work: Any, largest: int) -> Any:
+        """The result of `work()`; None if memory ran out and the budget was halved. `largest`: sequences of a batch."""
+        try:
+            return work()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if largest == 1:
+                raise UserError(
+                    "out of memory with a single sequence: use a GPU with more memory or set engine.device to cpu"
+                ) from error
+        self.tokens //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        logger.info("out of memory: going on with %d tokens a batch (engine.tokens_per_batch)", self.tokens)
+        return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+@torch.inference_mode()
+def _score(weights: Weights, work: Sequence[list[Row]]) -> dict[int, Score]:
+    batches = [collate(rows, weights.decoder.device) for rows in work]
+    scores: dict[int, Score] = {}
+    for batch, hidden in zip(batches, weights.hidden(batches), strict=True):
+        picks = [
+            (request, (index, place), token)
+            for index, row in enumerate(batch.rows)
+            for request, place, token in row.picks
+        ]
+        places = {place: number for number, place in enumerate(dict.fromkeys(place for _, place, _ in picks))}
+        log_p, likeliest = _predict(
+            weights.decoder, hidden, list(places), [places[place] for _, place, _ in picks], [pick[2] for pick in picks]
+        )
+        sums: dict[int, tuple[float, bool]] = {}
+        for (request, _, _), value, top in zip(picks, log_p, likeliest, strict=True):
+            before, greedy = sums.get(request, (0.0, True))
+            sums[request] = before + value, greedy and top
+        scores |= {request: Score(*found) for request, found in sums.items()}
+    return scores
+
+
+def _predict(
+    decoder: Decoder, hidden: Tensor, places: list[tuple[int, int]], numbers: list[int], tokens: list[int]
+) -> tuple[list[float], list[bool]]:
+    """Log-probability of each token at `places[number]`, and whether it is the likeliest there."""
+    rows, columns = torch.tensor(places, device=hidden.device).T
+    states = hidden[rows, columns]
+    number, token = torch.tensor(numbers, device=hidden.device), torch.tensor(tokens, device=hidden.device)
+    log_p = torch.empty(len(numbers), dtype=torch.float32, device=hidden.device)
+    likeliest = torch.empty(len(numbers), dtype=torch.bool, device=hidden.device)
+    step = max(1, _LOGITS_PER_CALL // decoder.config.vocab_size)
+    for start in range(0, len(states), step):
+        logits = decoder.logits(states[None, start : start + step])[0].float()
+        here = (number >= start) & (number < start + step)
+        at, wanted = number[here] - start, token[here]
+        log_p[here] = logits[at, wanted] - logits.logsumexp(dim=-1)[at]
+        likeliest[here] = logits.argmax(dim=-1)[at] == wanted
+    return log_p.tolist(), likeliest.tolist()

@@ -1,0 +1,162 @@
+"""Task objects of the harness for one column of a benchmark: its own YAML, our data folder, the profile's prompt.
+
+paper     as harness 0.4.3, of July 2024, sent them: a space before the option also under a chat template, and in
+          Belebele a full-width colon after "Answer"
+current   as the installed harness sends them
+cloze     for models that only continue text, such as the demo's: every option as text, after labels in the language
+          of the question; the same data sets, documents and metrics
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import datasets
+import lm_eval.api.task as harness_task
+import lm_eval.tasks
+import lm_eval.utils as harness_utils
+from datasets.exceptions import DatasetGenerationError
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from polyprune.artifacts.benchmark_data import MKQA_FILE
+from polyprune.corpora.demo.localize import phrases
+from polyprune.errors import UserError
+from polyprune.evaluation import mkqa
+from polyprune.evaluation.catalogue import OWN_TASKS, Column
+
+CLOZE, CURRENT, PAPER = "cloze", "current", "paper"
+HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
+_BELEBELE_ANSWER, _FULL_WIDTH_ANSWER = "\nAnswer:", "\nAnswer："
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """What of prompts is ours to choose. `mkqa` holds `{question}`."""
+
+    profile: str
+    mkqa: str
+    mkqa_tokens: int
+
+
+class DelimitingTask(ConfigurableTask):
+    """Puts the delimiter before the options also under a chat template, as harness versions before 0.4.6 did."""
+
+    def construct_requests(self, doc: dict[str, Any], ctx: Any, **kwargs: Any) -> Any:
+        kwargs.pop("apply_chat_template", None)
+        return super().construct_requests(doc, ctx, **kwargs)
+
+
+def build_tasks(column: Column, data: Path, cache: Path, prompting: Prompting) -> dict[str, ConfigurableTask]:
+    """The column's tasks by name, with their documents read from `data` (a folder in the hub's layout).
+
+    Raises:
+        UserError: `data` lacks the data set, a split or a field that the task reads.
+    """
+    tasks = {}
+    for file in _yaml_files(column):
+        config = task_config(column, file, data, prompting)
+        config["dataset_kwargs"] = {**config.get("dataset_kwargs", {}), "cache_dir": str(cache)}
+        kind = ConfigurableTask if prompting.profile == CURRENT else DelimitingTask
+        with brisk_harness():
+            try:
+                task = kind(config=config)
+            except (FileNotFoundError, KeyError, ValueError, DatasetGenerationError) as error:
+                raise UserError(
+                    f"task {config['task']} cannot read {data / column.dataset} ({type(error).__name__}: {error}); "
+                    "it must have the layout of the hub's data set: README.md with its configurations, and the files"
+                ) from error
+        task.set_config("num_fewshot", 0)
+        task.set_fewshot_seed(0)
+        tasks[str(config["task"])] = task
+    return tasks
+
+
+def _yaml_files(column: Column) -> list[Path]:
+    if column.yaml.startswith(OWN_TASKS):
+        return [mkqa.FOLDER / column.yaml.removeprefix(OWN_TASKS)]
+    files = sorted(file for file in HARNESS_TASKS.glob(column.yaml) if not file.name.startswith("_"))
+    if not files:
+        raise UserError(f"the installed harness has no task {column.yaml}; install the version that envs/ pins")
+    return files
+
+
+def task_config(column: Column, file: Path, data: Path, prompting: Prompting) -> dict[str, Any]:
+    """The harness's configuration of a task, with our data and the profile's prompt."""
+    config = deepcopy(load_yaml(file))
+    config.pop("tag", None)
+    is_mkqa = column.dataset == "apple/ml-mkqa"
+    if is_mkqa:
+        config["dataset_kwargs"] = {"data_files": str(data / column.dataset / MKQA_FILE)}
+        config["doc_to_text"] = prompting.mkqa.replace("{question}", "{{question}}")
+        config["generation_kwargs"]["max_gen_toks"] = prompting.mkqa_tokens
+    else:
+        config["dataset_path"] = str(data / column.dataset)
+    if column.part is not None:
+        config["task"] = column.task
+        if is_mkqa:
+            config["process_docs"] = mkqa.questions_in(column.part)
+        else:
+            config["dataset_name"] = column.part
+    if prompting.profile == CLOZE:
+        config |= _cloze(column.task, column.language)
+    if prompting.profile == PAPER and column.task.startswith("belebele"):
+        config["doc_to_text"] = config["doc_to_text"].replace(_BELEBELE_ANSWER, _FULL_WIDTH_ANSWER)
+    return config
+
+
+def _cloze(task: str, language: str) -> dict[str, Any]:
+    """Prompt and options as plain text in the language's own labels."""
+    gap, labels = phrases(language).gap, phrases(language).labels
+
+    def exchange(question: str) -> str:
+        return f"{labels['question']}{gap}{{{{{question}}}}}\n{labels['answer']}"
+
+    changes: dict[str, Any] = {"target_delimiter": gap}
+    match task.split("_"):
+        case ["arc", "easy" | "challenge"] | ["mkqa", _]:
+            changes["doc_to_text"] = exchange("question")
+        case ["arc", _]:
+            changes["doc_to_text"] = exchange("instruction")
+        case ["m", "mmlu", _]:
+            changes["doc_to_text"] = exchange("instruction")
+            changes["doc_to_choice"] = "{{[option_a, option_b, option_c, option_d]}}"
+            changes["doc_to_target"] = "{{['A', 'B', 'C', 'D'].index(answer)}}"
+        case ["belebele", *_]:
+            changes["doc_to_text"] = f"{labels['text']}{gap}{{{{flores_passage}}}}\n{exchange('question')}"
+            changes["doc_to_choice"] = "{{[mc_answer1, mc_answer2, mc_answer3, mc_answer4]}}"
+        case ["hellaswag", *_]:
+            changes["doc_to_text"] = "{{ctx}}"
+        case _:
+            raise UserError(f"task {task} has no cloze form")
+    return changes
+
+
+@contextmanager
+def brisk_harness() -> Iterator[None]:
+    """Within: the harness compiles each prompt template once, not for every question, and draws no progress bars."""
+    bars, was_on = harness_task.tqdm, not datasets.utils.are_progress_bars_disabled()
+    harness_task.tqdm = lambda iterable, **_: iterable  # type: ignore[assignment]
+    datasets.disable_progress_bars()
+    compile_template = harness_utils.env.from_string
+    harness_utils.env.from_string = lru_cache(compile_template)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        harness_utils.env.from_string = compile_template  # type: ignore[method-assign]
+        harness_task.tqdm = bars
+        if was_on:
+            datasets.enable_progress_bars()
+
+
+def options_of(task: ConfigurableTask, doc: Mapping[str, Any]) -> tuple[list[str], int]:
+    """The options of a question and the number of the right one."""
+    options = task.doc_to_choice(doc)
+    gold = task.doc_to_target(doc)
+    return options, options.index(gold) if isinstance(gold, str) else int(gold)  # type: ignore[arg-type]

@@ -1,0 +1,16 @@
+"""A benchmark in a folder of the user's, in the layout of the hub: checked and identified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.benchmark_data import folder_digest, save_manifest
+from polyprune.evaluation.catalogue import datasets
+
+
+def register_benchmark(benchmark: str, data_root: str, output: Path, provenance: dict[str, Any]) -> None:
+    """Write `output`, the manifest (see `artifacts/benchmark_data.py`); raises `UserError` for a missing data set."""
+    root = Path(data_root).expanduser().resolve()
+    revisions = {name: folder_digest(root / name) for name in datasets(benchmark, "hub")}
+    save_manifest(output, str(root), revisions, provenance)
