@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -79,9 +80,9 @@ def test_task_folder_runs_under_a_plain_harness(file: Path, language: str, key: 
     assert manager.all_subtasks == [f"mkqa_{language}" for language in ("ar", "de", "en", "es", "ru", "zh")]
     config = load_yaml(mkqa.FOLDER / f"mkqa_{language}.yaml")
     assert "651b8cc85c407270b024157aff06ee6ab8c4fc6d/dataset/mkqa.jsonl.gz" in config["dataset_kwargs"]["data_files"]
-    local = {"data_files": str(file), "cache_dir": str(tmp_path)}
+    config |= {"tag": None, "dataset_kwargs": {"data_files": str(file), "cache_dir": str(tmp_path)}}
     with brisk_harness():
-        task: Any = manager.load({"task": f"mkqa_{language}", "dataset_kwargs": local})["tasks"][f"mkqa_{language}"]
+        task: Any = ConfigurableTask(config=config)
     docs = list(task.eval_docs)
     assert [doc["types"] for doc in docs] == [[kind] for kind in TYPES if kind not in ("long_answer", "unanswerable")]
     assert docs[0] == {
