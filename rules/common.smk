@@ -10,7 +10,7 @@ sys.path.insert(0, PACKAGES)
 
 from polyprune import grammar, methods, resources, worker
 from polyprune.errors import UserError
-from polyprune.evaluation.catalogue import BENCHMARKS
+from polyprune.benchmarks import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.run import export_environment

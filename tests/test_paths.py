@@ -83,7 +83,8 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", 
         ("results/demo/tabel1.parquet", "'tabel1' is not one of table1; did you mean table1? (study demo)"),
         (
             "results/llama3-8b/model.json",
-            "'llama3-8b' is not one of benchmarks, corpora, demo, llama-3-8b, paper, tiny-llama; did you mean llama-3-8b?",
+            "'llama3-8b' is not one of benchmarks, corpora, demo, llama-3-8b, paper, tiny-llama; "
+            "did you mean llama-3-8b?",
         ),
         ("results/corpora/mc5/de.parquet", "'mc5' is not one of demo, mc4; did you mean mc4?"),
         ("results/corpora/mc4/xx.parquet", "'xx' is not one of ar, de, en, es, ru, sw, zh (corpus mc4)"),

@@ -121,5 +121,5 @@ def download_file(url: str, path: Path) -> None:
                     out.write(piece)
     except (httpx.TransportError, httpx.HTTPStatusError) as error:
         raise UserError(
-            f"{url} could not be fetched ({error}); download it elsewhere and point evaluation.data_root to it"
+            f"{url} could not be fetched ({str(error).split(chr(10))[0]}); download it elsewhere and point evaluation.data_root to it"
         ) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from polyprune.benchmarks import BENCHMARKS, SOURCES
 from polyprune.errors import UserError
-from polyprune.evaluation.catalogue import BENCHMARKS, SOURCES
 from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, takes
 from polyprune.settings import Settings

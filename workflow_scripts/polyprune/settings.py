@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.errors import UserError
-from polyprune.evaluation.catalogue import BENCHMARKS, columns
 from polyprune.grammar import SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, Cell, takes
 from polyprune.yaml_lines import LineMap, Place, read_yaml_lines

@@ -26,10 +26,10 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE
+from polyprune.benchmarks import OWN_TASKS, Column
 from polyprune.corpora.demo.localize import phrases
 from polyprune.errors import UserError
 from polyprune.evaluation import mkqa
-from polyprune.evaluation.catalogue import OWN_TASKS, Column
 
 CLOZE, CURRENT, PAPER = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent

@@ -14,8 +14,8 @@ from lm_eval.evaluator import evaluate
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
+from polyprune.benchmarks import Column, columns
 from polyprune.errors import UserError
-from polyprune.evaluation.catalogue import Column, columns
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.scoring import Weights
 from polyprune.evaluation.tasks import PAPER, Prompting, brisk_harness, build_tasks, options_of

@@ -1,0 +1,250 @@
+"""A variant on a benchmark, files in and files out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from lm_eval.api.metrics import pooled_sample_stderr
+from tests.evaluation.lab import model_folder
+
+from polyprune.artifacts.benchmark_data import folder_digest, load_manifest, save_manifest
+from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.errors import UserError
+from polyprune.evaluation import vllm_backend
+from polyprune.evaluation.language_model import SharedPrefixLM
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.decoder import Decoder, linears_of
+from polyprune.model.source import read_manifest, write_manifest
+from polyprune.settings import Engine, Mkqa
+from polyprune.stages import evaluate_model as stage
+from polyprune.stages.generate_benchmark import generate_benchmark
+from polyprune.stages.register_benchmark import register_benchmark
+
+N = 6
+VARIANT = {"model": "tiny", "method": "dense", "scheme": "dense", "calibration": "dense", "seed": None}
+CELL = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifests of a model, of generated benchmarks and a cell that removes half of each matrix."""
+    home = tmp_path_factory.mktemp("home")
+    folder = model_folder(home / "checkpoint", "llama")
+    write_manifest(home / "model.json", {"kind": "train"}, folder, {})
+    for benchmark in ("arc", "mkqa"):
+        generate_benchmark(benchmark, N, home / f"{benchmark}.json", {})
+    decoder = Decoder(Checkpoint(folder), torch.device("cpu"))
+    metadata = {"model_digest": read_manifest(home / "model.json")["digest"], "method": "wanda"}
+    for index, layer in decoder.walk():
+        kept = {
+            f"{decoder.prefix}.{index}.{name}": SparseWeight.of(
+                linear.weight,
+                torch.rand(linear.weight.shape, generator=torch.Generator().manual_seed(index)) < 0.5,
+                False,
+            )
+            for name, linear in linears_of(layer).items()
+        }
+        save_layer(home / "parts", index, kept, metadata)
+    join_layers(home / "parts", decoder.n_layers, home / "mask.safetensors", metadata)
+    return home
+
+
+def run(
+    home: Path, out: Path, benchmark: str = "arc", **changes: Any
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    arguments: dict[str, Any] = {
+        "model": home / "model.json",
+        "cell": [],
+        "data": home / f"{benchmark}.json",
+        "benchmark": benchmark,
+        "source": "demo",
+        "languages": ["en", "zh"],
+        "profile": "cloze",
+        "mkqa": Mkqa(max_new_tokens=4) if benchmark == "mkqa" else None,
+        "generation": "own" if benchmark == "mkqa" else None,
+        "variant": VARIANT,
+        "scores": out / "arc.parquet",
+        "items": out / "items" / "arc.parquet",
+        "engine": Engine(device="cpu"),
+        "provenance": {"code": "1"},
+        **changes,
+    }
+    stage.evaluate_model(**arguments)
+    return tuple(pq.ParquetFile(arguments[name]).read().to_pylist() for name in ("scores", "items"))  # type: ignore[return-value]
+
+
+def test_scores_and_items_agree_and_say_what_they_are(home: Path, tmp_path: Path) -> None:
+    scores, items = run(home, tmp_path)
+    assert pq.read_schema(tmp_path / "arc.parquet").remove_metadata() == SCORES
+    assert pq.read_schema(tmp_path / "items" / "arc.parquet").remove_metadata() == ITEMS
+    assert [(row["eval_language"], row["metric"]) for row in scores] == [
+        (column, metric) for column in ("en-c", "en-e", "zh") for metric in ("acc", "acc_norm")
+    ]
+    assert len(items) == 3 * N
+    revisions = load_manifest(home / "arc.json").revisions
+    for row in scores:
+        of_column = [item for item in items if item["eval_language"] == row["eval_language"]]
+        assert row["n"] == len(of_column) == N
+        assert row["headline"] == (row["metric"] == "acc")
+        assert (
+            row["data_revision"]
+            == revisions["alexandrainst/m_arc" if row["eval_language"] == "zh" else "allenai/ai2_arc"]
+        )
+        assert (row["benchmark"], row["profile"], row["harness"], row["dtype"]) == ("arc", "cloze", "0.4.13", "float32")
+        assert len(row["chat_template"]) == 16
+        if row["metric"] == "acc":
+            correct = [item["correct"] for item in of_column]
+            assert row["value"] == pytest.approx(sum(correct) / N)
+            spread = (sum((float(hit) - row["value"]) ** 2 for hit in correct) / (N - 1)) ** 0.5
+            assert row["stderr"] == pytest.approx(spread / N**0.5)
+    for item in items:
+        values = item["log_likelihoods"]
+        assert item["prediction"] == max(range(4), key=values.__getitem__)
+        assert item["correct"] == (item["prediction"] == item["gold"])
+        assert all(length > 0 for length in item["lengths"])
+    provenance = json.loads(pq.read_schema(tmp_path / "arc.parquet").metadata[b"polyprune"])
+    assert provenance["lm_eval"] == "0.4.13" and provenance["cell"] is None
+
+
+def test_a_cell_changes_the_answers_and_equal_runs_are_equal_bytes(home: Path, tmp_path: Path) -> None:
+    _, dense = run(home, tmp_path / "dense")
+    scores, pruned = run(home, tmp_path / "a", cell=[home / "mask.safetensors"], variant=CELL)
+    run(home, tmp_path / "b", cell=[home / "mask.safetensors"], variant=CELL)
+    assert {(row["method"], row["seed"]) for row in scores} == {("wanda", 1)}
+    assert all(
+        one["log_likelihoods"] != other["log_likelihoods"] and one["doc_hash"] == other["doc_hash"]
+        for one, other in zip(dense, pruned, strict=True)
+    )
+    for name in ("arc.parquet", "items/arc.parquet"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_mkqa_keeps_the_answers_in_words(home: Path, tmp_path: Path) -> None:
+    scores, items = run(home, tmp_path, "mkqa")
+    assert [row["metric"] for row in scores] == ["f1", "f1_ws", "em"] * 2
+    assert [row["metric"] for row in scores if row["headline"]] == ["f1"] * 2
+    assert all(item["answer"] is not None and item["gold"] is None for item in items)
+    scores, _ = run(home, tmp_path / "paper", "mkqa", profile="paper")
+    assert [row["metric"] for row in scores if row["headline"]] == ["f1_ws"] * 2
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_evaluation_goes_on_after_its_finished_languages(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(home, tmp_path / "whole")
+    asked: list[int] = []
+    score = SharedPrefixLM.loglikelihood
+    deadly = 2
+
+    def loglikelihood(self: SharedPrefixLM, requests: Any, **options: Any) -> Any:
+        asked.append(len(requests))
+        if len(asked) == deadly:
+            raise KilledError
+        return score(self, requests, **options)
+
+    monkeypatch.setattr(SharedPrefixLM, "loglikelihood", loglikelihood)
+    with pytest.raises(KilledError):
+        run(home, tmp_path / "killed")
+    assert not (tmp_path / "killed" / "arc.parquet").exists()
+    monkeypatch.setattr(logging.getLogger("polyprune"), "propagate", True)
+    with caplog.at_level("INFO"):
+        run(home, tmp_path / "killed")
+    assert "1 of 3 languages are finished from before" in caplog.text
+    assert len(asked) == 4
+    for name in ("arc.parquet", "items/arc.parquet"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "killed" / "arc.parquet.parts").exists()
+
+
+def test_parts_of_another_job_are_not_taken_over(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "join_parts", lambda *_: None)
+        stage_run = {"provenance": {"code": "1"}}
+        arguments: dict[str, Any] = {"languages": ["zh"], **stage_run}
+        with pytest.raises(FileNotFoundError):
+            run(home, tmp_path, **arguments)
+    asked = []
+    monkeypatch.setattr(stage, "_evaluate_column", lambda *_: asked.append(1) or pytest.skip("recomputed"))
+    before = pq.read_table(tmp_path / "arc.parquet.parts" / "zh.scores.parquet")
+    assert before.num_rows == 2
+    with pytest.raises(pytest.skip.Exception):
+        run(home, tmp_path, languages=["zh"], provenance={"code": "2"})
+    assert asked == [1]
+
+
+def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
+    manifest = json.loads((home / "model.json").read_text()) | {"digest": "0" * 16}
+    (tmp_path / "checkpoint").symlink_to(home / "checkpoint")
+    (tmp_path / "model.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="another version of this model"):
+        run(home, tmp_path, model=tmp_path / "model.json", cell=[home / "mask.safetensors"])
+
+
+def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(vllm_backend.importlib, "import_module", absent)
+    with pytest.raises(UserError, match=r"evaluation\.generation is vllm .* not installed here"):
+        run(home, tmp_path, "mkqa", generation="vllm")
+
+
+def write_english_mmlu(folder: Path) -> None:
+    """Two questions in each of the 57 subjects, one in the first."""
+    subjects = sorted(
+        file.stem.removeprefix("mmlu_")
+        for file in (stage.build_tasks.__globals__["HARNESS_TASKS"] / "mmlu" / "default").glob("mmlu_*.yaml")
+    )
+    target = folder / "cais" / "mmlu"
+    target.mkdir(parents=True)
+    configs = []
+    for number, subject in enumerate(subjects):
+        rows = [
+            {"question": f"{subject} {i}?", "choices": ["one", "two", "three", "four"], "answer": (number + i) % 4}
+            for i in range(1 if number == 0 else 2)
+        ]
+        for split in ("dev", "test"):
+            (target / f"{subject}-{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        files = [{"split": split, "path": f"{subject}-{split}.jsonl"} for split in ("dev", "test")]
+        configs.append({"config_name": subject, "data_files": files})
+    (target / "README.md").write_text(f"---\n{json.dumps({'configs': configs})}\n---\n")
+
+
+def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
+    write_english_mmlu(tmp_path / "hub")
+    (tmp_path / "hub" / "alexandrainst" / "m_mmlu").mkdir(parents=True)
+    (tmp_path / "hub" / "alexandrainst" / "m_mmlu" / "README.md").write_text("empty")
+    register_benchmark("mmlu", str(tmp_path / "hub"), tmp_path / "mmlu.json", {})
+    assert load_manifest(tmp_path / "mmlu.json").revisions["cais/mmlu"] == folder_digest(tmp_path / "hub" / "cais/mmlu")
+    scores, items = run(
+        home, tmp_path, "mmlu", data=tmp_path / "mmlu.json", source="hub", languages=["en"], profile="paper"
+    )
+    (pooled,) = [row for row in scores if row["headline"]]
+    subjects = [row for row in scores if not row["headline"]]
+    assert len(subjects) == 57 and pooled["task"] == "mmlu"
+    assert pooled["n"] == len(items) == 113
+    assert pooled["value"] == pytest.approx(sum(item["correct"] for item in items) / 113)
+    defined = [row for row in subjects if row["n"] > 1]
+    assert len(defined) == 56
+    assert pooled["stderr"] == pytest.approx(
+        pooled_sample_stderr([row["stderr"] for row in subjects], [row["n"] for row in subjects]), nan_ok=True
+    )
+
+
+def test_missing_data_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"belebele does not exist or is empty"):
+        register_benchmark("belebele", str(tmp_path), tmp_path / "m.json", {})
+    save_manifest(tmp_path / "m.json", "gone", {"facebook/belebele": "1"}, {})
+    with pytest.raises(UserError, match=r"facebook/belebele, which does not exist"):
+        load_manifest(tmp_path / "m.json")
