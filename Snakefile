@@ -15,6 +15,7 @@ include: "rules/calibrate.smk"
 include: "rules/prune.smk"
 include: "rules/hidden_states.smk"
 include: "rules/metrics.smk"
+include: "rules/analysis.smk"
 include: "rules/report.smk"
 
 
@@ -26,6 +27,7 @@ rule all:
     default_target: True
     input:
         tables_of(settings.studies),
+        figures_of(settings.studies),
 
 
 onstart:

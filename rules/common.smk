@@ -16,7 +16,14 @@ from polyprune import grammar, methods, resources, worker
 from polyprune.errors import UserError
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
-from polyprune.settings import DemoCorpus, FilesCorpus, load_settings
+from polyprune.report.names import method_title
+from polyprune.settings import (
+    LAPE_DRAWINGS,
+    LSAR_DRAWINGS,
+    DemoCorpus,
+    FilesCorpus,
+    load_settings,
+)
 
 try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
@@ -263,3 +270,98 @@ def corpus_settings(corpus, language):
     else:
         values["languages"] = [language]
     return values
+
+
+def cell_path(cell):
+    return f"results/{cell.model}/{cell.variant}"
+
+
+def mask_grids():
+    """(study, grid) whose masks are compared by a table or a figure."""
+    found = [
+        (study, grid)
+        for study, entries in settings.studies.items()
+        for entry in [*entries.tables.values(), *entries.figures.values()]
+        if "mask_iou" in getattr(entry, "report", getattr(entry, "draws", ""))
+        for grid in entry.grids
+    ]
+    return list(dict.fromkeys(found))
+
+
+def mask_cells(study, grid):
+    return [
+        f"{cell_path(cell)}/{methods.artifact(cell.method)}"
+        for cell in settings.studies[study].grids[grid].cells()
+    ]
+
+
+def mask_iou_spec(study, grid):
+    cells = settings.studies[study].grids[grid].cells()
+    return spec("measure_mask_iou", (), variants=[vars(cell) for cell in cells])
+
+
+def mask_iou_files(study, grids):
+    return [study_path(study, f"mask_iou/{grid}.parquet") for grid in grids]
+
+
+def mask_tables():
+    """(study, table) of all tables that report the overlap of masks."""
+    return [
+        (name, table)
+        for name, study in settings.studies.items()
+        for table, entry in study.tables.items()
+        if entry.report in ("mask_iou", "mask_iou_languages")
+    ]
+
+
+def mask_table_spec(study, table):
+    entry = settings.studies[study].tables[table]
+    models = {cell.model for cell in settings.studies[study].cells(table)}
+    return spec(
+        "tabulate_mask_iou",
+        (),
+        title=entry.title,
+        titles={model: settings.models[model].title for model in models},
+        compares="seeds" if entry.report == "mask_iou" else "languages",
+    )
+
+
+def figures_by(stage):
+    """(study, figure) of all figures that this stage plots."""
+    return [
+        (name, figure)
+        for name, study in settings.studies.items()
+        for figure, entry in study.figures.items()
+        if plot_stage(entry.draws) == stage
+    ]
+
+
+def plot_stage(drawing):
+    if drawing in LSAR_DRAWINGS:
+        return "plot_lsar"
+    return "plot_lape" if drawing in LAPE_DRAWINGS else f"plot_{drawing}"
+
+
+def figure_spec(study, figure):
+    entry = settings.studies[study].figures[figure]
+    cells = settings.studies[study].cells(figure)
+    return spec(
+        plot_stage(entry.draws),
+        (),
+        figure=entry.model_dump(mode="json"),
+        names=figure_names(cells),
+    )
+
+
+def figure_names(cells):
+    """What a figure's caption says of its cells: model, method and schemes."""
+    schemes = " and ".join(sorted({cell.scheme for cell in cells}))
+    return f"{settings.models[cells[0].model].title}, {method_title(cells[0].method)} {schemes}"
+
+
+def figures_of(studies):
+    return [
+        study_path(study, f"{figure}.pdf")
+        for study in studies
+        for figure in settings.studies[study].figures
+    ]
