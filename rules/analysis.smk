@@ -74,3 +74,162 @@ for study, figure in figures_by("plot_mask_iou"):
         shell:
             "python -m polyprune plot_mask_iou --settings {params.spec:q} --measurements {input.measurements} "
             "--output {output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
+
+
+rule collect_prompts:
+    output:
+        "results/prompts/{prompts}/{language}.parquet",
+    log:
+        "logs/prompts/{prompts}/{language}.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        spec=lambda w: spec(
+            "collect_prompts",
+            w,
+            prompts=prompt_settings(w.prompts, w.language),
+            language=w.language,
+        ),
+    shell:
+        "python -m polyprune collect_prompts --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
+
+
+for prompts in settings.prompts:
+
+    rule:
+        name:
+            f"build_prompt_set_{prompts}"
+        input:
+            model="results/{model}/model.json",
+            prompts=prompt_files(
+                prompts, "results/prompts/{prompts}/{language}.parquet"
+            ),
+        output:
+            prompt_files(
+                prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
+            ),
+        log:
+            f"logs/{{model}}/prompts/{prompts}.log",
+        wildcard_constraints:
+            model=models_asked(prompts),
+        conda:
+            "../envs/polyprune.yaml"
+        resources:
+            mem_mb=8000,
+            runtime=60,
+        params:
+            spec=lambda w: spec(
+                "build_prompt_set",
+                w,
+                max_positions=settings.models[w.model].shape.max_positions,
+            ),
+        shell:
+            "python -m polyprune build_prompt_set --settings {params.spec:q} --model {input.model} "
+            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+
+    rule:
+        name:
+            f"dump_dense_{prompts}"
+        input:
+            model="results/{model}/model.json",
+            prompts=prompt_files(
+                prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
+            ),
+        output:
+            prompt_files(
+                prompts, "results/{{model}}/dense/hidden_states/{prompts}/{language}.h5"
+            ),
+        log:
+            f"logs/{{model}}/dense/hidden_states/{prompts}.log",
+        wildcard_constraints:
+            model=models_asked(prompts),
+        conda:
+            "../envs/polyprune.yaml"
+        resources:
+            gpu=gpus,
+            mem_mb=dump_memory,
+            runtime=dump_minutes,
+        params:
+            spec=lambda w: spec("dump_prompts", w),
+        shell:
+            "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell "
+            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+
+    rule:
+        name:
+            f"dump_cell_{prompts}"
+        input:
+            model="results/{model}/model.json",
+            cell=cell_artifact,
+            prompts=prompt_files(
+                prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
+            ),
+        output:
+            prompt_files(
+                prompts,
+                "results/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}"
+                "/hidden_states/{prompts}/{language}.h5",
+            ),
+        log:
+            f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{prompts}.log",
+        wildcard_constraints:
+            model=models_asked(prompts),
+        conda:
+            "../envs/polyprune.yaml"
+        resources:
+            gpu=gpus,
+            mem_mb=dump_memory,
+            runtime=dump_minutes,
+        params:
+            spec=lambda w: spec("dump_prompts", w),
+        shell:
+            "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
+            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+
+
+rule measure_lsar:
+    input:
+        dense=prompt_dumps("results/{model}/dense"),
+        cell=prompt_dumps(
+            "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"
+        ),
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/lsar.parquet",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/measure_lsar.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        spec=lsar_spec,
+    shell:
+        "python -m polyprune measure_lsar --settings {params.spec:q} --dense {input.dense} --cell {input.cell} "
+        "--output {output} --log {log} --threads {threads}"
+
+
+for study, figure in figures_by("plot_lsar"):
+
+    rule:
+        name:
+            f"plot_{study}_{figure}"
+        input:
+            measurements=figure_cells(study, figure, "lsar.parquet"),
+        output:
+            parquet=study_path(study, f"{figure}.parquet"),
+            pdf=study_path(study, f"{figure}.pdf"),
+            png=study_path(study, f"{figure}.png"),
+        log:
+            f"logs/{study}/{figure}.log",
+        localrule: True
+        conda:
+            "../envs/polyprune.yaml"
+        params:
+            spec=figure_spec(study, figure),
+        shell:
+            "python -m polyprune plot_lsar --settings {params.spec:q} --measurements {input.measurements} "
+            "--output {output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"

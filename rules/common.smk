@@ -40,6 +40,7 @@ if not workflow.deployment_settings.deployment_method:
 wildcard_constraints:
     model="|".join(map(re.escape, settings.models)),
     corpus="|".join(map(re.escape, settings.corpora)),
+    prompts="|".join(map(re.escape, settings.prompts)) or "(?!)",
     method="|".join(methods.METHODS),
     scheme=grammar.SCHEME_PATTERN,
     calibration=grammar.CALIBRATION_PATTERN,
@@ -365,3 +366,70 @@ def figures_of(studies):
         for study in studies
         for figure in settings.studies[study].figures
     ]
+
+
+def prompt_settings(prompts, language):
+    """The settings that one language of the prompts depends on."""
+    values = settings.prompts[prompts].model_dump(mode="json")
+    for name in ("files", "codes"):
+        if name in values:
+            values[name] = {language: values[name][language]}
+    if "languages" in values:
+        values["languages"] = [language]
+    return values
+
+
+def prompt_languages(prompts):
+    return sorted(settings.prompts[prompts].languages)
+
+
+def prompt_files(prompts, pattern):
+    return [
+        pattern.format(prompts=prompts, language=language)
+        for language in prompt_languages(prompts)
+    ]
+
+
+def models_asked(prompts):
+    """Wildcard constraint: models that are given these prompts."""
+    names = [
+        re.escape(name)
+        for name, model in settings.models.items()
+        if model.prompts == prompts
+    ]
+    return "|".join(names) or "(?!)"
+
+
+def prompt_dumps(variant):
+    """Input function: a variant's dumps of its model's prompts."""
+
+    def of(wildcards):
+        prompts = settings.models[wildcards.model].prompts
+        if prompts is None:
+            raise WorkflowError(f"model {wildcards.model} has no `prompts`")
+        folder = variant.format(**wildcards)
+        return prompt_files(prompts, folder + "/hidden_states/{prompts}/{language}.h5")
+
+    return of
+
+
+def cell_columns(wildcards):
+    """The columns that name a cell in measurements."""
+    names = ("model", "method", "scheme", "calibration")
+    return {name: wildcards[name] for name in names} | {"seed": int(wildcards.seed)}
+
+
+def lsar_spec(wildcards):
+    prompts = settings.models[wildcards.model].prompts
+    return spec(
+        "measure_lsar",
+        wildcards,
+        variant=cell_columns(wildcards),
+        languages=prompt_languages(prompts),
+    )
+
+
+def figure_cells(study, figure, name):
+    """A file of each cell of a figure."""
+    cells = settings.studies[study].cells(figure)
+    return [f"{cell_path(cell)}/{name}" for cell in cells]
