@@ -233,3 +233,152 @@ for study, figure in figures_by("plot_lsar"):
         shell:
             "python -m polyprune plot_lsar --settings {params.spec:q} --measurements {input.measurements} "
             "--output {output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
+
+
+rule count_activations_dense:
+    input:
+        model="results/{model}/model.json",
+        evaluation="results/{model}/evaluation_text/{corpus}/{language}.safetensors",
+    output:
+        "results/{model}/dense/activations/{corpus}/{language}.h5",
+    log:
+        "logs/{model}/dense/activations/{corpus}/{language}.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        gpu=gpus,
+        mem_mb=dump_memory,
+        runtime=dump_minutes,
+    params:
+        spec=lambda w: spec("count_activations", w),
+    shell:
+        "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell "
+        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+
+
+rule count_activations_cell:
+    input:
+        model="results/{model}/model.json",
+        cell=cell_artifact,
+        evaluation="results/{model}/evaluation_text/{corpus}/{language}.safetensors",
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.h5",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        gpu=gpus,
+        mem_mb=dump_memory,
+        runtime=dump_minutes,
+    params:
+        spec=lambda w: spec("count_activations", w),
+    shell:
+        "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell {input.cell} "
+        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+
+
+rule measure_lape_dense:
+    input:
+        dense=activation_files("results/{model}/dense", settings.lape_languages_of),
+    output:
+        "results/{model}/dense/lape.parquet",
+    log:
+        "logs/{model}/dense/measure_lape.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        spec=lape_spec,
+    shell:
+        "python -m polyprune measure_lape --settings {params.spec:q} --dense {input.dense} --cell --output {output} "
+        "--log {log} --threads {threads}"
+
+
+rule measure_lape_cell:
+    input:
+        dense=activation_files("results/{model}/dense", settings.lape_languages_of),
+        cell=activation_files(
+            "results/{model}/{method}/{scheme}/{calibration}/seed{seed}",
+            settings.lape_languages_of,
+        ),
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/lape.parquet",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/measure_lape.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        spec=lape_spec,
+    shell:
+        "python -m polyprune measure_lape --settings {params.spec:q} --dense {input.dense} --cell {input.cell} "
+        "--output {output} --log {log} --threads {threads}"
+
+
+for study, figure in figures_by("plot_lape"):
+
+    rule:
+        name:
+            f"plot_{study}_{figure}"
+        input:
+            measurements=lape_files(study, figure),
+        output:
+            parquet=study_path(study, f"{figure}.parquet"),
+            pdf=study_path(study, f"{figure}.pdf"),
+            png=study_path(study, f"{figure}.png"),
+        log:
+            f"logs/{study}/{figure}.log",
+        localrule: True
+        conda:
+            "../envs/polyprune.yaml"
+        params:
+            spec=figure_spec(study, figure),
+        shell:
+            "python -m polyprune plot_lape --settings {params.spec:q} --measurements {input.measurements} "
+            "--output {output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
+
+
+rule measure_mean_activations:
+    input:
+        dense="results/{model}/dense/activations/{corpus}/{language}.h5",
+        cell="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.h5",
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/mean_activations/{corpus}/{language}.parquet",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/mean_activations/{corpus}/{language}.log",
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    params:
+        spec=lambda w: spec("measure_mean_activations", w, variant=cell_columns(w)),
+    shell:
+        "python -m polyprune measure_mean_activations --settings {params.spec:q} --dense {input.dense} "
+        "--cell {input.cell} --output {output} --log {log} --threads {threads}"
+
+
+for study, figure in figures_by("plot_mean_activations"):
+
+    rule:
+        name:
+            f"plot_{study}_{figure}"
+        input:
+            measurements=mean_activation_files(study, figure),
+        output:
+            parquet=study_path(study, f"{figure}.parquet"),
+            pdf=study_path(study, f"{figure}.pdf"),
+            png=study_path(study, f"{figure}.png"),
+        log:
+            f"logs/{study}/{figure}.log",
+        localrule: True
+        conda:
+            "../envs/polyprune.yaml"
+        params:
+            spec=figure_spec(study, figure),
+        shell:
+            "python -m polyprune plot_mean_activations --settings {params.spec:q} --measurements {input.measurements} "
+            "--output {output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"

@@ -433,3 +433,47 @@ def figure_cells(study, figure, name):
     """A file of each cell of a figure."""
     cells = settings.studies[study].cells(figure)
     return [f"{cell_path(cell)}/{name}" for cell in cells]
+
+
+def activation_files(variant, languages_of_model):
+    """Input function: activation files of a variant on its model's corpus, in these languages."""
+
+    def of(wildcards):
+        corpus = settings.models[wildcards.model].text.corpus
+        folder = variant.format(**wildcards) + f"/activations/{corpus}"
+        return [
+            f"{folder}/{language}.h5"
+            for language in languages_of_model(wildcards.model)
+        ]
+
+    return of
+
+
+def lape_spec(wildcards):
+    names = ("method", "scheme", "calibration")
+    cell = {name: wildcards.get(name, methods.DENSE) for name in names}
+    seed = int(wildcards.seed) if "seed" in wildcards.keys() else None
+    return spec(
+        "measure_lape",
+        wildcards,
+        variant={"model": wildcards.model, **cell, "seed": seed},
+        languages=settings.lape_languages_of(wildcards.model),
+        n_groups=settings.analysis.lape_groups,
+    )
+
+
+def lape_files(study, figure):
+    """The dense model's and each cell's."""
+    model = settings.studies[study].cells(figure)[0].model
+    return [
+        f"results/{model}/dense/lape.parquet",
+        *figure_cells(study, figure, "lape.parquet"),
+    ]
+
+
+def mean_activation_files(study, figure):
+    """Each cell's, in its own calibration language."""
+    return [
+        f"{cell_path(cell)}/mean_activations/{settings.models[cell.model].text.corpus}/{cell.calibration}.parquet"
+        for cell in settings.studies[study].cells(figure)
+    ]

@@ -46,7 +46,7 @@ PARTS = {"agnostic_shift": "language-agnostic", "specific_shift": "language-spec
 SPREAD = "agnostic_shift_spread"
 _SWEEP_STYLES = {
     "per_model": ("#d55e00", "o", "-"),
-    "cross_fitted": ("#e69f00", "s", "--"),
+    "cross_fitted": ("#cc79a7", "s", "--"),
     "dense": ("#0072b2", "^", "-"),
     "pooled": ("#009e73", "D", "-."),
     "random": ("#5b6670", "x", ":"),
@@ -210,13 +210,13 @@ def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         f"Columns: where the language-specific subspace (rank {rank}) is from. One for each model is the paper's: the agnostic "
         "part of every language's mean is then the same, so its change is as flat as the spread within languages allows, "
         "whatever pruning did. With one subspace for both models (dense, pooled) it need not be. Random: what any subspace "
-        "of this rank leaves. Right: (largest − smallest) / mean of the agnostic curve over evaluation languages, mean over "
+        "of this rank leaves (its specific part on a scale of its own). Right: (largest − smallest) / mean of the agnostic curve over evaluation languages, mean over "
         "calibrations, by rank."
     )
     caption = _caption(curves, names, what)
     columns = len(projectors) + 1
     sheet, panels = panel_grid(
-        2 * len(layers) * columns, columns, (1.6, 1.2), (0.45, 0.55), figure.title, caption, legend=True
+        2 * len(layers) * columns, columns, (1.6, 1.2), (0.6, 0.55), figure.title, caption, legend=True
     )
     for row, (layer, metric) in enumerate((layer, metric) for layer in layers for metric in PARTS):
         of_row = curves[(curves["layer"] == layer) & (curves["metric"] == metric)]
@@ -242,7 +242,7 @@ def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
 
 
 def _draw_sweep(axes: Axes, spread: pd.DataFrame, projectors: Sequence[str]) -> None:
-    for projector in projectors:
+    for projector in reversed(projectors):
         curve = spread[spread["projector"] == projector].sort_values("rank")
         colour, marker, line = _SWEEP_STYLES[projector]
         axes.plot(
