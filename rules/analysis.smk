@@ -140,7 +140,8 @@ for prompts in settings.prompts:
             ),
         output:
             prompt_files(
-                prompts, "results/{{model}}/dense/hidden_states/{prompts}/{language}.h5"
+                prompts,
+                "results/{{model}}/dense/hidden_states/{prompts}/{language}.h5",
             ),
         log:
             f"logs/{{model}}/dense/hidden_states/{prompts}.log",
@@ -193,9 +194,7 @@ for prompts in settings.prompts:
 rule measure_lsar:
     input:
         dense=prompt_dumps("results/{model}/dense"),
-        cell=prompt_dumps(
-            "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"
-        ),
+        cell=prompt_dumps("results/{model}/{method}/{scheme}/{calibration}/seed{seed}"),
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/lsar.parquet",
     log:

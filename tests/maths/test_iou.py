@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from polyprune.maths.iou import (
     chance_iou,
     chance_iou_of_stable,

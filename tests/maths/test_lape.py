@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from polyprune.maths.lape import activation_probability, box_statistics, groups_by_rank, lape
 
 

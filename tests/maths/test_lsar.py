@@ -1,9 +1,10 @@
-"""Language subspaces: the closed form against the paper's two decompositions, and properties of the parts; LSAR-1 to LSAR-3."""
+"""Language subspaces: the closed form against the paper's two decompositions, and the parts; LSAR-1 to LSAR-3."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from polyprune.maths.lsar import (
     Coordinates,
     agnostic_mean,

@@ -539,7 +539,7 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
             if grid not in study.grids:
                 yield ("studies", name, "figures", figure, "grids", index), f"{grid!r} is {nearest(grid, study.grids)}"
         if all(grid in study.grids for grid in drawn.grids):
-            yield from _figure_inconsistencies(settings, study, ("studies", name, "figures", figure))
+            yield from _figure_inconsistencies(settings, study, figure, ("studies", name, "figures", figure))
     for grid_name, grid in study.grids.items():
         place = ("studies", name, "grids", grid_name)
         known = [
@@ -565,9 +565,9 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
                     )
 
 
-def _figure_inconsistencies(settings: Settings, study: Study, place: Place) -> Iterator[Problem]:
+def _figure_inconsistencies(settings: Settings, study: Study, name: str, place: Place) -> Iterator[Problem]:
     """What a figure needs of its cells; models that do not exist are complained about elsewhere."""
-    figure, cells = study.figures[str(place[-1])], study.cells(str(place[-1]))
+    figure, cells = study.figures[name], study.cells(name)
     models = [name for name in dict.fromkeys(cell.model for cell in cells) if name in settings.models]
     if len({cell.model for cell in cells}) > 1 or len({cell.method for cell in cells}) > 1:
         yield (*place, "grids"), "a figure draws one model and one method"

@@ -124,5 +124,7 @@ class Activations:
     def mean_outputs(self, matrix: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and mean magnitude of a matrix's outputs over tokens, float64 (L, d)."""
         n = self.n_tokens.sum()
-        total, magnitude = (cast(h5py.Dataset, self._file[f"outputs/{matrix}/{name}"])[...] for name in ("sum", "sum_abs"))
+        total, magnitude = (
+            cast(h5py.Dataset, self._file[f"outputs/{matrix}/{name}"])[...] for name in ("sum", "sum_abs")
+        )
         return total / n, magnitude / n

@@ -76,7 +76,6 @@ class CellReader:
         values = f"{name}.values"
         return SparseWeight(keep, self._file.get_tensor(values) if values in self._names else None)
 
-
     def packed_keep(self, name: str) -> np.ndarray:
         """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them."""
         return self._file.get_tensor(f"{name}.keep").numpy()

@@ -1,4 +1,4 @@
-"""What is measured inside models, as long tables: parquet, one row a value. All begin with the columns that name a variant:
+"""What is measured inside models, as long tables: parquet, a row a value. All begin with columns that name a variant:
 
 model, method, scheme, calibration   string   `dense` three times for the uncompressed model
 seed                                 int32    null for the uncompressed model, and where several seeds are compared
@@ -22,7 +22,7 @@ seed                                 int32    null for the uncompressed model, a
 
 `lape.parquet`   neurons in groups by their LAPE in the dense model, by layer and pooled
     layer        string   "0" … , or "all"
-    series       string   full: all tokens; half: grouped by the dense model's first half of tokens, measured on the second
+    series       string   full: all tokens; half: grouped by the dense model on half of the text, measured on the rest
     group        int32    0 has the lowest LAPE; null for numbers about the whole layer
     statistic    string   lape_whisker_low … lape_whisker_high; p and |output| (means over the group's neurons);
                           p_max, output_mean (over languages); n_never_active

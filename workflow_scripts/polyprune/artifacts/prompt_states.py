@@ -1,8 +1,8 @@
 """What prompts look like inside a model: `hidden_states/{prompts}/{language}.h5`, schema `prompts/1`.
 
-Rows of the layer axis as in `artifacts/hidden_states.py`: raw outputs "0" (embedding) to "L", then "L_normed". P prompts,
-model width d. Everything is over the user's content tokens only, none of the chat template's. A dump of the dense model
-has only what is marked *.
+Rows of the layer axis as in `artifacts/hidden_states.py`: raw outputs "0" (embedding) to "L", then "L_normed". P
+prompts, model width d. Everything is over the user's content tokens only, none of the chat template's. A dump of the
+dense model has only what is marked *.
 
     /layer               utf8 (L+2,)       *  names of the rows
     /prompts/item        utf8 (P,)         *  equal in every language
@@ -14,8 +14,9 @@ has only what is marked *.
     /sums/diff           f8   (P, L+2)        Σ_t ‖h − h̃‖²
     /sums/distance       f8   (P, L+2)        Σ_t ‖h − h̃‖
 
-The root attribute `provenance` is JSON. No timestamps: same inputs, same bytes. `complete` is set last. Means are written
-a row at a time, so that memory does not grow with the model's depth; float32 gains little from compression and has none.
+The root attribute `provenance` is JSON. No timestamps: same inputs, same bytes. `complete` is set last. Means are
+written a row at a time, so that memory does not grow with the model's depth; float32 gains little from compression and
+has none.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def write_prompt_states(
     counts: Mapping[str, np.ndarray],
     provenance: Mapping[str, Any],
 ) -> Iterator[PromptWriter]:
-    """Open a dump for writing; it appears, whole, when the block ends without error. `counts` are n_content and n_total."""
+    """Open a dump; it appears, whole, when the block ends without error. `counts` are n_content and n_total."""
     with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
         file.attrs["schema"] = SCHEMA
         file.attrs["provenance"] = canonical_json(provenance)

@@ -1,8 +1,8 @@
 """Parallel prompts: a passage and a question on it, from wherever they come.
 
-Belebele's layout is JSON lines with `link`, `question_number`, `flores_passage` and `question`; link and number identify
-the question across languages. Prompts are sorted by them, so those on one passage are neighbours, in every language.
-Passage and question are joined by a line break: the paper says "concatenating".
+Belebele's layout is JSON lines with `link`, `question_number`, `flores_passage` and `question`; link and number
+identify the question across languages. Prompts are sorted by them, so those on one passage are neighbours, in every
+language. Passage and question are joined by a line break: the paper says "concatenating".
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ BOX = ("whisker_low", "q1", "median", "q3", "whisker_high")
 
 
 def box_statistics(values: Float64[np.ndarray, " n"]) -> dict[str, float]:
-    """Quartiles, and the extreme values within 1.5 interquartile ranges of the box; NaN left out, NaN if none is left."""
+    """Quartiles, and the extremes within 1.5 interquartile ranges of the box; NaN left out, NaN if none is left."""
     finite = values[~np.isnan(values)]
     if not len(finite):
         return dict.fromkeys(BOX, float("nan"))

@@ -109,8 +109,9 @@ class Coordinates:
         c, c_pruned, d, d_pruned = (part[:, :rank] for part in parts)
         cross = self.cross[:rank, :rank]
         specific, agnostic = _squares(c, c_pruned, d, d_pruned, cross, self.delta_squared)
-        means = (part.mean(axis=0, keepdims=True) for part in (c, c_pruned, d, d_pruned))
-        specific_mean, agnostic_mean = _squares(*means, cross, np.array([self.delta_mean_squared]))
+        m, m_pruned, m_d, m_d_pruned = (part.mean(axis=0, keepdims=True) for part in (c, c_pruned, d, d_pruned))
+        delta_squared = np.array([self.delta_mean_squared])
+        specific_mean, agnostic_mean = _squares(m, m_pruned, m_d, m_d_pruned, cross, delta_squared)
         return Shifts(
             agnostic=float(np.sqrt(agnostic).mean()),
             specific=float(np.sqrt(specific).mean()),

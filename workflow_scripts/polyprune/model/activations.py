@@ -1,13 +1,14 @@
 """Push a model through a text and count what its MLP neurons do, by hooks on the gate's activation and what follows.
 
-A neuron is one of the MLP's hidden units. It is active at a token if act(gate) is above zero, which for SiLU and GELU is
-if the gate is. Its output is act(gate) · up, what the down projection reads. Sums over tokens are float64.
+A neuron is one of the MLP's hidden units. It is active at a token if act(gate) is above zero, which for SiLU and GELU
+is if the gate is. Its output is act(gate) · up, what the down projection reads. Sums over tokens are float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ N_BLOCKS = 8
 def block_bounds(n_sequences: int) -> list[tuple[int, int]]:
     """First and last-plus-one sequence of each block: as equal as they can be, fewer blocks than sequences at most."""
     edges = [part * n_sequences // N_BLOCKS for part in range(N_BLOCKS + 1)]
-    return [(first, last) for first, last in zip(edges, edges[1:], strict=False) if last > first]
+    return [(first, last) for first, last in pairwise(edges) if last > first]
 
 
 class _Counter:
@@ -36,9 +37,9 @@ class _Counter:
 
     def __init__(self, layer: nn.Module, n_blocks: int, architecture: str) -> None:
         modules = {name.split(".")[-1]: module for name, module in layer.named_modules()}
-        self.activation, self.down, self.attention = (modules.get(name) for name in ("act_fn", "down_proj", "o_proj"))
-        if not all(isinstance(each, nn.Module) for each in (self.activation, self.down, self.attention)):
+        if not {"act_fn", *MATRICES} <= set(modules):
             raise UserError(f"{architecture}: its layers have no act_fn, down_proj and o_proj to count neurons at")
+        self.activation, self.down, self.attention = (modules[name] for name in ("act_fn", "down_proj", "o_proj"))
         self.n_blocks, self.block = n_blocks, 0
         self.neurons: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
@@ -46,10 +47,10 @@ class _Counter:
     @contextmanager
     def hooked(self) -> Iterator[None]:
         hooks = [
-            self.activation.register_forward_hook(lambda _, __, output: self._count_activation(output)),  # type: ignore[union-attr]
-            self.down.register_forward_pre_hook(lambda _, inputs: self._add("sum_abs_out", inputs[0].abs())),  # type: ignore[union-attr]
-            self.down.register_forward_hook(self._output_hook("down_proj")),  # type: ignore[union-attr]
-            self.attention.register_forward_hook(self._output_hook("o_proj")),  # type: ignore[union-attr]
+            self.activation.register_forward_hook(lambda _, __, output: self._count_activation(output)),
+            self.down.register_forward_pre_hook(lambda _, inputs: self._add("sum_abs_out", inputs[0].abs())),
+            self.down.register_forward_hook(self._output_hook("down_proj")),
+            self.attention.register_forward_hook(self._output_hook("o_proj")),
         ]
         try:
             yield

@@ -1,7 +1,7 @@
 """Prompts as a chat model sees them, and which of its tokens are the user's words.
 
-The template is rendered to text, the user's text is found in it, and a token counts as content if it covers at least one
-of its characters: special tokens, role names and line breaks of the template do not.
+The template is rendered to text, the user's text is found in it, and a token counts as content if it covers at least
+one of its characters: special tokens, role names and line breaks of the template do not.
 """
 
 from __future__ import annotations

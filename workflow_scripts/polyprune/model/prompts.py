@@ -1,8 +1,8 @@
 """Push prompts through the dense and a compressed model together: means and differences over the user's content tokens.
 
-Prompts have different lengths. They are sorted by length and padded on the right within a batch: attention is causal, so
-no token sees the padding behind it and positions count from the first token, which makes every content token's state the
-same as without padding. So no attention mask is needed. Each layer is loaded once; both streams stay in memory.
+Prompts have different lengths. They are sorted by length and padded on the right within a batch: attention is causal,
+so no token sees the padding behind it and positions count from the first token, which makes every content token's state
+the same as without padding. So no attention mask is needed. Each layer is loaded once; both streams stay in memory.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def prompt_pass(
 ) -> None:
     """Write means and sums of all prompts, of the cell beside the dense model or of the dense model alone."""
     batches = [
-        _start(decoder, data, members, cell is not None)
-        for members in length_batches(data.lengths, tokens_per_batch)
+        _start(decoder, data, members, cell is not None) for members in length_batches(data.lengths, tokens_per_batch)
     ]
     n_prompts, n_rows = len(data.lengths), decoder.n_layers + 2
     names = ("norm", "sq") if cell is None else ("norm", "sq", "diff", "distance")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -24,20 +23,20 @@ from polyprune.artifacts.atomic import atomic_write
 
 COLOURS = {
     "ar": "#d55e00",
-    "de": "#000000",
+    "de": "#009e73",
     "en": "#0072b2",
     "es": "#e69f00",
     "ru": "#cc79a7",
-    "sw": "#009e73",
+    "sw": "#000000",
     "zh": "#56b4e9",
 }
 MARKERS = {"ar": "o", "de": "s", "en": "^", "es": "D", "ru": "v", "sw": "P", "zh": "X"}
 _MORE_COLOURS = ("#7f7f7f", "#8c564b", "#332288", "#999933", "#882255", "#44aa99", "#aa4499")
 _MORE_MARKERS = ("<", ">", "p", "h", "d", "8", "H")
 TITLE_LETTER = 0.092
-DENSE_COLOUR, PRUNED_COLOUR = "#e69f00", "#0072b2"
-"""The paper's orange and blue."""
-INK, GREY, PALE = "#16202a", "#5b6670", "#d5dade"
+DENSE_COLOUR = "#98a2ab"
+"""Grey: the dense model has no calibration language. A pruned model has the colour of its own."""
+INK, GREY, PALE = "#16202a", "#5b6670", "#dde2e5"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
@@ -132,7 +131,13 @@ def language_keys(languages: Sequence[str], lines: bool = True) -> list[Line2D]:
 
 
 def panel_grid(
-    n_panels: int, columns: int, size: tuple[float, float], gap: tuple[float, float], title: str, caption: str, legend: bool
+    n_panels: int,
+    columns: int,
+    size: tuple[float, float],
+    gap: tuple[float, float],
+    title: str,
+    caption: str,
+    legend: bool,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with `n_panels` axes of `size` inches in rows of `columns`; `gap` is what labels need around each.
 
@@ -156,8 +161,3 @@ def panel_grid(
 def number_of_columns(n_panels: int) -> int:
     """Columns of a sheet: eight for 32 panels, no more than four for a few."""
     return 8 if n_panels > 16 else min(4, n_panels)
-
-
-def thinned(values: Sequence[float] | np.ndarray) -> list[float]:
-    """Finite values only, as a list."""
-    return [float(value) for value in values if math.isfinite(value)]

@@ -15,8 +15,8 @@ from polyprune.report.drawing import (
     GREY,
     INK,
     PALE,
-    PRUNED_COLOUR,
     caption_height,
+    colour_of,
     head_height,
     heading,
     number_of_columns,
@@ -36,7 +36,7 @@ _STATISTICS = {
 
 
 def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
-    """What a figure shows: of figure 3 all layers together, of the others each layer; figures 9 and 10 the dense model."""
+    """What a figure shows: figure 3 all layers together, the others each layer; 9 and 10 only the dense model."""
     rows = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
     pooled = figure.draws == "neuron_overview"
     rows = rows[(rows["layer"] == ALL_LAYERS) == pooled]
@@ -113,27 +113,33 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
     n_groups = int(rows["group"].max()) + 1
     n_shown = round(SHOWN_SHARE * n_groups)
     caption = (
-        f"{names}, calibrated on {language.upper()}. All MLP neurons in {n_groups} equal groups by their LAPE in the dense "
-        f"model; boxes are quartiles, whiskers reach 1.5 interquartile ranges, the {100 * SHOWN_SHARE:.0f} % lowest are "
-        "shown. Noise floor: grouped by the dense model's LAPE on one half of the text, measured in the dense model on the "
-        "other; what pruning adds is what goes beyond. Bars: the dense model; lines: pruned. Output: |act(gate) · up|, mean "
+        f"{names}, calibrated on {language.upper()}. All MLP neurons in {n_groups} equal groups by their LAPE in the "
+        "dense "
+        f"model; boxes are quartiles, whiskers reach 1.5 interquartile ranges, the {100 * SHOWN_SHARE:.0f} % lowest "
+        "are "
+        "shown. Noise floor: grouped by the dense model's LAPE on one half of the text, measured in the dense model "
+        "on the "
+        "other; what pruning adds is what goes beyond. Bars: the dense model, lines: pruned. Output: |act(gate) · "
+        "up|, mean "
         f"over tokens. {_dead(rows)}"
     )
     panels = [
         ("Full-sized base model", _series(rows, DENSE, "full"), DENSE_COLOUR),
-        *((_scheme_title(scheme), _series(rows, scheme, "full"), PRUNED_COLOUR) for scheme in schemes),
+        *((_scheme_title(scheme), _series(rows, scheme, "full"), colour_of(language)) for scheme in schemes),
         ("Noise floor: dense, half against half", _series(rows, DENSE, "half"), PALE),
     ]
     width = 0.5 + 2.35 * len(panels)
     head, bottom = head_height(figure.title, width, False), caption_height(caption, width)
-    height = head + 2.3 + 2 * 1.35 + bottom + 0.15
+    height = head + 2.3 + 2 * 1.35 + bottom - 0.1
     sheet = Figure(figsize=(width, height))
     boxes = pd.concat([panel for _, panel, _ in panels])
     boxes = boxes[boxes["group"].isna() | (boxes["group"] < n_shown)]
     for column, (title, of_panel, colour) in enumerate(panels):
-        axes = sheet.add_axes(((0.5 + column * 2.35) / width, (height - head - 1.85) / height, 2.0 / width, 1.65 / height))
+        axes = sheet.add_axes(
+            ((0.5 + column * 2.35) / width, (height - head - 1.85) / height, 2.0 / width, 1.65 / height)
+        )
         _draw_boxes(axes, of_panel, n_shown, colour)
-        axes.set(title=title, xlabel="% of neurons, by LAPE in the dense model", ylim=_entropy_range(boxes))
+        axes.set(title=title, xlabel="% of neurons", ylim=_entropy_range(boxes))
         axes.set_xlim(0, 100 * SHOWN_SHARE)
         if column == 0:
             axes.set_ylabel("LAPE [nat]")
@@ -149,10 +155,12 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         edges = np.linspace(0, 100, n_groups + 1)
         for scheme, line in zip(schemes, ("--", "-", ":"), strict=False):
             values = _values(_series(rows, scheme, "full"), statistic)
-            axes.stairs(values, edges, color=PRUNED_COLOUR, linestyle=line, linewidth=0.9, label=_scheme_title(scheme))
+            axes.stairs(
+                values, edges, baseline=None, color=INK, linestyle=line, linewidth=0.9, label=_scheme_title(scheme)
+            )
         axes.set(title=title, ylabel=label)
         if row == 0:
-            axes.legend(loc="upper left", ncols=3)
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3)
         else:
             axes.set_xlabel("% of neurons, by LAPE in the dense model")
     heading(sheet, figure.title, caption)
@@ -173,9 +181,11 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
     n_groups = int(rows["group"].max()) + 1
     grouped = f"{names}. MLP neurons of each layer in {n_groups} equal groups by their LAPE in the dense model."
     captions = {
-        "neuron_entropy": "Boxes: LAPE in the pruned model, whiskers of 1.5 interquartile ranges. Grey: the noise floor, "
+        "neuron_entropy": "Boxes: LAPE in the pruned model, whiskers of 1.5 interquartile ranges. Grey: the noise "
+        "floor, "
         "whiskers in the dense model on one half of the text of groups made on the other.",
-        "neuron_probability": "Bars: activation probability in the language where it is largest, mean over the group; dense.",
+        "neuron_probability": "Bars: activation probability in the language where it is largest, mean over the group; "
+        "dense.",
         "neuron_output": "Bars: |act(gate) · up|, mean over tokens, languages and the group; dense model.",
     }
     labels = {"neuron_entropy": "LAPE [nat]", "neuron_probability": "largest p", "neuron_output": "|output|"}
@@ -207,7 +217,8 @@ def _draw_layer_boxes(axes: Axes, rows: pd.DataFrame, small: bool) -> None:
     edges = np.linspace(0, 100, len(low) + 1)
     axes.stairs(high, edges, baseline=low, fill=True, color=PALE, linewidth=0)
     pruned = rows[(rows["scheme"] != DENSE) & (rows["series"] == "full")]
-    _draw_boxes(axes, pruned, int(pruned["group"].max()) + 1, PRUNED_COLOUR, 0.3 if small else 0.5)
+    colour = colour_of(str(pruned["calibration"].iloc[0]))
+    _draw_boxes(axes, pruned, int(pruned["group"].max()) + 1, colour, 0.3 if small else 0.5)
     axes.set_xlim(0, 100)
 
 
@@ -220,12 +231,15 @@ def mean_activation_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.D
 
 def draw_mean_activations(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """Dense as a line over sorted channels, pruned as points around it."""
-    language = str(rows["calibration"].iloc[0]).upper()
+    calibration = str(rows["calibration"].iloc[0])
+    language = calibration.upper()
     where = {"down_proj": "MLP down projection", "o_proj": "attention output projection"}[str(figure.matrix)]
     difference = (rows["pruned"] - rows["dense"]).abs().mean() / rows["dense"].abs().mean()
     caption = (
-        f"{names}, calibrated and evaluated on {language}. Output of the {where} of decoder layer {figure.layers[0]}, counted "
-        f"from 1: mean over {int(rows['n'].max()):,} tokens of each of {len(rows):,} channels, channels by their mean in the "
+        f"{names}, calibrated and evaluated on {language}. Output of the {where} of decoder layer {figure.layers[0]}, "
+        "counted "
+        f"from 1: mean over {int(rows['n'].max()):,} tokens of each of {len(rows):,} channels, channels by their mean "
+        "in the "
         f"dense model. Mean |pruned − dense| is {100 * difference:.1f} % of mean |dense|."
     )
     width = 6.2
@@ -237,9 +251,17 @@ def draw_mean_activations(rows: pd.DataFrame, figure: FigureSettings, names: str
     size = 3.0 if len(rows) < 500 else 1.2
     axes.axhline(0, color=GREY, linewidth=0.5)
     (pruned,) = axes.plot(
-        rank, rows["pruned"].to_numpy(dtype=float), ".", color=PRUNED_COLOUR, markersize=size, label="pruned", zorder=2
+        rank,
+        rows["pruned"].to_numpy(dtype=float),
+        ".",
+        color=colour_of(calibration),
+        markersize=size,
+        label="pruned",
+        zorder=3,
     )
-    (dense,) = axes.plot(rank, rows["dense"].to_numpy(dtype=float), color=DENSE_COLOUR, linewidth=1.8, label="dense", zorder=3)
+    (dense,) = axes.plot(
+        rank, rows["dense"].to_numpy(dtype=float), color=DENSE_COLOUR, linewidth=1.8, label="dense", zorder=2
+    )
     axes.set(xlabel="channel, by mean activation in the dense model", ylabel="mean activation", xlim=(-1, len(rows)))
     heading(sheet, figure.title, caption, [dense, pruned])
     return sheet

@@ -1,7 +1,7 @@
 """How far features of prompts move: figures 1, 4 to 7, and the same with other language subspaces.
 
-Layers are counted as transformers counts them, which is the paper's way: 1 to L − 1 are outputs of decoder layers, and L is
-the output of the final norm.
+Layers are counted as transformers counts them, which is the paper's way: 1 to L − 1 are outputs of decoder layers, and
+L is the output of the final norm.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from polyprune.errors import UserError
@@ -45,12 +46,13 @@ PROJECTORS = {
 PARTS = {"agnostic_shift": "language-agnostic", "specific_shift": "language-specific"}
 SPREAD = "agnostic_shift_spread"
 _SWEEP_STYLES = {
-    "per_model": ("#d55e00", "o", "-"),
-    "cross_fitted": ("#cc79a7", "s", "--"),
-    "dense": ("#0072b2", "^", "-"),
-    "pooled": ("#009e73", "D", "-."),
-    "random": ("#5b6670", "x", ":"),
+    "per_model": ("#882255", "o", "-"),
+    "cross_fitted": ("#8c564b", "s", "--"),
+    "dense": ("#332288", "^", "-"),
+    "pooled": ("#999933", "D", "-."),
+    "random": ("#7f7f7f", "x", ":"),
 }
+"""Colours that no language has."""
 
 
 def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
@@ -71,7 +73,11 @@ def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     keys = ["model", "method", "scheme", "layer", "metric", "projector", "rank", "calibration", "eval_language"]
     grouped = rows.groupby(keys, sort=True, dropna=False, as_index=False)
     means = grouped.agg(
-        value=("value", "mean"), low=("value", "min"), high=("value", "max"), n_seeds=("value", "size"), n=("n", "first")
+        value=("value", "mean"),
+        low=("value", "min"),
+        high=("value", "max"),
+        n_seeds=("value", "size"),
+        n=("n", "first"),
     )
     return pd.concat([means, _spread(means)], ignore_index=True) if figure.draws == "shift_controls" else means
 
@@ -87,7 +93,7 @@ def _of_subspace(rows: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
 
 
 def _spread(means: pd.DataFrame) -> pd.DataFrame:
-    """How far from flat the agnostic curve is: (largest − smallest) / mean over evaluation languages, mean over calibrations."""
+    """How far from flat agnostic curves are: (largest − smallest) / mean over languages, mean over calibrations."""
     keys = ["model", "method", "scheme", "layer", "projector", "rank"]
     agnostic = means[means["metric"] == "agnostic_shift"].groupby([*keys, "calibration"], as_index=False)
     curves = agnostic["value"].agg(["min", "max", "mean"])
@@ -118,7 +124,9 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame) -> None:
         curve = rows[rows["calibration"] == calibration].set_index("eval_language").reindex(languages)
         value, low, high = (curve[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
         colour = colour_of(calibration, calibrations)
-        axes.plot(places, value, color=colour, marker=marker_of(calibration, calibrations), markersize=2.6, linewidth=0.9)
+        axes.plot(
+            places, value, color=colour, marker=marker_of(calibration, calibrations), markersize=2.6, linewidth=0.9
+        )
         if (high > low).any():
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         if calibration in languages:
@@ -127,7 +135,7 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot([own], [value[own]], color=colour, zorder=5, **star)  # type: ignore[arg-type]
     axes.set_xticks(places, [language.upper() for language in languages])
     axes.set_xlim(-0.4, len(languages) - 0.6)
-    axes.grid(axis="y", color="#ffffff" if sum(axes.get_facecolor()[:3]) < 2.9 else "#e6eaec", linewidth=0.6)
+    axes.grid(axis="y", color="#ffffff" if to_rgb(axes.get_facecolor())[0] < 0.97 else "#e6eaec", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=2, pad=1.5)
 
@@ -176,11 +184,14 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
     layers = sorted(set(rows["layer"]))
     what = (
         f"Mean over prompts of the change of each part. Subspace: {PROJECTORS[figure.projector]}, "
-        f"rank {int(rows['rank'].max())}: with this rank and a subspace for each model the upper curves are nearly flat by "
+        f"rank {int(rows['rank'].max())}: with this rank and a subspace for each model the upper curves are nearly "
+        "flat by "
         "construction (docs/methods.md; figure 14 shows other subspaces)."
     )
     caption = _caption(rows, names, what)
-    sheet, panels = panel_grid(2 * len(layers), len(layers), (1.75, 1.35), (0.5, 0.55), figure.title, caption, legend=True)
+    sheet, panels = panel_grid(
+        2 * len(layers), len(layers), (1.75, 1.35), (0.5, 0.55), figure.title, caption, legend=True
+    )
     for row, (metric, part) in enumerate(PARTS.items()):
         for column, layer in enumerate(layers):
             axes = panels[row * len(layers) + column]
@@ -202,15 +213,19 @@ def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
-    """For each layer: both parts with each subspace at the highest rank, and how flat the agnostic curve is at each rank."""
+    """For each layer: both parts with each subspace at the highest rank, and how flat the agnostic one is at each."""
     layers, projectors = sorted(set(rows["layer"])), list(PROJECTORS)
     rank = int(rows["rank"].max())
     curves = rows[(rows["metric"] != SPREAD) & (rows["rank"] == rank)]
     what = (
-        f"Columns: where the language-specific subspace (rank {rank}) is from. One for each model is the paper's: the agnostic "
-        "part of every language's mean is then the same, so its change is as flat as the spread within languages allows, "
-        "whatever pruning did. With one subspace for both models (dense, pooled) it need not be. Random: what any subspace "
-        "of this rank leaves (its specific part on a scale of its own). Right: (largest − smallest) / mean of the agnostic curve over evaluation languages, mean over "
+        f"Columns: where the language-specific subspace (rank {rank}) is from. One for each model is the paper's: the "
+        "agnostic "
+        "part of every language's mean is then the same, so its change is as flat as the spread within languages "
+        "allows, "
+        "whatever pruning did. With one subspace for both models (dense, pooled) it need not be. Random: what any "
+        "subspace "
+        "of this rank leaves (its specific part on a scale of its own). Right: (largest − smallest) / mean of the "
+        "agnostic curve over evaluation languages, mean over "
         "calibrations, by rank."
     )
     caption = _caption(curves, names, what)

@@ -26,17 +26,17 @@ _MAP = SHADES.reversed()
 
 
 def load_paper_iou(files: Sequence[Path]) -> pd.DataFrame:
-    """The printed means: `_GROUP`, metric, paper_value; pairs of languages in alphabetical order, as everywhere here."""
+    """The printed means: `_GROUP`, metric, paper_value; pairs of languages in alphabetical order."""
     columns = [*_GROUP, "metric", "paper_value"]
     if not files:
         return pd.DataFrame(columns=columns).astype({"paper_value": "float64"})
     printed = pd.concat([pd.read_csv(file, dtype=dict.fromkeys([*_GROUP, "metric"], "str")) for file in files])
-    printed["calibration"] = printed["calibration"].map(lambda name: "-".join(sorted(name.split("-"))))
+    printed["calibration"] = printed["calibration"].map(lambda name: "-".join(sorted(str(name).split("-"))))
     return printed.rename(columns={"mean": "paper_value"})[columns]
 
 
 def table_rows(measured: pd.DataFrame, compares: str, paper: pd.DataFrame) -> pd.DataFrame:
-    """Unweighted means over layers, a row a calibration (or pair) and matrix: the paper's `iou:…` and IOU-3, `pair_iou:…`.
+    """Unweighted means over layers by calibration (or pair) and matrix: the paper's `iou:…` and, IOU-3, `pair_iou:…`.
 
     `compares` is seeds (table 16) or languages (table 17).
     """
@@ -68,12 +68,14 @@ def _label(calibration: str) -> str:
 
 
 def render_iou(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
-    """The page: for each compressed model the paper's comparison, then single masks, which can be compared across tables."""
+    """The page: for each model the paper's comparison, then single masks, which can be compared across tables."""
     parts = [
         f"# {title}",
-        "Intersection over union of the sets of pruned weights, unweighted mean over layers. The last row of a table is "
+        "Intersection over union of the sets of pruned weights, unweighted mean over layers. The last row of a table "
+        "is "
         "what independent random masks of the same sparsity would have. The second table compares masks two at a time "
-        "(mean over pairs of seeds, or of languages at the same seed): these numbers, unlike the first, can be compared "
+        "(mean over pairs of seeds, or of languages at the same seed): these numbers, unlike the first, can be "
+        "compared "
         "between tables 16 and 17. In parentheses: the value that the paper prints.",
     ]
     for (model, method, scheme), block in rows.groupby(_GROUP[:3], sort=False):
@@ -122,7 +124,12 @@ def _draw_table(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Fi
         model, method, scheme = cast(tuple[str, str, str], key)
         grid = block.pivot(index="metric", columns="calibration", values="value")
         grid = grid.loc[list(dict.fromkeys(block["metric"])), calibrations]
-        cells = (1.1 / width, (top - tallness + 0.1) / height, 0.75 * len(calibrations) / width, (tallness - 0.55) / height)
+        cells = (
+            1.1 / width,
+            (top - tallness + 0.1) / height,
+            0.75 * len(calibrations) / width,
+            (tallness - 0.55) / height,
+        )
         axes = figure.add_axes(cells)
         values = grid.to_numpy(dtype=float)
         axes.pcolormesh(values, cmap=_MAP, vmin=shown["value"].min(), vmax=shown["value"].max(), edgecolors="white")
@@ -160,8 +167,10 @@ def draw_mask_iou(rows: pd.DataFrame, title: str, names: str) -> Figure:
     right = [("stable", each) for each in dict.fromkeys(rows.loc[rows["comparison"] == "stable", "calibration"])]
     matrices, layers = list(dict.fromkeys(rows["matrix"])), sorted(set(rows["layer"]))
     caption = (
-        f"{names}. Intersection over union of the sets of pruned weights; lighter is more similar. Left: masks of all seeds "
-        "of one calibration language. Right: what the seeds of two languages agree on. The two columns cannot be compared "
+        f"{names}. Intersection over union of the sets of pruned weights; lighter is more similar. Left: masks of all "
+        "seeds "
+        "of one calibration language. Right: what the seeds of two languages agree on. The two columns cannot be "
+        "compared "
         f"with each other: by chance the left would be {_mean_chance(rows, 'seeds'):.3f}, "
         f"the right {_mean_chance(rows, 'stable'):.3f}."
     )
@@ -181,16 +190,22 @@ def draw_mask_iou(rows: pd.DataFrame, title: str, names: str) -> Figure:
             y = height - head - row * (tall + 0.55) - 0.2 - tall
             axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
             of_panel = rows[(rows["comparison"] == comparison) & (rows["calibration"] == calibration)]
-            grid = of_panel.pivot(index="matrix", columns="layer", values="value").reindex(index=matrices, columns=layers)
+            grid = of_panel.pivot(index="matrix", columns="layer", values="value").reindex(
+                index=matrices, columns=layers
+            )
             mesh = axes.pcolormesh(grid.to_numpy(dtype=float), cmap=_MAP, vmin=low, vmax=high, rasterized=False)
             axes.set(ylim=(len(matrices), 0), title=_label(calibration))
             axes.set_yticks(np.arange(len(matrices)) + 0.5, matrices)
             step = 5 if len(layers) > 8 else 1
-            axes.set_xticks([index + 0.5 for index in range(0, len(layers), step)], [str(layer) for layer in layers[::step]])
+            axes.set_xticks(
+                [index + 0.5 for index in range(0, len(layers), step)], [str(layer) for layer in layers[::step]]
+            )
             axes.tick_params(length=2)
             axes.set_xlabel("decoder layer (from 0)", labelpad=1)
     if mesh is not None:
-        scale = figure.add_axes(((width - 0.75) / width, (bottom + 0.35) / height, 0.14 / width, (height - bottom - 1.1) / height))
+        scale = figure.add_axes(
+            ((width - 0.75) / width, (bottom + 0.35) / height, 0.14 / width, (height - bottom - 1.1) / height)
+        )
         figure.colorbar(mesh, cax=scale)
         scale.set_title("IoU", pad=4)
         scale.tick_params(colors=GREY)

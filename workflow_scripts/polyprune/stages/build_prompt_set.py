@@ -27,5 +27,7 @@ def build_prompt_set(
     for source, target in zip(prompts, output, strict=True):
         found = tokenise_prompts(tokenizer, load_prompts(source), max_positions, metadata | {"language": source.stem})
         share = found.content.mean()
-        logger.info("%s: %d prompts, %d tokens, %.0f %% content", source.stem, len(found.items), found.start[-1], 100 * share)
+        logger.info(
+            "%s: %d prompts, %d tokens, %.0f %% content", source.stem, len(found.items), found.start[-1], 100 * share
+        )
         save_prompt_set(target, found)

@@ -20,7 +20,7 @@ from polyprune.settings import Engine
 def count_activations(
     model: Path, cell: list[Path], evaluation: Path, output: Path, engine: Engine, provenance: dict[str, Any]
 ) -> None:
-    """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights, or empty for the dense model."""
+    """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights; empty: dense."""
     manifest = read_manifest(model)
     reader = CellReader(cell[0]) if cell else None
     if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:

@@ -1,4 +1,4 @@
-"""How language-specific MLP neurons are before and after compression: groups of neurons by their LAPE in the dense model."""
+"""How language-specific MLP neurons are before and after compression, in groups by their LAPE in the dense model."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def _neurons(files: Sequence[Activations], layer: int, blocks: slice) -> Neurons
     """LAPE-1 to LAPE-3 of one layer over some blocks."""
     tokens = np.array([file.n_tokens[blocks].sum() for file in files])
     active, output = (
-        np.stack([file.neurons(name, layer)[blocks].sum(axis=0) for file in files]) for name in ("active", "sum_abs_out")
+        np.stack([file.neurons(name, layer)[blocks].sum(axis=0) for file in files])
+        for name in ("active", "sum_abs_out")
     )
     probability = activation_probability(active, tokens)
     return Neurons(lape(probability), probability, output / tokens[:, None])

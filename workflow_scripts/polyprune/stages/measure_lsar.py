@@ -1,4 +1,4 @@
-"""How far a compressed model moves language-agnostic and language-specific features of prompts, by layer and language."""
+"""How far a compressed model moves language-agnostic and language-specific features of prompts, by layer."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def _cross_fitted(dense: Means, pruned: Means, languages: Sequence[str], rank: i
     folds: list[list[Coordinates]] = []
     for fit, held_out in (halves, halves[::-1]):
         bases = [specific_basis(_averages([each[fit] for each in prompts]), rank) for prompts in (dense, pruned)]
-        folds.append(
-            [Coordinates(e[held_out], e_p[held_out], *bases) for e, e_p in zip(dense, pruned, strict=True)]
-        )
+        folds.append([Coordinates(e[held_out], e_p[held_out], *bases) for e, e_p in zip(dense, pruned, strict=True)])
     for index, language in enumerate(languages):
         for r in range(1, rank + 1):
             first, second = (vars(fold[index].shifts(r)) for fold in folds)

@@ -1,4 +1,4 @@
-"""How far the masks of a grid agree, matrix by matrix: between seeds of a calibration language, and between languages."""
+"""How far the masks of a grid agree, matrix by matrix: of seeds of a calibration language, and between languages."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def measure_mean_activations(
     """Write `output` (see `artifacts/measurements.py`) from activation files of the two models on the same text."""
     with Activations(dense) as of_dense, Activations(cell) as of_cell:
         n = int(of_cell.n_tokens.sum())
-        rows = []
+        rows: list[dict[str, Any]] = []
         for matrix in MATRICES:
             (mean, magnitude), (pruned, pruned_magnitude) = (each.mean_outputs(matrix) for each in (of_dense, of_cell))
             for layer in range(len(mean)):
@@ -25,5 +25,5 @@ def measure_mean_activations(
                 for channel, values in enumerate(columns):
                     names = ("dense", "pruned", "dense_magnitude", "pruned_magnitude")
                     rows.append(where | {"channel": channel} | dict(zip(names, map(float, values), strict=True)))
-    logger.info("%d layers, %d tokens", len(mean), n)
+    logger.info("%d channels, %d tokens", len(rows), n)
     save_measurements(output, rows, MEAN_ACTIVATIONS, provenance)
