@@ -68,7 +68,7 @@ def write_prompt_states(
         file.attrs["schema"] = SCHEMA
         file.attrs["provenance"] = canonical_json(provenance)
         file["layer"] = np.array(row_names(n_layers), dtype=h5py.string_dtype())
-        file["prompts/item"] = np.array(items, dtype=h5py.string_dtype())
+        file.create_dataset("prompts/item", data=np.array(items, dtype=h5py.string_dtype()))
         for name, array in sorted(counts.items()):
             file.create_dataset(f"prompts/{name}", data=array)
         shape = (n_layers + 2, len(items), d_model)
