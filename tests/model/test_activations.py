@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.model.test_compression import run_engine
+from tests.model.test_paired import compressed, token_set
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from torch import Tensor
+from transformers import PreTrainedModel
+
 from polyprune.artifacts.activations import Activations, write_activations
 from polyprune.artifacts.cells import CellReader
 from polyprune.model.activations import activation_pass, block_bounds, tokens_of_blocks
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
-from torch import Tensor
-from transformers import PreTrainedModel
-
-from tests.model.test_compression import run_engine
-from tests.model.test_paired import compressed, token_set
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 CPU = torch.device("cpu")
 N_SEQUENCES, LENGTH = 11, 12

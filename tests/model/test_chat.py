@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
+
 from polyprune.artifacts.prompts import Prompt
 from polyprune.errors import UserError
 from polyprune.model.chat import tokenise_prompt, tokenise_prompts
 from polyprune.model.training import train_tokenizer
-from transformers import PreTrainedTokenizerFast
 
 LLAMA_LIKE = (
     "{{ bos_token }}{% for m in messages %}<|head|>{{ m['role'] }}<|tail|>\n\n{{ m['content'] | trim }}{{ eos_token }}"

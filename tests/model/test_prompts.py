@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.model.test_compression import run_engine
+from tests.model.test_paired import compressed, own_states
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from transformers import PreTrainedModel
+
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
 from polyprune.artifacts.prompts import PromptSet
@@ -15,11 +20,6 @@ from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 from polyprune.model.prompts import length_batches, prompt_pass
-from transformers import PreTrainedModel
-
-from tests.model.test_compression import run_engine
-from tests.model.test_paired import compressed, own_states
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 CPU = torch.device("cpu")
 LENGTHS = (9, 23, 5, 23, 14, 6)
