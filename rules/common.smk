@@ -18,6 +18,7 @@ from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.report.names import method_title
 from polyprune.settings import (
+    DENSE_DRAWINGS,
     LAPE_DRAWINGS,
     LSAR_DRAWINGS,
     DemoCorpus,
@@ -350,12 +351,14 @@ def figure_spec(study, figure):
         plot_stage(entry.draws),
         (),
         figure=entry.model_dump(mode="json"),
-        names=figure_names(cells),
+        names=figure_names(cells, entry.draws),
     )
 
 
-def figure_names(cells):
+def figure_names(cells, drawing):
     """What a figure's caption says of its cells: model, method and schemes."""
+    if drawing in DENSE_DRAWINGS:
+        return settings.models[cells[0].model].title
     schemes = " and ".join(sorted({cell.scheme for cell in cells}))
     return f"{settings.models[cells[0].model].title}, {method_title(cells[0].method)} {schemes}"
 
@@ -463,12 +466,12 @@ def lape_spec(wildcards):
 
 
 def lape_files(study, figure):
-    """The dense model's and each cell's."""
+    """The dense model's and, where pruned models are drawn, each cell's."""
     model = settings.studies[study].cells(figure)[0].model
-    return [
-        f"results/{model}/dense/lape.parquet",
-        *figure_cells(study, figure, "lape.parquet"),
-    ]
+    dense = [f"results/{model}/dense/lape.parquet"]
+    if settings.studies[study].figures[figure].draws in DENSE_DRAWINGS:
+        return dense
+    return dense + figure_cells(study, figure, "lape.parquet")
 
 
 def mean_activation_files(study, figure):

@@ -100,7 +100,7 @@ def test_the_flat_curve_and_its_controls(tmp_path: Path):
 
 def test_other_prompts_and_equal_languages_are_refused(tmp_path: Path):
     dense, cell = write_dumps(tmp_path, False), write_dumps(tmp_path, True, items="other")
-    with pytest.raises(UserError, match="has other prompts than .*: LSAR needs parallel ones"):
+    with pytest.raises(UserError, match=r"has other prompts than .*: LSAR needs parallel ones"):
         measure_lsar(dense, cell, LANGUAGES, {}, tmp_path / "x.parquet", {})
     cell = write_dumps(tmp_path, True)
     twice = [dense[0], dense[0], *dense[2:]]

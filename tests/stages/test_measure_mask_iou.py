@@ -64,7 +64,7 @@ def test_overlap_is_of_pruned_weights_by_matrix(measured: Path):
             of = rows[(rows["layer"] == layer) & (rows["matrix"] == matrix)]
             masks = {c: torch.stack([pruned(c, s, layer, module) for s in SEEDS]) for c in CALIBRATIONS}
             for calibration, stack in masks.items():
-                value = of.query("comparison == 'seeds' and calibration == @calibration")["value"].item()
+                value = of[(of["comparison"] == "seeds") & (of["calibration"] == calibration)]["value"].item()
                 assert value == pytest.approx((stack.all(0).sum() / stack.any(0).sum()).item())
             de, en = (masks[c].all(0) for c in CALIBRATIONS)
             between = of.query("comparison == 'stable' and calibration == 'de-en'")["value"].item()

@@ -330,6 +330,8 @@ class Table(Section):
 
 LSAR_DRAWINGS = ("token_shift", "prompt_shift", "agnostic_shift", "specific_shift", "shift_overview", "shift_controls")
 LAPE_DRAWINGS = ("neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output")
+DENSE_DRAWINGS = ("neuron_probability", "neuron_output")
+"""Of a grid these need only the model."""
 Drawing = Literal[
     "mask_iou",
     "token_shift",

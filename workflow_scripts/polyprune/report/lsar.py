@@ -146,7 +146,7 @@ def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
     n = int(rows["n"].max())
     return (
         f"{names}. {what} Colour and marker: calibration language, ★: evaluated in it.{band} "
-        f"{n:,} {'tokens' if 'token_shift' in set(rows['metric']) else 'prompts'} a language. "
+        f"{f'Up to {n:,} tokens' if 'token_shift' in set(rows['metric']) else f'{n:,} prompts'} a language. "
         "The last layer is after the final norm."
     )
 
