@@ -60,9 +60,8 @@ def dumps(folder: Path) -> None:
 
     write_s, read_s = seconds(write), seconds(read)
     size = path.stat().st_size / 1e6
-    print(
-        f"prompt dump: {size:.0f} MB, written at {size / write_s:.0f} MB/s, read at {size / read_s:.0f} MB/s (page cache)"
-    )
+    rates = f"written at {size / write_s:.0f} MB/s, read at {size / read_s:.0f} MB/s"
+    print(f"prompt dump: {size:.0f} MB, {rates} (page cache)")
 
 
 def masks() -> None:

@@ -249,7 +249,11 @@ rule count_activations_dense:
         mem_mb=dump_memory,
         runtime=dump_minutes,
     params:
-        spec=lambda w: spec("count_activations", w),
+        spec=lambda w: spec(
+            "count_activations",
+            w,
+            activation_tokens=settings.analysis.activation_tokens,
+        ),
     shell:
         "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell "
         "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
@@ -271,7 +275,11 @@ rule count_activations_cell:
         mem_mb=dump_memory,
         runtime=dump_minutes,
     params:
-        spec=lambda w: spec("count_activations", w),
+        spec=lambda w: spec(
+            "count_activations",
+            w,
+            activation_tokens=settings.analysis.activation_tokens,
+        ),
     shell:
         "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell {input.cell} "
         "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"

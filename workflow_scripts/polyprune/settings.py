@@ -288,6 +288,10 @@ class Analysis(Section):
     lape_without: Annotated[list[Language], AfterValidator(_distinct)] = Field(
         default=[], description="languages of the corpus that are left out of LAPE"
     )
+    activation_tokens: Count = Field(
+        default=1_000_000,
+        description="tokens a language over which neurons are counted, in whole sequences; at most all",
+    )
     lape_groups: Count = Field(default=50, description="groups of equally many neurons, by LAPE in the dense model")
 
 
