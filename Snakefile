@@ -16,6 +16,7 @@ include: "rules/prune.smk"
 include: "rules/hidden_states.smk"
 include: "rules/metrics.smk"
 include: "rules/evaluate.smk"
+include: "rules/analysis.smk"
 include: "rules/report.smk"
 
 
@@ -29,6 +30,7 @@ for study in settings.studies:
         default_target: study == PAPER
         input:
             tables_of(study),
+            figures_of(study),
             cell_files(study),
         localrule: True
 

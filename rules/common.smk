@@ -13,8 +13,15 @@ from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
+from polyprune.report.names import method_title
 from polyprune.run import export_environment
-from polyprune.settings import FilesCorpus, load_settings
+from polyprune.settings import (
+    DENSE_DRAWINGS,
+    LAPE_DRAWINGS,
+    LSAR_DRAWINGS,
+    FilesCorpus,
+    load_settings,
+)
 
 try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
@@ -31,6 +38,7 @@ if not workflow.deployment_settings.deployment_method:
 wildcard_constraints:
     model="|".join(map(re.escape, settings.models)),
     corpus="|".join(map(re.escape, settings.corpora)),
+    prompts="|".join(map(re.escape, settings.prompts)) or "(?!)",
     method="|".join(methods.METHODS),
     scheme=grammar.SCHEME_PATTERN,
     calibration=grammar.CALIBRATION_PATTERN,
@@ -331,3 +339,209 @@ def corpus_settings(corpus, language):
     else:
         values["languages"] = [language]
     return values
+
+
+def cell_path(cell):
+    return f"results/{cell.model}/{cell.variant}"
+
+
+def mask_grids():
+    """(study, grid) whose masks are compared by a table or a figure."""
+    found = [
+        (study, grid)
+        for study, entries in settings.studies.items()
+        for entry in [*entries.tables.values(), *entries.figures.values()]
+        if "mask_iou" in getattr(entry, "report", getattr(entry, "draws", ""))
+        for grid in entry.grids
+    ]
+    return list(dict.fromkeys(found))
+
+
+def mask_cells(study, grid):
+    return [
+        f"{cell_path(cell)}/{methods.artifact(cell.method)}"
+        for cell in settings.studies[study].grids[grid].cells()
+    ]
+
+
+def mask_iou_spec(study, grid):
+    cells = settings.studies[study].grids[grid].cells()
+    return spec("measure_mask_iou", (), variants=[vars(cell) for cell in cells])
+
+
+def mask_iou_files(study, grids):
+    return [study_path(study, f"mask_iou/{grid}.parquet") for grid in grids]
+
+
+def mask_tables():
+    """(study, table) of all tables that report the overlap of masks."""
+    return [
+        (name, table)
+        for name, study in settings.studies.items()
+        for table, entry in study.tables.items()
+        if entry.report in ("mask_iou", "mask_iou_languages")
+    ]
+
+
+def mask_table_spec(study, table):
+    entry = settings.studies[study].tables[table]
+    models = {cell.model for cell in settings.studies[study].cells(table)}
+    return spec(
+        "tabulate_mask_iou",
+        (),
+        title=entry.title,
+        titles={model: settings.models[model].title for model in models},
+        compares="seeds" if entry.report == "mask_iou" else "languages",
+    )
+
+
+def figures_by(stage):
+    """(study, figure) of all figures that this stage plots."""
+    return [
+        (name, figure)
+        for name, study in settings.studies.items()
+        for figure, entry in study.figures.items()
+        if plot_stage(entry.draws) == stage
+    ]
+
+
+def plot_stage(drawing):
+    if drawing in LSAR_DRAWINGS:
+        return "plot_lsar"
+    return "plot_lape" if drawing in LAPE_DRAWINGS else f"plot_{drawing}"
+
+
+def figure_spec(study, figure):
+    entry = settings.studies[study].figures[figure]
+    cells = settings.studies[study].cells(figure)
+    return spec(
+        plot_stage(entry.draws),
+        (),
+        figure=entry.model_dump(mode="json"),
+        names=figure_names(cells, entry.draws),
+    )
+
+
+def figure_names(cells, drawing):
+    """What a figure's caption says of its cells: model, method and schemes."""
+    if drawing in DENSE_DRAWINGS:
+        return settings.models[cells[0].model].title
+    schemes = " and ".join(sorted({cell.scheme for cell in cells}))
+    return f"{settings.models[cells[0].model].title}, {method_title(cells[0].method)} {schemes}"
+
+
+def figures_of(study):
+    return [
+        study_path(study, f"{figure}.pdf") for figure in settings.studies[study].figures
+    ]
+
+
+def prompt_settings(prompts, language):
+    """The settings that one language of the prompts depends on."""
+    values = settings.prompts[prompts].model_dump(mode="json")
+    for name in ("files", "codes"):
+        if name in values:
+            values[name] = {language: values[name][language]}
+    if "languages" in values:
+        values["languages"] = [language]
+    return values
+
+
+def prompt_languages(prompts):
+    return sorted(settings.prompts[prompts].languages)
+
+
+def prompt_files(prompts, pattern):
+    return [
+        pattern.format(prompts=prompts, language=language)
+        for language in prompt_languages(prompts)
+    ]
+
+
+def models_asked(prompts):
+    """Wildcard constraint: models that are given these prompts."""
+    names = [
+        re.escape(name)
+        for name, model in settings.models.items()
+        if model.prompts == prompts
+    ]
+    return "|".join(names) or "(?!)"
+
+
+def prompt_dumps(variant):
+    """Input function: a variant's dumps of its model's prompts."""
+
+    def of(wildcards):
+        prompts = settings.models[wildcards.model].prompts
+        if prompts is None:
+            raise WorkflowError(f"model {wildcards.model} has no `prompts`")
+        folder = variant.format(**wildcards)
+        return prompt_files(prompts, folder + "/hidden_states/{prompts}/{language}.h5")
+
+    return of
+
+
+def cell_columns(wildcards):
+    """The columns that name a cell in measurements."""
+    names = ("model", "method", "scheme", "calibration")
+    return {name: wildcards[name] for name in names} | {"seed": int(wildcards.seed)}
+
+
+def lsar_spec(wildcards):
+    prompts = settings.models[wildcards.model].prompts
+    return spec(
+        "measure_lsar",
+        wildcards,
+        variant=cell_columns(wildcards),
+        languages=prompt_languages(prompts),
+    )
+
+
+def figure_cells(study, figure, name):
+    """A file of each cell of a figure."""
+    cells = settings.studies[study].cells(figure)
+    return [f"{cell_path(cell)}/{name}" for cell in cells]
+
+
+def activation_files(variant, languages_of_model):
+    """Input function: activation files of a variant on its model's corpus, in these languages."""
+
+    def of(wildcards):
+        corpus = settings.models[wildcards.model].text.corpus
+        folder = variant.format(**wildcards) + f"/activations/{corpus}"
+        return [
+            f"{folder}/{language}.h5"
+            for language in languages_of_model(wildcards.model)
+        ]
+
+    return of
+
+
+def lape_spec(wildcards):
+    names = ("method", "scheme", "calibration")
+    cell = {name: wildcards.get(name, methods.DENSE) for name in names}
+    seed = int(wildcards.seed) if "seed" in wildcards.keys() else None
+    return spec(
+        "measure_lape",
+        wildcards,
+        variant={"model": wildcards.model, **cell, "seed": seed},
+        languages=settings.lape_languages_of(wildcards.model),
+        n_groups=settings.analysis.lape_groups,
+    )
+
+
+def lape_files(study, figure):
+    """The dense model's and, where pruned models are drawn, each cell's."""
+    model = settings.studies[study].cells(figure)[0].model
+    dense = [f"results/{model}/dense/lape.parquet"]
+    if settings.studies[study].figures[figure].draws in DENSE_DRAWINGS:
+        return dense
+    return dense + figure_cells(study, figure, "lape.parquet")
+
+
+def mean_activation_files(study, figure):
+    """Each cell's, in its own calibration language."""
+    return [
+        f"{cell_path(cell)}/mean_activations/{settings.models[cell.model].text.corpus}/{cell.calibration}.parquet"
+        for cell in settings.studies[study].cells(figure)
+    ]

@@ -40,6 +40,10 @@ def check_target(target: str, settings: Settings) -> None:
             if parts[2] not in SOURCES:
                 raise SpellingError(f"{parts[2]!r} is {nearest(parts[2], SOURCES)}")
             _check_benchmark(parts[3:])
+        elif parts[1] == "prompts" and settings.prompts:
+            _check_prompts_file(parts[2:], settings)
+        elif parts[1] == "mask_iou":
+            _check_study_file(parts[1], PAPER, settings)
         else:
             raise SpellingError(
                 f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora', 'benchmarks'])}"
@@ -50,9 +54,18 @@ def check_target(target: str, settings: Settings) -> None:
 
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
     stem = name.split(".")[0]
-    tables = settings.studies[study].tables if study in settings.studies else {}
-    if stem not in tables:
-        raise SpellingError(f"{stem!r} is {nearest(stem, tables)} (study {study})")
+    known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
+    if stem not in [*known, "mask_iou"]:
+        raise SpellingError(f"{stem!r} is {nearest(stem, known)} (study {study})")
+
+
+def _check_prompts_file(parts: list[str], settings: Settings) -> None:
+    if parts[0] not in settings.prompts:
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], settings.prompts)}")
+    if len(parts) > 1:
+        language, known = parts[1].split(".")[0], settings.prompts[parts[0]].languages
+        if language not in known:
+            raise SpellingError(f"{language!r} is {nearest(language, known)} (prompts {parts[0]})")
 
 
 def _check_corpus_file(parts: list[str], settings: Settings) -> None:
@@ -65,7 +78,7 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 
 
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
-    if parts[0] in ("checkpoint", "evaluation_text", "model.json"):
+    if parts[0] in ("checkpoint", "evaluation_text", "model.json", "prompts"):
         return
     known = settings.languages_of(model)
     if parts[0] == "calibration":

@@ -24,7 +24,7 @@ from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
 
 DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
 """Languages for which the demo corpus has sentence templates."""
-RESERVED_NAMES = ("benchmarks", "corpora", "paper")
+RESERVED_NAMES = ("benchmarks", "corpora", "mask_iou", "paper", "prompts")
 """Folders of `results/` that a model or a study cannot be called after (`paper` has no folder: it is the root)."""
 
 
@@ -157,6 +157,44 @@ class FilesCorpus(Section):
 Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus, Field(discriminator="kind")]
 
 
+class DemoPrompts(Section):
+    """Reading questions about the demo world, generated."""
+
+    kind: Literal["demo"]
+    languages: Languages
+    n_prompts: Count = 100
+
+
+class HubPrompts(Section):
+    """Passages with questions from a data set of parallel JSON lines on the Hugging Face hub, in Belebele's layout."""
+
+    kind: Literal["hub"]
+    dataset: str = Field(description="repository, e.g. facebook/belebele")
+    revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
+    codes: dict[Language, str] = Field(min_length=1, description="the data set's name of each language")
+    file: FilePattern = "data/{language}.jsonl"
+    n_prompts: Count = 900
+
+    @property
+    def languages(self) -> list[str]:
+        return sorted(self.codes)
+
+
+class FilesPrompts(Section):
+    """The same from local files, one a language, in Belebele's layout: .jsonl."""
+
+    kind: Literal["files"]
+    files: dict[Language, str] = Field(min_length=1)
+    n_prompts: Count = 900
+
+    @property
+    def languages(self) -> list[str]:
+        return sorted(self.files)
+
+
+Prompts = Annotated[DemoPrompts | HubPrompts | FilesPrompts, Field(discriminator="kind")]
+
+
 class HubSource(Section):
     """A model on the Hugging Face hub."""
 
@@ -235,6 +273,7 @@ class Model(Section):
     source: Source
     shape: Shape
     text: TextSettings
+    prompts: str | None = Field(None, description="parallel prompts for LSAR: a key of `prompts`")
 
 
 class Compression(Section):
@@ -274,6 +313,19 @@ class Evaluation(Section):
     mkqa: Mkqa = Mkqa()
 
 
+class Analysis(Section):
+    """How the inside of pruned models is looked at."""
+
+    lape_without: Annotated[list[Language], AfterValidator(_distinct)] = Field(
+        default=[], description="languages of the corpus that are left out of LAPE"
+    )
+    activation_tokens: Count = Field(
+        default=1_000_000,
+        description="tokens a language over which neurons are counted, in whole sequences; at most all",
+    )
+    lape_groups: Count = Field(default=50, description="groups of equally many neurons, by LAPE in the dense model")
+
+
 class Engine(Section):
     """How the machine is used. Changes speed and memory; results only within rounding."""
 
@@ -311,32 +363,73 @@ class Table(Section):
     """One table of a study: what it reports about which grids."""
 
     title: str
-    report: Literal["drift", "benchmarks", "mask_iou"] = Field(
+    report: Literal["drift", "benchmarks", "mask_iou", "mask_iou_languages"] = Field(
         description="drift: perplexity, SNR and pruning error on the model's corpus; "
-        "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds"
+        "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
+        "mask_iou_languages: of what the seeds of two languages agree on"
     )
     grids: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
     benchmarks: Annotated[list[Benchmark], AfterValidator(_distinct)] = []
 
 
+LSAR_DRAWINGS = ("token_shift", "prompt_shift", "agnostic_shift", "specific_shift", "shift_overview", "shift_controls")
+LAPE_DRAWINGS = ("neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output")
+DENSE_DRAWINGS = ("neuron_probability", "neuron_output")
+"""Of a grid these need only the model."""
+Drawing = Literal[
+    "mask_iou",
+    "token_shift",
+    "prompt_shift",
+    "agnostic_shift",
+    "specific_shift",
+    "shift_overview",
+    "shift_controls",
+    "neuron_overview",
+    "neuron_entropy",
+    "neuron_probability",
+    "neuron_output",
+    "mean_activations",
+]
+
+
+class Figure(Section):
+    """One figure of a study: what it draws of which grids."""
+
+    title: str
+    draws: Drawing
+    grids: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+    layers: Annotated[list[Count], AfterValidator(_distinct)] = Field(
+        default=[], description="decoder layers counted from 1; all if not given"
+    )
+    matrix: Literal["down_proj", "o_proj"] | None = Field(None, description="for mean_activations")
+    projector: Literal["per_model", "dense", "pooled", "cross_fitted", "random"] = Field(
+        "per_model", description="where the language-specific subspace is from; per_model is the paper's"
+    )
+    rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
+
+
 class Study(Section):
-    """A set of tables over named grids. `paper` is written to results/, any other to results/{study}/."""
+    """A set of tables and figures over named grids. `paper` is written to results/, any other to results/{study}/."""
 
     grids: dict[str, Grid]
     tables: dict[Annotated[str, Field(pattern=r"^table[1-9]\d*$")], Table]
+    figures: dict[Annotated[str, Field(pattern=r"^figure[1-9]\d*$")], Figure] = {}
 
-    def cells(self, table: str) -> list[Cell]:
-        """The cells of a table, each once, in the order of its grids."""
-        return list(dict.fromkeys(cell for grid in self.tables[table].grids for cell in self.grids[grid].cells()))
+    def cells(self, name: str) -> list[Cell]:
+        """The cells of a table or figure, each once, in the order of its grids."""
+        grids = (self.tables[name] if name in self.tables else self.figures[name]).grids
+        return list(dict.fromkeys(cell for grid in grids for cell in self.grids[grid].cells()))
 
 
 class Settings(Section):
     """All of config.yaml."""
 
     corpora: dict[Key, Corpus]
+    prompts: dict[Key, Prompts] = {}
     models: dict[Key, Model]
     compression: Compression = Compression()
     evaluation: Evaluation = Evaluation()
+    analysis: Analysis = Analysis()
     engine: Engine = Engine()
     studies: dict[Key, Study]
 
@@ -355,6 +448,10 @@ class Settings(Section):
         """Languages of a model in which there is a task, sorted."""
         found = columns(benchmark, self.benchmarks_of(model), self.languages_of(model))
         return sorted({column.language for column in found})
+
+    def lape_languages_of(self, model: str) -> list[str]:
+        """Languages over which LAPE is taken, sorted."""
+        return [language for language in self.languages_of(model) if language not in self.analysis.lape_without]
 
 
 Problem = tuple[Place, str]
@@ -443,6 +540,12 @@ def _inconsistencies(settings: Settings) -> Iterator[Problem]:
             for index, language in enumerate(corpus.languages):
                 if language not in DEMO_LANGUAGES:
                     yield ("corpora", name, "languages", index), f"{language!r} is {nearest(language, DEMO_LANGUAGES)}"
+    for name, prompts in settings.prompts.items():
+        if name in settings.corpora:
+            yield ("prompts", name), f"{name!r} is also a corpus; both would write to hidden_states/{name}/"
+        for index, language in enumerate(prompts.languages if isinstance(prompts, DemoPrompts) else []):
+            if language not in DEMO_LANGUAGES:
+                yield ("prompts", name, "languages", index), f"{language!r} is {nearest(language, DEMO_LANGUAGES)}"
     for name, model in settings.models.items():
         yield from _model_inconsistencies(settings, name, model)
     for name, study in settings.studies.items():
@@ -459,6 +562,8 @@ def _model_inconsistencies(settings: Settings, name: str, model: Model) -> Itera
             (*place, "text", "sequence_length"),
             f"{model.text.sequence_length} is beyond the model's {model.shape.max_positions} positions",
         )
+    if model.prompts is not None and model.prompts not in settings.prompts:
+        yield (*place, "prompts"), f"{model.prompts!r} is {nearest(model.prompts, settings.prompts)}"
     if model.shape.hidden % model.shape.heads or model.shape.heads % model.shape.kv_heads:
         yield (*place, "shape"), "hidden must be a multiple of heads, and heads of kv_heads"
     if isinstance(model.source, TrainedSource):
@@ -486,6 +591,12 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
                 ("studies", name, "tables", table, "benchmarks"),
                 "a table that reports benchmarks lists them, others do not",
             )
+    for figure, drawn in study.figures.items():
+        for index, grid in enumerate(drawn.grids):
+            if grid not in study.grids:
+                yield ("studies", name, "figures", figure, "grids", index), f"{grid!r} is {nearest(grid, study.grids)}"
+        if all(grid in study.grids for grid in drawn.grids):
+            yield from _figure_inconsistencies(settings, study, figure, ("studies", name, "figures", figure))
     for grid_name, grid in study.grids.items():
         place = ("studies", name, "grids", grid_name)
         known = [
@@ -509,3 +620,37 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
                         (*place, "schemes", index),
                         f"{method} does not take {scheme!r}: w4g128 is for quantisation, sparsities for pruning",
                     )
+
+
+def _figure_inconsistencies(settings: Settings, study: Study, name: str, place: Place) -> Iterator[Problem]:
+    """What a figure needs of its cells; models that do not exist are complained about elsewhere."""
+    figure, cells = study.figures[name], study.cells(name)
+    models = [name for name in dict.fromkeys(cell.model for cell in cells) if name in settings.models]
+    if len({cell.model for cell in cells}) > 1 or len({cell.method for cell in cells}) > 1:
+        yield (*place, "grids"), "a figure draws one model and one method"
+    for model in models:
+        deep = settings.models[model].shape.layers
+        for index, layer in enumerate(figure.layers):
+            if layer > deep:
+                yield (*place, "layers", index), f"{model} has {deep} layers, counted from 1"
+    if (figure.matrix is not None) != (figure.draws == "mean_activations"):
+        yield (*place, "matrix"), "mean_activations draws one matrix, other figures none"
+    if figure.draws in LSAR_DRAWINGS:
+        for model in models:
+            prompts = settings.prompts.get(settings.models[model].prompts or "")
+            if prompts is None:
+                yield (*place, "draws"), f"{figure.draws} needs `prompts` of model {model}"
+            elif len(prompts.languages) < 2:
+                yield (*place, "draws"), f"{figure.draws} needs prompts in two languages at least"
+            elif figure.rank is not None and figure.rank >= len(prompts.languages):
+                yield (*place, "rank"), f"at most {len(prompts.languages) - 1}, one less than the languages"
+        if len({cell.scheme for cell in cells}) > 1:
+            yield (*place, "grids"), f"{figure.draws} draws one scheme"
+    if figure.draws == "mean_activations":
+        if len(figure.layers) != 1:
+            yield (*place, "layers"), "mean_activations draws one layer"
+        if any("-" in cell.calibration for cell in cells):
+            yield (*place, "grids"), "mean_activations evaluates in the calibration language: one language, no mix"
+    alone = (*LAPE_DRAWINGS, "mean_activations")
+    if figure.draws in alone and len({(cell.calibration, cell.seed) for cell in cells}) > 1:
+        yield (*place, "grids"), f"{figure.draws} draws one calibration language and one seed"

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -74,6 +75,10 @@ class CellReader:
         keep = unpack_bits(self._file.get_tensor(f"{name}.keep"), self.columns[name])
         values = f"{name}.values"
         return SparseWeight(keep, self._file.get_tensor(values) if values in self._names else None)
+
+    def packed_keep(self, name: str) -> np.ndarray:
+        """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them."""
+        return self._file.get_tensor(f"{name}.keep").numpy()
 
 
 def _part(folder: Path, layer: int) -> Path:

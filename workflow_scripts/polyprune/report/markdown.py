@@ -64,7 +64,7 @@ def _panel_table(panel: Panel, known: Sequence[str]) -> str:
         [calibration_label(str(row), known), *(_cell(panel, str(row), language) for language in languages)]
         for row in panel.mean.index[panel.mean.notna().any(axis=1)]
     ]
-    return _pipe_table([header, *rows])
+    return pipe_table([header, *rows])
 
 
 def _cell(panel: Panel, row: str, column: str) -> str:
@@ -79,7 +79,7 @@ def _cell(panel: Panel, row: str, column: str) -> str:
     return text
 
 
-def _pipe_table(lines: list[list[str]]) -> str:
+def pipe_table(lines: list[list[str]]) -> str:
     """First line is the header, first column is left-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]

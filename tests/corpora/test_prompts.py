@@ -1,0 +1,64 @@
+"""Parallel prompts: Belebele's layout from local files, and generated ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polyprune.artifacts.prompts import load_prompts, save_prompts
+from polyprune.corpora.prompts import file_prompts, generated_prompts
+from polyprune.errors import UserError
+from polyprune.settings import DemoPrompts, FilesPrompts
+from polyprune.stages.collect_prompts import collect_prompts
+
+
+def row(link: str, number: int, **changes: Any) -> dict[str, Any]:
+    fields = {"link": link, "question_number": number, "flores_passage": f" On {link}. ", "question": f"Q{number}?"}
+    return fields | changes
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> FilesPrompts:
+    file = folder / "eng_Latn.jsonl"
+    file.write_text("\n".join(json.dumps(each) for each in rows) + "\n", encoding="utf-8")
+    return FilesPrompts(kind="files", files={"en": str(file)}, n_prompts=2)
+
+
+def test_prompts_are_in_one_order_whatever_the_files(tmp_path: Path):
+    """Sorted by passage and question number, as numbers; the first ones."""
+    rows = [row("b", 1), row("a", 10), row("a", 2)]
+    for shuffled in (rows, rows[::-1]):
+        prompts = file_prompts(write(tmp_path, shuffled), "en")
+        assert [(each.item, each.text) for each in prompts] == [("a#2", "On a.\nQ2?"), ("a#10", "On a.\nQ10?")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([row("a", 1)], "has 1 prompts, 2 are wanted: lower `n_prompts`"),
+        ([row("a", 1), row("a", 1)], "question 1 on a is there twice"),
+        ([{"passage": "x"}], "row 0 has no link, question_number, flores_passage, question: not Belebele's layout"),
+    ],
+)
+def test_files_of_another_layout_are_refused(rows: list[dict[str, Any]], complaint: str, tmp_path: Path):
+    with pytest.raises(UserError) as refused:
+        file_prompts(write(tmp_path, rows), "en")
+    assert str(refused.value).endswith(complaint)
+
+
+def test_unreadable_files_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot be read as JSON lines"):
+        file_prompts(FilesPrompts(kind="files", files={"en": str(tmp_path / "no.jsonl")}, n_prompts=1), "en")
+
+
+def test_generated_prompts_are_parallel_and_come_back(tmp_path: Path):
+    settings = DemoPrompts(kind="demo", languages=["de", "sw"], n_prompts=7)
+    german, swahili = (generated_prompts(settings, language) for language in settings.languages)
+    assert [each.item for each in german] == [each.item for each in swahili] and len(german) == 7
+    assert german[0].text != swahili[0].text and all("\n" in each.text for each in german)
+    collect_prompts(settings, "de", tmp_path / "de.parquet", {})
+    assert load_prompts(tmp_path / "de.parquet") == german
+    save_prompts(tmp_path / "again.parquet", german, {"documents": 1})
+    assert load_prompts(tmp_path / "again.parquet") == german

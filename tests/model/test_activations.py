@@ -1,0 +1,91 @@
+"""Counts of active neurons and sums of outputs against transformers' own forward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.model.test_compression import run_engine
+from tests.model.test_paired import compressed, token_set
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from polyprune.artifacts.activations import Activations, write_activations
+from polyprune.artifacts.cells import CellReader
+from polyprune.model.activations import activation_pass, block_bounds, tokens_of_blocks
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.decoder import Decoder
+
+CPU = torch.device("cpu")
+N_SEQUENCES, LENGTH = 11, 12
+
+
+def count(folder: Path, cell: CellReader | None, tokens: Tensor, path: Path) -> Path:
+    decoder, data = Decoder(Checkpoint(folder), CPU), token_set(tokens)
+    with write_activations(path, decoder.n_layers, tokens_of_blocks(data), {"p": 1}) as writer:
+        activation_pass(decoder, data, cell, batch=2, writer=writer)
+    return path
+
+
+def direct(model: PreTrainedModel, tokens: Tensor) -> list[dict[str, Tensor]]:
+    """Per layer: act(gate), act(gate)·up and both projections' outputs, computed from the inputs of the modules."""
+    found: list[dict[str, Tensor]] = [{} for _ in range(3)]
+    for index, layer in enumerate(model.base_model.layers):  # type: ignore[arg-type]
+
+        def keep_mlp(mlp: torch.nn.Module, inputs: tuple[Tensor], _: Tensor, index: int = index) -> None:
+            act = torch.nn.functional.silu(mlp.gate_proj(inputs[0]))  # type: ignore[operator]
+            out = act * mlp.up_proj(inputs[0])  # type: ignore[operator]
+            found[index] |= {"act": act, "out": out, "down_proj": mlp.down_proj(out)}  # type: ignore[operator]
+
+        def keep_attention(_: torch.nn.Module, __: object, output: Tensor, index: int = index) -> None:
+            found[index]["o_proj"] = output
+
+        layer.mlp.register_forward_hook(keep_mlp)
+        layer.self_attn.o_proj.register_forward_hook(keep_attention)
+    with torch.inference_mode():
+        model(tokens, use_cache=False)
+    return found
+
+
+@pytest.mark.parametrize("architecture", ["llama", "cohere"])
+@pytest.mark.parametrize("pruned", [False, True])
+def test_counts_equal_a_direct_computation(architecture: str, pruned: bool, tmp_path: Path) -> None:
+    folder = save_checkpoint(random_model(architecture), tmp_path / "model")
+    model, cell = random_model(architecture), None
+    if pruned:
+        cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
+        compressed(model, cell)
+    tokens = random_tokens(N_SEQUENCES, LENGTH, seed=4)
+    expected = direct(model, tokens)
+    bounds = block_bounds(N_SEQUENCES)
+    with Activations(count(folder, cell, tokens, tmp_path / "counts.h5")) as file:
+        assert file.n_layers == 3 and len(file.n_tokens) == 8 and file.n_tokens.sum() == N_SEQUENCES * LENGTH
+        for layer, of_layer in enumerate(expected):
+            for block, (first, last) in enumerate(bounds):
+                act, out = (of_layer[name][first:last].flatten(0, 1).double() for name in ("act", "out"))
+                assert file.n_tokens[block] == len(act)
+                near_zero = (act.abs() < 1e-6).sum(0).numpy()
+                difference = np.abs(file.neurons("active", layer)[block] - (act > 0).sum(0).numpy())
+                assert (difference <= near_zero).all()
+                for name, values in (("sum_abs_act", act), ("sum_abs_out", out)):
+                    found = file.neurons(name, layer)[block]
+                    np.testing.assert_allclose(found, values.abs().sum(0).numpy(), rtol=1e-4, atol=1e-5)
+            for matrix in ("o_proj", "down_proj"):
+                mean, magnitude = file.mean_outputs(matrix)
+                y = of_layer[matrix].flatten(0, 1).double()
+                np.testing.assert_allclose(mean[layer], y.mean(0).numpy(), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(magnitude[layer], y.abs().mean(0).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_cover_the_text_once_and_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
+    assert block_bounds(3) == [(0, 1), (1, 2), (2, 3)]
+    assert block_bounds(16) == [(start, start + 2) for start in range(0, 16, 2)]
+    bounds = block_bounds(128)
+    assert len(bounds) == 8 and {last - first for first, last in bounds} == {16}
+    folder = save_checkpoint(random_model("llama"), tmp_path / "model")
+    tokens = random_tokens(N_SEQUENCES, LENGTH)
+    first, second = (count(folder, None, tokens, tmp_path / f"{n}.h5") for n in range(2))
+    assert first.read_bytes() == second.read_bytes()

@@ -1,0 +1,115 @@
+"""Prompts of different lengths against transformers' own forward, one prompt at a time and without padding."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.model.test_compression import run_engine
+from tests.model.test_paired import compressed, own_states
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from transformers import PreTrainedModel
+
+from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
+from polyprune.artifacts.prompts import PromptSet
+from polyprune.errors import UserError
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.decoder import Decoder
+from polyprune.model.prompts import length_batches, prompt_pass
+
+CPU = torch.device("cpu")
+LENGTHS = (9, 23, 5, 23, 14, 6)
+
+
+def prompt_set(seed: int = 3) -> PromptSet:
+    """Prompts of `LENGTHS`; the first two tokens and the last are the template's."""
+    rng = np.random.default_rng(seed)
+    content = [np.array([0, 0, *[1] * (length - 3), 0], np.uint8) for length in LENGTHS]
+    start = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64)
+    tokens = rng.integers(2, 97, sum(LENGTHS)).astype(np.int32)
+    return PromptSet(tokens, np.concatenate(content), start, {"items": [f"item {n}" for n in range(len(LENGTHS))]})
+
+
+def dump(folder: Path, cell: CellReader | None, path: Path, budget: int = 40) -> Path:
+    data = prompt_set()
+    decoder = Decoder(Checkpoint(folder), CPU)
+    counts = {"n_content": np.array(LENGTHS) - 3, "n_total": data.lengths}
+    with write_prompt_states(path, decoder.n_layers, decoder.d_model, data.items, counts, {"p": 1}) as writer:
+        prompt_pass(decoder, data, cell, budget, writer)
+    return path
+
+
+def prompt_states(model: PreTrainedModel, index: int) -> list[torch.Tensor]:
+    """Content states of one prompt, rows 0..L and L_normed, each (n_content, d), float64."""
+    data = prompt_set()
+    part = slice(int(data.start[index]), int(data.start[index + 1]))
+    tokens = torch.from_numpy(data.tokens[part].astype(np.int64))[None]
+    content = torch.from_numpy(data.content[part].astype(bool))
+    return [state[0, content].double() for state in own_states(model, tokens)[0]]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "cohere"])
+def test_means_and_sums_equal_each_prompt_alone(architecture: str, tmp_path: Path) -> None:
+    folder = save_checkpoint(random_model(architecture), tmp_path / "model")
+    cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
+    pruned = random_model(architecture)
+    compressed(pruned, cell)
+    of_dense = dump(folder, None, tmp_path / "dense.h5")
+    of_cell = dump(folder, cell, tmp_path / "cell.h5")
+    with PromptStates(of_dense) as dense_file, PromptStates(of_cell) as cell_file:
+        assert dense_file.layers == ["0", "1", "2", "3", "L_normed"]
+        assert cell_file.items == prompt_set().items
+        for index in range(len(LENGTHS)):
+            pairs = zip(prompt_states(random_model(architecture), index), prompt_states(pruned, index), strict=True)
+            for row, (h, p) in enumerate(pairs):
+                np.testing.assert_allclose(dense_file.means(row)[index], h.mean(0), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(cell_file.means(row)[index], p.mean(0), rtol=1e-4, atol=1e-5)
+                expected = {
+                    "norm": h.norm(dim=1).sum(),
+                    "sq": h.square().sum(),
+                    "distance": (h - p).norm(dim=1).sum(),
+                    "diff": (h - p).square().sum(),
+                }
+                for name, value in expected.items():
+                    found = cell_file.sums(name)[index, row]
+                    assert found == pytest.approx(value.item(), rel=2e-4, abs=1e-6), (name, row)
+
+
+def test_bytes_do_not_depend_on_the_run_and_values_not_on_batches(tmp_path: Path) -> None:
+    folder = save_checkpoint(random_model("llama"), tmp_path / "model")
+    first = dump(folder, None, tmp_path / "first.h5")
+    time.sleep(1.01)  # HDF5 keeps seconds where it keeps times
+    second = dump(folder, None, tmp_path / "second.h5")
+    assert first.read_bytes() == second.read_bytes()
+    alone = dump(folder, None, tmp_path / "alone.h5", budget=1)
+    with PromptStates(first) as batched, PromptStates(alone) as single:
+        for row in range(5):
+            np.testing.assert_allclose(batched.means(row), single.means(row), rtol=1e-4, atol=1e-5)
+
+
+def test_batches_hold_every_prompt_once_within_the_budget() -> None:
+    lengths = np.array([7, 3, 50, 3, 8, 20])
+    batches = list(length_batches(lengths, 24))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(6))
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= 24 for batch in batches)
+    assert len(batches) == 4
+
+
+def test_overflow_is_refused(tmp_path: Path) -> None:
+    model = random_model("llama")
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(1e30)
+    folder = save_checkpoint(model, tmp_path / "model")
+    with pytest.raises(UserError, match="layer row 0 overflow: load the model in bfloat16"):
+        dump(folder, None, tmp_path / "dump.h5")
+    assert not (tmp_path / "dump.h5").exists()
+
+
+def test_half_written_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.h5").write_bytes(b"not HDF5")
+    with pytest.raises(UserError, match="cannot be read as HDF5"):
+        PromptStates(tmp_path / "broken.h5")

@@ -1,0 +1,86 @@
+"""Figures in the configuration: what a figure cannot draw is refused at once, what is shipped is complete."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from polyprune.errors import UserError
+from polyprune.paths import check_target
+from polyprune.report.drawing import COLOURS, MARKERS, colour_of, marker_of
+from polyprune.settings import load_settings
+
+CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text(encoding="utf-8"))
+
+
+def changed(figure: str, **values: Any) -> dict[str, Any]:
+    config = copy.deepcopy(CONFIG)
+    config["studies"]["demo"]["figures"][figure] |= values
+    return config
+
+
+@pytest.mark.parametrize("study", ["paper", "demo"])
+def test_every_figure_of_the_paper_is_there(study: str):
+    figures = load_settings(CONFIG).studies[study].figures
+    assert {f"figure{number}" for number in range(1, 14)} <= set(figures)
+
+
+@pytest.mark.parametrize(
+    ("figure", "values", "complaint"),
+    [
+        ("figure1", {"layers": [1, 5]}, "figure1.layers.1: tiny-llama has 4 layers, counted from 1"),
+        ("figure1", {"grids": ["subspace"]}, "figure1.grids.0: 'subspace' is not one of"),
+        ("figure1", {"grids": ["main"]}, "figure1.grids: a figure draws one model and one method"),
+        ("figure6", {"rank": 7}, "figure6.rank: at most 6, one less than the languages"),
+        ("figure4", {"grids": ["neurons"]}, "figure4.grids: token_shift draws one scheme"),
+        ("figure8", {"grids": ["subspaces"]}, "figure8.grids: neuron_entropy draws one calibration language and one"),
+        ("figure11", {"matrix": None}, "figure11.matrix: mean_activations draws one matrix, other figures none"),
+        ("figure11", {"layers": [1, 2]}, "figure11.layers: mean_activations draws one layer"),
+        ("figure5", {"draws": "promt_shift"}, "figure5.draws: Input should be"),
+        ("figure5", {"colour": "red"}, "figure5.colour: unknown key"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(figure: str, values: dict[str, Any], complaint: str):
+    with pytest.raises(UserError) as refused:
+        load_settings(changed(figure, **values))
+    assert f"studies.demo.figures.{complaint}" in str(refused.value)
+
+
+def test_models_without_prompts_have_no_subspaces():
+    config = copy.deepcopy(CONFIG)
+    config["models"]["tiny-llama"]["prompts"] = None
+    with pytest.raises(UserError, match=r"figures.figure1.draws: shift_overview needs `prompts` of model tiny-llama"):
+        load_settings(config)
+    config["models"]["tiny-llama"]["prompts"] = "belebel"
+    with pytest.raises(UserError, match=r"tiny-llama.prompts: 'belebel' is .*did you mean belebele"):
+        load_settings(config)
+    config = copy.deepcopy(CONFIG)
+    config["prompts"]["mc4"] = config["prompts"]["demo-belebele"]
+    with pytest.raises(UserError, match="'mc4' is also a corpus"):
+        load_settings(config)
+
+
+def test_targets_of_figures_are_known():
+    settings = load_settings(CONFIG)
+    for target in ("results/figure13.pdf", "results/demo/figure1.png", "results/mask_iou/masks.parquet",
+                   "results/prompts/belebele/de.parquet", "results/demo/mask_iou/masks.parquet"):  # fmt: skip
+        check_target(target, settings)
+    for target, complaint in (
+        ("results/demo/figur1.pdf", "did you mean figure1"),
+        ("results/prompts/beleble/de.parquet", "did you mean belebele"),
+        ("results/prompts/belebele/xx.parquet", r"'xx' is not one of .* \(prompts belebele\)"),
+    ):
+        with pytest.raises(UserError, match=complaint):
+            check_target(target, settings)
+
+
+def test_each_language_has_a_colour_and_marker_of_its_own():
+    languages = ["ar", "de", "en", "es", "fr", "ja", "ru", "sw", "zh"]
+    assert len({colour_of(each, languages) for each in languages}) == len(languages)
+    assert len({marker_of(each, languages) for each in languages}) == len(languages)
+    for few in (["de"], ["de", "zh"], languages):
+        assert colour_of("de", few) == COLOURS["de"] and marker_of("de", few) == MARKERS["de"]

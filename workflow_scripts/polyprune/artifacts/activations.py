@@ -1,0 +1,130 @@
+"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/1`.
+
+L decoder layers, F MLP neurons a layer, model width d, B blocks of consecutive sequences.
+
+    /neurons/active        i8   (B, L, F)   tokens at which the activation, act(gate), is above zero
+    /neurons/sum_abs_act   f8   (B, L, F)   Σ_t |act(gate)|
+    /neurons/sum_abs_out   f8   (B, L, F)   Σ_t |act(gate) · up|: the input of the down projection
+    /neurons/n             i8   (B,)        tokens
+    /outputs/{matrix}/sum, sum_abs   f8   (L, d)   Σ_t y and Σ_t |y| of a linear layer's outputs: o_proj, down_proj
+
+The root attribute `provenance` is JSON. No timestamps: same inputs, same bytes. `complete` is set last. Layers are
+written one at a time, so that memory does not grow with the model's depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from polyprune.artifacts.atomic import atomic_write
+from polyprune.errors import UserError
+from polyprune.provenance import canonical_json
+
+SCHEMA = "activations/1"
+NEURONS = {"active": np.int64, "sum_abs_act": np.float64, "sum_abs_out": np.float64}
+MATRICES = ("o_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class LayerActivations:
+    """One layer: `neurons` by name of `NEURONS`, (B, F); `outputs` by matrix, (2, d): sum and sum of magnitudes."""
+
+    neurons: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+
+
+class ActivationWriter:
+    """A file that is being written."""
+
+    def __init__(self, file: h5py.File, n_layers: int) -> None:
+        self._file, self._n_layers = file, n_layers
+
+    def write_layer(self, index: int, layer: LayerActivations) -> None:
+        if index == 0:
+            self._create(layer)
+        for name, array in layer.neurons.items():
+            cast(h5py.Dataset, self._file[f"neurons/{name}"])[:, index] = array
+        for matrix, (total, magnitude) in layer.outputs.items():
+            cast(h5py.Dataset, self._file[f"outputs/{matrix}/sum"])[index] = total
+            cast(h5py.Dataset, self._file[f"outputs/{matrix}/sum_abs"])[index] = magnitude
+
+    def _create(self, layer: LayerActivations) -> None:
+        """Datasets of the sizes that the first layer has."""
+        for name, kind in NEURONS.items():
+            n_blocks, n_neurons = layer.neurons[name].shape
+            dataset = self._file.create_dataset(
+                f"neurons/{name}",
+                (n_blocks, self._n_layers, n_neurons),
+                kind,
+                chunks=(n_blocks, 1, n_neurons),
+                shuffle=True,
+                compression=hdf5plugin.Zstd(clevel=1),
+            )
+            dataset.attrs["unit"] = "token" if name == "active" else "1"
+        for matrix in MATRICES:
+            for name in ("sum", "sum_abs"):
+                shape = (self._n_layers, layer.outputs[matrix].shape[1])
+                self._file.create_dataset(f"outputs/{matrix}/{name}", shape, np.float64).attrs["unit"] = "1"
+
+
+@contextmanager
+def write_activations(
+    path: Path, n_layers: int, n_tokens: np.ndarray, provenance: Mapping[str, Any]
+) -> Iterator[ActivationWriter]:
+    """Open a file for writing; it appears, whole, when the block ends without error. `n_tokens` is of each block."""
+    with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
+        file.attrs["schema"] = SCHEMA
+        file.attrs["provenance"] = canonical_json(provenance)
+        file.create_dataset("neurons/n", data=n_tokens.astype(np.int64)).attrs["unit"] = "token"
+        yield ActivationWriter(file, n_layers)
+        file.attrs["complete"] = True
+
+
+class Activations:
+    """A file on disk, read layer by layer. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `UserError` if the file is missing, damaged or unfinished."""
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error
+        if self._file.attrs.get("schema") != SCHEMA or not self._file.attrs.get("complete", False):
+            self._file.close()
+            raise UserError(f"{path} is not a finished file of schema {SCHEMA}; delete it and run again")
+        self.path = path
+
+    def __enter__(self) -> Activations:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def n_layers(self) -> int:
+        return cast(h5py.Dataset, self._file["neurons/active"]).shape[1]
+
+    @property
+    def n_tokens(self) -> np.ndarray:
+        """Tokens of each block, int64 (B,)."""
+        return cast(h5py.Dataset, self._file["neurons/n"])[...]
+
+    def neurons(self, name: str, layer: int) -> np.ndarray:
+        """One of `NEURONS` in one layer, (B, F)."""
+        return cast(h5py.Dataset, self._file[f"neurons/{name}"])[:, layer]
+
+    def mean_outputs(self, matrix: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and mean magnitude of a matrix's outputs over tokens, float64 (L, d)."""
+        n = self.n_tokens.sum()
+        total, magnitude = (
+            cast(h5py.Dataset, self._file[f"outputs/{matrix}/{name}"])[...] for name in ("sum", "sum_abs")
+        )
+        return total / n, magnitude / n

@@ -1,0 +1,25 @@
+"""The parallel prompts of one language, from wherever they come, as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.prompts import save_prompts
+from polyprune.corpora.prompts import file_prompts, generated_prompts, hub_prompts
+from polyprune.log import logger
+from polyprune.settings import DemoPrompts, FilesPrompts, HubPrompts, Prompts
+
+
+def collect_prompts(prompts: Prompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
+    """Write `output` (see `artifacts/prompts.py`)."""
+    source: dict[str, Any] = {}
+    match prompts:
+        case DemoPrompts():
+            collected = generated_prompts(prompts, language)
+        case FilesPrompts():
+            collected = file_prompts(prompts, language)
+        case HubPrompts():
+            collected, source["revision"] = hub_prompts(prompts, language)
+    logger.info("%s: %d prompts", language, len(collected))
+    save_prompts(output, collected, provenance | source)

@@ -1,0 +1,26 @@
+"""Figures 11 to 13 of any study: mean activations of channels, dense and pruned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.measurements import load_measurements, save_frame
+from polyprune.report.drawing import save_figure
+from polyprune.report.lape import draw_mean_activations, mean_activation_rows
+from polyprune.settings import Figure
+
+
+def plot_mean_activations(
+    measurements: list[Path],
+    figure: Figure,
+    names: str,
+    output: Path,
+    pdf: Path,
+    png: Path,
+    provenance: dict[str, Any],
+) -> None:
+    """Write the tidy numbers and the pictures drawn from them."""
+    rows = mean_activation_rows(load_measurements(measurements), figure)
+    save_frame(output, rows, provenance)
+    save_figure(lambda: draw_mean_activations(rows, figure, names), pdf, png)
