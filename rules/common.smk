@@ -118,10 +118,11 @@ def cell_spec(wildcards):
         f"methods/{wildcards.method}.py",
         **{name: wildcards[name] for name in ("method", "scheme", "calibration")},
         seed=int(wildcards.seed),
-        compression={
-            name: getattr(settings.compression, name)
-            for name in methods.METHODS[wildcards.method].settings
-        },
+        compression=settings.compression.model_dump(
+            include=methods.settings_read(
+                wildcards.method, grammar.parse_scheme(wildcards.scheme)
+            )
+        ),
     )
 
 

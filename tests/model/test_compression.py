@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
 from polyprune.artifacts.cells import CellReader, join_layers
 from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
@@ -15,18 +19,20 @@ from polyprune.methods.job import Job
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, compress
 from polyprune.model.decoder import Decoder, linears_of
-from torch import Tensor, nn
-from transformers import PreTrainedModel
-
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 CPU = torch.device("cpu")
 METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt, "magnitude": magnitude}
-SETTINGS = {"damping": 0.01, "block_size": 128}
+SETTINGS: dict[str, Any] = {"damping": 0.01, "block_size": 128}
 
 
 def run_engine(
-    folder: Path, tokens: Tensor, method: str, scheme: str, out: Path, batch: int = 3, metadata: dict[str, Any] | None = None
+    folder: Path,
+    tokens: Tensor,
+    method: str,
+    scheme: str,
+    out: Path,
+    batch: int = 3,
+    metadata: dict[str, Any] | None = None,
 ) -> CellReader:
     decoder = Decoder(Checkpoint(folder), CPU)
     job = Job(parse_scheme(scheme), SETTINGS, len(tokens))
@@ -120,7 +126,9 @@ def reference_loop(
 @pytest.mark.parametrize("architecture", ["llama", "cohere"])
 @pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
 @pytest.mark.parametrize("scheme", ["0.20", "0.50", "0.80", "2of4"])
-def test_masks_and_weights_equal_the_published_loops(architecture: str, method: str, scheme: str, tmp_path: Path) -> None:
+def test_masks_and_weights_equal_the_published_loops(
+    architecture: str, method: str, scheme: str, tmp_path: Path
+) -> None:
     """SGPT-1..3, WANDA-1..2, through three layers: each sees inputs that the compressed layers below produced."""
     model = random_model(architecture)
     folder = save_checkpoint(model, tmp_path / "model", shards=2)

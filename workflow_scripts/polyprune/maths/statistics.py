@@ -2,6 +2,7 @@
 
     STAT-1   s_j  = Σ_t x_tj²          the squared L2 norm of input feature j (Wanda's ‖X_j‖², arXiv:2306.11695)
     STAT-2   G_jk = Σ_t x_tj x_tk      the Gram matrix X^T X (SparseGPT's and GPTQ's Hessian, arXiv:2301.00774)
+    STAT-3   Σ_t x_tj and Var x_j = Σ_t x_tj² / T − (Σ_t x_tj / T)²      T tokens (DSnoT, arXiv:2310.08915)
 
 Raw sums: the public codes divide by the number of sequences (and double), which no method's result depends on.
 Products of 16-bit inputs are exact in float32, so casting before or inside the product is the same.
@@ -51,6 +52,45 @@ class InputSquares:
         squares._sum.copy_(state["sum"])
         squares.n_tokens = int(state["n_tokens"])
         return squares
+
+
+class InputMoments(InputSquares):
+    """STAT-3 beside STAT-1: per input feature also the sum over all tokens seen, added up in float64."""
+
+    def __init__(self, d_in: int, device: torch.device | str = "cpu"):
+        super().__init__(d_in, device)
+        self._plain_sum = torch.zeros(d_in, dtype=torch.float64, device=device)
+
+    def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
+        """Add a batch of tokens."""
+        super().update(x)
+        self._plain_sum += x.sum(dim=0, dtype=torch.float64)
+
+    @property
+    def sums(self) -> Float32[Tensor, " d_in"]:
+        """Σ_t x_tj."""
+        _require_tokens(self.n_tokens)
+        return self._plain_sum.float()
+
+    @property
+    def variance(self) -> Float32[Tensor, " d_in"]:
+        """Var x_j, over all tokens of all sequences; never below 0."""
+        _require_tokens(self.n_tokens)
+        mean = self._plain_sum / self.n_tokens
+        return (self._sum / self.n_tokens - mean.square()).clamp(min=0).float()
+
+    def state(self) -> dict[str, Tensor]:
+        """What `from_state` needs to go on where this accumulator stands."""
+        return super().state() | {"plain_sum": self._plain_sum}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputMoments":
+        """The accumulator that gave `state`, on `device`."""
+        moments = cls(state["sum"].shape[0], device)
+        moments._sum.copy_(state["sum"])
+        moments._plain_sum.copy_(state["plain_sum"])
+        moments.n_tokens = int(state["n_tokens"])
+        return moments
 
 
 class InputGram:
