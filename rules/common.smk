@@ -118,11 +118,7 @@ def cell_spec(wildcards):
         f"methods/{wildcards.method}.py",
         **{name: wildcards[name] for name in ("method", "scheme", "calibration")},
         seed=int(wildcards.seed),
-        compression=settings.compression.model_dump(
-            include=methods.settings_read(
-                wildcards.method, grammar.parse_scheme(wildcards.scheme)
-            )
-        ),
+        compression=settings.compression.read_by(wildcards.method, wildcards.scheme),
     )
 
 

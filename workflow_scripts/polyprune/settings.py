@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from polyprune.errors import UserError
 from polyprune.grammar import SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
-from polyprune.methods import METHODS, Cell, takes, why_not
+from polyprune.methods import METHODS, Cell, settings_read, takes, why_not
 from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
 
 DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
@@ -289,15 +289,17 @@ class Compression(Section):
     alps: Alps = Alps()
     owl: Owl = Owl()
 
+    def read_by(self, method: str, scheme: str) -> dict[str, Any]:
+        """What a cell depends on."""
+        return self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))
+
 
 class Engine(Section):
     """How the machine is used. Changes speed and memory; results only within rounding."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     tokens_per_batch: Count = 16_384
-    offload: Literal["none", "cpu"] = Field(
-        "none", description="cpu: hidden states wait in host memory, not on the GPU"
-    )
+    offload: Literal["none", "cpu"] = Field(default="none", description="cpu: hidden states wait in host memory")
 
 
 class Grid(Section):

@@ -57,11 +57,9 @@ def compress(
         elif job.scheme.dense_ends and index in (0, decoder.n_layers - 1):
             save_layer(parts, index, {}, metadata)
         else:
-            few = hidden[:1, :PROBE_TOKENS].to(decoder.device)
+            few, ours = hidden[:1, :PROBE_TOKENS].to(decoder.device), job.for_layer(index)
             found = anatomy(layer, linears_of(layer), few, short_calls[index], prefix[:-1])
-            weights = compress_layer(
-                layer, prefix, found, hidden, calls[index], method, job.for_layer(index), batch, errors
-            )
+            weights = compress_layer(layer, prefix, found, hidden, calls[index], method, ours, batch, errors)
             save_layer(parts, index, weights, metadata)
         propagate(layer, hidden, calls[index], batch)
         state = "taken over" if done else f"sparsity {sparsity(layer):.4f}, error {errors.relative:.3e}"
