@@ -122,6 +122,16 @@ def cell_spec(wildcards):
     )
 
 
+def export_spec(wildcards):
+    model = settings.models[wildcards.model]
+    return spec(
+        "export_model",
+        wildcards,
+        title=model.title,
+        source=model.source.model_dump(mode="json"),
+    )
+
+
 def dump_spec(wildcards):
     return spec(
         "dump_hidden_states",

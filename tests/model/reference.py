@@ -43,7 +43,5 @@ def compress_plainly(
         for names in steps or [list(linears(layer))]:
             inputs = inputs_of(model, layer, names, tokens)
             for name in names:
-                weight = linears(layer)[name].weight
-                weight.data = compress(f"model.layers.{index}.{name}", weight.data.clone(), inputs[name]).to(
-                    weight.dtype
-                )
+                weight, full_name = linears(layer)[name].weight, f"model.layers.{index}.{name}"
+                weight.data = compress(full_name, weight.data.clone(), inputs[name]).to(weight.dtype)

@@ -1,4 +1,4 @@
-"""Every method through the whole engine, against a plain loop over the whole model. Wanda and SparseGPT: test_compression."""
+"""Every method through the whole engine, against a plain loop. For Wanda and SparseGPT see test_compression."""
 
 from __future__ import annotations
 
@@ -315,10 +315,9 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
 
 def test_a_spread_that_does_not_fit_the_sparsity_is_refused(tmp_path: Path) -> None:
     decoder = Decoder(Checkpoint(save_checkpoint(random_model("llama"), tmp_path)), CPU)
+    settings = {"outlier_factor": 2.0, "spread": 0.1}
     with pytest.raises(UserError, match=r"OWL gives layer \d the sparsity 1\..*compression\.owl\.spread"):
-        owl_sparsities(
-            decoder, random_tokens(4, 8), parse_scheme("0.95-owl"), {"outlier_factor": 2.0, "spread": 0.1}, 3
-        )
+        owl_sparsities(decoder, random_tokens(4, 8), parse_scheme("0.95-owl"), settings, 3)
 
 
 def test_offloaded_hidden_states_give_the_same_bytes(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from polyprune.model.statistics import Anatomy, anatomy, collect
 CPU = torch.device("cpu")
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 GATE_UP = ("mlp.gate_proj", "mlp.up_proj")
-O, DOWN = "self_attn.o_proj", "mlp.down_proj"
+OUT, DOWN = "self_attn.o_proj", "mlp.down_proj"
 
 
 def probe(decoder: Decoder, layer: nn.Module, tokens: Tensor) -> Anatomy:
@@ -33,10 +33,10 @@ def test_llama_reads_four_inputs_and_never_the_product_of_down_proj(tmp_path: Pa
     _, layer = next(walk := decoder.walk())
     found = probe(decoder, layer, random_tokens(1, 24))
     walk.close()
-    assert found.groups == (QKV, (O,), GATE_UP, (DOWN,))
+    assert found.groups == (QKV, (OUT,), GATE_UP, (DOWN,))
     assert found.unread(found.groups) == [DOWN]
-    assert found.unread([QKV]) == [*QKV, O, *GATE_UP, DOWN]
-    assert found.unread([(O,)]) == [O, *GATE_UP, DOWN]
+    assert found.unread([QKV]) == [*QKV, OUT, *GATE_UP, DOWN]
+    assert found.unread([(OUT,)]) == [OUT, *GATE_UP, DOWN]
     assert found.unread([GATE_UP]) == [*GATE_UP, DOWN]
 
 
@@ -45,9 +45,9 @@ def test_cohere_reads_three_inputs_and_never_the_products_of_o_proj_and_down_pro
     _, layer = next(walk := decoder.walk())
     found = probe(decoder, layer, random_tokens(1, 24))
     walk.close()
-    assert found.groups == ((*QKV, *GATE_UP), (O,), (DOWN,)) or found.groups == ((*QKV, *GATE_UP), (DOWN,), (O,))
-    assert found.unread(found.groups) == [O, DOWN]
-    assert found.unread([(DOWN,)]) == [*QKV, O, DOWN]
+    assert found.groups == ((*QKV, *GATE_UP), (OUT,), (DOWN,)) or found.groups == ((*QKV, *GATE_UP), (DOWN,), (OUT,))
+    assert found.unread(found.groups) == [OUT, DOWN]
+    assert found.unread([(DOWN,)]) == [*QKV, OUT, DOWN]
 
 
 def note_if_computed(names: list[str], name: str, _: nn.Module, __: object, product: Tensor) -> None:
