@@ -125,10 +125,17 @@ def cell_spec(wildcards):
         f"methods/{wildcards.method}.py",
         **{name: wildcards[name] for name in ("method", "scheme", "calibration")},
         seed=int(wildcards.seed),
-        compression={
-            name: getattr(settings.compression, name)
-            for name in methods.METHODS[wildcards.method].settings
-        },
+        compression=settings.compression.read_by(wildcards.method, wildcards.scheme),
+    )
+
+
+def export_spec(wildcards):
+    model = settings.models[wildcards.model]
+    return spec(
+        "export_model",
+        wildcards,
+        title=model.title,
+        source=model.source.model_dump(mode="json"),
     )
 
 

@@ -35,3 +35,24 @@ use rule prune_model as reconstruct_model with:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/reconstruct_model.benchmark.jsonl"
     wildcard_constraints:
         method=methods_that_update(True),
+
+
+# The cell as a plain Hugging Face folder. Its model card shows the scores that are there by then.
+rule export_model:
+    input:
+        model="results/{model}/model.json",
+        cell=cell_artifact,
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export/config.json",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_model.log",
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        spec=export_spec,
+    shell:
+        "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
+        "--output {output} --log {log} --threads {threads}"

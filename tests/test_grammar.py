@@ -29,6 +29,7 @@ SCHEMES = {
     "10of16": Scheme("10of16", n_of_m=(10, 16)),
     "0.50-dense-ends": Scheme("0.50-dense-ends", sparsity=Fraction(1, 2), dense_ends=True),
     "2of4-dense-ends": Scheme("2of4-dense-ends", n_of_m=(2, 4), dense_ends=True),
+    "0.70-owl": Scheme("0.70-owl", sparsity=Fraction(7, 10), owl=True),
     "w4g128": Scheme("w4g128", bits=4, group_size=128),
     "w8g64": Scheme("w8g64", bits=8, group_size=64),
 }
@@ -54,6 +55,14 @@ def test_canonical_schemes_are_parsed_and_match_the_wildcard(text: str):
         ("2:4", "did you mean 2of4?"),
         ("2_4", "did you mean 2of4?"),
         ("2:4-dense-ends", "did you mean 2of4-dense-ends?"),
+        ("0.7-owl", "did you mean 0.70-owl?"),
+        ("2of4-owl", ANY),
+        ("2:4-owl", ANY),
+        ("0.50-dense-ends-owl", ANY),
+        ("0.50-owl-dense-ends", ANY),
+        ("w4g128-owl", ANY),
+        ("w1g128", ANY),
+        ("w16g128", ANY),
         ("0.00", ANY),
         ("1.00", ANY),
         ("50", ANY),
@@ -74,7 +83,9 @@ def test_other_schemes_are_refused_with_the_nearest_spelling(text: str, hint: st
     assert str(refused.value) == f"{text!r} is not a scheme; {hint}"
 
 
-@pytest.mark.parametrize("text", ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4"])
+@pytest.mark.parametrize(
+    "text", ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4", "2of4-owl", "w9g64"]
+)
 def test_the_wildcard_matches_no_second_spelling(text: str):
     assert not re.fullmatch(SCHEME_PATTERN, text)
 

@@ -95,6 +95,7 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", 
             "results/tiny-llama/wanda/w4g128/de/seed0/x",
             "wanda does not take scheme 'w4g128': w4g128 is for quantisation, sparsities for pruning",
         ),
+        ("results/tiny-llama/dsnot/2of4/de/seed0/x", "dsnot does not take scheme '2of4': w4g128 is for quantisation, "),
         (
             "results/tiny-llama/wanda/0.50/en-de/seed0/x",
             "calibration 'en-de' is spelt 'de-en': each language once, in alphabetical order",

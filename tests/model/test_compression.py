@@ -22,7 +22,7 @@ from polyprune.model.decoder import Decoder, linears_of
 
 CPU = torch.device("cpu")
 METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt, "magnitude": magnitude}
-SETTINGS = {"damping": 0.01, "block_size": 128}
+SETTINGS: dict[str, Any] = {"damping": 0.01, "block_size": 128}
 
 
 def run_engine(

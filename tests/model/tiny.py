@@ -89,7 +89,7 @@ def save_checkpoint(model: PreTrainedModel, folder: Path, shards: int = 1) -> Pa
             part = {key: value for index, (key, value) in enumerate(sorted(state.items())) if index % shards == shard}
             save_file(part, folder / name, metadata={"format": "pt"})
             weight_map |= dict.fromkeys(part, name)
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return folder
 
 

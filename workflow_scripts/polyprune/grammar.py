@@ -6,7 +6,8 @@ valid spelling. Imported while Snakemake parses the workflow, so nothing heavy i
     scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
                  2of4  4of8           n:m, n weights kept of every m consecutive inputs
                  …-dense-ends         the first and the last decoder layer stay dense
-                 w4g128  w8g128       quantisation: bits and group size
+                 0.70-owl             unstructured on average; layers with more outliers are pruned less
+                 w4g128  w8g128       quantisation: bits (2 to 8) and group size
     calibration  de  de-en            language codes in alphabetical order
     seed         seed0  seed12
 """
@@ -21,13 +22,14 @@ from fractions import Fraction
 from functools import lru_cache
 
 DENSE_ENDS = "-dense-ends"
+OWL = "-owl"
 _UNSTRUCTURED = re.compile(r"0\.[0-9]{2,}")
 _N_OF_M = re.compile(r"([1-9][0-9]*)of([1-9][0-9]*)")
-_QUANTISED = re.compile(r"w([1-9][0-9]*)g([1-9][0-9]*)")
+_QUANTISED = re.compile(r"w([2-8])g([1-9][0-9]*)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
-SCHEME_PATTERN = r"(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|w[1-9][0-9]*g[1-9][0-9]*"
+SCHEME_PATTERN = r"(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8]g[1-9][0-9]*"
 CALIBRATION_PATTERN = r"[a-z]{2,3}(?:-[a-z]{2,3})*"
 SEED_PATTERN = r"0|[1-9][0-9]*"
 
@@ -40,7 +42,8 @@ class SpellingError(ValueError):
 class Scheme:
     """What a method does to each weight matrix.
 
-    Exactly one of `sparsity`, `n_of_m`, `bits` is set. `dense_ends` leaves the first and last decoder layer alone.
+    Exactly one of `sparsity`, `n_of_m`, `bits` is set. `dense_ends` leaves the first and last decoder layer alone,
+    `owl` gives every layer a sparsity of its own, of which `sparsity` is the mean.
     """
 
     text: str
@@ -49,6 +52,7 @@ class Scheme:
     bits: int | None = None
     group_size: int | None = None
     dense_ends: bool = False
+    owl: bool = False
 
     @property
     def quantises(self) -> bool:
@@ -69,18 +73,19 @@ def parse_scheme(text: str) -> Scheme:
     Raises:
         SpellingError: not of the grammar, or a second spelling of the same scheme (`0.5`, `0.500` for `0.50`).
     """
-    body, dense_ends = (text[: -len(DENSE_ENDS)], True) if text.endswith(DENSE_ENDS) else (text, False)
+    suffix = next((ending for ending in (DENSE_ENDS, OWL) if text.endswith(ending)), "")
+    body, dense_ends = text.removesuffix(suffix), suffix == DENSE_ENDS
     if _UNSTRUCTURED.fullmatch(body):
         canonical = canonical_sparsity(body)
         if body == canonical and Fraction(body) > 0:
-            return Scheme(text, sparsity=Fraction(body), dense_ends=dense_ends)
-    if match := _N_OF_M.fullmatch(body):
+            return Scheme(text, sparsity=Fraction(body), dense_ends=dense_ends, owl=suffix == OWL)
+    if suffix != OWL and (match := _N_OF_M.fullmatch(body)):
         n, m = int(match[1]), int(match[2])
         if n < m:
             return Scheme(text, n_of_m=(n, m), dense_ends=dense_ends)
-    if not dense_ends and (match := _QUANTISED.fullmatch(body)):
+    if not suffix and (match := _QUANTISED.fullmatch(body)):
         return Scheme(text, bits=int(match[1]), group_size=int(match[2]))
-    raise SpellingError(f"{text!r} is not a scheme; {_scheme_hint(body, dense_ends)}")
+    raise SpellingError(f"{text!r} is not a scheme; {_scheme_hint(body, suffix)}")
 
 
 def canonical_sparsity(text: str) -> str:
@@ -89,11 +94,10 @@ def canonical_sparsity(text: str) -> str:
     return "0." + digits.rstrip("0").ljust(2, "0")
 
 
-def _scheme_hint(body: str, dense_ends: bool) -> str:
-    suffix = DENSE_ENDS if dense_ends else ""
+def _scheme_hint(body: str, suffix: str) -> str:
     if re.fullmatch(r"0?\.[0-9]+", body) and Fraction("0" + body[body.index(".") :]) > 0:
         return f"did you mean {canonical_sparsity(body)}{suffix}?"
-    if match := re.fullmatch(r"([0-9]+)\s*[:_/]\s*([0-9]+)", body):
+    if suffix != OWL and (match := re.fullmatch(r"([0-9]+)\s*[:_/]\s*([0-9]+)", body)):
         return f"did you mean {match[1]}of{match[2]}{suffix}?"
     return "valid spellings are 0.50, 2of4 (n kept of m), 0.50-dense-ends, w4g128"
 

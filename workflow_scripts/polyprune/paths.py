@@ -7,7 +7,7 @@ import re
 from polyprune.benchmarks import BENCHMARKS, SOURCES
 from polyprune.errors import UserError
 from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
-from polyprune.methods import METHODS, takes
+from polyprune.methods import METHODS, takes, why_not
 from polyprune.settings import Settings
 
 PAPER = "paper"
@@ -94,9 +94,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if len(parts) > 1:
         scheme = parse_scheme(parts[1])
         if not takes(parts[0], scheme):
-            raise SpellingError(
-                f"{parts[0]} does not take scheme {parts[1]!r}: w4g128 is for quantisation, sparsities for pruning"
-            )
+            raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: {why_not(parts[0])}")
     _check_calibration(parts[2:], known)
 
 

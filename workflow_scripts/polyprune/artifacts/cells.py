@@ -2,11 +2,13 @@
 
 For each compressed linear layer, by its full name in the checkpoint, e.g. `model.layers.0.mlp.up_proj`:
 
-    {name}.keep     uint8  [d_out, ceil(d_in / 8)]   bit 1 = weight kept; little bit order, padding bits 0
-    {name}.values   dtype of the model  [n_kept]     kept weights, row by row; only if the method changed them
+    {name}.keep, and {name}.values if the method changed the kept weights; or
+    {name}.codes, {name}.scales, {name}.zeros of a quantised one, and {name}.groups if these are not neighbours
 
-Metadata: `columns` (d_in of each linear layer), model digest, method, scheme, calibration, seed, settings, code digest.
-The dense weight times the mask, or the kept values scattered into zeros, is the compressed weight exactly:
+as `artifacts/weights.py` lays them out. Metadata: `columns` (d_in of each linear layer), `quantisation` (bits and
+group size) of a quantised cell, model digest, method, scheme, calibration, seed, settings, code digest. The dense
+weight times the mask, or the kept values scattered into zeros, or scale · (code − zero) is the compressed weight
+exactly:
 
     import torch; from safetensors.torch import load_file
     cell = load_file("mask.safetensors")
@@ -16,43 +18,25 @@ The dense weight times the mask, or the kept values scattered into zeros, is the
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.tensors import METADATA_KEY, concatenate, open_tensors, read_metadata
+from polyprune.artifacts.weights import CellWeight, QuantisedWeight, SparseWeight, read_weight
 from polyprune.errors import UserError
-from polyprune.maths.packing import pack_bits, unpack_bits
 from polyprune.provenance import canonical_json
 
-
-@dataclass(frozen=True)
-class SparseWeight:
-    """What is kept of one weight matrix; `values` is None where the kept weights are the dense ones."""
-
-    keep: Tensor
-    values: Tensor | None
-
-    @classmethod
-    def of(cls, weight: Tensor, keep: Tensor, changed: bool) -> SparseWeight:
-        """From the compressed matrix and its mask, both (d_out, d_in)."""
-        return cls(keep, weight[keep] if changed else None)
-
-    def dense(self, original: Tensor) -> Tensor:
-        """The compressed matrix, given the uncompressed one."""
-        if self.values is None:
-            return torch.where(self.keep, original, 0)
-        weight = torch.zeros_like(original)
-        weight[self.keep] = self.values.to(original.device)
-        return weight
+_OF_THE_FILE = ("columns", "quantisation")
+"""Header entries that describe the file; all others identify the job."""
 
 
 class CellReader:
@@ -68,13 +52,32 @@ class CellReader:
             raise UserError(f"{path} is not a cell: its header has no `columns`")
         self.columns: dict[str, int] = self.metadata["columns"]
 
-    def read(self, name: str) -> SparseWeight | None:
-        """What is kept of a linear layer, by its full name; None if the cell leaves it dense."""
+    def weight(self, name: str) -> CellWeight | None:
+        """What the cell holds of a linear layer, by its full name; None if it leaves it dense."""
         if name not in self.columns:
             return None
-        keep = unpack_bits(self._file.get_tensor(f"{name}.keep"), self.columns[name])
-        values = f"{name}.values"
-        return SparseWeight(keep, self._file.get_tensor(values) if values in self._names else None)
+
+        def read(part: str) -> Tensor | None:
+            full = f"{name}.{part}"
+            return self._file.get_tensor(full) if full in self._names else None
+
+        return read_weight(read, self.columns[name], self.metadata.get("quantisation"), f"{self.path}: {name}")
+
+    def read(self, name: str) -> SparseWeight | None:
+        """What is kept of a linear layer, by its full name; None if the cell leaves it dense.
+
+        Raises:
+            UserError: the cell is quantised and has no masks.
+        """
+        weight = self.weight(name)
+        if isinstance(weight, QuantisedWeight):
+            raise UserError(f"{self.path} is quantised: it has codes, no masks")
+        return weight
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """The part of the metadata that identifies the job."""
+        return {key: value for key, value in self.metadata.items() if key not in _OF_THE_FILE}
 
     def packed_keep(self, name: str) -> np.ndarray:
         """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them."""
@@ -85,16 +88,17 @@ def _part(folder: Path, layer: int) -> Path:
     return folder / f"layer-{layer:03d}.safetensors"
 
 
-def save_layer(folder: Path, layer: int, weights: Mapping[str, SparseWeight], metadata: Mapping[str, Any]) -> None:
+def save_layer(folder: Path, layer: int, weights: Mapping[str, CellWeight], metadata: Mapping[str, Any]) -> None:
     """Keep a finished layer, so that a killed job can go on after it."""
-    tensors: dict[str, Tensor] = {}
-    for name, weight in weights.items():
-        tensors[f"{name}.keep"] = pack_bits(weight.keep.cpu())
-        if weight.values is not None:
-            tensors[f"{name}.values"] = weight.values.cpu()
-    columns = {name: weight.keep.shape[1] for name, weight in weights.items()}
+    tensors = {
+        f"{name}.{part}": tensor for name, weight in weights.items() for part, tensor in weight.tensors().items()
+    }
+    header: dict[str, Any] = {**metadata, "columns": {name: weight.columns for name, weight in weights.items()}}
+    for weight in weights.values():
+        if isinstance(weight, QuantisedWeight):
+            header["quantisation"] = {"bits": weight.bits, "group_size": weight.group_size}
     with atomic_write(_part(folder, layer)) as part:
-        save_file(tensors, part, metadata={METADATA_KEY: canonical_json({**metadata, "columns": columns})})
+        save_file(tensors, part, metadata={METADATA_KEY: canonical_json(header)})
 
 
 def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> CellReader | None:
@@ -103,14 +107,31 @@ def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> Cel
     if not path.is_file():
         return None
     reader = CellReader(path)
-    return (
-        reader if {key: value for key, value in reader.metadata.items() if key != "columns"} == dict(metadata) else None
-    )
+    return reader if reader.job == dict(metadata) else None
+
+
+def save_allocation(folder: Path, sparsities: Sequence[Fraction], metadata: Mapping[str, Any]) -> None:
+    """Keep the sparsity of each layer beside the finished layers."""
+    content = {"job": dict(metadata), "sparsities": [str(value) for value in sparsities]}
+    with atomic_write(folder / "allocation.json") as part:
+        part.write_text(canonical_json(content))
+
+
+def finished_allocation(folder: Path, metadata: Mapping[str, Any]) -> tuple[Fraction, ...] | None:
+    """The sparsities that an earlier, killed run of the same job found; None if there are none."""
+    path = folder / "allocation.json"
+    content = json.loads(path.read_text()) if path.is_file() else {"job": None}
+    return tuple(map(Fraction, content["sparsities"])) if content["job"] == dict(metadata) else None
 
 
 def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:
     """Write the cell from its finished layers and remove them."""
     parts = [_part(folder, layer) for layer in range(n_layers)]
-    columns = {name: width for part in parts for name, width in CellReader(part).columns.items()}
-    concatenate(parts, path, {**metadata, "columns": columns})
+    readers = [CellReader(part) for part in parts]
+    header: dict[str, Any] = {**metadata, "columns": {}}
+    for reader in readers:
+        header["columns"] |= reader.columns
+        if "quantisation" in reader.metadata:
+            header["quantisation"] = reader.metadata["quantisation"]
+    concatenate(parts, path, header)
     shutil.rmtree(folder)

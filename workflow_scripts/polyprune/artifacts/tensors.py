@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,26 @@ def concatenate(parts: Sequence[Path], path: Path, metadata: Mapping[str, Any]) 
             with file.open("rb") as stream:
                 stream.seek(start)
                 shutil.copyfileobj(stream, out, 16 << 20)
+
+
+def rewrite(source: Path, path: Path, replacement: Callable[[str], bytes | None]) -> None:
+    """Copy a safetensors file, tensor by tensor, with the bytes that `replacement` gives for some of them.
+
+    Header, order, dtypes and shapes stay as they are; one tensor is in memory at a time.
+    """
+    entries, start = _read_header(source)
+    entries.pop("__metadata__", None)
+    with source.open("rb") as stream, atomic_write(path) as part, part.open("wb") as out:
+        out.write(stream.read(start))
+        for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+            first, last = entry["data_offsets"]
+            data = replacement(name)
+            if data is None:
+                stream.seek(start + first)
+                data = stream.read(last - first)
+            if len(data) != last - first:
+                raise ValueError(f"{source}: tensor {name} has {last - first} bytes, its replacement {len(data)}")
+            out.write(data)
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:

@@ -1,8 +1,9 @@
-"""One bit per weight: masks as they are stored.
+"""Masks and codes as they are stored.
 
     PACK-1   bit b of byte i of a row = keep[row, 8i + b], lowest bit first; bits beyond d_in are 0
+    PACK-2   codes of at most 4 bits: byte i of a row = c[row, 2i] + 16 c[row, 2i + 1]; wider codes: a byte each
 
-The layout of `numpy.packbits(keep, axis=1, bitorder="little")`.
+PACK-1 is the layout of `numpy.packbits(keep, axis=1, bitorder="little")`.
 """
 
 import torch
@@ -35,3 +36,25 @@ def unpack_bits(packed: UInt8[Tensor, "d_out n_bytes"], d_in: int) -> Bool[Tenso
     if bits[:, d_in:].any():
         raise ValueError(f"a packed mask of {d_in} columns has bits set beyond column {d_in}: not a mask of this width")
     return bits[:, :d_in].contiguous()
+
+
+def pack_codes(codes: UInt8[Tensor, "d_out d_in"], bits: int) -> UInt8[Tensor, "d_out n_bytes"]:
+    """PACK-2; an odd last code has its byte to itself."""
+    if bits > 4:
+        return codes.contiguous()
+    pairs = pad(codes, (0, codes.shape[1] % 2))
+    return pairs[:, 0::2] | pairs[:, 1::2] << 4
+
+
+def unpack_codes(packed: UInt8[Tensor, "d_out n_bytes"], bits: int, d_in: int) -> UInt8[Tensor, "d_out {d_in}"]:
+    """The inverse of `pack_codes`.
+
+    Raises:
+        ValueError: the bytes per row are not those of `d_in` codes.
+    """
+    n_bytes = d_in if bits > 4 else (d_in + 1) // 2
+    if packed.shape[1] != n_bytes:
+        raise ValueError(f"a row of {d_in} codes of {bits} bits takes {n_bytes} bytes, not {packed.shape[1]}")
+    if bits > 4:
+        return packed
+    return torch.stack([packed & 15, packed >> 4], dim=2).flatten(1)[:, :d_in].contiguous()

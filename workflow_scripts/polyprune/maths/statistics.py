@@ -2,6 +2,7 @@
 
     STAT-1   s_j  = Σ_t x_tj²          the squared L2 norm of input feature j (Wanda's ‖X_j‖², arXiv:2306.11695)
     STAT-2   G_jk = Σ_t x_tj x_tk      the Gram matrix X^T X (SparseGPT's and GPTQ's Hessian, arXiv:2301.00774)
+    STAT-3   Σ_t x_tj and Var x_j = Σ_t x_tj² / T − (Σ_t x_tj / T)²      T tokens (DSnoT, arXiv:2310.08915)
 
 Raw sums: the public codes divide by the number of sequences (and double), which no method's result depends on.
 Products of 16-bit inputs are exact in float32, so casting before or inside the product is the same.
@@ -14,12 +15,15 @@ from torch import Tensor
 
 from polyprune.maths.checks import require_full_float32
 
-PANEL_WIDTH = 2048
+PANEL_WIDTH = {"cpu": 512, "cuda": 2048}
 """Columns of the Gram matrix computed by one product; narrower panels skip more of the lower triangle."""
 
 
 class InputSquares:
-    """STAT-1: per input feature the sum of squares over all tokens seen, added up in float64."""
+    """STAT-1: per input feature the sum of squares over all tokens seen.
+
+    In float32 within a batch, whose sums are taken in pairs of pairs; in float64 across batches.
+    """
 
     def __init__(self, d_in: int, device: torch.device | str = "cpu"):
         self.n_tokens = 0
@@ -27,7 +31,7 @@ class InputSquares:
 
     def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
         """Add a batch of tokens."""
-        self._sum += x.float().square().sum(dim=0, dtype=torch.float64)
+        self._sum += _squares(x)
         self.n_tokens += x.shape[0]
 
     @property
@@ -53,19 +57,64 @@ class InputSquares:
         return squares
 
 
+class InputMoments(InputSquares):
+    """STAT-3 beside STAT-1: per input feature also the sum over all tokens seen, added up in float64."""
+
+    def __init__(self, d_in: int, device: torch.device | str = "cpu"):
+        super().__init__(d_in, device)
+        self._plain_sum = torch.zeros(d_in, dtype=torch.float64, device=device)
+
+    def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
+        """Add a batch of tokens."""
+        super().update(x)
+        self._plain_sum += x.sum(dim=0, dtype=torch.float64)
+
+    @property
+    def sums(self) -> Float32[Tensor, " d_in"]:
+        """Σ_t x_tj."""
+        _require_tokens(self.n_tokens)
+        return self._plain_sum.float()
+
+    @property
+    def variance(self) -> Float32[Tensor, " d_in"]:
+        """Var x_j, over all tokens of all sequences; never below 0."""
+        _require_tokens(self.n_tokens)
+        mean = self._plain_sum / self.n_tokens
+        return (self._sum / self.n_tokens - mean.square()).clamp(min=0).float()
+
+    def state(self) -> dict[str, Tensor]:
+        """What `from_state` needs to go on where this accumulator stands."""
+        return super().state() | {"plain_sum": self._plain_sum}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputMoments":
+        """The accumulator that gave `state`, on `device`."""
+        moments = cls(state["sum"].shape[0], device)
+        moments._sum.copy_(state["sum"])
+        moments._plain_sum.copy_(state["plain_sum"])
+        moments.n_tokens = int(state["n_tokens"])
+        return moments
+
+
 class InputGram:
     """STAT-2: the Gram matrix over all tokens seen, in float32; only blocks on and above the diagonal are computed."""
 
-    def __init__(self, d_in: int, device: torch.device | str = "cpu", panel_width: int = PANEL_WIDTH):
+    def __init__(self, d_in: int, device: torch.device | str = "cpu", panel_width: int | None = None):
         self.n_tokens = 0
-        self._panel_width = panel_width
+        self._panel_width = panel_width or PANEL_WIDTH[torch.device(device).type]
         self._sum = torch.zeros(d_in, d_in, device=device)
 
     def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
         """Add a batch of tokens: one product per panel of columns, from the first row down to the diagonal block."""
         require_full_float32()
+        if not _on_tensor_cores(x):
+            x = x.to(self._sum.dtype)
         for start, stop in self._panels():
-            self._sum[:stop, start:stop] += _product_in_float32(x[:, :stop].T, x[:, start:stop])
+            panel, left, right = self._sum[:stop, start:stop], x[:, :stop].T, x[:, start:stop]
+            if _on_tensor_cores(x):
+                panel += torch.mm(left, right, out_dtype=torch.float32)
+            else:
+                panel.addmm_(left, right)
         self.n_tokens += x.shape[0]
 
     @property
@@ -105,13 +154,16 @@ class InputGram:
         return [(start, min(start + self._panel_width, d_in)) for start in range(0, d_in, self._panel_width)]
 
 
-def _product_in_float32(
-    left: Float[Tensor, "n_rows n_tokens"], right: Float[Tensor, "n_tokens n_columns"]
-) -> Float32[Tensor, "n_rows n_columns"]:
-    """`left @ right` with float32 sums; on CUDA 16-bit factors go to the tensor cores as they are."""
-    if left.is_cuda and left.dtype in (torch.bfloat16, torch.float16):
-        return torch.mm(left, right, out_dtype=torch.float32)
-    return left.float() @ right.float()
+def _squares(x: Float[Tensor, "n_tokens d_in"]) -> Float32[Tensor, " d_in"]:
+    """Σ_t x_tj² in float32; on CUDA in one reading of `x`, without a copy of it in float32."""
+    if x.is_cuda:
+        return torch.linalg.vector_norm(x, dim=0, dtype=torch.float32).square()
+    return x.float().square().sum(dim=0)
+
+
+def _on_tensor_cores(x: Float[Tensor, "n_tokens d_in"]) -> bool:
+    """Whether 16-bit factors can be multiplied as they are, with float32 sums: exact products, as after a cast."""
+    return x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)
 
 
 def _require_tokens(n_tokens: int) -> None:

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from polyprune.artifacts.cells import SparseWeight
+from polyprune.artifacts.weights import CellWeight
 from polyprune.grammar import Scheme
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every matrix. `settings` holds what the method reads of `compression` in config.yaml."""
+    """What to do with every matrix. `settings` holds what the method reads of `compression` in config.yaml.
+
+    `layer_sparsities` is what OWL gives each layer; None: all have the scheme's.
+    """
 
     scheme: Scheme
     settings: dict[str, Any]
     n_sequences: int
+    seed: int = 0
+    layer_sparsities: tuple[Fraction, ...] | None = None
+
+    @property
+    def true_sequential(self) -> bool:
+        """Whether within a layer each matrix sees the inputs that the compressed ones before it produce."""
+        sections = (value for value in self.settings.values() if isinstance(value, dict))
+        return any(section.get("true_sequential", False) for section in sections)
+
+    def for_layer(self, index: int) -> Job:
+        """The job with the scheme of one layer."""
+        if self.layer_sparsities is None:
+            return self
+        return replace(self, scheme=replace(self.scheme, sparsity=self.layer_sparsities[index]))
 
 
 class Method(Protocol):
@@ -32,4 +50,4 @@ class Method(Protocol):
     statistic: Callable[[int, torch.device], Any] | None
 
     @staticmethod
-    def compress(job: Job, weights: Sequence[Tensor], statistic: Any, where: str) -> list[SparseWeight]: ...
+    def compress(job: Job, weights: Sequence[Tensor], statistic: Any, where: str) -> list[CellWeight]: ...

@@ -22,22 +22,23 @@ class Checkpoint:
         self.folder = folder
         self.config = read_config(folder)
         self.files = tensor_files(folder)
-        self._open: dict[str, Any] = {}
 
     @cached_property
     def file_of(self) -> dict[str, str]:
         """File name of every tensor."""
-        return {name: file for file in self.files for name in self._handle(file).keys()}  # noqa: SIM118
+        return {name: file for file in self.files for name in self._open(file).keys()}  # noqa: SIM118
 
     def tensor(self, name: str) -> Tensor:
         """One tensor in the dtype it is stored in; raises `UserError` if the checkpoint lacks it."""
         if name not in self.file_of:
             raise UserError(f"{self.folder} has no tensor {name}: its layout is not the one of {self.architecture}")
-        return self._handle(self.file_of[name]).get_tensor(name)
+        return self._open(self.file_of[name]).get_tensor(name)
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """All tensors whose names begin with `prefix`, keyed by the rest of their names."""
-        return {name[len(prefix) :]: self.tensor(name) for name in self.file_of if name.startswith(prefix)}
+        names = [name for name in self.file_of if name.startswith(prefix)]
+        files = {file: self._open(file) for file in sorted({self.file_of[name] for name in names})}
+        return {name[len(prefix) :]: files[self.file_of[name]].get_tensor(name) for name in names}
 
     @property
     def architecture(self) -> str:
@@ -46,13 +47,12 @@ class Checkpoint:
     @cached_property
     def dtype(self) -> torch.dtype:
         """The dtype most tensors are stored in, from the first file."""
-        handle = self._handle(self.files[0])
+        handle = self._open(self.files[0])
         return handle.get_tensor(next(iter(handle.keys()))).dtype
 
-    def _handle(self, file: str) -> Any:
-        if file not in self._open:
-            self._open[file] = open_tensors(self.folder / file)
-        return self._open[file]
+    def _open(self, file: str) -> Any:
+        """A new mapping of the file: what was read of it leaves memory with the tensors that came from it."""
+        return open_tensors(self.folder / file)
 
 
 def open_model(manifest: Path) -> Checkpoint:

@@ -9,88 +9,147 @@ job replays their second pass and goes on.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from polyprune.artifacts.cells import CellReader, SparseWeight, finished_layer, save_layer
+from polyprune.artifacts.cells import CellReader, finished_layer, save_layer
+from polyprune.artifacts.weights import CellWeight
 from polyprune.errors import UserError
 from polyprune.log import Progress
+from polyprune.maths.output_error import output_error
 from polyprune.methods.job import Job, Method
 from polyprune.model.decoder import Decoder, LayerCall, linears_of
-from polyprune.model.statistics import collect
+from polyprune.model.statistics import PROBE_TOKENS, Anatomy, anatomy, collect
 
 
 @torch.inference_mode()
 def compress(
-    decoder: Decoder, tokens: Tensor, method: Method, job: Job, batch: int, parts: Path, metadata: dict[str, Any]
+    decoder: Decoder,
+    tokens: Tensor,
+    method: Method,
+    job: Job,
+    batch: int,
+    parts: Path,
+    metadata: dict[str, Any],
+    offload: bool = False,
 ) -> None:
     """Compress all layers and leave each in `parts` (see `artifacts/cells.py`).
 
-    `tokens` is the calibration shard (n_sequences, sequence_length); `metadata` identifies the job.
+    `tokens` is the calibration shard (n_sequences, sequence_length); `metadata` identifies the job; with `offload`
+    hidden states wait in host memory.
 
     Raises:
         UserError: statistics that are not finite or cannot be factored; names layer, matrix and remedy.
     """
-    hidden, calls = decoder.embed(tokens, batch)
+    hidden, calls = decoder.embed(tokens, batch, offload)
+    _, short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
     progress = Progress(decoder.n_layers, "layer", every=1.0)
     for index, layer in decoder.walk():
         started = time.monotonic()
         prefix = f"{decoder.prefix}.{index}."
-        done = finished_layer(parts, index, metadata)
+        done, errors = finished_layer(parts, index, metadata), Errors()
         if done:
             apply_cell(layer, prefix, done)
         elif job.scheme.dense_ends and index in (0, decoder.n_layers - 1):
             save_layer(parts, index, {}, metadata)
         else:
-            weights = _compress_layer(layer, prefix, hidden, calls[index], method, job, batch)
+            few, ours = hidden[:1, :PROBE_TOKENS].to(decoder.device), job.for_layer(index)
+            found = anatomy(layer, linears_of(layer), few, short_calls[index], prefix[:-1])
+            weights = compress_layer(layer, prefix, found, hidden, calls[index], method, ours, batch, errors)
             save_layer(parts, index, weights, metadata)
         propagate(layer, hidden, calls[index], batch)
-        state = "taken over" if done else f"sparsity {sparsity(layer):.4f}"
-        progress.report(index + 1, f"{state}, {time.monotonic() - started:.1f} s")
+        state = "taken over" if done else f"sparsity {sparsity(layer):.4f}, error {errors.relative:.3e}"
+        progress.report(index + 1, f"{state}, {time.monotonic() - started:.1f} s{_gpu_peak(decoder.device)}")
 
 
-def _compress_layer(
-    layer: nn.Module, prefix: str, hidden: Tensor, call: LayerCall, method: Method, job: Job, batch: int
-) -> dict[str, SparseWeight]:
-    """Compress the layer's linear layers in place; what is kept of each, by full name."""
+class Errors:
+    """Sums ERR-1 of matrices."""
+
+    def __init__(self) -> None:
+        self.lost = self.original = 0.0
+
+    def add(self, before: Tensor, after: Tensor, statistic: Any) -> None:
+        lost, original = output_error(before, after, None if statistic is None else statistic.total)
+        self.lost, self.original = self.lost + lost, self.original + original
+
+    @property
+    def relative(self) -> float:
+        """ε over all matrices added; 0 if there were none."""
+        return (self.lost / self.original) ** 0.5 if self.original else 0.0
+
+
+def compress_layer(
+    layer: nn.Module,
+    prefix: str,
+    found: Anatomy,
+    hidden: Tensor,
+    call: LayerCall,
+    method: Method,
+    job: Job,
+    batch: int,
+    errors: Errors,
+) -> dict[str, CellWeight]:
+    """Compress the layer's linear layers in place; what is kept of each, by full name.
+
+    All from the dense layer's statistics; or, if the job is true-sequential, input by input, so that each sees what the
+    compressed matrices before it in the layer produce.
+    """
     linears = linears_of(layer)
-    groups: list[tuple[list[str], Any]]
-    if method.statistic is None:
-        groups = [([name], None) for name in linears]
-    else:
-        groups = collect(layer, linears, hidden, call, batch, method.statistic)
-    kept: dict[str, SparseWeight] = {}
-    for names, statistic in groups:
-        matrices = [linears[name].weight for name in names]
-        where = f"{prefix}{'/'.join(names)}"
-        try:
-            compressed = method.compress(job, matrices, statistic, where)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from error
-        for name, weight in zip(names, compressed, strict=True):
-            linears[name].weight.data = weight.dense(linears[name].weight)
-            kept[prefix + name] = weight
+    steps = [[group] for group in found.groups] if job.true_sequential else [list(found.groups)]
+    kept: dict[str, CellWeight] = {}
+    for groups in steps:
+        statistics: list[Any] = [None] * len(groups)
+        if method.statistic is not None:
+            inputs = batches(hidden, batch, _device(layer))
+            statistics = collect(layer, linears, found, groups, inputs, call, method.statistic)
+        for names, statistic in zip(groups, statistics, strict=True):
+            matrices = [linears[name].weight for name in names]
+            where = f"{prefix}{'/'.join(names)}"
+            try:
+                compressed = method.compress(job, matrices, statistic, where)
+            except ValueError as error:
+                raise UserError(f"{where}: {error}") from error
+            for name, weight in zip(names, compressed, strict=True):
+                before, after = linears[name].weight.data, weight.dense(linears[name].weight.data)
+                errors.add(before, after, statistic)
+                linears[name].weight.data = after
+                kept[prefix + name] = weight
     return kept
+
+
+def batches(hidden: Tensor, batch: int, device: torch.device) -> Iterator[Tensor]:
+    """Hidden states, a few sequences at a time, on the device."""
+    for part in hidden.split(batch):
+        yield part.to(device, non_blocking=True)
+
+
+def _device(layer: nn.Module) -> torch.device:
+    return next(layer.parameters()).device
+
+
+def _gpu_peak(device: torch.device) -> str:
+    if device.type != "cuda":
+        return ""
+    return f", GPU peak {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"
 
 
 def apply_cell(layer: nn.Module, prefix: str, cell: CellReader) -> None:
     """Replace the layer's dense weights by the cell's, exactly as the job that made the cell left them."""
     for name, linear in linears_of(layer).items():
-        kept = cell.read(prefix + name)
-        if kept is not None:
-            device = linear.weight.device
-            on_device = SparseWeight(kept.keep.to(device), kept.values)
-            linear.weight = nn.Parameter(on_device.dense(linear.weight), requires_grad=False)
+        weight = cell.weight(prefix + name)
+        if weight is not None:
+            linear.weight = nn.Parameter(weight.dense(linear.weight.data), requires_grad=False)
 
 
 @torch.inference_mode()
 def propagate(layer: nn.Module, hidden: Tensor, call: LayerCall, batch: int) -> None:
     """Push all sequences through the layer, in place."""
-    for start in range(0, len(hidden), batch):
-        hidden[start : start + batch] = layer(hidden[start : start + batch], **call)
+    for part, on_device in zip(hidden.split(batch), batches(hidden, batch, _device(layer)), strict=True):
+        part.copy_(layer(on_device, **call))
 
 
 def sparsity(layer: nn.Module) -> float:

@@ -127,12 +127,19 @@ class Decoder:
         layer.eval().requires_grad_(False)
 
     @torch.inference_mode()
-    def embed(self, tokens: Tensor, batch: int) -> tuple[Tensor, list[LayerCall]]:
+    def embed(self, tokens: Tensor, batch: int, offload: bool = False) -> tuple[Tensor, list[LayerCall]]:
         """Input of the first layer for all sequences, and what each layer is called with besides it.
 
-        `tokens` is integer (n_sequences, sequence_length), without padding.
+        `tokens` is integer (n_sequences, sequence_length), without padding. With `offload` the input lies in host
+        memory, pinned if the device is a GPU.
         """
-        hidden = torch.empty(*tokens.shape, self.d_model, dtype=self.dtype, device=self.device)
+        hidden = torch.empty(
+            *tokens.shape,
+            self.d_model,
+            dtype=self.dtype,
+            device="cpu" if offload else self.device,
+            pin_memory=offload and self.device.type == "cuda",
+        )
         calls: list[LayerCall] = []
         for start in range(0, len(tokens), batch):
             part = tokens[start : start + batch].to(self.device)

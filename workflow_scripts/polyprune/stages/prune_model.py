@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from polyprune.artifacts.cells import join_layers
+from polyprune.artifacts.cells import finished_allocation, join_layers, save_allocation
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
 from polyprune.log import logger
 from polyprune.methods.job import Job, Method
+from polyprune.model.allocation import owl_sparsities
 from polyprune.model.checkpoint import open_model
 from polyprune.model.compression import compress
 from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
@@ -26,6 +28,7 @@ def prune_model(
     tokens: Path,
     method: str,
     scheme: str,
+    seed: int,
     compression: dict[str, Any],
     output: Path,
     engine: Engine,
@@ -43,9 +46,17 @@ def prune_model(
         "dtype": str(decoder.dtype).removeprefix("torch."),
     }
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
-    job = Job(parse_scheme(scheme), compression, len(calibration.tokens))
     batch = sequences_per_batch(engine.tokens_per_batch, calibration.tokens.shape[1])
     module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     parts = output.with_name(output.name + ".layers")
-    compress(decoder, torch.from_numpy(calibration.tokens), module, job, batch, parts, metadata)
+    data, offload = torch.from_numpy(calibration.tokens), engine.offload == "cpu"
+    job = Job(parse_scheme(scheme), compression, len(data), seed)
+    if job.scheme.owl:
+        sparsities = finished_allocation(parts, metadata)
+        if sparsities is None:
+            sparsities = owl_sparsities(decoder, data, job.scheme, compression["owl"], batch, offload)
+            save_allocation(parts, sparsities, metadata)
+        job = replace(job, layer_sparsities=sparsities)
+        metadata |= {"layer_sparsities": [float(value) for value in sparsities]}
+    compress(decoder, data, module, job, batch, parts, metadata, offload)
     join_layers(parts, decoder.n_layers, output, metadata)

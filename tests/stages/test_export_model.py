@@ -1,0 +1,115 @@
+"""An exported cell: a plain folder that transformers loads, with the weights that the cell stands for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.model.tiny import random_model, random_tokens
+from tests.stages.cells import arguments, register
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.models.auto import AutoModelForCausalLM
+
+from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.scores import save_scores
+from polyprune.errors import UserError
+from polyprune.methods import artifact
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.compression import apply_cell, propagate
+from polyprune.model.decoder import Decoder
+from polyprune.run import run
+from polyprune.stages.export_model import export_model
+
+SOURCE = {"kind": "hub", "id": "meta-llama/Meta-Llama-3-8B-Instruct", "gated": "Meta Llama 3 Community License"}
+
+
+def logits_of_the_cell(checkpoint: Path, cell: CellReader, tokens: Tensor) -> Tensor:
+    decoder = Decoder(Checkpoint(checkpoint), torch.device("cpu"))
+    hidden, calls = decoder.embed(tokens, len(tokens))
+    for index, layer in decoder.walk():
+        apply_cell(layer, f"{decoder.prefix}.{index}.", cell)
+        propagate(layer, hidden, calls[index], len(tokens))
+    return decoder.logits(decoder.normalise(hidden))
+
+
+def load(folder: Path) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
+
+
+def greedy(model: PreTrainedModel, tokens: Tensor) -> list[int]:
+    return model.generate(tokens, max_new_tokens=12, do_sample=False)[0].tolist()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "llama3-rope", "cohere"])
+@pytest.mark.parametrize(("method", "scheme"), [("wanda", "0.50"), ("sparsegpt", "0.50-dense-ends"), ("gptq", "w4g16")])
+def test_transformers_loads_what_the_cell_stands_for(
+    architecture: str, method: str, scheme: str, tmp_path: Path
+) -> None:
+    register(random_model(architecture, dtype=torch.bfloat16), tmp_path, shards=1 if method == "wanda" else 3)
+    cell = tmp_path / artifact(method)
+    assert run(arguments(tmp_path, method, scheme, cell)) == 0
+    output = tmp_path / "export" / "config.json"
+    export_model(tmp_path / "model.json", cell, output, "Tiny", SOURCE, {"code": "1"})
+    tokens, reader = random_tokens(3, 24, seed=5), CellReader(cell)
+    loaded, expected = load(output.parent), load(tmp_path / "checkpoint")
+    with torch.inference_mode():
+        ours = logits_of_the_cell(tmp_path / "checkpoint", reader, tokens)
+        assert torch.equal(loaded(tokens, use_cache=False).logits, ours)
+
+    dense = greedy(expected, tokens[:1])
+    for name in reader.columns:
+        weight, kept = expected.get_submodule(name).weight, reader.weight(name)
+        assert isinstance(weight, Tensor) and kept is not None
+        weight.data = kept.dense(weight.data)
+    assert greedy(loaded, tokens[:1]) == greedy(expected, tokens[:1]) != dense
+    assert json.loads(output.read_text()) == json.loads((tmp_path / "checkpoint" / "config.json").read_text())
+
+
+def cell_of(tmp_path: Path) -> Path:
+    register(random_model("llama"), tmp_path)
+    cell = tmp_path / "mask.safetensors"
+    assert run(arguments(tmp_path, "wanda", "0.50", cell)) == 0
+    return cell
+
+
+def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
+    cell = cell_of(tmp_path)
+    output = tmp_path / "export" / "config.json"
+    (output.parent).mkdir()
+    (output.parent / "model-99999.safetensors").write_text("left by another export")
+    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    card = (output.parent / "README.md").read_text()
+    for line in (
+        "base_model: meta-llama/Meta-Llama-3-8B-Instruct",
+        "- de\n- en\n",
+        "# Llama-3 8B, wanda 0.50, calibrated in de, en",
+        "The licence of the dense model holds: Meta Llama 3 Community License.",
+        "| settings | none |",
+        "Not evaluated yet.",
+    ):
+        assert line in card
+    assert not list(output.parent.glob("model-99999*"))
+    assert "sparsity_config" not in output.read_text() and "quantization_config" not in output.read_text()
+
+    row: dict[str, Any] = dict.fromkeys(("model", "method", "scheme", "calibration", "corpus", "unit"), "x") | {"n": 1}
+    scores = [
+        row | {"metric": "perplexity", "eval_language": "de", "layer": None, "value": 7.25},
+        row | {"metric": "snr", "eval_language": "de", "layer": "mean", "value": 11.5},
+        row | {"metric": "snr", "eval_language": "de", "layer": "1", "value": 99.0},
+        row | {"metric": "perplexity", "eval_language": "ar", "layer": None, "value": 9.0},
+    ]
+    save_scores(tmp_path / "perplexity.parquet", scores, {})
+    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    card = (output.parent / "README.md").read_text()
+    assert "| text | perplexity | SNR (dB) |\n|---|---|---|\n| ar | 9.000 |  |\n| de | 7.250 | 11.50 |\n" in card
+
+
+def test_a_cell_of_another_version_of_the_model_is_refused(tmp_path: Path) -> None:
+    cell = cell_of(tmp_path / "one")
+    register(random_model("llama", seed=1), tmp_path / "two")
+    with pytest.raises(UserError, match=r"was made from another version of this model than .*two/model\.json"):
+        export_model(tmp_path / "two" / "model.json", cell, tmp_path / "x" / "config.json", "T", SOURCE, {})

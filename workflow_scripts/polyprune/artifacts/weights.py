@@ -1,0 +1,108 @@
+"""What a cell holds of one weight matrix: a mask, a mask with values, or codes on a grid. And as which tensors.
+
+    SparseWeight       keep     uint8  [d_out, ceil(d_in / 8)]   bit 1 = weight kept (PACK-1)
+                       values   dtype of the model  [n_kept]     kept weights, row by row; only if they changed
+    QuantisedWeight    codes    uint8  [d_out, ceil(d_in / 2)]   two 4-bit codes a byte, or [d_out, d_in] (PACK-2)
+                       scales   float32  [d_out, n_groups]
+                       zeros    uint8  [d_out, n_groups]
+                       groups   int32  [d_in]                    group of each column; only if not neighbours
+
+A quantised weight is scale · (code − zero), computed in float32 and cast to the dtype of the model (GRID-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from polyprune.errors import UserError
+from polyprune.maths.grids import Quantised, dequantise
+from polyprune.maths.packing import pack_bits, pack_codes, unpack_bits, unpack_codes
+
+
+@dataclass(frozen=True)
+class SparseWeight:
+    """What is kept of one weight matrix; `values` is None where the kept weights are the dense ones."""
+
+    keep: Tensor
+    values: Tensor | None
+
+    @classmethod
+    def of(cls, weight: Tensor, keep: Tensor, changed: bool) -> SparseWeight:
+        """From the compressed matrix and its mask, both (d_out, d_in)."""
+        return cls(keep, weight[keep] if changed else None)
+
+    @property
+    def columns(self) -> int:
+        """d_in."""
+        return self.keep.shape[1]
+
+    def dense(self, original: Tensor) -> Tensor:
+        """The compressed matrix, given the uncompressed one, in its dtype and on its device."""
+        keep = self.keep.to(original.device)
+        if self.values is None:
+            return torch.where(keep, original, 0)
+        weight = torch.zeros_like(original)
+        weight[keep] = self.values.to(original)
+        return weight
+
+    def tensors(self) -> dict[str, Tensor]:
+        kept = {"keep": pack_bits(self.keep.cpu())}
+        return kept if self.values is None else kept | {"values": self.values.cpu()}
+
+
+@dataclass(frozen=True)
+class QuantisedWeight:
+    """A weight matrix as codes on grids of `bits` bits, one a row and group of `group_size` columns."""
+
+    grid: Quantised
+    bits: int
+    group_size: int
+
+    @property
+    def columns(self) -> int:
+        """d_in."""
+        return self.grid.codes.shape[1]
+
+    def dense(self, original: Tensor) -> Tensor:
+        """The matrix that the codes stand for, in the dtype and on the device of the uncompressed one."""
+        return dequantise(self.grid).to(original)
+
+    def tensors(self) -> dict[str, Tensor]:
+        grid = self.grid
+        found = {"codes": pack_codes(grid.codes.cpu(), self.bits), "scales": grid.scales, "zeros": grid.zeros}
+        if not torch.equal(grid.group_of_column.cpu(), _neighbours(self.columns, self.group_size)):
+            found["groups"] = grid.group_of_column
+        return {name: tensor.cpu().contiguous() for name, tensor in found.items()}
+
+
+CellWeight = SparseWeight | QuantisedWeight
+
+
+def _neighbours(d_in: int, group_size: int) -> Tensor:
+    return torch.arange(d_in, dtype=torch.int32) // group_size
+
+
+def read_weight(
+    read: Callable[[str], Tensor | None], d_in: int, quantisation: dict[str, int] | None, where: str
+) -> CellWeight:
+    """The weight whose tensors `read` finds by the names above, None for one that is not there.
+
+    Raises:
+        UserError: tensors are missing; `where` says of what.
+    """
+    keep = read("keep")
+    if keep is not None:
+        return SparseWeight(unpack_bits(keep, d_in), read("values"))
+    codes, scales, zeros = (read(name) for name in ("codes", "scales", "zeros"))
+    if codes is None or scales is None or zeros is None or quantisation is None:
+        raise UserError(f"{where} is neither a mask nor whole codes: the cell is damaged; delete it and run again")
+    bits, group_size = quantisation["bits"], quantisation["group_size"]
+    groups = read("groups")
+    grid = Quantised(
+        unpack_codes(codes, bits, d_in), scales, zeros, _neighbours(d_in, group_size) if groups is None else groups
+    )
+    return QuantisedWeight(grid, bits, group_size)

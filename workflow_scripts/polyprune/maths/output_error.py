@@ -1,0 +1,32 @@
+"""How much of a matrix's output compression takes away, from the calibration statistic: for the log, not for results.
+
+    ERR-1   ε² = Σ_i d_i H d_i^T / Σ_i w_i H w_i^T      d_i = row i of W − Ŵ
+
+H is STAT-2 where a method keeps it; then ε = ‖(W − Ŵ) X^T‖ / ‖W X^T‖. Where a method keeps only STAT-1, H is its
+diagonal, as if inputs were uncorrelated; where it keeps nothing, H is the identity.
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+ROWS = 128
+"""Rows that stand for all others, evenly spaced: products over all rows would cost as much as the Gram matrix."""
+
+
+def output_error(
+    before: Float[Tensor, "d_out d_in"],
+    after: Float[Tensor, "d_out d_in"],
+    inputs: Float[Tensor, "d_in d_in"] | Float[Tensor, " d_in"] | None,
+) -> tuple[float, float]:
+    """Numerator and denominator of ERR-1 over at most `ROWS` rows, times the rows that each stands for."""
+    every = max(1, len(before) // ROWS)
+    original = before[::every].float()
+    lost = original - after[::every].float()
+
+    def squared_size(rows: Float[Tensor, "n d_in"]) -> Float[Tensor, ""]:
+        if inputs is None:
+            return rows.square().sum()
+        weighted = rows @ inputs if inputs.dim() == 2 else rows * inputs
+        return (weighted * rows).sum()
+
+    return every * squared_size(lost).item(), every * squared_size(original).item()

@@ -1,0 +1,44 @@
+"""Write a compressed model as a plain Hugging Face folder, which anything that loads the dense model loads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.cells import CellReader
+from polyprune.errors import UserError
+from polyprune.log import logger
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.export import export_weights
+from polyprune.model.source import locate, read_manifest
+from polyprune.report.card import model_card
+
+BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
+"""Small files of a model folder that a loader may want: configuration, tokenizer, chat template, licence."""
+
+
+def export_model(
+    model: Path, cell: Path, output: Path, title: str, source: dict[str, Any], provenance: dict[str, Any]
+) -> None:
+    """Fill the folder of `output`, its config.json, which is written last; `source` is the model's in config.yaml."""
+    reader = CellReader(cell)
+    if reader.metadata["model_digest"] != read_manifest(model)["digest"]:
+        raise UserError(f"{cell} was made from another version of this model than {model}; delete it and run again")
+    checkpoint, folder = Checkpoint(locate(model)), output.parent
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    export_weights(checkpoint, reader, folder)
+    for file in sorted(checkpoint.folder.iterdir()):
+        wanted = file.suffix in BESIDE_THE_WEIGHTS or file.name.startswith(("LICENSE", "USE_POLICY"))
+        if file.is_file() and wanted and file.name != "config.json":
+            shutil.copyfile(file, folder / file.name)
+    scores = [path for name in ("perplexity", "drift") if (path := cell.with_name(f"{name}.parquet")).is_file()]
+    (folder / "README.md").write_text(model_card(reader.metadata, title, source, scores), encoding="utf-8")
+    (folder / "polyprune.json").write_text(json.dumps({"cell": reader.job, "export": provenance}, indent=2) + "\n")
+    with atomic_write(output) as part:
+        part.write_text(json.dumps(checkpoint.config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    logger.info("%d files, %.2f GB, in %s", len(list(folder.iterdir())), size / 1e9, folder)
