@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from tests.model.tiny import random_model
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 from transformers.models.auto import AutoModelForCausalLM
 
@@ -31,13 +32,14 @@ LLAMA3_TEMPLATE = (
 
 
 def model_folder(folder: Path, architecture: str, max_length: int = 640) -> Path:
-    """A random model of transformers with a trained tokenizer and a chat template."""
+    """A random model of transformers with a trained tokenizer, which adds a BOS, and a chat template."""
     model = random_model(architecture, vocab_size=VOCABULARY, max_position_embeddings=max_length)
     model.save_pretrained(folder)
     tokenizer = train_tokenizer(
         [text for language in ("en", "de", "zh") for text in demo_documents(language, "t", 60)], VOCABULARY
     )
     tokenizer.chat_template = LLAMA3_TEMPLATE
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer.save_pretrained(folder)
     return folder
 

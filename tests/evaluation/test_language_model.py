@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 from lm_eval.evaluator import evaluate
-from tests.evaluation.lab import language_model, model_folder, stock_model
+from tests.evaluation.lab import VOCABULARY, language_model, model_folder, stock_model
 
-from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation import scoring
+from polyprune.benchmarks import BENCHMARKS, columns
+from polyprune.evaluation.generation import Limits
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
 from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
@@ -129,6 +130,27 @@ def _request(options: dict[str, Any]) -> Any:
     return Request()
 
 
+def test_generation_ends_before_a_stop_text_and_at_the_end_token(folder: Path) -> None:
+    lm = language_model(folder)
+    prompts = lm.encode_pairs([("Question: what is it?\nAnswer:", " x"), ("Where? There. Who?", " x")])
+    tokens = [prompt for prompt, _ in prompts]
+    free = Limits((), 8, frozenset())
+    texts = lm._generate([], tokens, free)
+    assert all(len(text) > 4 for text in texts)
+    stop = texts[0][3:5]
+    expected = [text.split(stop)[0] for text in texts]
+    assert expected[0] == texts[0].split(stop)[0] != texts[0]
+    assert lm._generate([], tokens, Limits((stop,), 8, frozenset())) == expected
+    assert lm._generate([], tokens, Limits((), 8, frozenset(range(VOCABULARY)))) == ["", ""]
+
+
+def test_a_bos_is_added_where_the_text_has_none(folder: Path) -> None:
+    lm = language_model(folder)
+    found = lm.encode(["plain", "<s>begun"])
+    assert found["plain"][0] == 0 and found["plain"].count(0) == 1
+    assert found["<s>begun"][0] == 0 and found["<s>begun"].count(0) == 1
+
+
 def test_sampling_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="only greedy"):
         language_model(folder)._by_limits([_request({"do_sample": True})])
@@ -138,7 +160,7 @@ def test_out_of_memory_halves_the_budget_and_changes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lm = language_model(folder)
-    encoded = lm.encode_pairs([(f"Question: {'why ' * i}?\nAnswer:", " because" * (1 + i % 3)) for i in range(12)])
+    encoded = lm.encode_pairs([(f"Question {i}: {'why ' * 9}?\nAnswer:", " because" * 3) for i in range(12)])
     rows = pack(encoded, lm.max_length)
     expected = score_rows(lm.weights, rows, len(encoded), 4096)
     hidden = lm.weights.hidden
