@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_script
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig
+from transformers.models.auto import AutoModelForCausalLM
 
 from polyprune.artifacts.activations import write_activations
 from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
@@ -125,7 +126,8 @@ def bookkeeping(folder: Path, device: torch.device, hidden: int, n_layers: int, 
         max_position_embeddings=2048,
     )
     torch.manual_seed(0)
-    model = LlamaForCausalLM(config).to(torch.bfloat16 if device.type == "cuda" else torch.float32)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     model.save_pretrained(folder / "model")
     (folder / "model" / "tokenizer.json").write_text("{}")
     length = 512

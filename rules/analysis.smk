@@ -169,10 +169,8 @@ for prompts in settings.prompts:
                 prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
             ),
         output:
-            prompt_files(
-                prompts,
-                "results/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}"
-                "/hidden_states/{prompts}/{language}.h5",
+            prompt_outputs(
+                prompts, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"
             ),
         log:
             f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{prompts}.log",

@@ -465,6 +465,13 @@ def prompt_files(prompts, pattern):
     ]
 
 
+def prompt_outputs(prompts, variant):
+    return [
+        f"{variant}/hidden_states/{prompts}/{language}.h5"
+        for language in prompt_languages(prompts)
+    ]
+
+
 def models_asked(prompts):
     """Wildcard constraint: models that are given these prompts."""
     names = [
@@ -482,8 +489,7 @@ def prompt_dumps(variant):
         prompts = settings.models[wildcards.model].prompts
         if prompts is None:
             raise WorkflowError(f"model {wildcards.model} has no `prompts`")
-        folder = variant.format(**wildcards)
-        return prompt_files(prompts, folder + "/hidden_states/{prompts}/{language}.h5")
+        return prompt_outputs(prompts, variant.format(**wildcards))
 
     return of
 
@@ -515,9 +521,9 @@ def activation_files(variant, languages_of_model):
 
     def of(wildcards):
         corpus = settings.models[wildcards.model].text.corpus
-        folder = variant.format(**wildcards) + f"/activations/{corpus}"
+        folder = variant.format(**wildcards)
         return [
-            f"{folder}/{language}.h5"
+            f"{folder}/activations/{corpus}/{language}.h5"
             for language in languages_of_model(wildcards.model)
         ]
 

@@ -123,9 +123,9 @@ def figure(draws: Drawing, **values: Any) -> Figure:
 def test_figures_of_neurons_are_drawn_twice_alike(draws: Drawing, tmp_path: Path):
     files = [measured(tmp_path, cell=False), measured(tmp_path)]
     names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
-    plot_lape(files, figure(draws), "Model", *names, {})
+    plot_lape(files, figure(draws), "Model", names[0], names[1], names[2], {})
     before = [name.read_bytes() for name in names]
-    plot_lape(files, figure(draws), "Model", *names, {})
+    plot_lape(files, figure(draws), "Model", names[0], names[1], names[2], {})
     assert [name.read_bytes() for name in names] == before
     rows = pd.read_parquet(names[0])
     if draws in ("neuron_probability", "neuron_output"):
@@ -150,7 +150,7 @@ def test_mean_activations_are_per_token_and_sorted_by_the_dense_model(tmp_path: 
     assert shown["dense"].tolist() == pytest.approx([2, 4, 6]) and shown["pruned"].tolist() == pytest.approx([1, 2, 3])
     assert shown["dense_magnitude"].tolist() == pytest.approx([16, 18, 14])
     names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
-    plot_mean_activations([output], drawn, "Model", *names, {})
+    plot_mean_activations([output], drawn, "Model", names[0], names[1], names[2], {})
     before = [name.read_bytes() for name in names]
-    plot_mean_activations([output], drawn, "Model", *names, {})
+    plot_mean_activations([output], drawn, "Model", names[0], names[1], names[2], {})
     assert [name.read_bytes() for name in names] == before

@@ -76,7 +76,7 @@ def test_tables_are_means_over_layers_with_the_papers_values_beside(measured: Pa
     header = "model,method,scheme,calibration,metric,eval_language,mean,std\n"
     paper.write_text(f"{header}m,sparsegpt,0.50,en-de,iou:q,,0.886,\n")
     files = tmp_path / "t.parquet", tmp_path / "t.md", tmp_path / "t.png"
-    tabulate_mask_iou([measured], [paper], "Title", {"m": "Model"}, "languages", *files, {})
+    tabulate_mask_iou([measured], [paper], "Title", {"m": "Model"}, "languages", files[0], files[1], files[2], {})
     table, rows = pd.read_parquet(files[0]), pd.read_parquet(measured)
     found = table[(table["metric"] == "iou:q")]
     expected = rows.query("comparison == 'stable' and matrix == 'q'")["value"].mean()
@@ -85,16 +85,16 @@ def test_tables_are_means_over_layers_with_the_papers_values_beside(measured: Pa
     text = files[1].read_text()
     assert "(0.886)" in text and "| chance" in text
     first = files[2].read_bytes()
-    tabulate_mask_iou([measured], [paper], "Title", {"m": "Model"}, "languages", *files, {})
+    tabulate_mask_iou([measured], [paper], "Title", {"m": "Model"}, "languages", files[0], files[1], files[2], {})
     assert files[2].read_bytes() == first
 
 
 def test_the_figure_is_drawn_twice_alike(measured: Path, tmp_path: Path):
     figure = Figure(title="Overlap", draws="mask_iou", grids=["g"], matrix=None, projector="per_model", rank=None)
     names = [tmp_path / f"figure2.{kind}" for kind in ("parquet", "pdf", "png")]
-    plot_mask_iou([measured], figure, "Model", *names, {})
+    plot_mask_iou([measured], figure, "Model", names[0], names[1], names[2], {})
     bytes_before = [name.read_bytes() for name in names]
-    plot_mask_iou([measured], figure, "Model", *names, {})
+    plot_mask_iou([measured], figure, "Model", names[0], names[1], names[2], {})
     assert [name.read_bytes() for name in names] == bytes_before
     assert set(pq.read_table(names[0])["comparison"].to_pylist()) == {"seeds", "stable"}
 

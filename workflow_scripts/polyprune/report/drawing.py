@@ -76,15 +76,18 @@ def _place(language: str, languages: Sequence[str]) -> int:
 
 
 def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path) -> None:
-    """Write a figure twice; same figure, same bytes."""
+    """Write a figure in both formats; same figure, same bytes."""
+    metadata: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
     with matplotlib.style.context(["default", STYLE]):
-        with atomic_write(pdf) as part:
-            metadata: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
-            FigureCanvasPdf(draw()).print_pdf(str(part), metadata=metadata)
-        save_png(draw, png)
+        figure = draw()
+        with atomic_write(png) as part:
+            FigureCanvasAgg(figure).print_png(str(part), metadata={"Software": None})
+        with atomic_write(pdf) as part:  # last: it sets the figure's resolution
+            FigureCanvasPdf(figure).print_pdf(str(part), metadata=metadata)
 
 
 def save_png(draw: Callable[[], Figure], png: Path) -> None:
+    """Write a picture of a table."""
     with matplotlib.style.context(["default", STYLE]), atomic_write(png) as part:
         FigureCanvasAgg(draw()).print_png(str(part), metadata={"Software": None})
 

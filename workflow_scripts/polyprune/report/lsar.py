@@ -265,7 +265,8 @@ def _draw_sweep(axes: Axes, spread: pd.DataFrame, projectors: Sequence[str]) -> 
             color=colour,
             marker=marker,
             linestyle=line,
-            markersize=3,
+            markersize=6 if projector == "cross_fitted" else 3,
+            markerfacecolor="none" if projector == "cross_fitted" else colour,
         )
     axes.set(title="agnostic: spread by rank", ylim=(0, None))
     axes.set_xticks(sorted(set(spread["rank"].astype(int))))

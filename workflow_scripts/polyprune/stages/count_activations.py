@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.activations import write_activations
-from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.tokens import TokenSet, load_tokens
-from polyprune.errors import UserError
 from polyprune.log import logger
 from polyprune.model.activations import activation_pass, tokens_of_blocks
-from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
-from polyprune.model.source import read_manifest
+from polyprune.model.decoder import sequences_per_batch
+from polyprune.model.variant import open_variant
 from polyprune.settings import Engine
 
 
@@ -27,18 +24,13 @@ def count_activations(
     provenance: dict[str, Any],
 ) -> None:
     """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights; empty: dense."""
-    manifest = read_manifest(model)
-    reader = CellReader(cell[0]) if cell else None
-    if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(
-            f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-        )
-    decoder = Decoder(open_model(model), choose_device(engine.device))
+    variant = open_variant(model, cell, engine.device)
+    decoder = variant.decoder
     data = first_tokens(load_tokens(evaluation), activation_tokens)
     batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])
-    about = provenance | {"model_digest": manifest["digest"], "data": dict(data.metadata), "data_digest": data.digest}
+    about = provenance | variant.about | {"data": dict(data.metadata), "data_digest": data.digest}
     with write_activations(output, decoder.n_layers, tokens_of_blocks(data), about) as writer:
-        activation_pass(decoder, data, reader, batch, writer)
+        activation_pass(decoder, data, variant.cell, batch, writer)
     logger.info("%s: %d sequences of %d tokens, %d layers", output.stem, *data.tokens.shape, decoder.n_layers)
 
 
