@@ -12,10 +12,10 @@ import torch
 from lm_eval.evaluator import evaluate
 from tests.evaluation.lab import VOCABULARY, language_model, model_folder, stock_model
 
+from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation import scoring
-from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.evaluation.generation import Limits
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
