@@ -36,7 +36,7 @@ _MORE_MARKERS = ("<", ">", "p", "h", "d", "8", "H")
 TITLE_LETTER = 0.092
 DENSE_COLOUR = "#98a2ab"
 """Grey: the dense model has no calibration language. A pruned model has the colour of its own."""
-INK, GREY, PALE = "#16202a", "#5b6670", "#dde2e5"
+INK, GREY, PALE = "#16202a", "#5b6670", "#c9d0d5"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
