@@ -1,7 +1,7 @@
 """The compression engine against a plain reading of the published loop, layer by layer, in one process.
 
     python -m benchmarks.engine                 what this machine can do: a small model on the CPU, Llama-3-8B's on a GPU
-    python -m benchmarks.engine --method wanda --layers 2 --threads 2
+    python -m benchmarks.engine --method wanda --layers 4 --threads 1 --clock cpu     on a machine with other work to do
 
 Both compress the same layers with random weights from the same hidden states, in turn. The reference is the loop of
 locuslab/wanda and IST-DASLab/sparsegpt: one sequence at a time, two whole forwards of the layer, one float32 statistic
@@ -9,6 +9,8 @@ per linear layer, an eager loop over columns. The engine is what a job runs, but
 
 The floor is what the arithmetic alone takes: the statistics pass without products nobody reads, half of each Gram
 matrix, and the second pass, at the rate of a large matrix product, measured here in the dtype of each.
+
+`--clock cpu` counts the processor time of this process in place of the time on the wall.
 """
 
 from __future__ import annotations
@@ -18,8 +20,13 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
+
 from polyprune.grammar import parse_scheme
 from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
@@ -27,9 +34,6 @@ from polyprune.methods.job import Job
 from polyprune.model.compression import Errors, compress_layer, propagate
 from polyprune.model.decoder import linears_of, sequences_per_batch
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
-from torch import Tensor, nn
-from transformers import LlamaConfig
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
 METHODS = {"wanda": wanda, "sparsegpt": sparsegpt}
 SETTINGS = {"damping": 0.01, "block_size": 128}
@@ -49,7 +53,7 @@ class Size:
     dtype: torch.dtype
 
 
-SMALL = Size(1024, 3584, 16, 4, 16, 512, 2, torch.float32)
+SMALL = Size(768, 2688, 12, 4, 8, 256, 2, torch.float32)
 LLAMA_3_8B = Size(4096, 14336, 32, 8, 128, 8192, 2, torch.bfloat16)
 
 
@@ -148,28 +152,45 @@ def engine(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], m
 # The floor
 
 
-def rate(run: Callable[[], object], operations: float, device: torch.device) -> float:
-    """Operations a second of a product, the best of three."""
-    run()
-    return operations / min(timed(run, device) for _ in range(3))
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def timed(run: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+@dataclass(frozen=True)
+class Machine:
+    """Where to run, and how to take the time."""
+
+    device: torch.device
+    clock: Callable[[], float]
+
+    def seconds(self, run: Callable[[], object]) -> float:
+        self._wait()
+        started = self.clock()
+        run()
+        self._wait()
+        return self.clock() - started
+
+    def rate(self, run: Callable[[], object], operations: float) -> float:
+        """Operations a second, the best of three."""
+        run()
+        return operations / min(self.seconds(run) for _ in range(3))
+
+    def peak_gib(self) -> float:
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated() / 2**30
+        return peak_memory_gib()
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
 
-def floor_seconds(size: Size, method: str, device: torch.device) -> tuple[float, float]:
+def floor_seconds(size: Size, method: str, machine: Machine) -> tuple[float, float]:
     """Of one layer, and the rate of products it is computed from."""
+    device = machine.device
     n = 4096 if device.type == "cpu" else 16_384
     x = torch.randn(n, size.hidden, dtype=size.dtype, device=device)
     weight = torch.randn(size.intermediate, size.hidden, dtype=size.dtype, device=device)
-    per_second = rate(lambda: x @ weight.T, 2 * x.numel() * size.intermediate, device)
+    per_second = machine.rate(lambda: x @ weight.T, 2 * x.numel() * size.intermediate)
     tokens, head = size.sequences * size.length, size.hidden // size.heads
     down = size.hidden * size.intermediate
     linear = 2 * tokens * (size.hidden * head * 2 * (size.heads + size.kv_heads) + 3 * down)
@@ -183,6 +204,7 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, action="append", help="both if left out")
     parser.add_argument("--sparsity", default="0.50")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--layers", type=int)
     parser.add_argument("--sequences", type=int)
     options = parser.parse_args()
@@ -196,11 +218,12 @@ def main() -> None:
     print("| method | code | s/layer | ratio | tokens/s | of the floor | peak GiB |")
     print("|---|---|---|---|---|---|---|")
     for method in options.method or METHODS:
-        report(method, options.sparsity, size, device)
+        report(method, options.sparsity, size, Machine(device, CLOCKS[options.clock]))
 
 
-def report(method: str, sparsity: str, size: Size, device: torch.device) -> None:
+def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
     """Print a row of the table for each code."""
+    device = machine.device
     config = LlamaConfig(
         hidden_size=size.hidden,
         intermediate_size=size.intermediate,
@@ -209,7 +232,7 @@ def report(method: str, sparsity: str, size: Size, device: torch.device) -> None
         max_position_embeddings=size.length,
         attn_implementation="sdpa",
     )
-    floor, per_second = floor_seconds(size, method, device)
+    floor, per_second = floor_seconds(size, method, machine)
     torch.manual_seed(0)
     hidden = torch.randn(size.sequences, size.length, size.hidden, dtype=size.dtype, device=device)
     positions = LlamaRotaryEmbedding(config).to(device)(hidden, torch.arange(size.length, device=device)[None])
@@ -217,21 +240,23 @@ def report(method: str, sparsity: str, size: Size, device: torch.device) -> None
     peaks = dict.fromkeys(seconds, 0.0)
     for index in range(size.layers):
         layer = LlamaDecoderLayer(config, index).to(device, size.dtype).eval().requires_grad_(False)
-        states = {code: hidden.clone() for code in seconds}
         layers = {"reference": deepcopy(layer), "engine": layer}
-        for code, times in seconds.items():
+        states = {code: hidden.clone() for code in layers}
+        runs = {
+            "reference": partial(
+                reference, layers["reference"], states["reference"], positions, method, float(sparsity)
+            ),
+            "engine": partial(engine, layers["engine"], states["engine"], positions, method, sparsity),
+        }
+        for code, run in runs.items():
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats()
-            if code == "reference":
-                run = lambda: reference(layers["reference"], states["reference"], positions, method, float(sparsity))  # noqa: E731, B023
-            else:
-                run = lambda: engine(layers["engine"], states["engine"], positions, method, sparsity)  # noqa: E731, B023
-            times.append(timed(run, device))
-            peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else peak_memory_gib()
-            peaks[code] = max(peaks[code], peak)
-        weights = [torch.cat([linear.weight.flatten() for linear in linears_of(layers[code]).values()]) for code in seconds]
-        agreement = ((weights[0] == 0) == (weights[1] == 0)).float().mean().item()
-        print(f"<!-- layer {index}: masks agree to {agreement:.5%} -->")
+            seconds[code].append(machine.seconds(run))
+            peaks[code] = max(peaks[code], machine.peak_gib())
+        zeros = [
+            torch.cat([linear.weight.flatten() == 0 for linear in linears_of(one).values()]) for one in layers.values()
+        ]
+        print(f"<!-- layer {index}: masks agree to {(zeros[0] == zeros[1]).float().mean().item():.5%} -->")
         hidden = states["engine"]
     best = {code: min(times) for code, times in seconds.items()}
     for code, value in best.items():
