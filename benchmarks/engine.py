@@ -1,7 +1,10 @@
 """The compression engine against a plain reading of the published loop, layer by layer, in one process.
 
-    python -m benchmarks.engine                 what this machine can do: a small model on the CPU, Llama-3-8B's on a GPU
-    python -m benchmarks.engine --method wanda --layers 4 --threads 1 --clock cpu     on a machine with other work to do
+    PYTHONPATH=workflow_scripts python -m benchmarks.engine
+    PYTHONPATH=workflow_scripts python -m benchmarks.engine --method wanda --threads 1 --clock cpu
+
+On a GPU with the shapes of Llama-3-8B, on a CPU with small ones; `--clock cpu` counts the processor time of this
+process in place of the time on the wall, for a machine with other work to do.
 
 Both compress the same layers with random weights from the same hidden states, in turn. The reference is the loop of
 locuslab/wanda and IST-DASLab/sparsegpt: one sequence at a time, two whole forwards of the layer, one float32 statistic
@@ -9,8 +12,6 @@ per linear layer, an eager loop over columns. The engine is what a job runs, but
 
 The floor is what the arithmetic alone takes: the statistics pass without products nobody reads, half of each Gram
 matrix, and the second pass, at the rate of a large matrix product, measured here in the dtype of each.
-
-`--clock cpu` counts the processor time of this process in place of the time on the wall.
 """
 
 from __future__ import annotations
