@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from polyprune.maths.cholesky import NotPositiveDefiniteError, inverse_factor
+from polyprune.maths.cholesky import NotPositiveDefiniteError, inverse_factor, inverse_of_lower
 
 
 def gram_of(n_tokens: int, d_in: int) -> torch.Tensor:
@@ -87,3 +87,12 @@ def test_statistics_that_are_not_finite_are_refused(bad):
 def test_only_dead_inputs_are_refused():
     with pytest.raises(ValueError, match="all 3 inputs are 0 on every calibration token"):
         inverse_factor(torch.zeros(3, 3), 0.01, "layer 1 o_proj")
+
+
+def test_the_inverse_by_halves_is_the_inverse():
+    """CHOL-2: 1100 columns are halved twice."""
+    lower = torch.randn(1100, 1100, generator=torch.Generator().manual_seed(0), dtype=torch.float64).tril() / 50
+    lower.diagonal().abs_().add_(1)
+    inverse = inverse_of_lower(lower)
+    assert (inverse.triu(1) == 0).all()
+    torch.testing.assert_close(inverse @ lower, torch.eye(1100, dtype=torch.float64))

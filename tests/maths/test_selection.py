@@ -75,3 +75,14 @@ def test_lowest_kept_is_above_highest_dropped_in_every_row(seed, scheme):
 def test_groups_that_do_not_fit_are_refused_with_the_shape():
     with pytest.raises(ValueError, match=r"2of4 needs a multiple of 4 columns, but the matrix is 3 x 10"):
         keep_per_row(torch.rand(3, 10), parse_scheme("2of4"))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(64, 150), st.integers(1, 99), st.integers(1, 40), st.integers(0, 2**32))
+def test_wide_rows_are_selected_as_a_stable_sort_would(n_columns, percent, n_values, seed):
+    """KEEP-1: few distinct values, so that ties lie across the border."""
+    scores = torch.randint(0, n_values, (4, n_columns), generator=torch.Generator().manual_seed(seed)).float()
+    scheme = parse_scheme(f"0.{percent:02d}")
+    order = scores.sort(dim=1, stable=True).indices[:, : scheme.removed_of(n_columns)]
+    expected = torch.ones_like(scores, dtype=torch.bool).scatter_(1, order, False)
+    assert torch.equal(keep_per_row(scores, scheme), expected)

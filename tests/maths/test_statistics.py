@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyprune.maths.statistics import InputGram, InputSquares
+from polyprune.maths.statistics import InputGram, InputMoments, InputSquares
 
 
 def tokens(n_tokens: int, d_in: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -98,3 +98,23 @@ def test_shortened_float32_products_are_refused():
             InputGram(4).update(tokens(3, 4))
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_moments_are_sums_and_variances_however_tokens_are_batched():
+    """STAT-3."""
+    x = 3 + torch.randn(60, 7, generator=torch.Generator().manual_seed(0))
+    moments = InputMoments(7)
+    for part in x.split(11):
+        moments.update(part)
+    torch.testing.assert_close(moments.sums, x.sum(0))
+    torch.testing.assert_close(moments.variance, x.var(0, unbiased=False))
+    torch.testing.assert_close(moments.total, x.square().sum(0))
+    again = InputMoments.from_state(moments.state())
+    assert torch.equal(again.variance, moments.variance) and torch.equal(again.total, moments.total)
+
+
+def test_a_constant_input_has_no_variance_not_a_negative_one():
+    """STAT-3."""
+    moments = InputMoments(1)
+    moments.update(torch.full((1000, 1), 0.1))
+    assert 0 <= moments.variance.item() < 1e-9

@@ -25,15 +25,24 @@ from polyprune.maths.packing import pack_bits, pack_codes, unpack_bits, unpack_c
 
 @dataclass(frozen=True)
 class SparseWeight:
-    """What is kept of one weight matrix; `values` is None where the kept weights are the dense ones."""
+    """What is kept of one weight matrix; `values` is None where the kept weights are the dense ones.
+
+    `whole` is the compressed matrix if it is at hand, so that `dense` need not put it together again.
+    """
 
     keep: Tensor
     values: Tensor | None
+    whole: Tensor | None = None
 
     @classmethod
     def of(cls, weight: Tensor, keep: Tensor, changed: bool) -> SparseWeight:
         """From the compressed matrix and its mask, both (d_out, d_in)."""
-        return cls(keep, weight[keep] if changed else None)
+        return cls(keep, weight.masked_select(keep) if changed else None)
+
+    @classmethod
+    def updated(cls, weight: Tensor, keep: Tensor) -> SparseWeight:
+        """From the compressed matrix, 0 where nothing is kept, and its mask, both (d_out, d_in)."""
+        return cls(keep, weight.masked_select(keep), weight)
 
     @property
     def columns(self) -> int:
@@ -42,6 +51,8 @@ class SparseWeight:
 
     def dense(self, original: Tensor) -> Tensor:
         """The compressed matrix, given the uncompressed one, in its dtype and on its device."""
+        if self.whole is not None:
+            return self.whole.to(original)
         keep = self.keep.to(original.device)
         if self.values is None:
             return torch.where(keep, original, 0)

@@ -48,8 +48,7 @@ def inverse_factor(gram: Float[Tensor, "d_in d_in"], damping: float, where: str)
     require_full_float32()
     hessian, dead = damped_hessian(gram, damping, where)
     lower, failed_at = torch.linalg.cholesky_ex(hessian.flip(0, 1))
-    identity = torch.eye(len(dead), dtype=lower.dtype, device=lower.device)
-    upper = torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1)
+    upper = inverse_of_lower(lower).flip(0, 1)
     if failed_at.item() or not torch.isfinite(upper).all():
         smallest = hessian.diagonal().min().item()
         raise NotPositiveDefiniteError(
@@ -57,6 +56,20 @@ def inverse_factor(gram: Float[Tensor, "d_in d_in"], damping: float, where: str)
             f"with damping {damping:g}; raise `damping` in config.yaml or use more calibration tokens"
         )
     return InverseFactor(upper, dead)
+
+
+def inverse_of_lower(lower: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """The inverse of a lower triangular matrix, by halves: a third of the operations of solving for the identity."""
+    n = len(lower)
+    if n <= 512:
+        identity = torch.eye(n, dtype=lower.dtype, device=lower.device)
+        return torch.linalg.solve_triangular(lower, identity, upper=False)
+    half = n // 2
+    inverse = torch.zeros_like(lower)
+    inverse[:half, :half] = inverse_of_lower(lower[:half, :half])
+    inverse[half:, half:] = inverse_of_lower(lower[half:, half:])
+    inverse[half:, :half] = -inverse[half:, half:] @ (lower[half:, :half] @ inverse[:half, :half])
+    return inverse
 
 
 def damped_hessian(

@@ -9,7 +9,7 @@ diagonal, as if inputs were uncorrelated; where it keeps nothing, H is the ident
 from jaxtyping import Float
 from torch import Tensor
 
-ROWS = 128
+ROWS = 64
 """Rows that stand for all others, evenly spaced: products over all rows would cost as much as the Gram matrix."""
 
 

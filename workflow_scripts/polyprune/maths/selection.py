@@ -16,6 +16,9 @@ from torch import Tensor
 
 from polyprune.grammar import Scheme
 
+WIDE = 64
+"""Columns from which a selection per row is faster than a sort."""
+
 
 def keep_per_row(scores: Float[Tensor, "d_out d_in"], scheme: Scheme) -> Bool[Tensor, "d_out d_in"]:
     """KEEP-1, or KEEP-2 if the scheme is n:m.
@@ -61,5 +64,19 @@ def group_width(matrix: Float[Tensor, "d_out d_in"], scheme: Scheme) -> int:
 
 
 def _without_lowest(scores: Float[Tensor, "rows columns"], n_removed: int) -> Bool[Tensor, "rows columns"]:
+    if n_removed and scores.shape[1] >= WIDE:
+        return _without_lowest_of_wide(scores, n_removed)
     order = scores.argsort(dim=1, stable=True)
     return torch.ones_like(scores, dtype=torch.bool).scatter_(1, order[:, :n_removed], False)
+
+
+def _without_lowest_of_wide(scores: Float[Tensor, "rows columns"], n_removed: int) -> Bool[Tensor, "rows columns"]:
+    """The same by selection: all below the value of the last to go, and the first of those that equal it."""
+    threshold = scores.kthvalue(n_removed, dim=1, keepdim=True).values
+    keep = scores > threshold
+    tied = (keep.sum(1) < scores.shape[1] - n_removed).nonzero().flatten()
+    if len(tied):
+        at_threshold = scores[tied] == threshold[tied]
+        to_go = n_removed - (scores[tied] < threshold[tied]).sum(1, keepdim=True)
+        keep[tied] |= at_threshold & (at_threshold.cumsum(1) > to_go)
+    return keep

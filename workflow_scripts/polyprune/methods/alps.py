@@ -15,4 +15,4 @@ statistic = InputGram
 def compress(job: Job, weights: Sequence[Tensor], gram: InputGram, where: str) -> list[CellWeight]:
     damping, total = job.settings["damping"], gram.total
     pruned = [alps(weight, total, damping, job.scheme, where, **job.settings["alps"]) for weight in weights]
-    return [SparseWeight.of(weight, keep, changed=True) for weight, keep in pruned]
+    return [SparseWeight.updated(weight, keep) for weight, keep in pruned]

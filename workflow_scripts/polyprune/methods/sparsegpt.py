@@ -17,4 +17,4 @@ def compress(job: Job, weights: Sequence[Tensor], gram: InputGram, where: str) -
     hessian = gram.total.mul_(2 / job.n_sequences)
     factor = inverse_factor(hessian, job.settings["damping"], where)
     pruned = sparsegpt(weights, factor, job.scheme, job.settings["block_size"])
-    return [SparseWeight.of(weight, keep, changed=True) for weight, keep in pruned]
+    return [SparseWeight.updated(weight, keep) for weight, keep in pruned]
