@@ -31,7 +31,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRot
 from polyprune.grammar import parse_scheme
 from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
-from polyprune.methods.job import Job
+from polyprune.methods.job import Job, Method
 from polyprune.model.compression import Errors, compress_layer, propagate
 from polyprune.model.decoder import linears_of, sequences_per_batch
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
@@ -146,7 +146,7 @@ def engine(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], m
     batch = sequences_per_batch(16_384, hidden.shape[1])
     job = Job(parse_scheme(sparsity), SETTINGS, len(hidden))
     found = anatomy(layer, linears_of(layer), hidden[:1, :PROBE_TOKENS], few, "layer")
-    compress_layer(layer, "", found, hidden, call, METHODS[method], job, batch, Errors())
+    compress_layer(layer, "", found, hidden, call, cast(Method, METHODS[method]), job, batch, Errors())
     propagate(layer, hidden, call, batch)
 
 
@@ -231,8 +231,8 @@ def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
         num_attention_heads=size.heads,
         num_key_value_heads=size.kv_heads,
         max_position_embeddings=size.length,
-        attn_implementation="sdpa",
     )
+    config._attn_implementation = "sdpa"
     floor, per_second = floor_seconds(size, method, machine)
     torch.manual_seed(0)
     hidden = torch.randn(size.sequences, size.length, size.hidden, dtype=size.dtype, device=device)

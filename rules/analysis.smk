@@ -30,9 +30,7 @@ for study, table in mask_tables():
         name:
             f"tabulate_{study}_{table}"
         input:
-            measurements=mask_iou_files(
-                study, settings.studies[study].tables[table].grids
-            ),
+            measurements=mask_iou_files(study, settings.studies[study].tables[table].grids),
             paper=printed_numbers(study, table),
         output:
             parquet=study_path(study, f"{table}.parquet"),
@@ -57,9 +55,7 @@ for study, figure in figures_by("plot_mask_iou"):
         name:
             f"plot_{study}_{figure}"
         input:
-            measurements=mask_iou_files(
-                study, settings.studies[study].figures[figure].grids
-            ),
+            measurements=mask_iou_files(study, settings.studies[study].figures[figure].grids),
         output:
             parquet=study_path(study, f"{figure}.parquet"),
             pdf=study_path(study, f"{figure}.pdf"),
@@ -104,13 +100,9 @@ for prompts in settings.prompts:
             f"build_prompt_set_{prompts}"
         input:
             model="results/{model}/model.json",
-            prompts=prompt_files(
-                prompts, "results/prompts/{prompts}/{language}.parquet"
-            ),
+            prompts=prompt_files(prompts, "results/prompts/{prompts}/{language}.parquet"),
         output:
-            prompt_files(
-                prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
-            ),
+            prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
         log:
             f"logs/{{model}}/prompts/{prompts}.log",
         wildcard_constraints:
@@ -135,9 +127,7 @@ for prompts in settings.prompts:
             f"dump_dense_{prompts}"
         input:
             model="results/{model}/model.json",
-            prompts=prompt_files(
-                prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
-            ),
+            prompts=prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
         output:
             prompt_files(
                 prompts,
@@ -165,13 +155,9 @@ for prompts in settings.prompts:
         input:
             model="results/{model}/model.json",
             cell=cell_artifact,
-            prompts=prompt_files(
-                prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"
-            ),
+            prompts=prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
         output:
-            prompt_outputs(
-                prompts, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"
-            ),
+            prompt_outputs(prompts, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"),
         log:
             f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{prompts}.log",
         wildcard_constraints:

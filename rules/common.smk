@@ -15,13 +15,7 @@ from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.report.names import method_title
 from polyprune.run import export_environment
-from polyprune.settings import (
-    DENSE_DRAWINGS,
-    LAPE_DRAWINGS,
-    LSAR_DRAWINGS,
-    FilesCorpus,
-    load_settings,
-)
+from polyprune.settings import DENSE_DRAWINGS, LAPE_DRAWINGS, LSAR_DRAWINGS, FilesCorpus, load_settings
 
 try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
@@ -55,14 +49,7 @@ def spec(stage, wildcards, *plugins, **values):
 
 def models_with(kind):
     """Wildcard constraint: models whose source is of this kind."""
-    return (
-        "|".join(
-            re.escape(name)
-            for name, model in settings.models.items()
-            if model.source.kind == kind
-        )
-        or "(?!)"
-    )
+    return "|".join(re.escape(name) for name, model in settings.models.items() if model.source.kind == kind) or "(?!)"
 
 
 def corpus_files(wildcards):
@@ -71,47 +58,30 @@ def corpus_files(wildcards):
 
 
 def corpus_paths(corpus):
-    return [
-        f"results/corpora/{corpus}/{language}.parquet"
-        for language in languages_of(corpus)
-    ]
+    return [f"results/corpora/{corpus}/{language}.parquet" for language in languages_of(corpus)]
 
 
 def calibration_corpus_files(wildcards):
     corpus = settings.models[wildcards.model].text.corpus
-    return [
-        f"results/corpora/{corpus}/{language}.parquet"
-        for language in wildcards.calibration.split("-")
-    ]
+    return [f"results/corpora/{corpus}/{language}.parquet" for language in wildcards.calibration.split("-")]
 
 
 def cell_artifact(wildcards):
     """The compressed weights of a variant."""
-    return (
-        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/"
-        + methods.artifact(wildcards.method)
-    )
+    return "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/" + methods.artifact(wildcards.method)
 
 
 def methods_that_update(updates):
     """Wildcard constraint: methods that do or do not change the surviving weights."""
-    return "|".join(
-        name for name, traits in methods.METHODS.items() if traits.updates == updates
-    )
+    return "|".join(name for name, traits in methods.METHODS.items() if traits.updates == updates)
 
 
 def evaluation_paths(corpus):
-    return [
-        f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors"
-        for language in languages_of(corpus)
-    ]
+    return [f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors" for language in languages_of(corpus)]
 
 
 def dump_outputs(corpus, variant):
-    return [
-        f"{variant}/hidden_states/{corpus}/{language}.h5"
-        for language in languages_of(corpus)
-    ]
+    return [f"{variant}/hidden_states/{corpus}/{language}.h5" for language in languages_of(corpus)]
 
 
 def languages_of(corpus):
@@ -119,10 +89,12 @@ def languages_of(corpus):
 
 
 def cell_spec(wildcards):
+    owl = grammar.parse_scheme(wildcards.scheme).owl
     return spec(
         "prune_model",
         wildcards,
         f"methods/{wildcards.method}.py",
+        *(["model/allocation.py"] if owl else []),
         **{name: wildcards[name] for name in ("method", "scheme", "calibration")},
         seed=int(wildcards.seed),
         compression=settings.compression.read_by(wildcards.method, wildcards.scheme),
@@ -165,15 +137,11 @@ def gpus(wildcards):
 
 
 def compression_memory(wildcards, attempt):
-    return attempt * resources.compression_memory_mb(
-        settings.models[wildcards.model], wildcards.method
-    )
+    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], wildcards.method)
 
 
 def compression_minutes(wildcards, attempt):
-    flops = resources.compression_flops(
-        settings.models[wildcards.model], wildcards.method
-    )
+    flops = resources.compression_flops(settings.models[wildcards.model], wildcards.method)
     return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
@@ -222,22 +190,13 @@ def evaluation_minutes(wildcards, attempt):
 
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
-    return (
-        "|".join(
-            re.escape(name)
-            for name, model in settings.models.items()
-            if model.text.corpus == corpus
-        )
-        or "(?!)"
-    )
+    return "|".join(re.escape(name) for name, model in settings.models.items() if model.text.corpus == corpus) or "(?!)"
 
 
 def dump_paths(wildcards, variant):
     corpus = settings.models[wildcards.model].text.corpus
     folder = f"results/{wildcards.model}/{variant}/hidden_states/{corpus}"
-    return [
-        f"{folder}/{language}.h5" for language in settings.languages_of(wildcards.model)
-    ]
+    return [f"{folder}/{language}.h5" for language in settings.languages_of(wildcards.model)]
 
 
 def dense_dumps(wildcards):
@@ -254,14 +213,9 @@ def cell_dumps(wildcards):
 def table_scores(study, table):
     """Score files of a table: its cells', and the dense models' for reference."""
     cells = settings.studies[study].cells(table)
-    dense = [
-        f"results/{model}/dense/perplexity.parquet"
-        for model in dict.fromkeys(cell.model for cell in cells)
-    ]
+    dense = [f"results/{model}/dense/perplexity.parquet" for model in dict.fromkeys(cell.model for cell in cells)]
     return dense + [
-        f"results/{cell.model}/{cell.variant}/{scores}.parquet"
-        for cell in cells
-        for scores in ("perplexity", "drift")
+        f"results/{cell.model}/{cell.variant}/{scores}.parquet" for cell in cells for scores in ("perplexity", "drift")
     ]
 
 
@@ -294,19 +248,13 @@ def printed_numbers(study, table):
 def table_spec(stage, study, table):
     cells = settings.studies[study].cells(table)
     entry = settings.studies[study].tables[table]
-    titles = [
-        [model, settings.models[model].title]
-        for model in dict.fromkeys(cell.model for cell in cells)
-    ]
+    titles = [[model, settings.models[model].title] for model in dict.fromkeys(cell.model for cell in cells)]
     benchmarks = {"benchmarks": entry.benchmarks} if entry.benchmarks else {}
     return spec(stage, (), title=entry.title, titles=titles, **benchmarks)
 
 
 def tables_of(study):
-    return [
-        study_path(study, f"{table}.parquet")
-        for table in settings.studies[study].tables
-    ]
+    return [study_path(study, f"{table}.parquet") for table in settings.studies[study].tables]
 
 
 SCORES_OF = {"drift": table_scores, "benchmarks": benchmark_scores}
@@ -316,13 +264,8 @@ SCORES_OF = {"drift": table_scores, "benchmarks": benchmark_scores}
 def cell_files(study):
     """Every cell of a study, and the scores that its tables are made from."""
     tables = settings.studies[study].tables
-    cells = dict.fromkeys(
-        cell for table in tables for cell in settings.studies[study].cells(table)
-    )
-    artifacts = [
-        f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}"
-        for cell in cells
-    ]
+    cells = dict.fromkeys(cell for table in tables for cell in settings.studies[study].cells(table))
+    artifacts = [f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}" for cell in cells]
     scores = [
         path
         for table, entry in tables.items()
@@ -366,8 +309,7 @@ def mask_grids():
 
 def mask_cells(study, grid):
     return [
-        f"{cell_path(cell)}/{methods.artifact(cell.method)}"
-        for cell in settings.studies[study].grids[grid].cells()
+        f"{cell_path(cell)}/{methods.artifact(cell.method)}" for cell in settings.studies[study].grids[grid].cells()
     ]
 
 
@@ -438,9 +380,7 @@ def figure_names(cells, drawing):
 
 
 def figures_of(study):
-    return [
-        study_path(study, f"{figure}.pdf") for figure in settings.studies[study].figures
-    ]
+    return [study_path(study, f"{figure}.pdf") for figure in settings.studies[study].figures]
 
 
 def prompt_settings(prompts, language):
@@ -459,26 +399,16 @@ def prompt_languages(prompts):
 
 
 def prompt_files(prompts, pattern):
-    return [
-        pattern.format(prompts=prompts, language=language)
-        for language in prompt_languages(prompts)
-    ]
+    return [pattern.format(prompts=prompts, language=language) for language in prompt_languages(prompts)]
 
 
 def prompt_outputs(prompts, variant):
-    return [
-        f"{variant}/hidden_states/{prompts}/{language}.h5"
-        for language in prompt_languages(prompts)
-    ]
+    return [f"{variant}/hidden_states/{prompts}/{language}.h5" for language in prompt_languages(prompts)]
 
 
 def models_asked(prompts):
     """Wildcard constraint: models that are given these prompts."""
-    names = [
-        re.escape(name)
-        for name, model in settings.models.items()
-        if model.prompts == prompts
-    ]
+    names = [re.escape(name) for name, model in settings.models.items() if model.prompts == prompts]
     return "|".join(names) or "(?!)"
 
 
@@ -522,10 +452,7 @@ def activation_files(variant, languages_of_model):
     def of(wildcards):
         corpus = settings.models[wildcards.model].text.corpus
         folder = variant.format(**wildcards)
-        return [
-            f"{folder}/activations/{corpus}/{language}.h5"
-            for language in languages_of_model(wildcards.model)
-        ]
+        return [f"{folder}/activations/{corpus}/{language}.h5" for language in languages_of_model(wildcards.model)]
 
     return of
 

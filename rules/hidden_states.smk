@@ -36,9 +36,7 @@ for corpus in settings.corpora:
             cell=cell_artifact,
             evaluation=evaluation_paths(corpus),
         output:
-            dump_outputs(
-                corpus, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"
-            ),
+            dump_outputs(corpus, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"),
         log:
             f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{corpus}.log",
         benchmark:

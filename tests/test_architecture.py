@@ -24,7 +24,7 @@ ALLOWED = {
     "corpora": {"corpora", "benchmarks", "artifacts", "settings", "hub"},
     "methods": {"methods", "artifacts", "maths"},
     "model": {"model", "methods", "artifacts", "maths", "settings", "hub"},
-    "report": {"report", "methods", "artifacts", "maths"},
+    "report": {"report", "settings", "methods", "artifacts", "maths"},
     "benchmarks": set(),
     "evaluation": {"evaluation", "benchmarks", "corpora", "model", "methods", "artifacts", "maths", "settings", "hub"},
     "stages": {
@@ -56,7 +56,7 @@ ALLOWED = {
     "__init__": set(),
 }
 """What each layer, and each module beside the layers, may import of the package."""
-BARE = {"maths": {"grammar"}, "methods": {"grammar"}}
+BARE = {"maths": {"grammar"}, "methods": {"grammar", "provenance"}}
 """Layers that may import fewer than `ANYWHERE`: they compute, and neither log nor read."""
 
 

@@ -86,8 +86,8 @@ def test_misspelt_paths_are_refused(target: str, complaint: str) -> None:
 def test_resources_grow_with_model_and_benchmark() -> None:
     models = load_settings(CONFIG).models
     small, large, tiny = models["llama-3-8b"], models["llama-3-70b"], models["tiny-llama"]
-    assert resources.evaluation_minutes(large, "mmlu") > 5 * resources.evaluation_minutes(small, "mmlu")
-    assert resources.evaluation_minutes(small, "hellaswag") > resources.evaluation_minutes(small, "belebele")
-    assert resources.evaluation_minutes(small, "mkqa") > 10
-    assert resources.evaluation_minutes(tiny, "mmlu") <= 10
+    assert resources.evaluation_flops(large, "mmlu") > 5 * resources.evaluation_flops(small, "mmlu")
+    assert resources.evaluation_flops(small, "hellaswag") > resources.evaluation_flops(small, "belebele")
+    assert resources.minutes(resources.evaluation_flops(small, "mkqa"), 150e12) > 10
+    assert resources.minutes(resources.evaluation_flops(tiny, "mmlu"), 150e12) <= 10
     assert resources.evaluation_memory_mb(tiny) < 4000 < resources.evaluation_memory_mb(large)

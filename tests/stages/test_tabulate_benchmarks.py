@@ -65,7 +65,7 @@ def tabulate(files: list[Path], folder: Path, paper: list[Path], benchmarks: tup
         paper,
         list(benchmarks),
         "Tasks",
-        {"tiny": "Tiny"},
+        [("tiny", "Tiny")],
         folder / "table2.parquet",
         folder / "table2.md",
         folder / "table2.png",

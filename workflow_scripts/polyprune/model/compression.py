@@ -47,7 +47,7 @@ def compress(
     """
     hidden, calls = decoder.embed(tokens, batch, offload)
     _, short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
-    progress = Progress(decoder.n_layers, "layer", every=1.0)
+    progress = Progress(decoder.n_layers, "layer", every=0.0)
     for index, layer in decoder.walk():
         started = time.monotonic()
         prefix = f"{decoder.prefix}.{index}."

@@ -12,7 +12,7 @@ is, always.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
@@ -99,7 +99,7 @@ class Decoder:
         state = self.checkpoint.tensors(f"{self.prefix}.{index}.")
         return {name: self._to_device(tensor) for name, tensor in state.items()}
 
-    def walk(self, keep: bool = False) -> Iterator[tuple[int, nn.Module]]:
+    def walk(self, keep: bool = False) -> Generator[tuple[int, nn.Module]]:
         """Index and module of each layer in order, with its weights; the next layer's are read meanwhile.
 
         With `keep` the layers stay, and after the walk `model` is an ordinary model of transformers.

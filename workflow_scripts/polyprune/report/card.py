@@ -15,6 +15,8 @@ _NUMBERS = {
 }
 """Metric: its heading, the layer it is taken from, its format."""
 
+_DIGESTS = ("model_digest", "calibration_digest", "code")
+
 
 def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], scores: Sequence[Path]) -> str:
     """README.md from a cell's metadata, the model's name in print and source, and what score files there are."""
@@ -41,7 +43,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], s
             f"| settings | {settings} |",
             f"| calibration languages | {', '.join(languages)} |",
             f"| seed | {cell['seed']} |",
-            f"| digests | model {cell['model_digest']}, calibration {cell['calibration_digest']}, code {cell['code']} |",
+            f"| digests of model, calibration, code | {', '.join(cell[name] for name in _DIGESTS)} |",
             "",
             *_metrics(scores),
             "```python",

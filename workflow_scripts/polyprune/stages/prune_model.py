@@ -15,7 +15,6 @@ from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
 from polyprune.log import logger
 from polyprune.methods.job import Job, Method
-from polyprune.model.allocation import owl_sparsities
 from polyprune.model.checkpoint import open_model
 from polyprune.model.compression import compress
 from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
@@ -54,7 +53,8 @@ def prune_model(
     if job.scheme.owl:
         sparsities = finished_allocation(parts, metadata)
         if sparsities is None:
-            sparsities = owl_sparsities(decoder, data, job.scheme, compression["owl"], batch, offload)
+            allocation = importlib.import_module("polyprune.model.allocation")
+            sparsities = allocation.owl_sparsities(decoder, data, job.scheme, compression["owl"], batch, offload)
             save_allocation(parts, sparsities, metadata)
         job = replace(job, layer_sparsities=sparsities)
         metadata |= {"layer_sparsities": [float(value) for value in sparsities]}
