@@ -146,7 +146,7 @@ def engine(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], m
     batch = sequences_per_batch(16_384, hidden.shape[1])
     job = Job(parse_scheme(sparsity), SETTINGS, len(hidden))
     found = anatomy(layer, linears_of(layer), hidden[:1, :PROBE_TOKENS], few, "layer")
-    compress_layer(layer, "", found, hidden, call, cast(Method, METHODS[method]), job, batch, Errors())
+    compress_layer(layer, "", found, hidden, call, METHODS[method], job, batch, Errors())
     propagate(layer, hidden, call, batch)
 
 
