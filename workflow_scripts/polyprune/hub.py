@@ -121,6 +121,7 @@ def download_file(url: str, path: Path) -> None:
                 for piece in answer.iter_bytes():
                     out.write(piece)
     except (httpx.TransportError, httpx.HTTPStatusError) as error:
+        reason = str(error).split("\n")[0]
         raise UserError(
-            f"{url} could not be fetched ({str(error).split(chr(10))[0]}); download it elsewhere and point evaluation.data_root to it"
+            f"{url} could not be fetched ({reason}); download it elsewhere and point evaluation.data_root to it"
         ) from error
