@@ -9,7 +9,7 @@ cloze     for models that only continue text, such as the demo's: every option a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def brisk_harness() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def options_of(task: ConfigurableTask, doc: Mapping[str, Any]) -> tuple[list[str], int]:
+def options_of(task: ConfigurableTask, doc: Any) -> tuple[list[str], int]:
     """The options of a question and the number of the right one."""
     options = task.doc_to_choice(doc)
     gold = task.doc_to_target(doc)
