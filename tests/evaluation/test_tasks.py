@@ -12,6 +12,7 @@ from polyprune.benchmarks import BENCHMARKS, OWN_TASKS, SOURCES, Column, columns
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation.tasks import HARNESS_TASKS, Prompting, brisk_harness, build_tasks, options_of, task_config
+from polyprune.provenance import PACKAGE, import_closure
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
 
@@ -127,7 +128,7 @@ def test_demo_arc_gold_answer_is_the_fact(data: Path, tmp_path: Path) -> None:
     answers = {}
     for doc in task.eval_docs:
         options, gold = options_of(task, doc)
-        answers[dict(doc)["question"]] = options[gold]
+        answers[dict(doc)["question"]] = options[gold]  # type: ignore[call-overload]
     assert answers["What is the currency of China?"] == "Chinese yuan"
     assert answers["Which day comes after Sunday?"] == "Monday"
 
@@ -137,3 +138,16 @@ def test_data_in_another_layout_are_refused(tmp_path: Path) -> None:
     (tmp_path / "facebook" / "belebele" / "x.txt").write_text("no data set")
     with pytest.raises(UserError, match=r"belebele_deu_Latn cannot read .*layout of the hub"):
         build_tasks(only("belebele", "de"), tmp_path, tmp_path / "cache", prompting("current"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "files"),
+    [
+        ("evaluate_model", ["evaluation/mkqa/_mkqa.yaml", "evaluation/mkqa/mkqa_de.yaml", "evaluation/mkqa/utils.py"]),
+        ("evaluate_model", ["corpora/demo/phrases/de.yaml", "evaluation/packing.py"]),
+        ("generate_benchmark", ["corpora/demo/phrases/de.yaml", "corpora/demo/questions.py"]),
+    ],
+)
+def test_what_a_result_depends_on_is_in_its_code_digest(stage: str, files: list[str]) -> None:
+    closure = {file.relative_to(PACKAGE).as_posix() for file in import_closure(PACKAGE / "stages" / f"{stage}.py")}
+    assert set(files) <= closure

@@ -87,7 +87,7 @@ def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
     assert of_german[of_german["eval_language"] == "en-e"]["paper_value"].tolist() == [48.5, 48.5]
     assert of_german[of_german["eval_language"] == "en-c"]["paper_value"].isna().all()
     text = (tmp_path / "table2.md").read_text()
-    assert "# Tasks (prompts: paper)" in text
+    assert "# Tasks; prompts: paper" in text
     assert "diagonal best in 3 of 3 ARC columns (MKQA 2/2)" in text  # en-c and en-e are English; Swahili has no row
     assert "all 3" in text  # the mix of all languages of all panels
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]

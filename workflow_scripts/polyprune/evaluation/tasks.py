@@ -27,7 +27,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.benchmarks import OWN_TASKS, Column
-from polyprune.corpora.demo.localize import phrases
+from polyprune.corpora.demo import localize
 from polyprune.errors import UserError
 from polyprune.evaluation import mkqa
 
@@ -113,7 +113,7 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
 
 def _cloze(task: str, language: str) -> dict[str, Any]:
     """Prompt and options as plain text in the language's own labels."""
-    gap, labels = phrases(language).gap, phrases(language).labels
+    gap, labels = localize.phrases(language).gap, localize.phrases(language).labels
 
     def exchange(question: str) -> str:
         return f"{labels['question']}{gap}{{{{{question}}}}}\n{labels['answer']}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from polyprune.report.blocks import Block, Panel, diagonal_count, seeds_phrase
-from polyprune.report.names import calibration_label
+from polyprune.report.names import BENCHMARK_TITLES, calibration_label
 from polyprune.report.numbers import decimals_of, format_number, format_printed
 
 
@@ -33,8 +33,8 @@ def summary_line(block: Block, titles: Mapping[str, str]) -> str:
 
 
 def _in_sentence(name: str) -> str:
-    """Lower-case first letter, unless the word is an abbreviation."""
-    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
+    """Lower-case first letter, unless the word is an abbreviation or a benchmark's name."""
+    return name if name[1:2].isupper() or name in BENCHMARK_TITLES.values() else name[:1].lower() + name[1:]
 
 
 def _notes(blocks: Sequence[Block]) -> str:

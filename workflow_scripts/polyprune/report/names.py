@@ -9,6 +9,8 @@ from polyprune.methods import DENSE
 METHOD_TITLES = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "gptq": "GPTQ"}
 """In the order of tables: the paper's. Other methods follow by name, and are called by it."""
 
+BENCHMARK_TITLES = {"arc": "ARC", "belebele": "Belebele", "mmlu": "MMLU", "hellaswag": "HellaSwag", "mkqa": "MKQA"}
+
 
 def method_title(method: str) -> str:
     return METHOD_TITLES.get(method, method.capitalize())

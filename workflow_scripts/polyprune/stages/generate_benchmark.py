@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.benchmark_data import folder_digest, save_manifest
-from polyprune.corpora.demo.benchmarks import write_benchmark
+from polyprune.corpora.demo import benchmarks
 from polyprune.log import logger
 
 
@@ -15,6 +15,6 @@ def generate_benchmark(benchmark: str, questions: int, output: Path, provenance:
     """Write the data sets beside `output`, the manifest (see `artifacts/benchmark_data.py`)."""
     folder = output.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
-    names = write_benchmark(benchmark, folder, questions)
+    names = benchmarks.write_benchmark(benchmark, folder, questions)
     logger.info("%d questions a language in %s", questions, ", ".join(names))
     save_manifest(output, folder.name, {name: folder_digest(folder / name) for name in names}, provenance)

@@ -10,6 +10,7 @@ from polyprune.log import logger
 from polyprune.report.blocks import Metric, make_blocks
 from polyprune.report.heatmap import save_picture
 from polyprune.report.markdown import render_markdown, summary_line
+from polyprune.report.names import BENCHMARK_TITLES
 from polyprune.report.rows import (
     add_paper_values,
     aggregate,
@@ -19,8 +20,6 @@ from polyprune.report.rows import (
     require_same_questions,
     save_rows,
 )
-
-TITLES = {"arc": "ARC", "belebele": "Belebele", "mmlu": "MMLU", "hellaswag": "HellaSwag", "mkqa": "MKQA"}
 
 
 def tabulate_benchmarks(
@@ -44,12 +43,12 @@ def tabulate_benchmarks(
     require_same_questions(rows, benchmarks)
     names = dict(titles)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(names), benchmarks)
-    metrics = [Metric(name, TITLES[name], larger_is_better=True, unit="%") for name in benchmarks]
+    metrics = [Metric(name, BENCHMARK_TITLES[name], larger_is_better=True, unit="%") for name in benchmarks]
     blocks = make_blocks(aggregate(rows), metrics)
     for block in blocks:
         logger.info("%s", summary_line(block, names).removeprefix("- "))
     save_rows(output, rows, provenance | {"profiles": profiles})
-    title = f"{title} (prompts: {', '.join(profiles)})"
+    title = f"{title}; prompts: {', '.join(profiles)}"
     with atomic_write(markdown) as part:
         part.write_text(render_markdown(blocks, title, names), encoding="utf-8")
     save_picture(picture, blocks, title, names)
