@@ -22,6 +22,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ from polyprune.model.compression import Errors, compress_layer, propagate
 from polyprune.model.decoder import linears_of, sequences_per_batch
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
-METHODS = {"wanda": wanda, "sparsegpt": sparsegpt}
+METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt}
 SETTINGS = {"damping": 0.01, "block_size": 128}
 
 
@@ -231,8 +232,8 @@ def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
         num_attention_heads=size.heads,
         num_key_value_heads=size.kv_heads,
         max_position_embeddings=size.length,
-        attn_implementation="sdpa",
     )
+    config._attn_implementation = "sdpa"
     floor, per_second = floor_seconds(size, method, machine)
     torch.manual_seed(0)
     hidden = torch.randn(size.sequences, size.length, size.hidden, dtype=size.dtype, device=device)

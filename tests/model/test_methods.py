@@ -44,7 +44,7 @@ STEPS = {
     ]
 }
 STEPS["cohere"] = STEPS["llama"]
-WIDER = {"hidden_size": 64, "intermediate_size": 128}
+WIDER: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128}
 
 
 def run_engine(
@@ -301,7 +301,7 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(decoder, tokens, wanda, job, 3, tmp_path / "parts", {"job": "owl"})
+    compress(decoder, tokens, METHODS["wanda"], job, 3, tmp_path / "parts", {"job": "owl"})
     join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
     cell = CellReader(tmp_path / "cell")
 

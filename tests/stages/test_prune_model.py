@@ -19,7 +19,7 @@ from tests.stages.cells import arguments, register
 from polyprune import log
 from polyprune.artifacts.cells import CellReader
 from polyprune.grammar import parse_scheme
-from polyprune.methods import METHODS, artifact, settings_read, takes
+from polyprune.methods import METHODS, artifact, takes
 from polyprune.run import run
 
 ROOT = Path(__file__).parents[2]

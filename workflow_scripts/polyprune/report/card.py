@@ -41,7 +41,9 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], s
             f"| settings | {settings} |",
             f"| calibration languages | {', '.join(languages)} |",
             f"| seed | {cell['seed']} |",
-            f"| digests | model {cell['model_digest']}, calibration {cell['calibration_digest']}, code {cell['code']} |",
+            f"| digest of the dense model | {cell['model_digest']} |",
+            f"| digest of the calibration text | {cell['calibration_digest']} |",
+            f"| digest of the code | {cell['code']} |",
             "",
             *_metrics(scores),
             "```python",
@@ -57,7 +59,8 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], s
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in settings.items():
-        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, Mapping) else {name: value}
+        inner = value if isinstance(value, Mapping) else None
+        flat |= {name: value} if inner is None else {f"{name}.{key}": entry for key, entry in inner.items()}
     return flat
 
 
