@@ -22,6 +22,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +32,12 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRot
 from polyprune.grammar import parse_scheme
 from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
-from polyprune.methods.job import Job, Method
+from polyprune.methods.job import Job
 from polyprune.model.compression import Errors, compress_layer, propagate
 from polyprune.model.decoder import linears_of, sequences_per_batch
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
-METHODS = {"wanda": wanda, "sparsegpt": sparsegpt}
+METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt}
 SETTINGS = {"damping": 0.01, "block_size": 128}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ from polyprune.grammar import parse_scheme
 from polyprune.maths.alps import alps as alps_plainly
 from polyprune.maths.dsnot import dsnot_keep
 from polyprune.methods import alps, dsnot, gptq, random, ria, wanda
-from polyprune.methods.job import Job, Method
+from polyprune.methods.job import Job
 from polyprune.model.allocation import owl_sparsities
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, compress
@@ -44,7 +44,7 @@ STEPS = {
     ]
 }
 STEPS["cohere"] = STEPS["llama"]
-WIDER = {"hidden_size": 64, "intermediate_size": 128}
+WIDER: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128}
 
 
 def run_engine(
@@ -123,7 +123,7 @@ def test_gptq_equals_the_published_loop_in_float64(
     architecture: str, scheme: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
     """GPTQ-1, GPTQ-2 through three layers: levels agree to 99 %, the error to 0.1 %."""
-    model = random_model(architecture, 0, torch.float32, **WIDER)
+    model = random_model(architecture, **WIDER)
     folder = save_checkpoint(model, tmp_path / "model")
     dense = {name: value.clone().double() for name, value in model.state_dict().items()}
     tokens, settings = random_tokens(32, 24), GPTQ | changes
@@ -301,7 +301,7 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(decoder, tokens, cast(Method, wanda), job, 3, tmp_path / "parts", {"job": "owl"})
+    compress(decoder, tokens, METHODS["wanda"], job, 3, tmp_path / "parts", {"job": "owl"})
     join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
     cell = CellReader(tmp_path / "cell")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,8 @@ def probe(decoder: Decoder, layer: nn.Module, tokens: Tensor) -> Anatomy:
 
 def test_llama_reads_four_inputs_and_never_the_product_of_down_proj(tmp_path: Path) -> None:
     decoder = Decoder(Checkpoint(save_checkpoint(random_model("llama"), tmp_path)), CPU)
-    _, layer = next(walk := decoder.walk())
+    walk: Any = decoder.walk()
+    _, layer = next(walk)
     found = probe(decoder, layer, random_tokens(1, 24))
     walk.close()
     assert found.groups == (QKV, (OUT,), GATE_UP, (DOWN,))
@@ -42,7 +44,8 @@ def test_llama_reads_four_inputs_and_never_the_product_of_down_proj(tmp_path: Pa
 
 def test_cohere_reads_three_inputs_and_never_the_products_of_o_proj_and_down_proj(tmp_path: Path) -> None:
     decoder = Decoder(Checkpoint(save_checkpoint(random_model("cohere"), tmp_path)), CPU)
-    _, layer = next(walk := decoder.walk())
+    walk: Any = decoder.walk()
+    _, layer = next(walk)
     found = probe(decoder, layer, random_tokens(1, 24))
     walk.close()
     assert found.groups == ((*QKV, *GATE_UP), (OUT,), (DOWN,)) or found.groups == ((*QKV, *GATE_UP), (DOWN,), (OUT,))

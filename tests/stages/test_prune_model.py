@@ -20,6 +20,7 @@ from polyprune import log
 from polyprune.artifacts.cells import CellReader
 from polyprune.grammar import parse_scheme
 from polyprune.methods import METHODS, artifact, takes
+from polyprune.model import allocation
 from polyprune.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +117,7 @@ def test_a_killed_owl_job_does_not_repeat_its_dense_pass(tmp_path: Path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         run(words)
     monkeypatch.setattr(stage, "compress", original)
-    monkeypatch.setattr(stage, "owl_sparsities", dies)
+    monkeypatch.setattr(allocation, "owl_sparsities", dies)
     assert run(words) == 0
     sparsities = CellReader(tmp_path / "mask.safetensors").metadata["layer_sparsities"]
     assert sum(sparsities) / 3 == pytest.approx(0.6) and max(sparsities) - min(sparsities) == pytest.approx(0.16)

@@ -120,8 +120,8 @@ def save_allocation(folder: Path, sparsities: Sequence[Fraction], metadata: Mapp
 def finished_allocation(folder: Path, metadata: Mapping[str, Any]) -> tuple[Fraction, ...] | None:
     """The sparsities that an earlier, killed run of the same job found; None if there are none."""
     path = folder / "allocation.json"
-    content: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"job": None}
-    return tuple(map(Fraction, content["sparsities"])) if content["job"] == dict(metadata) else None
+    content: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return tuple(map(Fraction, content["sparsities"])) if content.get("job") == dict(metadata) else None
 
 
 def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:

@@ -15,8 +15,6 @@ _NUMBERS = {
 }
 """Metric: its heading, the layer it is taken from, its format."""
 
-_DIGESTS = ("model_digest", "calibration_digest", "code")
-
 
 def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], scores: Sequence[Path]) -> str:
     """README.md from a cell's metadata, the model's name in print and source, and what score files there are."""
@@ -43,7 +41,9 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], s
             f"| settings | {settings} |",
             f"| calibration languages | {', '.join(languages)} |",
             f"| seed | {cell['seed']} |",
-            f"| digests of model, calibration, code | {', '.join(cell[name] for name in _DIGESTS)} |",
+            f"| digest of the dense model | {cell['model_digest']} |",
+            f"| digest of the calibration text | {cell['calibration_digest']} |",
+            f"| digest of the code | {cell['code']} |",
             "",
             *_metrics(scores),
             "```python",
@@ -59,9 +59,8 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], s
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in settings.items():
-        flat |= (
-            {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, Mapping) else {name: value}
-        )
+        inner = value if isinstance(value, Mapping) else None
+        flat |= {name: value} if inner is None else {f"{name}.{key}": entry for key, entry in inner.items()}
     return flat
 
 
