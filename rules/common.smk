@@ -68,7 +68,7 @@ def calibration_corpus_files(wildcards):
 
 def cell_artifact(wildcards):
     """The compressed weights of a variant."""
-    return "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/" + methods.artifact(wildcards.method)
+    return f"results/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/{methods.artifact(wildcards.method)}"
 
 
 def methods_that_update(updates):

@@ -14,6 +14,8 @@ def _own_logger() -> Iterator[None]:
     """Tests that log to files of their own (`log_to`) do not take the log away from others."""
     handlers, propagate, level = list(logger.handlers), logger.propagate, logger.level
     yield
+    for handler in set(logger.handlers) - set(handlers):
+        handler.close()
     logger.handlers[:] = handlers
     logger.propagate = propagate
     logger.setLevel(level)
