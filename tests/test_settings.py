@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import copy
 import resource
 import subprocess
@@ -391,3 +392,25 @@ def test_loading_is_fast_and_takes_no_torch():
     used = children_seconds() - before
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
     assert used < 2.0, f"{used:.1f} s of CPU time"
+
+
+def test_problems_of_every_kind_are_told_in_one_round() -> None:
+    """What types refuse and what only disagrees; names that fell with a refused section are not complained about."""
+    config = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))))
+    config["compression"]["dampning"] = 0.1
+    config["corpora"]["mc4"]["languages"] = ["ar", "ar", "de"]
+    config["studies"]["demo"]["grids"]["mix"]["calibrations"] = ["en-de", "de"]
+    config["studies"]["demo"]["grids"]["masks"]["methods"] = ["gptq"]
+    config["models"]["tiny-llama"]["text"]["sequence_length"] = 1000
+    del config["models"]["llama-3-70b"]["shape"]["heads"]
+    with pytest.raises(UserError) as caught:
+        load_settings(config)
+    told = sorted(line.split(": ")[1] for line in str(caught.value).splitlines()[1:])
+    assert told == [
+        "compression.dampning",
+        "corpora.mc4.languages",
+        "models.llama-3-70b.shape.heads",
+        "models.tiny-llama.text.sequence_length",
+        "studies.demo.grids.masks.schemes.0",
+        "studies.demo.grids.mix.calibrations.0",
+    ]

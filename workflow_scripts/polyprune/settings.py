@@ -6,11 +6,14 @@ The types are the documentation: `config.schema.json` is generated from them for
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import reduce
 from itertools import product
+from operator import getitem
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -522,11 +525,49 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
         settings = Settings.model_validate(config)
     except ValidationError as error:
         problems = [_readable(item, config) for item in error.errors()]
+        problems += _inconsistencies_of_the_rest(config)
     else:
         problems = list(_inconsistencies(settings))
         if not problems:
             return settings
     raise UserError(explain(problems, [read_yaml_lines(file) for file in files]))
+
+
+def _inconsistencies_of_the_rest(config: Mapping[str, Any]) -> list[Problem]:
+    """Inconsistencies among what is valid by itself: all problems in one round, whatever their kind.
+
+    What the types refuse is taken out, and whatever then lacks a part, until the rest is valid; complaints about names
+    that were taken out are left out.
+    """
+    rest, gone = copy.deepcopy(dict(config)), set[str]()
+    while True:
+        try:
+            return [
+                (place, message)
+                for place, message in _inconsistencies(Settings.model_validate(rest))
+                if not any(repr(name) in message for name in gone)
+            ]
+        except ValidationError as error:
+            places = [_readable(item, rest)[0] for item in error.errors()]
+        present = {place if _has(rest, place) else place[:-1] for place in places}
+        if () in present:
+            return []
+        for *inside, last in sorted(present, key=lambda place: tuple(map(str, place)), reverse=True):
+            if _has(rest, (*inside, last)):
+                del _at(rest, inside)[last]
+                gone.add(str(last))
+
+
+def _at(config: Any, place: Sequence[str | int]) -> Any:
+    return reduce(getitem, place, config)
+
+
+def _has(config: Any, place: Sequence[str | int]) -> bool:
+    try:
+        _at(config, place)
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
 
 
 def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
