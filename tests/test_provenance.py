@@ -39,8 +39,9 @@ b  """
 
 
 def clear_caches() -> None:
-    for function in (code_digest, import_closure, provenance._imported_files, provenance._essence):
-        function.cache_clear()
+    cached = ("code_digest", "import_closure", "_imported_files", "_tree", "_module_file", "_essence")
+    for name in cached:
+        getattr(provenance, name).cache_clear()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def import_closure(file: Path) -> tuple[Path, ...]:
 @lru_cache
 def _imported_files(file: Path) -> tuple[Path, ...]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -80,6 +80,12 @@ def _imported_files(file: Path) -> tuple[Path, ...]:
     return tuple(path for path in found if path)
 
 
+@lru_cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@lru_cache
 def _module_file(name: str) -> Path | None:
     stem = PACKAGE.parent.joinpath(*name.split("."))
     return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
@@ -102,7 +108,7 @@ def _essence(file: Path) -> str:
             lines[row - 1] = lines[row - 1][:column]
         inside |= set(range(row, end_row))
     documentation: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             last = node.end_lineno or node.lineno
             before = lines[node.lineno - 1].encode()[: node.col_offset]
