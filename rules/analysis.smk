@@ -139,6 +139,7 @@ for prompts in settings.prompts:
             model=models_asked(prompts),
         conda:
             "../envs/polyprune.yaml"
+        threads: cpus
         resources:
             gpu=gpus,
             mem_mb=dump_memory,
@@ -164,6 +165,7 @@ for prompts in settings.prompts:
             model=models_asked(prompts),
         conda:
             "../envs/polyprune.yaml"
+        threads: cpus
         resources:
             gpu=gpus,
             mem_mb=dump_memory,
@@ -228,6 +230,7 @@ rule count_activations_dense:
         "logs/{model}/dense/activations/{corpus}/{language}.log",
     conda:
         "../envs/polyprune.yaml"
+    threads: cpus
     resources:
         gpu=gpus,
         mem_mb=dump_memory,
@@ -254,6 +257,7 @@ rule count_activations_cell:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.log",
     conda:
         "../envs/polyprune.yaml"
+    threads: cpus
     resources:
         gpu=gpus,
         mem_mb=dump_memory,

@@ -132,6 +132,10 @@ def variant_columns(wildcards):
     }
 
 
+def cpus(wildcards):
+    return resources.cpus(settings.models[wildcards.model])
+
+
 def gpus(wildcards):
     return resources.gpus(settings.models[wildcards.model])
 

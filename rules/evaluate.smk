@@ -76,6 +76,7 @@ rule evaluate_dense:
         "logs/{model}/dense/evaluation/{benchmark}.log",
     conda:
         "../envs/polyprune.yaml"
+    threads: cpus
     resources:
         gpu=gpus,
         mem_mb=evaluation_memory,
@@ -101,6 +102,7 @@ rule evaluate_model:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/evaluation/{benchmark}.benchmark.jsonl"
     conda:
         "../envs/polyprune.yaml"
+    threads: cpus
     resources:
         gpu=gpus,
         mem_mb=evaluation_memory,

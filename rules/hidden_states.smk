@@ -18,6 +18,7 @@ for corpus in settings.corpora:
             model=models_of(corpus),
         conda:
             "../envs/polyprune.yaml"
+        threads: cpus
         resources:
             gpu=gpus,
             mem_mb=dump_memory,
@@ -45,6 +46,7 @@ for corpus in settings.corpora:
             model=models_of(corpus),
         conda:
             "../envs/polyprune.yaml"
+        threads: cpus
         resources:
             gpu=gpus,
             mem_mb=dump_memory,

@@ -15,6 +15,7 @@ rule prune_model:
         method=methods_that_update(False),
     conda:
         "../envs/polyprune.yaml"
+    threads: cpus
     resources:
         gpu=gpus,
         mem_mb=compression_memory,

@@ -103,6 +103,7 @@ def test_sizes_of_cells_and_dumps():
 
 def test_one_gpu_whatever_the_size_and_none_for_tiny_models():
     assert {name: resources.gpus(each) for name, each in MODELS.items()} == {"8b": 1, "70b": 1, "tiny": 0}
+    assert {name: resources.cpus(each) for name, each in MODELS.items()} == {"8b": 4, "70b": 4, "tiny": 1}
 
 
 def test_memory_holds_streams_and_layers_but_never_the_whole_model():

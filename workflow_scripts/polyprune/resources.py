@@ -24,6 +24,11 @@ def gpus(model: Model) -> int:
     return 0 if model.shape.linear_weights < TINY_WEIGHTS else 1
 
 
+def cpus(model: Model) -> int:
+    """Threads of a job: one works, one reads ahead, two have room; tiny models get one and run side by side."""
+    return 4 * gpus(model) or 1
+
+
 def forward_flops(shape: Shape, n_tokens: int, sequence_length: int) -> float:
     """Operations of the decoder layers for `n_tokens`, causal attention included."""
     linear = 2 * shape.linear_weights * n_tokens
