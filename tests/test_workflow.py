@@ -87,6 +87,15 @@ def test_the_papers_table_1_plans_its_84_cells(clean: Path) -> None:
     assert jobs["fetch_model"] == jobs["dump_dense_mc4"] == 2
 
 
+def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:
+    """361 cells of the printed tables and one more of figure 3; five models; under 4,000 jobs."""
+    jobs = planned(clean, "paper")
+    assert jobs["prune_model"] + jobs["reconstruct_model"] == 361 + 1
+    assert jobs["fetch_model"] == jobs["fetch_benchmark"] == 5
+    assert jobs["dump_cell_mc4"] == 84
+    assert sum(jobs.values()) < 4000
+
+
 def test_a_cell_outside_every_study_is_a_target(clean: Path) -> None:
     jobs = planned(clean, "results/llama-3-8b/wanda/0.65/sw/seed7/perplexity.parquet")
     assert jobs["prune_model"] == 1 and jobs["dump_cell_mc4"] == 1
