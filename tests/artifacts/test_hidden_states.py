@@ -107,7 +107,7 @@ def test_unfinished_dumps_and_other_schemas_are_refused(tmp_path: Path, attribut
             file.attrs[attribute] = value
     with pytest.raises(UserError) as refused:
         load_sums(path)
-    assert str(refused.value) == f"{path} is not a finished dump of schema hidden/1; delete it and run again"
+    assert str(refused.value) == f"{path} is not a finished file of schema hidden/1; delete it and run again"
 
 
 def test_damaged_and_missing_dumps_are_refused(tmp_path: Path):

@@ -24,9 +24,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from polyprune.artifacts.atomic import atomic_write
-from polyprune.errors import UserError
-from polyprune.provenance import canonical_json
+from polyprune.artifacts.hdf5 import create_hdf5, open_hdf5
 
 SCHEMA = "activations/1"
 NEURONS = {"active": np.int64, "sum_abs_act": np.float64, "sum_abs_out": np.float64}
@@ -80,12 +78,9 @@ def write_activations(
     path: Path, n_layers: int, n_tokens: np.ndarray, provenance: Mapping[str, Any]
 ) -> Iterator[ActivationWriter]:
     """Open a file for writing; it appears, whole, when the block ends without error. `n_tokens` is of each block."""
-    with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
-        file.attrs["schema"] = SCHEMA
-        file.attrs["provenance"] = canonical_json(provenance)
+    with create_hdf5(path, SCHEMA, provenance) as file:
         file.create_dataset("neurons/n", data=n_tokens.astype(np.int64)).attrs["unit"] = "token"
         yield ActivationWriter(file, n_layers)
-        file.attrs["complete"] = True
 
 
 class Activations:
@@ -93,13 +88,7 @@ class Activations:
 
     def __init__(self, path: Path) -> None:
         """Raises `UserError` if the file is missing, damaged or unfinished."""
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error
-        if self._file.attrs.get("schema") != SCHEMA or not self._file.attrs.get("complete", False):
-            self._file.close()
-            raise UserError(f"{path} is not a finished file of schema {SCHEMA}; delete it and run again")
+        self._file = open_hdf5(path, SCHEMA)
         self.path = path
 
     def __enter__(self) -> Activations:

@@ -35,9 +35,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from polyprune.artifacts.atomic import atomic_write
-from polyprune.errors import UserError
-from polyprune.provenance import canonical_json
+from polyprune.artifacts.hdf5 import create_hdf5, open_hdf5
 
 SCHEMA = "hidden/1"
 _UNITS = {"norm": "1", "sq": "1", "dot": "1", "diff": "1", "nll": "nat", "kl": "nat", "bytes": "byte", "n": "token"}
@@ -63,18 +61,15 @@ def row_names(n_layers: int) -> list[str]:
 
 def save_hidden_states(path: Path, dump: HiddenStates, provenance: Mapping[str, Any]) -> None:
     """Write a dump, atomically."""
-    with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
-        file.attrs["schema"] = SCHEMA
-        file.attrs["provenance"] = canonical_json(provenance)
+    with create_hdf5(path, SCHEMA, provenance) as file:
         n_rows = dump.prompt_mean.shape[0]
-        file["layer"] = np.array(row_names(n_rows - 2), dtype=h5py.string_dtype())
+        file.create_dataset("layer", data=np.array(row_names(n_rows - 2), dtype=h5py.string_dtype()))
         for name, array in sorted(dump.sums.items()):
             dataset = file.create_dataset(f"sums/{name}", data=array)
             dataset.attrs["unit"] = _UNITS[name.split("_")[0]] if name != "agree" else "token"
         file.create_dataset("prompts/mean", data=dump.prompt_mean)
         file.create_dataset("prompts/n_content", data=dump.n_content)
         _write_tokens(file, dump)
-        file.attrs["complete"] = True
 
 
 def _write_tokens(file: h5py.File, dump: HiddenStates) -> None:
@@ -98,12 +93,7 @@ def load_sums(path: Path) -> tuple[dict[str, np.ndarray], int]:
     Raises:
         UserError: missing, damaged or unfinished.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA or not file.attrs.get("complete", False):
-                raise UserError(f"{path} is not a finished dump of schema {SCHEMA}; delete it and run again")
-            width = cast(h5py.Dataset, file["prompts/mean"]).shape[-1]
-            sums = cast(h5py.Group, file["sums"])
-            return {str(name): cast(h5py.Dataset, sums[str(name)])[...] for name in sums}, width
-    except OSError as error:
-        raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error
+    with open_hdf5(path, SCHEMA) as file:
+        width = cast(h5py.Dataset, file["prompts/mean"]).shape[-1]
+        sums = cast(h5py.Group, file["sums"])
+        return {str(name): cast(h5py.Dataset, sums[str(name)])[...] for name in sums}, width

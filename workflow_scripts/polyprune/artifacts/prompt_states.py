@@ -29,10 +29,8 @@ from typing import Any, cast
 import h5py
 import numpy as np
 
-from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.hdf5 import create_hdf5, open_hdf5
 from polyprune.artifacts.hidden_states import row_names
-from polyprune.errors import UserError
-from polyprune.provenance import canonical_json
 
 SCHEMA = "prompts/1"
 _CHUNK_PROMPTS = 128
@@ -64,10 +62,8 @@ def write_prompt_states(
     provenance: Mapping[str, Any],
 ) -> Iterator[PromptWriter]:
     """Open a dump; it appears, whole, when the block ends without error. `counts` are n_content and n_total."""
-    with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
-        file.attrs["schema"] = SCHEMA
-        file.attrs["provenance"] = canonical_json(provenance)
-        file["layer"] = np.array(row_names(n_layers), dtype=h5py.string_dtype())
+    with create_hdf5(path, SCHEMA, provenance) as file:
+        file.create_dataset("layer", data=np.array(row_names(n_layers), dtype=h5py.string_dtype()))
         file.create_dataset("prompts/item", data=np.array(items, dtype=h5py.string_dtype()))
         for name, array in sorted(counts.items()):
             file.create_dataset(f"prompts/{name}", data=array)
@@ -75,7 +71,6 @@ def write_prompt_states(
         chunks = (1, min(_CHUNK_PROMPTS, len(items)), d_model)
         file.create_dataset("prompts/mean", shape, np.float32, chunks=chunks).attrs["unit"] = "1"
         yield PromptWriter(file)
-        file.attrs["complete"] = True
 
 
 class PromptStates:
@@ -83,13 +78,7 @@ class PromptStates:
 
     def __init__(self, path: Path) -> None:
         """Raises `UserError` if the file is missing, damaged or unfinished."""
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error
-        if self._file.attrs.get("schema") != SCHEMA or not self._file.attrs.get("complete", False):
-            self._file.close()
-            raise UserError(f"{path} is not a finished dump of schema {SCHEMA}; delete it and run again")
+        self._file = open_hdf5(path, SCHEMA)
         self.path = path
 
     def __enter__(self) -> PromptStates:
