@@ -268,7 +268,7 @@ SCORES_OF = {"drift": table_scores, "benchmarks": benchmark_scores}
 def cell_files(study):
     """Every cell of a study, and the scores that its tables are made from."""
     tables = settings.studies[study].tables
-    cells = dict.fromkeys(cell for table in tables for cell in settings.studies[study].cells(table))
+    cells = settings.studies[study].all_cells()
     artifacts = [f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}" for cell in cells]
     scores = [
         path

@@ -1,6 +1,6 @@
 """The ledger: which cells are done, which are outstanding, and what they will cost. Starts nothing.
 
-    python -m polyprune.ledger [study | table | cell …] [--configfile FILE] [--json]
+    python -m polyprune.ledger [study | table | figure | cell …] [--configfile FILE] [--json]
 
 What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this
 package), so a changed setting counts as well as a missing file. What a job will cost is the median of the benchmark
@@ -63,7 +63,9 @@ class Line:
 
 
 def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
-    """The cells that the targets are made of: a study's, a table's, or the one a path names; all studies' if none.
+    """The cells that the targets are made of: a study's, a table's, a figure's, or the one a path names.
+
+    Without targets those of all studies.
 
     Raises:
         UserError: a target is neither; names the nearest spelling.
@@ -71,8 +73,7 @@ def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
     cells: list[Cell] = []
     for target in targets or sorted(settings.studies):
         if target in settings.studies:
-            study = settings.studies[target]
-            cells += [cell for table in study.tables for cell in study.cells(table)]
+            cells += settings.studies[target].all_cells()
         elif match := CELL_PATH.match(target):
             check_target(target, settings)
             cells.append(Cell(*match.groups()[:4], seed=int(match[5])))
@@ -80,10 +81,11 @@ def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
             check_target(target, settings)
             parts = target.split("/")
             name = parts[1] if len(parts) > 2 else PAPER
-            table = parts[-1].split(".")[0]
-            if name not in settings.studies or table not in settings.studies[name].tables:
-                raise UserError(f"{target} is not a study, a table or a cell")
-            cells += settings.studies[name].cells(table)
+            stem = parts[-1].split(".")[0]
+            study = settings.studies.get(name)
+            if study is None or stem not in {*study.tables, *study.figures}:
+                raise UserError(f"{target} is not a study, a table, a figure or a cell")
+            cells += study.cells(stem)
     return list(dict.fromkeys(cells))
 
 
@@ -245,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m polyprune.ledger", description="What is outstanding, and its cost."
     )
-    parser.add_argument("targets", nargs="*", help="studies, tables or cells; all studies if none")
+    parser.add_argument("targets", nargs="*", help="studies, tables, figures or cells; all studies if none")
     parser.add_argument("--configfile", type=Path, action="append", default=[], help="as for snakemake")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     options = parser.parse_args(argv)

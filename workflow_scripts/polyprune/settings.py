@@ -475,6 +475,11 @@ class Study(Section):
         grids = (self.tables[name] if name in self.tables else self.figures[name]).grids
         return list(dict.fromkeys(cell for grid in grids for cell in self.grids[grid].cells()))
 
+    def all_cells(self) -> list[Cell]:
+        """The cells of all tables and of all figures that are not of the dense model alone, each once."""
+        figures = (name for name, figure in self.figures.items() if figure.draws not in DENSE_DRAWINGS)
+        return list(dict.fromkeys(cell for name in (*self.tables, *figures) for cell in self.cells(name)))
+
 
 class Settings(Section):
     """All of config.yaml."""

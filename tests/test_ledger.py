@@ -1,0 +1,79 @@
+"""What the ledger counts and where its estimates come from."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from polyprune import resources
+from polyprune.errors import UserError
+from polyprune.ledger import benchmark_seconds, cells_of, incomplete_outputs, job_seconds, ledger
+from polyprune.methods import Cell
+from polyprune.settings import Settings, load_settings
+
+ROOT = Path(__file__).parent.parent
+WILDCARDS = {"model": "llama-3-8b", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": "0"}
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return load_settings(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+
+
+def job(seed: int, rule: str = "prune_model") -> dict[str, Any]:
+    output = f"results/llama-3-8b/wanda/0.50/de/seed{seed}/mask.safetensors"
+    return {"rule": rule, "wildcards": WILDCARDS | {"seed": str(seed)}, "output": [output]}
+
+
+def test_targets_are_studies_tables_figures_and_cells(settings: Settings) -> None:
+    assert len(cells_of(settings, ["paper"])) == 362
+    assert len(cells_of(settings, ["results/table12.parquet"])) == 21
+    assert len(cells_of(settings, ["results/figure3.pdf"])) == 2
+    assert len(cells_of(settings, ["results/table1.parquet", "results/table2.parquet"])) == 84
+    assert len(cells_of(settings, [])) == len(cells_of(settings, ["paper", "demo"]))
+    (cell,) = cells_of(settings, ["results/llama-3-8b/wanda/0.65/sw/seed7/perplexity.parquet"])
+    assert cell == Cell("llama-3-8b", "wanda", "0.65", "sw", 7)
+    with pytest.raises(UserError, match=r"did you mean 0\.50"):
+        cells_of(settings, ["results/llama-3-8b/wanda/0.5/sw/seed7/perplexity.parquet"])
+    with pytest.raises(UserError, match="is not a study, a table, a figure or a cell"):
+        cells_of(settings, ["results/llama-3-8b/model.json"])
+
+
+def test_benchmark_records_win_over_the_formula(settings: Settings, tmp_path: Path) -> None:
+    formula = resources.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops
+    assert job_seconds(job(0), settings, {}) == (pytest.approx(formula), "formula")
+    for seed, seconds in enumerate((100.0, 300.0, 170.0)):
+        folder = tmp_path / f"logs/llama-3-8b/wanda/0.50/de/seed{seed}"
+        folder.mkdir(parents=True)
+        (folder / "prune_model.benchmark.jsonl").write_text(json.dumps({"s": seconds}) + "\n")
+        (folder / "evaluation").mkdir()
+        (folder / "evaluation/arc.benchmark.jsonl").write_text(json.dumps({"s": 7.0}) + "\n")
+    records = benchmark_seconds(tmp_path / "logs")
+    assert job_seconds(job(0), settings, records) == (170.0, "benchmark")
+    evaluation = {"rule": "evaluate_model", "wildcards": WILDCARDS | {"benchmark": "arc"}, "output": []}
+    assert job_seconds(evaluation, settings, records) == (7.0, "benchmark")
+    evaluation["wildcards"] = WILDCARDS | {"benchmark": "mmlu"}
+    assert job_seconds(evaluation, settings, records)[1] == "formula"
+
+
+def test_cells_are_done_begun_or_outstanding(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [Cell("llama-3-8b", "wanda", "0.50", "de", seed) for seed in range(3)]
+    begun = job(1)["output"][0]
+    marker = tmp_path / ".snakemake/incomplete" / base64.b64encode(begun.encode()).decode().rstrip("=")
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert incomplete_outputs(marker.parent) == {begun}
+    line, total = ledger(settings, cells, [job(1), job(2)], incomplete_outputs(marker.parent))
+    assert (line.done, line.incomplete, line.outstanding) == (1, 1, 1)
+    one = resources.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops / 3600
+    assert line.gpu_hours == total.gpu_hours == pytest.approx(2 * one)
+    assert line.gigabytes == pytest.approx(2 * settings.models["llama-3-8b"].shape.linear_weights / 8 / 1e9)
+    assert line.sources == {"formula"}
