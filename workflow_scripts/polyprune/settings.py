@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.errors import UserError
-from polyprune.grammar import SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
+from polyprune.grammar import Scheme, SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, Cell, settings_read, takes, why_not
 from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
 
@@ -253,6 +253,13 @@ class Shape(Section):
         head = self.hidden // self.heads
         attention = self.hidden * head * (2 * self.heads + 2 * self.kv_heads)
         return self.layers * (attention + 3 * self.hidden * self.intermediate)
+
+    def why_not(self, scheme: Scheme) -> str | None:
+        """Why the scheme does not fit the rows of the model's matrices, or None."""
+        for name, width in (("hidden", self.hidden), ("intermediate", self.intermediate)):
+            if scheme.n_of_m and width % scheme.n_of_m[1]:
+                return f"its {name} width {width} is no multiple of {scheme.n_of_m[1]}"
+        return None
 
 
 class TextSettings(Section):
@@ -712,6 +719,9 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
                 except SpellingError as error:
                     yield (*place, "calibrations", index), f"{error} (languages of {model}'s corpus)"
         for index, scheme in enumerate(grid.schemes):
+            for model in known:
+                if reason := settings.models[model].shape.why_not(parse_scheme(scheme)):
+                    yield (*place, "schemes", index), f"{model} does not take {scheme!r}: {reason}"
             for method in grid.methods:
                 if not takes(method, parse_scheme(scheme)):
                     yield (
