@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
 sys.path.insert(0, PACKAGES)
 
-from polyprune import grammar, methods, resources, worker
+from polyprune import grammar, methods, resources, slurm, worker
 from polyprune.cluster import load_cluster
 from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
@@ -289,10 +290,21 @@ def cell_files(study):
     return artifacts + list(dict.fromkeys(scores))
 
 
-def start_worker_if_local():
-    """One process imports torch for all jobs of this machine (see polyprune/worker.py)."""
+def on_start():
+    """Before the first job: a warm worker for jobs of this machine; no jobs of a killed run on Slurm."""
     if not workflow.non_local_exec:
         worker.start()
+    elif workflow.executor_plugin.name == "slurm":
+        jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
+        logger.addHandler(slurm.FailureReports(jobs.get, logger.error))
+        try:
+            slurm.end_orphans(
+                {slurm.work_of(job.rule.name, job.wildcards) for job in jobs.values()},
+                Path.cwd(),
+                logger.warning,
+            )
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def corpus_settings(corpus, language):

@@ -50,6 +50,7 @@ ALLOWED = {
     "resources": {"methods", "settings"},
     "hub": {"artifacts"},
     "run": {"settings"},
+    "slurm": set(),
     "worker": {"run", "model"},
     "schema": {"settings"},
     "ledger": {"methods", "paths", "resources", "settings"},
