@@ -162,6 +162,11 @@ def test_an_error_of_the_stage_is_shown_from_its_own_log(tmp_path: Path):
     assert len(shown) == 15 and outlook.startswith("  it is not tried again. Logs: ")
 
 
+def test_the_last_attempt_but_one_is_followed_by_the_last(tmp_path: Path):
+    told = slurm.account_of_failure(job(attempt=2), STATUS.format("TIMEOUT"), [tmp_path / "17.log"])
+    assert "(attempt 3 of 3)" in told
+
+
 def test_a_job_that_never_began_is_told_in_the_plugins_words(tmp_path: Path):
     told = slurm.account_of_failure(job(), "SLURM sbatch failed. Invalid account", [tmp_path / "prune_model.log"])
     assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n    SLURM sbatch failed. Invalid account\n")

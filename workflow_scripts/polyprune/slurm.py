@@ -119,7 +119,7 @@ def account_of_failure(job: Any, message: str, logs: Sequence[Path]) -> str:
 
 
 class FailureReports(logging.Handler):
-    """Of Snakemake's log: says of every Slurm job that failed why. `job_of` gives the job of a number of Snakemake's."""
+    """Handler of Snakemake's log: says of every Slurm job that failed why. `job_of` finds the job of a job id."""
 
     def __init__(self, job_of: Callable[[int], Any], say: Say) -> None:
         super().__init__()
