@@ -50,9 +50,24 @@ def spec(stage, wildcards, *plugins, **values):
     return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
 
 
+def any_of(names):
+    """Wildcard constraint: one of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def models_with(kind):
     """Wildcard constraint: models whose source is of this kind."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.source.kind == kind) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.source.kind == kind)
+
+
+def from_hub(sources):
+    """Wildcard constraint: corpora or prompts that are fetched."""
+    return any_of(name for name, source in sources.items() if source.kind == "hub")
+
+
+def at_hand(sources):
+    """Wildcard constraint: corpora or prompts that are generated or lie in files."""
+    return any_of(name for name, source in sources.items() if source.kind != "hub")
 
 
 def corpus_files(wildcards):
@@ -76,7 +91,7 @@ def cell_artifact(wildcards):
 
 def methods_that_update(updates):
     """Wildcard constraint: methods that do or do not change the surviving weights."""
-    return "|".join(name for name, traits in methods.METHODS.items() if traits.updates == updates)
+    return any_of(name for name, traits in methods.METHODS.items() if traits.updates == updates)
 
 
 def evaluation_paths(corpus):
@@ -133,6 +148,11 @@ def variant_columns(wildcards):
         "seed": seed,
         "corpus": settings.models[wildcards.model].text.corpus,
     }
+
+
+def growing(amount):
+    """Of a resource: more of it with each attempt, as a job that failed may have lacked it."""
+    return lambda wildcards, attempt: attempt * amount
 
 
 def cpus(wildcards):
@@ -205,7 +225,7 @@ def evaluation_minutes(wildcards, attempt):
 
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.text.corpus == corpus) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.text.corpus == corpus)
 
 
 def dump_paths(wildcards, variant):
@@ -434,8 +454,7 @@ def prompt_outputs(prompts, variant):
 
 def models_asked(prompts):
     """Wildcard constraint: models that are given these prompts."""
-    names = [re.escape(name) for name, model in settings.models.items() if model.prompts == prompts]
-    return "|".join(names) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.prompts == prompts)
 
 
 def prompt_dumps(variant):

@@ -51,10 +51,11 @@ ALLOWED = {
     "hub": {"artifacts"},
     "run": {"settings"},
     "slurm": set(),
-    "worker": {"run", "model"},
+    "network": set(),
+    "worker": {"run", "model", "network"},
     "schema": {"settings"},
     "ledger": {"methods", "paths", "resources", "settings"},
-    "__main__": {"worker", "run"},
+    "__main__": {"worker", "run", "network"},
     "__init__": set(),
 }
 """What each layer, and each module beside the layers, may import of the package."""
