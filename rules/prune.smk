@@ -18,6 +18,8 @@ rule prune_model:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=compression_memory,
         runtime=compression_minutes,
     params:
@@ -50,8 +52,8 @@ rule export_model:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         spec=export_spec,
     shell:
