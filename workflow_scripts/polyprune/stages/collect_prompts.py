@@ -13,13 +13,13 @@ from polyprune.settings import DemoPrompts, FilesPrompts, HubPrompts, Prompts
 
 def collect_prompts(prompts: Prompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (see `artifacts/prompts.py`)."""
-    source: dict[str, Any] = {}
     match prompts:
         case DemoPrompts():
-            collected = generated_prompts(prompts, language)
+            collected, source = generated_prompts(prompts, language), {"dataset": "generated"}
         case FilesPrompts():
-            collected = file_prompts(prompts, language)
+            collected, source = file_prompts(prompts, language), {"dataset": prompts.files[language]}
         case HubPrompts():
-            collected, source["revision"] = hub_prompts(prompts, language)
+            collected, revision = hub_prompts(prompts, language)
+            source = {"dataset": prompts.dataset, "revision": revision}
     logger.info("%s: %d prompts", language, len(collected))
     save_prompts(output, collected, provenance | source)
