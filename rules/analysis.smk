@@ -163,41 +163,45 @@ for prompts in settings.prompts:
             gpu=gpus,
             gpu_model=gpu_model,
             constraint=constraint,
-            mem_mb=dump_memory,
-            runtime=dump_minutes,
+            mem_mb=dump_memory(0),
+            runtime=dump_minutes(0),
         params:
             spec=lambda w: spec("dump_prompts", w),
         shell:
             "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell "
             "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
 
-    rule:
-        name:
-            f"dump_cell_{prompts}"
-        input:
-            model="results/{model}/model.json",
-            cell=cell_artifact,
-            prompts=prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
-        output:
-            prompt_outputs(prompts, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"),
-        log:
-            f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{prompts}.log",
-        wildcard_constraints:
-            model=models_asked(prompts),
-        conda:
-            "../envs/polyprune.yaml"
-        threads: cpus
-        resources:
-            gpu=gpus,
-            gpu_model=gpu_model,
-            constraint=constraint,
-            mem_mb=dump_memory,
-            runtime=dump_minutes,
-        params:
-            spec=lambda w: spec("dump_prompts", w),
-        shell:
-            "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+    for dump in dump_rules(prompts, models_asked(prompts), dumped_on_prompts(prompts)):
+
+        rule:
+            name:
+                dump.rule
+            input:
+                model="results/{model}/model.json",
+                cell=cell_artifacts(dump.variants),
+                prompts=prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
+            output:
+                [path for variant in dump.variants for path in prompt_outputs(prompts, f"results/{variant}")],
+            log:
+                f"logs/{dump.variants[0]}/hidden_states/{dump.log}.log",
+            wildcard_constraints:
+                model=dump.model,
+                method=dump.method,
+                scheme=dump.scheme,
+            conda:
+                "../envs/polyprune.yaml"
+            threads: cpus
+            resources:
+                gpu=gpus,
+                gpu_model=gpu_model,
+                constraint=constraint,
+                mem_mb=dump_memory(len(dump.variants)),
+                runtime=dump_minutes(len(dump.variants)),
+            params:
+                spec=lambda w: spec("dump_prompts", w),
+            shell:
+                "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
+                "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
 
 
 rule measure_lsar:
@@ -258,8 +262,8 @@ rule count_activations_dense:
         gpu=gpus,
         gpu_model=gpu_model,
         constraint=constraint,
-        mem_mb=dump_memory,
-        runtime=dump_minutes,
+        mem_mb=dump_memory(0),
+        runtime=dump_minutes(0),
     params:
         spec=lambda w: spec(
             "count_activations",
@@ -287,8 +291,8 @@ rule count_activations_cell:
         gpu=gpus,
         gpu_model=gpu_model,
         constraint=constraint,
-        mem_mb=dump_memory,
-        runtime=dump_minutes,
+        mem_mb=dump_memory(0),
+        runtime=dump_minutes(0),
     params:
         spec=lambda w: spec(
             "count_activations",

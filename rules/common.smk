@@ -1,6 +1,7 @@
 # Settings, wildcard constraints and path helpers: the only Python of the workflow.
 import re
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -180,14 +181,68 @@ def compression_minutes(wildcards, attempt):
     return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
-def dump_memory(wildcards, attempt):
-    return attempt * resources.dump_memory_mb(settings.models[wildcards.model])
+def dump_memory(n_cells):
+    """Resource function: of a job that pushes the dense model and so many cells."""
+
+    def of(wildcards, attempt):
+        return attempt * resources.dump_memory_mb(settings.models[wildcards.model], n_cells)
+
+    return of
 
 
-def dump_minutes(wildcards, attempt):
-    n_languages = len(settings.languages_of(wildcards.model))
-    flops = resources.dump_flops(settings.models[wildcards.model], n_languages)
-    return attempt * resources.minutes(flops, settings.engine.planning_flops)
+def dump_minutes(n_cells):
+    """Resource function: of a job that pushes the dense model and so many cells."""
+
+    def of(wildcards, attempt):
+        n_languages = len(settings.languages_of(wildcards.model))
+        flops = resources.dump_flops(settings.models[wildcards.model], n_languages, n_cells)
+        return attempt * resources.minutes(flops, settings.engine.planning_flops)
+
+    return of
+
+
+ANY_CELL = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
+Dump = namedtuple("Dump", "rule variants log model method scheme")
+"""How cells are dumped by one job: name, paths of the variants, name of its logs, wildcard constraints."""
+
+
+def dump_rules(data, models, cells):
+    """What dumps cells on a corpus or on prompts: one for any cell by itself, and one for each bundle of `cells`."""
+    by_itself = Dump(
+        f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN
+    )
+    bundled = [
+        Dump(
+            f"dump_cells_{data}_{number}",
+            [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle],
+            f"{data}-bundle",
+            *map(re.escape, (bundle[0].model, bundle[0].method, bundle[0].scheme)),
+        )
+        for number, bundle in enumerate(resources.bundles(cells, settings.engine.cells_per_dump))
+    ]
+    workflow.ruleorder(*(dump.rule for dump in (*bundled, by_itself)))
+    return [by_itself, *bundled]
+
+
+def dumped_on_corpus(corpus):
+    """Cells whose dumps on this corpus the studies' tables ask for."""
+    cells = [cell for study, table in tables_that_report("drift") for cell in settings.studies[study].cells(table)]
+    return [cell for cell in cells if settings.models[cell.model].text.corpus == corpus]
+
+
+def dumped_on_prompts(prompts):
+    """Cells whose dumps on these prompts the studies' figures ask for."""
+    cells = [cell for study, figure in figures_by("plot_lsar") for cell in settings.studies[study].cells(figure)]
+    return [cell for cell in cells if settings.models[cell.model].prompts == prompts]
+
+
+def cell_artifacts(variants):
+    """Input function: the compressed weights of variants."""
+
+    def of(wildcards):
+        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
+
+    return of
 
 
 def benchmark_data(wildcards):

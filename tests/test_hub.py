@@ -314,7 +314,8 @@ def test_a_hub_corpus_is_collected_with_its_commit(tmp_path: Path, monkeypatch: 
     assert load_documents(output, "calibration") == ["eins", "drei"]
     assert load_documents(output, "train") == []
     assert json.loads(pq.read_schema(output).metadata[b"polyprune"]) == {
-        "code": "abc", "revision": NOW, "documents": {"calibration": 2, "evaluation": 2, "train": 0}
+        "code": "abc", "dataset": "org/web", "revision": NOW,
+        "documents": {"calibration": 2, "evaluation": 2, "train": 0},
     }  # fmt: skip
 
 

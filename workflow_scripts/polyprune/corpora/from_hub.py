@@ -15,7 +15,7 @@ from polyprune.settings import HubCorpus
 
 
 def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Documents of calibration and evaluation, and the commit they are from."""
+    """Documents of calibration and evaluation; the data set and the commit they are from."""
     revision = resolve_revision("dataset", corpus.dataset, corpus.revision)
     splits = {
         split: stream_documents(
@@ -24,7 +24,7 @@ def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[st
         )
         for split in ("calibration", "evaluation")
     }  # fmt: skip
-    return splits, {"revision": revision}
+    return splits, {"dataset": corpus.dataset, "revision": revision}
 
 
 def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The parallel prompts of one language, generated or from the user's files, as one file."""
+"""The parallel prompts of one language, generated or from the user's file, as one file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from polyprune.settings import DemoPrompts, LocalPrompts
 def collect_prompts(prompts: LocalPrompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (see `artifacts/prompts.py`)."""
     if isinstance(prompts, DemoPrompts):
-        collected = generated_prompts(prompts, language)
+        collected, dataset = generated_prompts(prompts, language), "generated"
     else:
-        collected = file_prompts(prompts, language)
+        collected, dataset = file_prompts(prompts, language), prompts.files[language]
     logger.info("%s: %d prompts", language, len(collected))
-    save_prompts(output, collected, provenance)
+    save_prompts(output, collected, provenance | {"dataset": dataset})

@@ -15,4 +15,4 @@ def fetch_prompts(prompts: HubPrompts, language: str, output: Path, provenance: 
     """Write `output` (see `artifacts/prompts.py`)."""
     fetched, revision = hub_prompts(prompts, language)
     logger.info("%s: %d prompts at %s", language, len(fetched), revision)
-    save_prompts(output, fetched, provenance | {"revision": revision})
+    save_prompts(output, fetched, provenance | {"dataset": prompts.dataset, "revision": revision})

@@ -42,7 +42,7 @@ def prune_model(
     metadata = provenance | {
         "model_digest": manifest["digest"],
         "calibration_digest": calibration.digest,
-        "dtype": str(decoder.dtype).removeprefix("torch."),
+        "dtype": decoder.dtype_name,
     }
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
     batch = sequences_per_batch(engine.tokens_per_batch, calibration.tokens.shape[1])
