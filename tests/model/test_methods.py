@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
     "damping": 0.01,
     "ria": {"exponent": 0.5, "per_row": False},
     "dsnot": {"threshold": 0.1, "max_cycles": 5},
-    "alps": {"max_iterations": 30, "refit_iterations": 10},
+    "alps": {"max_iterations": 60, "refit_iterations": 10},
 }
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}
 STEPS = {
@@ -240,7 +240,7 @@ def test_dsnot_refines_wandas_mask_by_sums_and_variances(architecture: str, tmp_
 @pytest.mark.parametrize("architecture", ["llama", "cohere"])
 @pytest.mark.parametrize("scheme", ["0.70", "2of4"])
 def test_alps_gets_the_gram_matrix_of_each_input(architecture: str, scheme: str, tmp_path: Path) -> None:
-    """ALPS-1 to ALPS-3."""
+    """ALPS-1 to ALPS-3, with as many iterations as it takes: on the way rounding decides which support comes first."""
     model = random_model(architecture)
     folder = save_checkpoint(model, tmp_path / "model")
     dense = {name: value.clone() for name, value in model.state_dict().items()}
@@ -250,12 +250,12 @@ def test_alps_gets_the_gram_matrix_of_each_input(architecture: str, scheme: str,
 
     def prune(name: str, weight: Tensor, x: Tensor) -> Tensor:
         nonlocal equal, total
-        expected, keep = alps_plainly(weight, x.T @ x, 0.01, parse_scheme(scheme), name, 30, 10)
+        expected, keep = alps_plainly(weight, x.T @ x, 0.01, parse_scheme(scheme), name, 60, 10)
         kept = cell.read(name)
         assert kept is not None and kept.values is not None
         equal, total = equal + int((kept.keep == keep).sum()), total + keep.numel()
         ours = kept.dense(dense[f"{name}.weight"])
-        assert ((ours - weight) @ x.T).norm() == pytest.approx(((expected - weight) @ x.T).norm().item(), rel=0.02)
+        assert ((ours - weight) @ x.T).norm() == pytest.approx(((expected - weight) @ x.T).norm().item(), rel=0.01)
         return expected
 
     compress_plainly(model, tokens, prune)

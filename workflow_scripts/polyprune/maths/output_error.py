@@ -25,7 +25,9 @@ def output_error(
     rows = torch.cat([original - after[::every].float(), original])
     if inputs is None:
         weighted = rows
+    elif inputs.dim() == 1:
+        weighted = rows * inputs
     else:
-        weighted = rows @ inputs if inputs.dim() == 2 else rows * inputs
+        weighted = rows @ inputs
     lost, whole = (weighted * rows).sum(1).split(len(original))
     return every * lost.sum().item(), every * whole.sum().item()
