@@ -88,6 +88,13 @@ def languages_of(corpus):
     return sorted(settings.corpora[corpus].languages)
 
 
+def outliers(wildcards):
+    """Where OWL gives layers sparsities of their own: what it reads."""
+    if not grammar.parse_scheme(wildcards.scheme).owl:
+        return []
+    return "results/{model}/calibration/{calibration}/seed{seed}/outliers.json"
+
+
 def cell_spec(wildcards):
     owl = grammar.parse_scheme(wildcards.scheme).owl
     return spec(
@@ -141,11 +148,13 @@ def gpus(wildcards):
 
 
 def compression_memory(wildcards, attempt):
-    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], wildcards.method)
+    method = getattr(wildcards, "method", resources.OUTLIERS_COST_LIKE)
+    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], method)
 
 
 def compression_minutes(wildcards, attempt):
-    flops = resources.compression_flops(settings.models[wildcards.model], wildcards.method)
+    method = getattr(wildcards, "method", resources.OUTLIERS_COST_LIKE)
+    flops = resources.compression_flops(settings.models[wildcards.model], method)
     return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from polyprune import resources
 from polyprune.errors import UserError
-from polyprune.ledger import benchmark_seconds, cells_of, incomplete_outputs, job_seconds, ledger
+from polyprune.ledger import benchmark_seconds, cells_of, incomplete_outputs, job_seconds, ledger, output_bytes
 from polyprune.methods import Cell
 from polyprune.settings import Settings, load_settings
 
@@ -59,6 +59,17 @@ def test_benchmark_records_win_over_the_formula(settings: Settings, tmp_path: Pa
     assert job_seconds(evaluation, settings, records) == (7.0, "benchmark")
     evaluation["wildcards"] = WILDCARDS | {"benchmark": "mmlu"}
     assert job_seconds(evaluation, settings, records)[1] == "formula"
+
+
+def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, tmp_path: Path) -> None:
+    place = {"model": "llama-3-8b", "calibration": "de", "seed": "0"}
+    outliers = {"rule": "measure_outliers", "wildcards": place, "output": ["outliers.json"]}
+    assert job_seconds(outliers, settings, {}) == job_seconds(job(0), settings, {})
+    assert 0 < output_bytes(outliers, settings) < 1e6
+    folder = tmp_path / "logs/llama-3-8b/calibration/de/seed0"
+    folder.mkdir(parents=True)
+    (folder / "measure_outliers.benchmark.jsonl").write_text(json.dumps({"s": 9.0}) + "\n")
+    assert job_seconds(outliers, settings, benchmark_seconds(tmp_path / "logs")) == (9.0, "benchmark")
 
 
 def test_cells_are_done_begun_or_outstanding(
