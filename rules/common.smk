@@ -107,6 +107,13 @@ def languages_of(corpus):
     return sorted(settings.corpora[corpus].languages)
 
 
+def outliers(wildcards):
+    """Where OWL gives layers sparsities of their own: what it reads."""
+    if not grammar.parse_scheme(wildcards.scheme).owl:
+        return []
+    return "results/{model}/calibration/{calibration}/seed{seed}/outliers.json"
+
+
 def cell_spec(wildcards):
     owl = grammar.parse_scheme(wildcards.scheme).owl
     return spec(
@@ -173,11 +180,13 @@ def constraint(wildcards):
 
 
 def compression_memory(wildcards, attempt):
-    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], wildcards.method)
+    method = getattr(wildcards, "method", resources.OUTLIERS_COST_LIKE)
+    return attempt * resources.compression_memory_mb(settings.models[wildcards.model], method)
 
 
 def compression_minutes(wildcards, attempt):
-    flops = resources.compression_flops(settings.models[wildcards.model], wildcards.method)
+    method = getattr(wildcards, "method", resources.OUTLIERS_COST_LIKE)
+    flops = resources.compression_flops(settings.models[wildcards.model], method)
     return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
@@ -208,9 +217,7 @@ Dump = namedtuple("Dump", "rule variants log model method scheme")
 
 def dump_rules(data, models, cells):
     """What dumps cells on a corpus or on prompts: one for any cell by itself, and one for each bundle of `cells`."""
-    by_itself = Dump(
-        f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN
-    )
+    by_itself = Dump(f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN)
     bundled = [
         Dump(
             f"dump_cells_{data}_{number}",

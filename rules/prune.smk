@@ -1,10 +1,36 @@
 # The cells: a model compressed by one method, scheme, calibration and seed.
 
 
+# For cells with OWL's sparsities by layer, of all methods and sparsities.
+rule measure_outliers:
+    input:
+        model="results/{model}/model.json",
+        tokens="results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
+    output:
+        "results/{model}/calibration/{calibration}/seed{seed}/outliers.json",
+    log:
+        "logs/{model}/calibration/{calibration}/seed{seed}/measure_outliers.log",
+    benchmark:
+        "logs/{model}/calibration/{calibration}/seed{seed}/measure_outliers.benchmark.jsonl"
+    conda:
+        "../envs/polyprune.yaml"
+    threads: cpus
+    resources:
+        gpu=gpus,
+        mem_mb=compression_memory,
+        runtime=compression_minutes,
+    params:
+        spec=lambda w: spec("measure_outliers", w, outlier_factor=settings.compression.owl.outlier_factor),
+    shell:
+        "python -m polyprune measure_outliers --settings {params.spec:q} --model {input.model} "
+        "--tokens {input.tokens} --output {output} --log {log} --threads {threads}"
+
+
 rule prune_model:
     input:
         model="results/{model}/model.json",
         tokens="results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
+        outliers=outliers,
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/mask.safetensors",
     log:
@@ -26,7 +52,7 @@ rule prune_model:
         spec=cell_spec,
     shell:
         "python -m polyprune prune_model --settings {params.spec:q} --model {input.model} --tokens {input.tokens} "
-        "--output {output} --log {log} --threads {threads}"
+        "--outliers {input.outliers} --output {output} --log {log} --threads {threads}"
 
 
 use rule prune_model as reconstruct_model with:
@@ -49,6 +75,8 @@ rule export_model:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export/config.json",
     log:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_model.log",
+    benchmark:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_model.benchmark.jsonl"
     conda:
         "../envs/polyprune.yaml"
     resources:

@@ -12,7 +12,7 @@ import yaml
 
 from polyprune import resources
 from polyprune.errors import UserError
-from polyprune.ledger import benchmark_seconds, cells_of, incomplete_outputs, job_seconds, ledger
+from polyprune.ledger import benchmark_seconds, cells_of, incomplete_outputs, job_seconds, ledger, output_bytes
 from polyprune.methods import Cell
 from polyprune.settings import Settings, load_settings
 
@@ -76,6 +76,17 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
     one_pass = resources.dump_flops(model, 7, 0) / rate
     for job_of, passes in ((bundle, 4), (alone, 2), (dense, 1)):
         assert job_seconds(job_of, settings, {}) == (pytest.approx(passes * one_pass), "formula")
+
+
+def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, tmp_path: Path) -> None:
+    place = {"model": "llama-3-8b", "calibration": "de", "seed": "0"}
+    outliers = {"rule": "measure_outliers", "wildcards": place, "output": ["outliers.json"]}
+    assert job_seconds(outliers, settings, {}) == job_seconds(job(0), settings, {})
+    assert 0 < output_bytes(outliers, settings) < 1e6
+    folder = tmp_path / "logs/llama-3-8b/calibration/de/seed0"
+    folder.mkdir(parents=True)
+    (folder / "measure_outliers.benchmark.jsonl").write_text(json.dumps({"s": 9.0}) + "\n")
+    assert job_seconds(outliers, settings, benchmark_seconds(tmp_path / "logs")) == (9.0, "benchmark")
 
 
 def test_cells_are_done_begun_or_outstanding(

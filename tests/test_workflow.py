@@ -132,6 +132,15 @@ def test_a_cell_outside_every_study_is_a_target(clean: Path) -> None:
     assert jobs["prune_model"] == 1 and jobs["dump_cell_mc4"] == 1
 
 
+def test_cells_with_sparsities_by_layer_share_one_measurement_of_outliers(clean: Path) -> None:
+    """Whatever their method and sparsity; other cells do without."""
+    cells = ["wanda/0.50-owl/de/seed0/mask", "wanda/0.70-owl/de/seed0/mask", "sparsegpt/0.70-owl/de/seed0/weights"]
+    jobs = planned(clean, *(f"results/llama-3-8b/{cell}.safetensors" for cell in cells))
+    assert (jobs["measure_outliers"], jobs["prune_model"], jobs["reconstruct_model"]) == (1, 2, 1)
+    jobs = planned(clean, *(f"results/llama-3-8b/{cell.replace('-owl', '')}.safetensors" for cell in cells))
+    assert "measure_outliers" not in jobs and jobs["reconstruct_model"] == 1
+
+
 @pytest.mark.parametrize(
     ("target", "hint"),
     [

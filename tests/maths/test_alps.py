@@ -7,7 +7,7 @@ import torch
 
 from polyprune.grammar import parse_scheme
 from polyprune.maths.alps import Penalty, alps, refit
-from polyprune.maths.cholesky import inverse_factor
+from polyprune.maths.cholesky import hessian_factor
 from polyprune.maths.selection import keep_per_row, keep_whole_matrix
 from polyprune.maths.sparsegpt import sparsegpt
 
@@ -143,7 +143,7 @@ def test_better_than_sparsegpt(scheme):
     """ALPS-1..3: at the sparsities that it is for."""
     x, weight, parsed = correlated_inputs(300, 64), weights(24, 64), parse_scheme(scheme)
     pruned, keep = alps(weight, x.T @ x, 0.01, parsed, "a test")
-    ((other, _),) = sparsegpt([weight], inverse_factor(x.T @ x, 0.01, "a test"), parsed)
+    ((other, _),) = sparsegpt([weight], hessian_factor(x.T @ x, 0.01, "a test"), parsed)
     assert output_error(pruned, weight, x) < 0.75 * output_error(other, weight, x)
     assert (pruned[~keep] == 0).all()
     assert int((~keep).sum()) == parsed.removed_of(24 * 64)

@@ -1,11 +1,11 @@
-"""CHOL-1 and CHOL-2 against the inverse in float64; refusals."""
+"""CHOL-1 to CHOL-3 against the inverse in float64; refusals."""
 
 import math
 
 import pytest
 import torch
 
-from polyprune.maths.cholesky import NotPositiveDefiniteError, inverse_factor, inverse_of_lower
+from polyprune.maths.cholesky import HessianFactor, NotPositiveDefiniteError, hessian_factor
 
 
 def gram_of(n_tokens: int, d_in: int) -> torch.Tensor:
@@ -14,14 +14,22 @@ def gram_of(n_tokens: int, d_in: int) -> torch.Tensor:
     return x.T @ x
 
 
+def upper(factor: HessianFactor) -> torch.Tensor:
+    """All of U."""
+    return factor.upper(slice(None))
+
+
 @pytest.mark.parametrize("d_in", [1, 2, 33])
-def test_upper_factor_gives_the_inverse(d_in):
-    """CHOL-1, CHOL-2."""
+def test_factors_give_the_hessian_and_its_inverse(d_in):
+    """CHOL-1 to CHOL-3."""
     gram = gram_of(100, d_in)
-    factor = inverse_factor(gram, 0.01, "a test")
+    factor = hessian_factor(gram, 0.01, "a test")
     hessian = gram + 0.01 * gram.diagonal().mean() * torch.eye(d_in, dtype=torch.float64)
-    assert torch.equal(factor.upper, factor.upper.triu())
-    torch.testing.assert_close(factor.upper.T @ factor.upper, torch.linalg.inv(hessian), rtol=1e-10, atol=1e-14)
+    assert torch.equal(factor.root, factor.root.triu())
+    torch.testing.assert_close(factor.root @ factor.root.T, hessian)
+    inverse = torch.linalg.inv(hessian)
+    torch.testing.assert_close(upper(factor).T @ upper(factor), inverse, rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(factor.inverse(), inverse, rtol=1e-10, atol=1e-14)
     assert not factor.dead.any()
 
 
@@ -29,34 +37,37 @@ def test_the_factor_is_the_one_of_the_reference_codes():
     """CHOL-2: the Cholesky factor of the explicit inverse."""
     gram = gram_of(100, 20)
     reference = torch.linalg.cholesky(torch.linalg.inv(gram), upper=True)
-    torch.testing.assert_close(inverse_factor(gram, 0.0, "a test").upper, reference, rtol=1e-10, atol=1e-14)
+    factor = hessian_factor(gram, 0.0, "a test")
+    torch.testing.assert_close(upper(factor), reference, rtol=1e-10, atol=1e-14)
+    block = slice(7, 12)
+    torch.testing.assert_close(factor.upper(block), reference[block, block], rtol=1e-10, atol=1e-14)
 
 
 def test_float32_stays_close():
     """CHOL-2; bfloat16 statistics are factored in float32."""
     gram = gram_of(500, 64)
-    exact = inverse_factor(gram, 0.01, "a test").upper
-    single = inverse_factor(gram.float(), 0.01, "a test").upper
+    exact = upper(hessian_factor(gram, 0.01, "a test"))
+    single = upper(hessian_factor(gram.float(), 0.01, "a test"))
     assert single.dtype == torch.float32
     assert (single - exact).norm() / exact.norm() < 1e-5
-    assert inverse_factor(gram.bfloat16(), 0.1, "a test").upper.dtype == torch.float32
+    assert hessian_factor(gram.bfloat16(), 0.1, "a test").root.dtype == torch.float32
 
 
 def test_dead_inputs_count_as_one_in_the_mean():
     """CHOL-1: the damping is taken after the dead inputs were set to 1."""
     gram = torch.diag(torch.tensor([4.0, 0.0, 1.0, 0.0], dtype=torch.float64))
-    factor = inverse_factor(gram, 0.2, "a test")
+    factor = hessian_factor(gram, 0.2, "a test")
     assert factor.dead.tolist() == [False, True, False, True]
     damping = 0.2 * (4 + 1 + 1 + 1) / 4
     expected = (torch.tensor([4.0, 1.0, 1.0, 1.0], dtype=torch.float64) + damping) ** -0.5
-    torch.testing.assert_close(factor.upper, torch.diag(expected))
+    torch.testing.assert_close(upper(factor), torch.diag(expected))
 
 
 def test_the_given_matrix_is_left_alone():
     gram = gram_of(50, 8)
     gram[3] = gram[:, 3] = 0
     before = gram.clone()
-    inverse_factor(gram, 0.01, "a test")
+    hessian_factor(gram, 0.01, "a test")
     assert torch.equal(gram, before)
 
 
@@ -67,13 +78,13 @@ def test_a_matrix_that_is_not_positive_definite_is_refused():
         match=r"layer 5 down_proj \(3 inputs\) is not positive definite: smallest diagonal 1 with damping 0; "
         r"raise `damping` in config.yaml or use more calibration tokens",
     ):
-        inverse_factor(gram, 0.0, "layer 5 down_proj")
-    assert inverse_factor(gram, 0.01, "layer 5 down_proj").upper.isfinite().all()
+        hessian_factor(gram, 0.0, "layer 5 down_proj")
+    assert hessian_factor(gram, 0.01, "layer 5 down_proj").root.isfinite().all()
 
 
 def test_a_negative_pivot_is_refused():
     with pytest.raises(NotPositiveDefiniteError, match="smallest diagonal -1 "):
-        inverse_factor(torch.diag(torch.tensor([2.0, -1.0])), 0.0, "layer 0 q_proj")
+        hessian_factor(torch.diag(torch.tensor([2.0, -1.0])), 0.0, "layer 0 q_proj")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -81,18 +92,9 @@ def test_statistics_that_are_not_finite_are_refused(bad):
     gram = torch.eye(3)
     gram[0, 2] = bad
     with pytest.raises(ValueError, match="Gram matrix of layer 1 o_proj: 1 of 9 values are NaN or infinite"):
-        inverse_factor(gram, 0.01, "layer 1 o_proj")
+        hessian_factor(gram, 0.01, "layer 1 o_proj")
 
 
 def test_only_dead_inputs_are_refused():
     with pytest.raises(ValueError, match="all 3 inputs are 0 on every calibration token"):
-        inverse_factor(torch.zeros(3, 3), 0.01, "layer 1 o_proj")
-
-
-def test_the_inverse_by_halves_is_the_inverse():
-    """CHOL-2: 1100 columns are halved twice."""
-    lower = torch.randn(1100, 1100, generator=torch.Generator().manual_seed(0), dtype=torch.float64).tril() / 50
-    lower.diagonal().abs_().add_(1)
-    inverse = inverse_of_lower(lower)
-    assert (inverse.triu(1) == 0).all()
-    torch.testing.assert_close(inverse @ lower, torch.eye(1100, dtype=torch.float64))
+        hessian_factor(torch.zeros(3, 3), 0.01, "layer 1 o_proj")

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from polyprune.maths.cholesky import inverse_factor
+from polyprune.maths.cholesky import hessian_factor
 from polyprune.maths.gptq import gptq
 from polyprune.maths.grids import GridSettings, Quantised, dequantise, round_to_nearest
 
@@ -36,7 +36,7 @@ def plain_column_loop(
     """The definition: codes and values, one weight at a time, every update applied to all later columns at once."""
     d_in = weight.shape[1]
     order = sorted(range(d_in), key=lambda j: -gram[j, j].item()) if settings.act_order else list(range(d_in))
-    U = inverse_factor(gram[order][:, order], damping, "a test").upper
+    U = hessian_factor(gram[order][:, order], damping, "a test").upper(slice(None))
     original = weight[:, order].clone()
     original[:, gram.diagonal()[order] == 0] = 0
     current, top = original.clone(), 2**settings.bits - 1

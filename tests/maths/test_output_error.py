@@ -6,15 +6,15 @@ import torch
 from polyprune.maths.output_error import output_error
 
 
-@pytest.mark.parametrize("rows", [5, 64, 128])
+@pytest.mark.parametrize("rows", [5, 32, 64])
 def test_relative_output_error_is_that_of_the_products(rows):
-    """ERR-1: exact up to 64 rows, and for 128 over every second."""
+    """ERR-1: exact up to 32 rows, and for 64 over every second."""
     generator = torch.Generator().manual_seed(0)
     x, weight = torch.randn(50, 12, generator=generator), torch.randn(rows, 12, generator=generator)
     after = weight * (torch.rand(rows, 12, generator=generator) < 0.5)
     lost, original = output_error(weight, after, x.T @ x)
-    taken = slice(None, None, max(1, rows // 64))
-    every = max(1, rows // 64)
+    taken = slice(None, None, max(1, rows // 32))
+    every = max(1, rows // 32)
     assert lost == pytest.approx(every * ((weight - after)[taken] @ x.T).square().sum().item(), rel=1e-4)
     assert original == pytest.approx(every * (weight[taken] @ x.T).square().sum().item(), rel=1e-4)
 

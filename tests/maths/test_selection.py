@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyprune.grammar import parse_scheme
-from polyprune.maths.selection import keep_per_row, keep_whole_matrix, removed_by_threshold
+from polyprune.maths.selection import keep_per_row, keep_whole_matrix, removed_by_threshold, select, zero_unless
 
 SPARSITIES = st.integers(1, 99).map(lambda percent: parse_scheme(f"0.{percent:02d}"))
 
@@ -86,3 +86,17 @@ def test_wide_rows_are_selected_as_a_stable_sort_would(n_columns, percent, n_val
     order = scores.sort(dim=1, stable=True).indices[:, : scheme.removed_of(n_columns)]
     expected = torch.ones_like(scores, dtype=torch.bool).scatter_(1, order, False)
     assert torch.equal(keep_per_row(scores, scheme), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_masked_weights_are_those_of_where_and_masked_select(dtype):
+    """Also of a transposed view, whose rows are not neighbours in memory; no zero is negative, not even of a NaN."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(30, 21, generator=generator).to(dtype).T
+    weights[0, :3] = torch.tensor([torch.nan, torch.inf, -1.0])
+    keep = torch.rand(21, 30, generator=generator) < 0.5
+    keep[0, :3] = False
+    masked = zero_unless(keep, weights)
+    assert torch.equal(masked, torch.where(keep, weights, 0))
+    assert not masked.signbit()[~keep].any()
+    assert torch.equal(select(weights, keep), weights.masked_select(keep))

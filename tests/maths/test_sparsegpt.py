@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from polyprune.grammar import Scheme, parse_scheme
-from polyprune.maths.cholesky import InverseFactor, inverse_factor
+from polyprune.maths.cholesky import HessianFactor, hessian_factor
 from polyprune.maths.sparsegpt import sparsegpt
 
 SCHEMES = ["0.20", "0.50", "0.80", "2of4", "1of4"]
@@ -22,15 +22,15 @@ def weights(d_out: int, d_in: int, seed: int = 1) -> torch.Tensor:
     return torch.randn(d_out, d_in, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def factor_of(x: torch.Tensor, dtype: torch.dtype = torch.float64, damping: float = 0.01) -> InverseFactor:
-    return inverse_factor((x.T @ x).to(dtype), damping, "a test")
+def factor_of(x: torch.Tensor, dtype: torch.dtype = torch.float64, damping: float = 0.01) -> HessianFactor:
+    return hessian_factor((x.T @ x).to(dtype), damping, "a test")
 
 
 def plain_column_loop(
-    weight: torch.Tensor, factor: InverseFactor, scheme: Scheme, block_size: int = 128
+    weight: torch.Tensor, factor: HessianFactor, scheme: Scheme, block_size: int = 128
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition, column by column, row-major, every update applied to all later columns at once."""
-    weight, U = weight.clone(), factor.upper
+    weight, U = weight.clone(), factor.upper(slice(None))
     d_in = weight.shape[1]
     weight[:, factor.dead] = 0
     keep = torch.ones_like(weight, dtype=torch.bool)
@@ -104,7 +104,7 @@ def test_float32_is_close_to_float64():
 def test_ties(scheme, value):
     """SGPT-1: unstructured, all that tie with the threshold go; n:m, the first of a group go."""
     weight = torch.full((4, 16), value)
-    factor = inverse_factor(torch.eye(16), 0.01, "a test")
+    factor = hessian_factor(torch.eye(16), 0.01, "a test")
     ((_, keep),) = sparsegpt([weight], factor, parse_scheme(scheme))
     _, expected_keep = plain_column_loop(weight, factor, parse_scheme(scheme))
     assert torch.equal(keep, expected_keep)
@@ -150,7 +150,7 @@ def test_storage_dtype_is_kept_and_a_kept_zero_stays_kept():
     assert torch.equal(pruned, unrounded.bfloat16())
 
     zeros = torch.zeros(1, 4, dtype=torch.bfloat16)
-    ((_, keep),) = sparsegpt([zeros], inverse_factor(torch.eye(4), 0.01, "a test"), parse_scheme("2of4"))
+    ((_, keep),) = sparsegpt([zeros], hessian_factor(torch.eye(4), 0.01, "a test"), parse_scheme("2of4"))
     assert keep.sum() == 2
 
 
@@ -164,7 +164,7 @@ def test_dead_inputs_go():
 
 
 def test_refusals():
-    factor = inverse_factor(torch.eye(10), 0.01, "a test")
+    factor = hessian_factor(torch.eye(10), 0.01, "a test")
     with pytest.raises(ValueError, match="2of4 needs a multiple of 4 columns, but the matrix is 3 x 10"):
         sparsegpt([torch.ones(3, 10)], factor, parse_scheme("2of4"))
     with pytest.raises(ValueError, match=r"a group of 5 columns.*block of 4"):

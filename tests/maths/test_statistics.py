@@ -18,11 +18,11 @@ def relative_error(value: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("panel_width", [2048, 16, 5])
-def test_gram_is_the_float64_product(dtype, panel_width):
-    """STAT-2, whole and in panels, d_in a multiple of the panel or not."""
+@pytest.mark.parametrize("whole_block", [2048, 16, 5])
+def test_gram_is_the_float64_product(dtype, whole_block):
+    """STAT-2, whole and by halves, even and odd."""
     x = tokens(300, 32, dtype)
-    gram = InputGram(32, panel_width=panel_width)
+    gram = InputGram(32, whole_block=whole_block)
     gram.update(x)
     assert relative_error(gram.total, x.double().T @ x.double()) < 1e-6
     assert torch.equal(gram.total, gram.total.T)
@@ -43,7 +43,7 @@ def test_squares_are_the_float64_sums(dtype):
 def test_statistics_do_not_depend_on_batch_splits(sizes):
     """STAT-1, STAT-2; empty batches included."""
     x = tokens(sum(sizes), 12)
-    gram, squares = InputGram(12, panel_width=5), InputSquares(12)
+    gram, squares = InputGram(12, whole_block=5), InputSquares(12)
     for batch in x.split(sizes):
         gram.update(batch)
         squares.update(batch)
@@ -63,7 +63,7 @@ def test_diagonal_of_the_gram_matrix_is_the_squares():
 def test_reading_the_gram_matrix_does_not_disturb_later_updates():
     """STAT-2 is mirrored in place when read."""
     x = tokens(200, 12)
-    gram = InputGram(12, panel_width=5)
+    gram = InputGram(12, whole_block=5)
     gram.update(x[:100])
     assert gram.total.isfinite().all()
     gram.update(x[100:])

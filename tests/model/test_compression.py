@@ -16,6 +16,8 @@ from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
 from polyprune.methods import magnitude, sparsegpt, wanda
 from polyprune.methods.job import Job
+from polyprune.model import compression
+from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, compress
 from polyprune.model.decoder import Decoder, linears_of
@@ -34,11 +36,11 @@ def run_engine(
     batch: int = 3,
     metadata: dict[str, Any] | None = None,
 ) -> CellReader:
-    decoder = Decoder(Checkpoint(folder), CPU)
+    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, False, {})
     job = Job(parse_scheme(scheme), SETTINGS, len(tokens))
     identity = metadata or {"job": "test"}
-    compress(decoder, tokens, METHODS[method], job, batch, out.with_suffix(".layers"), identity)
-    join_layers(out.with_suffix(".layers"), decoder.n_layers, out, identity)
+    compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
+    join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)
     return CellReader(out)
 
 
@@ -172,6 +174,30 @@ def test_dense_ends_leaves_first_and_last_layer_alone(tmp_path: Path) -> None:
     for name, (_, keep) in expected.items():
         kept = cell.read(name)
         assert kept is not None and torch.equal(kept.keep, keep)
+
+
+@pytest.mark.parametrize(
+    ("method", "scheme", "statistics", "propagations"),
+    [("wanda", "0.50", 3, 2), ("wanda", "0.50-dense-ends", 1, 1), ("magnitude", "0.50", 0, 0)],
+)
+def test_passes_whose_results_nobody_reads_are_not_made(
+    method: str, scheme: str, statistics: int, propagations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three layers the last hands nothing on; with dense ends only the one in the middle needs statistics."""
+    made = {"collect": 0, "propagate": 0}
+    for name in list(made):
+        original = getattr(compression, name)
+
+        def counted(*arguments: Any, name: str = name, original: Any = original) -> Any:
+            made[name] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(compression, name, counted)
+    if not statistics:
+        monkeypatch.setattr(Decoder, "embed", None)
+    folder = save_checkpoint(random_model("llama"), tmp_path / "model")
+    run_engine(folder, random_tokens(4, 8), method, scheme, tmp_path / "cell.safetensors")
+    assert made == {"collect": statistics, "propagate": propagations}
 
 
 def test_batch_size_and_sharding_change_nothing_but_rounding(tmp_path: Path) -> None:

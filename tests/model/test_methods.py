@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader, join_layers
+from polyprune.artifacts.outliers import save_outliers
 from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError
 from polyprune.grammar import parse_scheme
@@ -22,9 +23,11 @@ from polyprune.maths.dsnot import dsnot_keep
 from polyprune.methods import alps, dsnot, gptq, random, ria, wanda
 from polyprune.methods.job import Job
 from polyprune.model.allocation import owl_sparsities
+from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, compress
 from polyprune.model.decoder import Decoder, linears_of
+from polyprune.model.outliers import outlier_shares
 
 CPU = torch.device("cpu")
 METHODS: dict[str, Any] = {"alps": alps, "dsnot": dsnot, "gptq": gptq, "random": random, "ria": ria, "wanda": wanda}
@@ -32,7 +35,7 @@ SETTINGS: dict[str, Any] = {
     "damping": 0.01,
     "ria": {"exponent": 0.5, "per_row": False},
     "dsnot": {"threshold": 0.1, "max_cycles": 5},
-    "alps": {"max_iterations": 30, "refit_iterations": 10},
+    "alps": {"max_iterations": 60, "refit_iterations": 10},
 }
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}
 STEPS = {
@@ -50,10 +53,10 @@ WIDER: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128}
 def run_engine(
     folder: Path, tokens: Tensor, method: str, scheme: str, out: Path, offload: bool = False, **settings: Any
 ) -> CellReader:
-    decoder = Decoder(Checkpoint(folder), CPU)
+    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, offload, {})
     job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3)
-    compress(decoder, tokens, METHODS[method], job, 3, out.with_suffix(".layers"), {"job": "test"}, offload)
-    join_layers(out.with_suffix(".layers"), decoder.n_layers, out, {"job": "test"})
+    compress(calibration, METHODS[method], job, out.with_suffix(".layers"), {"job": "test"})
+    join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, {"job": "test"})
     return CellReader(out)
 
 
@@ -240,7 +243,7 @@ def test_dsnot_refines_wandas_mask_by_sums_and_variances(architecture: str, tmp_
 @pytest.mark.parametrize("architecture", ["llama", "cohere"])
 @pytest.mark.parametrize("scheme", ["0.70", "2of4"])
 def test_alps_gets_the_gram_matrix_of_each_input(architecture: str, scheme: str, tmp_path: Path) -> None:
-    """ALPS-1 to ALPS-3."""
+    """ALPS-1 to ALPS-3, with as many iterations as it takes: on the way rounding decides which support comes first."""
     model = random_model(architecture)
     folder = save_checkpoint(model, tmp_path / "model")
     dense = {name: value.clone() for name, value in model.state_dict().items()}
@@ -250,12 +253,12 @@ def test_alps_gets_the_gram_matrix_of_each_input(architecture: str, scheme: str,
 
     def prune(name: str, weight: Tensor, x: Tensor) -> Tensor:
         nonlocal equal, total
-        expected, keep = alps_plainly(weight, x.T @ x, 0.01, parse_scheme(scheme), name, 30, 10)
+        expected, keep = alps_plainly(weight, x.T @ x, 0.01, parse_scheme(scheme), name, 60, 10)
         kept = cell.read(name)
         assert kept is not None and kept.values is not None
         equal, total = equal + int((kept.keep == keep).sum()), total + keep.numel()
         ours = kept.dense(dense[f"{name}.weight"])
-        assert ((ours - weight) @ x.T).norm() == pytest.approx(((expected - weight) @ x.T).norm().item(), rel=0.02)
+        assert ((ours - weight) @ x.T).norm() == pytest.approx(((expected - weight) @ x.T).norm().item(), rel=0.01)
         return expected
 
     compress_plainly(model, tokens, prune)
@@ -285,8 +288,10 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     model = random_model(architecture)
     folder = save_checkpoint(model, tmp_path / "model")
     tokens, scheme = random_tokens(8, 24), parse_scheme("0.60-owl")
-    decoder = Decoder(Checkpoint(folder), CPU)
-    found = owl_sparsities(decoder, tokens, scheme, {"outlier_factor": 2.0, "spread": 0.08}, 3)
+    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, False, {})
+    measured = outlier_shares(calibration, 2.0)
+    save_outliers(tmp_path / "outliers.json", measured, {})
+    found = owl_sparsities(tmp_path / "outliers.json", {}, scheme, 0.08)
 
     shares = []
     for layer in model.base_model.layers:  # type: ignore[union-attr]
@@ -295,13 +300,14 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
             [(linears(layer)[name].weight.abs() * x.square().sum(0).sqrt()).flatten() for name, x in inputs.items()]
         )
         shares.append(((scores > 2 * scores.mean()).sum() / scores.numel()).item())
+    assert [float(share) for share in measured] == pytest.approx(shares, abs=1e-6)
     scaled = [0.16 * (share - min(shares)) / (max(shares) - min(shares)) for share in shares]
     expected = [0.6 + sum(scaled) / 3 - value for value in scaled]
     assert [float(value) for value in found] == pytest.approx(expected, abs=1e-6)
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(decoder, tokens, METHODS["wanda"], job, 3, tmp_path / "parts", {"job": "owl"})
+    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", {"job": "owl"})
     join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
     cell = CellReader(tmp_path / "cell")
 
@@ -314,10 +320,9 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
 
 
 def test_a_spread_that_does_not_fit_the_sparsity_is_refused(tmp_path: Path) -> None:
-    decoder = Decoder(Checkpoint(save_checkpoint(random_model("llama"), tmp_path)), CPU)
-    settings = {"outlier_factor": 2.0, "spread": 0.1}
-    with pytest.raises(UserError, match=r"OWL gives layer \d the sparsity 1\..*compression\.owl\.spread"):
-        owl_sparsities(decoder, random_tokens(4, 8), parse_scheme("0.95-owl"), settings, 3)
+    save_outliers(tmp_path / "outliers.json", [Fraction(1, 100), Fraction(2, 100)], {})
+    with pytest.raises(UserError, match=r"OWL gives layer 0 the sparsity 1\..*compression\.owl\.spread"):
+        owl_sparsities(tmp_path / "outliers.json", {}, parse_scheme("0.95-owl"), 0.1)
 
 
 def test_offloaded_hidden_states_give_the_same_bytes(tmp_path: Path) -> None:

@@ -35,4 +35,13 @@ def arguments(folder: Path, method: str, scheme: str, output: Path, **more: Any)
         "compression": Compression(**more).read_by(method, scheme),
     }
     words = f"prune_model --model {folder}/model.json --tokens {folder}/tokens.safetensors --threads 1".split()
-    return [*words, "--settings", json.dumps(settings), "--output", str(output), "--log", f"{output}.log"]
+    outliers = [f"{folder}/outliers.json"] if scheme.endswith("-owl") else []
+    words += ["--settings", json.dumps(settings), "--output", str(output), "--log", f"{output}.log"]
+    return [*words, "--outliers", *outliers]
+
+
+def outlier_arguments(folder: Path, factor: float) -> list[str]:
+    """The command line of `measure_outliers`, as the rule has it."""
+    words = f"measure_outliers --model {folder}/model.json --tokens {folder}/tokens.safetensors --threads 1".split()
+    settings = json.dumps({"code": "0" * 16, "outlier_factor": factor})
+    return [*words, "--settings", settings, "--output", f"{folder}/outliers.json", "--log", f"{folder}/outliers.log"]

@@ -17,6 +17,7 @@ from polyprune.model.training import train_tokenizer
 from polyprune.settings import HubPrompts
 from polyprune.stages.build_prompt_set import build_prompt_set
 from polyprune.stages.collect_prompts import collect_prompts
+from polyprune.stages.fetch_prompts import fetch_prompts
 
 ROWS = [row("a", 1), row("b", 1)]
 
@@ -54,7 +55,7 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     monkeypatch.setattr("polyprune.hub.resolve_revision", lambda *_: "f" * 40)
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: rows)
     hub = HubPrompts(kind="hub", dataset="facebook/belebele", revision=None, codes={"en": "eng_Latn"}, n_prompts=2)
-    collect_prompts(hub, "en", tmp_path / "hub" / "en.parquet", {})
+    fetch_prompts(hub, "en", tmp_path / "hub" / "en.parquet", {})
     build_prompt_set(model, [tmp_path / "hub" / "en.parquet"], 200, [tmp_path / "hub.safetensors"], {"code": "abc"})
     found = load_prompt_set(tmp_path / "hub.safetensors")
     assert found.metadata == expected | {"dataset": "facebook/belebele", "revision": "f" * 40}

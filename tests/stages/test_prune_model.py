@@ -9,18 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from tests.model.tiny import random_model
-from tests.stages.cells import arguments, register
+from tests.stages.cells import arguments, outlier_arguments, register
 
 from polyprune import log
 from polyprune.artifacts.cells import CellReader
 from polyprune.grammar import parse_scheme
 from polyprune.methods import METHODS, artifact, takes
-from polyprune.model import allocation
 from polyprune.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -55,10 +53,11 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_makes_a_cell_that_says_what_it_is(method: str, model: Path, tmp_path: Path) -> None:
+    assert run(outlier_arguments(model, 2.0)) == 0
     for scheme in SCHEMES:
         if takes(method, parse_scheme(scheme)):
             output = tmp_path / scheme / artifact(method)
-            assert run(arguments(model, method, scheme, output, owl={"outlier_factor": 2.0})) == 0, scheme
+            assert run(arguments(model, method, scheme, output)) == 0, scheme
             cell = CellReader(output)
             dense_ends = scheme.endswith("dense-ends")
             assert len(cell.columns) == (7 if dense_ends else 21)
@@ -101,26 +100,6 @@ def test_a_killed_job_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None
     assert run(arguments(tmp_path, "sparsegpt", "0.50", whole)) == 0
     assert killed.read_bytes() == whole.read_bytes()
     assert sorted(file.name for file in killed.parent.iterdir()) == ["weights.safetensors", "weights.safetensors.log"]
-
-
-def test_a_killed_owl_job_does_not_repeat_its_dense_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from polyprune.stages import prune_model as stage
-
-    register(random_model("llama"), tmp_path)
-    words = arguments(tmp_path, "wanda", "0.60-owl", tmp_path / "mask.safetensors", owl={"outlier_factor": 2.0})
-
-    def dies(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    original = stage.compress
-    monkeypatch.setattr(stage, "compress", dies)
-    with pytest.raises(KeyboardInterrupt):
-        run(words)
-    monkeypatch.setattr(stage, "compress", original)
-    monkeypatch.setattr(allocation, "owl_sparsities", dies)
-    assert run(words) == 0
-    sparsities = CellReader(tmp_path / "mask.safetensors").metadata["layer_sparsities"]
-    assert sum(sparsities) / 3 == pytest.approx(0.6) and max(sparsities) - min(sparsities) == pytest.approx(0.16)
 
 
 def test_peak_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path) -> None:

@@ -33,10 +33,12 @@ from polyprune.paths import PAPER, check_target
 from polyprune.settings import Settings, load_settings
 
 CELL_PATH = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
-GPU_RULES = ("prune_model", "reconstruct_model", "dump_cell", "dump_dense", "evaluate")
+GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump_cell", "dump_dense", "evaluate")
 """Beginnings of the names of rules that ask for a GPU."""
 EVALUATION_BYTES = 2e6
 """Scores and items of one benchmark, a few megabytes."""
+OUTLIERS_BYTES = 1e4
+"""A fraction a layer."""
 
 
 @dataclass
@@ -150,7 +152,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
     elif job["rule"].startswith("evaluate"):
         flops = resources.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
-        flops = resources.compression_flops(model, job["wildcards"]["method"])
+        flops = resources.compression_flops(model, job["wildcards"].get("method", resources.OUTLIERS_COST_LIKE))
     return flops / settings.engine.planning_flops, "formula"
 
 
@@ -161,6 +163,8 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
         return len(job["output"]) * resources.dump_bytes(model)
     if job["rule"].startswith("evaluate"):
         return EVALUATION_BYTES
+    if job["rule"] == "measure_outliers":
+        return OUTLIERS_BYTES
     return resources.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
 
 

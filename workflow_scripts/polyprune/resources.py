@@ -47,6 +47,10 @@ def _tokens(text: TextSettings, n_sequences: int) -> int:
     return n_sequences * text.sequence_length
 
 
+OUTLIERS_COST_LIKE = "wanda"
+"""OWL's pass through the dense model takes the passes and the statistics of this method."""
+
+
 def compression_flops(model: Model, method: str) -> float:
     """Statistics pass, second pass and, for methods that need it, Gram matrices."""
     n_tokens = _tokens(model.text, model.text.calibration_sequences)

@@ -18,10 +18,8 @@ exactly:
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,20 +106,6 @@ def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> Cel
         return None
     reader = CellReader(path)
     return reader if reader.job == dict(metadata) else None
-
-
-def save_allocation(folder: Path, sparsities: Sequence[Fraction], metadata: Mapping[str, Any]) -> None:
-    """Keep the sparsity of each layer beside the finished layers."""
-    content = {"job": dict(metadata), "sparsities": [str(value) for value in sparsities]}
-    with atomic_write(folder / "allocation.json") as part:
-        part.write_text(canonical_json(content))
-
-
-def finished_allocation(folder: Path, metadata: Mapping[str, Any]) -> tuple[Fraction, ...] | None:
-    """The sparsities that an earlier, killed run of the same job found; None if there are none."""
-    path = folder / "allocation.json"
-    content: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return tuple(map(Fraction, content["sparsities"])) if content.get("job") == dict(metadata) else None
 
 
 def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from polyprune.errors import UserError
 from polyprune.maths.grids import Quantised, dequantise
 from polyprune.maths.packing import pack_bits, pack_codes, unpack_bits, unpack_codes
+from polyprune.maths.selection import select, zero_unless
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class SparseWeight:
     @classmethod
     def of(cls, weight: Tensor, keep: Tensor, changed: bool) -> SparseWeight:
         """From the compressed matrix and its mask, both (d_out, d_in)."""
-        return cls(keep, weight.masked_select(keep) if changed else None)
+        return cls(keep, select(weight, keep) if changed else None)
 
     @classmethod
     def updated(cls, weight: Tensor, keep: Tensor) -> SparseWeight:
         """From the compressed matrix, 0 where nothing is kept, and its mask, both (d_out, d_in)."""
-        return cls(keep, weight.masked_select(keep), weight)
+        return cls(keep, select(weight, keep), weight)
 
     @property
     def columns(self) -> int:
@@ -55,7 +56,7 @@ class SparseWeight:
             return self.whole.to(original)
         keep = self.keep.to(original.device)
         if self.values is None:
-            return torch.where(keep, original, 0)
+            return zero_unless(keep, original)
         weight = torch.zeros_like(original)
         weight[keep] = self.values.to(original)
         return weight

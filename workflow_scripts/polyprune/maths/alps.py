@@ -6,7 +6,7 @@
 
 All in units in which diag H = 1: H_jk / √(H_jj H_kk) and W_ij √H_jj; so the gradients are preconditioned. The k weights
 are of the whole matrix (KEEP-3); n:m by KEEP-2. Schedule and constants are those of the authors' code (mazumder-lab/
-ALPS). That code factors H once by eigenvalues in float64; here H + ρI is factored by CHOL-2 whenever ρ changes, which
+ALPS). That code factors H once by eigenvalues in float64; here H + ρI is factored by CHOL-3 whenever ρ changes, which
 is cheaper at the sizes of large models. That code may also start again and stop in the same look at the support, which
 returns the start; here it stops first.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from polyprune.grammar import Scheme
 from polyprune.maths.checks import require_finite, require_full_float32
-from polyprune.maths.cholesky import damped_hessian, inverse_factor
+from polyprune.maths.cholesky import damped_hessian, hessian_factor
 from polyprune.maths.pruned_weight import PrunedWeight, in_storage_dtype
 from polyprune.maths.selection import keep_per_row, keep_whole_matrix
 
@@ -121,8 +121,7 @@ def _admm(
     sparse, n_kept = target * keep, int(keep.sum())
     for n_iterations in range(ITERATIONS_PER_PENALTY, max_iterations + 1, ITERATIONS_PER_PENALTY):
         previous = keep
-        upper = inverse_factor(hessian, penalty.rho, where).upper  # diag H = 1, so this factors H + ρI
-        inverse = upper.T @ upper
+        inverse = hessian_factor(hessian, penalty.rho, where).inverse()  # diag H = 1, so this is of H + ρI
         for _ in range(ITERATIONS_PER_PENALTY):
             dense = (product - dual + penalty.rho * sparse) @ inverse
             shifted = dense + dual / penalty.rho

@@ -5,16 +5,21 @@ from jaxtyping import Num
 from torch import Tensor
 
 
+def is_finite(values: Num[Tensor, "..."]) -> bool:
+    """Whether `values` hold neither NaN nor infinity: by their extremes, which are NaN if any is."""
+    return values.numel() == 0 or bool(torch.isfinite(torch.stack(values.aminmax())).all())
+
+
 def require_finite(values: Num[Tensor, "..."], what: str) -> None:
     """Raise if `values` hold NaN or infinity; `what` names them and their place.
 
     Raises:
         ValueError: with how many values are not finite and the usual cause.
     """
-    finite = torch.isfinite(values)
-    if not finite.all():
+    if not is_finite(values):
+        n_bad = int((~torch.isfinite(values)).sum())
         raise ValueError(
-            f"{what}: {int((~finite).sum())} of {values.numel()} values are NaN or infinite; the usual cause is "
+            f"{what}: {n_bad} of {values.numel()} values are NaN or infinite; the usual cause is "
             "float16 overflow: load the model in the dtype of its checkpoint (bfloat16 for recent models)"
         )
 

@@ -1,4 +1,4 @@
-"""GPTQ (Frantar et al. 2023, arXiv:2210.17323), U and dead inputs from CHOL-2, codes and values from GRID-1..3.
+"""GPTQ (Frantar et al. 2023, arXiv:2210.17323), dead inputs and U from CHOL-1 and 2, codes and values from GRID-1..3.
 
     GPTQ-1   e_ij = (w_ij − ŵ_ij) / U_jj     what the rounding leaves to the later columns, by OBS-1
     GPTQ-2   order of the walk: as stored, or by falling G_jj ("act order"), dead inputs last
@@ -20,8 +20,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from polyprune.maths.checks import require_finite, require_full_float32
-from polyprune.maths.cholesky import inverse_factor
-from polyprune.maths.error_feedback import update_later, walk_block
+from polyprune.maths.cholesky import HessianFactor, hessian_factor
+from polyprune.maths.error_feedback import made_up, walk_block
 from polyprune.maths.grids import Grid, GridSettings, Quantised
 
 COLUMNS_PER_STEP = 16
@@ -44,16 +44,16 @@ def gptq(
     """
     require_full_float32()
     order = _walk_order(gram, settings)
-    factor = inverse_factor(gram[order][:, order], damping, where)
+    factor = hessian_factor(gram[order][:, order], damping, where)
     n_rows = [len(weight) for weight in weights]
-    columns = torch.cat([weight.to(factor.upper.dtype).T for weight in weights], dim=1)[order]  # d_in x all rows
+    columns = torch.cat([weight.to(factor.root.dtype).T for weight in weights], dim=1)[order]  # d_in x all rows
     require_finite(columns, f"weights of {where}")
     columns[factor.dead] = 0
 
     positions = torch.arange(len(order), device=order.device)
     group_of_position = (order if settings.static_groups else positions) // settings.group_size
     static_grids = _static_grids(columns, group_of_position, settings) if settings.static_groups else None
-    codes, grids = _walk(columns, factor.upper, static_grids, group_of_position.tolist(), settings, block_size)
+    codes, grids = _walk(columns, factor, static_grids, group_of_position.tolist(), settings, block_size)
 
     position = order.argsort()
     rows = torch.arange(columns.shape[1], device=columns.device).split(n_rows)
@@ -82,22 +82,29 @@ def _static_grids(
 
 
 def _walk(
-    columns: Float[Tensor, "d_in rows"],
-    upper: Float[Tensor, "d_in d_in"],
+    lost: Float[Tensor, "d_in rows"],
+    factor: HessianFactor,
     static_grids: list[Grid] | None,
     group_of_position: list[int],
     settings: GridSettings,
     block_size: int,
 ) -> tuple[UInt8[Tensor, "d_in rows"], list[Grid]]:
-    """Codes and grids; `columns` are updated in place. Without static grids, a group's grid is made on reaching it."""
-    codes = torch.empty_like(columns, dtype=torch.uint8)
+    """Codes and grids. Without static grids, a group's grid is made on reaching it.
+
+    `lost` holds the original columns; in the end, what each lost (OBS-2).
+    """
+    codes = torch.empty_like(lost, dtype=torch.uint8)
     grids = [] if static_grids is None else static_grids
-    for block in _blocks(len(columns), settings.group_size, block_size):
+    for block in _blocks(len(lost), settings.group_size, block_size):
+        upper = factor.upper(block)
+        columns = made_up(lost, block, upper, factor)
         if static_grids is None and block.start % settings.group_size == 0:
-            grids.append(Grid.of(columns[block.start : block.start + settings.group_size], settings))
+            group = slice(block.start, min(block.start + settings.group_size, len(lost)))
+            whole = columns if group == block else made_up(lost, group, factor.upper(group), factor)
+            grids.append(Grid.of(whole, settings))
         grid_of_column = [grids[group] for group in group_of_position[block]]
-        errors = _quantise_block(columns[block], codes[block], upper[block, block], grid_of_column)
-        update_later(columns[block.stop :], upper[block, block.stop :], errors)
+        _quantise_block(columns, codes[block], upper, grid_of_column)
+        lost[block] -= columns
     return codes, grids
 
 
@@ -116,12 +123,14 @@ def _quantise_block(
     codes: UInt8[Tensor, "width rows"],
     upper: Float[Tensor, "width width"],
     grid_of_column: list[Grid],
-) -> Float[Tensor, "width rows"]:
-    """Fill `codes`; return the errors GPTQ-1."""
+) -> None:
+    """Fill `codes`, and walk `columns` with the errors GPTQ-1; they end as the values of their codes."""
 
     def write_error(j: int, out: Tensor) -> None:
         code = grid_of_column[j].codes(columns[j])
         codes[j] = code
-        torch.div(columns[j] - grid_of_column[j].values(code), upper[j, j], out=out)
+        value = grid_of_column[j].values(code)
+        torch.div(columns[j] - value, upper[j, j], out=out)
+        columns[j] = value
 
-    return walk_block(columns, upper, COLUMNS_PER_STEP, write_error)
+    walk_block(columns, upper, COLUMNS_PER_STEP, write_error)

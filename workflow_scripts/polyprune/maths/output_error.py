@@ -6,10 +6,11 @@ H is STAT-2 where a method keeps it; then ε = ‖(W − Ŵ) X^T‖ / ‖W X^T�
 diagonal, as if inputs were uncorrelated; where it keeps nothing, H is the identity.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-ROWS = 64
+ROWS = 32
 """Rows that stand for all others, evenly spaced: products over all rows would cost as much as the Gram matrix."""
 
 
@@ -21,12 +22,12 @@ def output_error(
     """Numerator and denominator of ERR-1 over at most `ROWS` rows, times the rows that each stands for."""
     every = max(1, len(before) // ROWS)
     original = before[::every].float()
-    lost = original - after[::every].float()
-
-    def squared_size(rows: Float[Tensor, "n d_in"]) -> Float[Tensor, ""]:
-        if inputs is None:
-            return rows.square().sum()
-        weighted = rows @ inputs if inputs.dim() == 2 else rows * inputs
-        return (weighted * rows).sum()
-
-    return every * squared_size(lost).item(), every * squared_size(original).item()
+    rows = torch.cat([original - after[::every].float(), original])
+    if inputs is None:
+        weighted = rows
+    elif inputs.dim() == 1:
+        weighted = rows * inputs
+    else:
+        weighted = rows @ inputs
+    lost, whole = (weighted * rows).sum(1).split(len(original))
+    return every * lost.sum().item(), every * whole.sum().item()

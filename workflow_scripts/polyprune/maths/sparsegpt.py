@@ -1,4 +1,4 @@
-"""SparseGPT (Frantar & Alistarh 2023, arXiv:2301.00774), U and dead inputs from CHOL-2.
+"""SparseGPT (Frantar & Alistarh 2023, arXiv:2301.00774), U and dead inputs from CHOL-1 and CHOL-2.
 
     SGPT-1   ε_ij = w_ij² / U_jj²                     score, w as updated so far
     SGPT-2   e_ij = w_ij / U_jj if removed, else 0    what the removal leaves to the later columns, by OBS-1
@@ -21,17 +21,17 @@ from torch import Tensor
 
 from polyprune.grammar import Scheme
 from polyprune.maths.checks import require_full_float32
-from polyprune.maths.cholesky import InverseFactor
-from polyprune.maths.error_feedback import update_later, walk_block
+from polyprune.maths.cholesky import HessianFactor
+from polyprune.maths.error_feedback import made_up, walk_block
 from polyprune.maths.pruned_weight import PrunedWeight, in_storage_dtype
-from polyprune.maths.selection import group_width, removed_by_threshold
+from polyprune.maths.selection import group_width, removed_by_threshold, zero_unless
 
 COLUMNS_PER_STEP = 16
 """Columns that act on the rest of their block in one product; for speed only."""
 
 
 def sparsegpt(
-    weights: Sequence[Float[Tensor, "_ d_in"]], factor: InverseFactor, scheme: Scheme, block_size: int = 128
+    weights: Sequence[Float[Tensor, "_ d_in"]], factor: HessianFactor, scheme: Scheme, block_size: int = 128
 ) -> list[PrunedWeight]:
     """Prune matrices that read the same input, in one walk along its columns; each has thresholds of its own.
 
@@ -45,22 +45,25 @@ def sparsegpt(
             raise ValueError(f"a group of {m} columns ({scheme.text}) does not fit into a block of {block_size}")
         block_size -= block_size % m  # no group across two blocks
     n_rows = [len(weight) for weight in weights]
-    columns = torch.cat([weight.to(factor.upper.dtype).T for weight in weights], dim=1)  # d_in x all rows
-    columns[factor.dead] = 0
-    removed = torch.zeros_like(columns, dtype=torch.bool)
-    for start in range(0, len(columns), block_size):
-        block = slice(start, min(start + block_size, len(columns)))
-        upper = factor.upper[block, block]
+    lost = torch.cat([weight.to(factor.root.dtype).T for weight in weights], dim=1)  # OBS-2; d_in x all rows
+    lost[factor.dead] = 0
+    pruned = [torch.empty_like(weight, memory_format=torch.contiguous_format) for weight in weights]
+    kept = [torch.empty_like(weight, dtype=torch.bool) for weight in pruned]
+    for start in range(0, len(lost), block_size):
+        block = slice(start, min(start + block_size, len(lost)))
+        upper = factor.upper(block)
+        columns = made_up(lost, block, upper, factor)
         if scheme.n_of_m is None:
-            errors = _prune_block(columns[block], removed[block], upper, scheme, n_rows)
+            keep = _prune_block(columns, upper, scheme, n_rows)
         else:
-            errors = _prune_block_in_groups(columns[block], removed[block], upper, *scheme.n_of_m)
-        update_later(columns[block.stop :], factor.upper[block, block.stop :], errors)
-    columns.masked_fill_(removed, 0)
-    return [
-        in_storage_dtype(after.T, ~gone.T, before.dtype)
-        for after, gone, before in zip(columns.split(n_rows, 1), removed.split(n_rows, 1), weights, strict=True)
-    ]
+            keep = _prune_block_in_groups(columns, upper, *scheme.n_of_m)
+        columns = zero_unless(keep, columns)
+        lost[block] -= columns
+        for part, weight in zip(columns.split(n_rows, 1), pruned, strict=True):
+            weight[:, block] = part.T
+        for part, mask in zip(keep.split(n_rows, 1), kept, strict=True):
+            mask[:, block] = part.T
+    return [in_storage_dtype(weight, mask, weight.dtype) for weight, mask in zip(pruned, kept, strict=True)]
 
 
 def _scores(columns: Float[Tensor, "width rows"], upper: Float[Tensor, "width width"]) -> Float[Tensor, "width rows"]:
@@ -69,31 +72,25 @@ def _scores(columns: Float[Tensor, "width rows"], upper: Float[Tensor, "width wi
 
 
 def _prune_block(
-    columns: Float[Tensor, "width rows"],
-    removed: Bool[Tensor, "width rows"],
-    upper: Float[Tensor, "width width"],
-    scheme: Scheme,
-    n_rows: list[int],
-) -> Float[Tensor, "width rows"]:
-    """Unstructured: choose by the scores at the start of the block; fills `removed`, returns the errors SGPT-2."""
+    columns: Float[Tensor, "width rows"], upper: Float[Tensor, "width width"], scheme: Scheme, n_rows: list[int]
+) -> Bool[Tensor, "width rows"]:
+    """Unstructured: choose by the scores at the start of the block, and walk it with the errors SGPT-2."""
     scores = _scores(columns, upper)
-    removed.copy_(torch.cat([removed_by_threshold(part, scheme) for part in scores.split(n_rows, dim=1)], dim=1))
+    removed = torch.cat([removed_by_threshold(part, scheme) for part in scores.split(n_rows, dim=1)], dim=1)
     error_per_weight = removed / upper.diagonal()[:, None]
 
     def write_error(j: int, out: Tensor) -> None:
         torch.mul(columns[j], error_per_weight[j], out=out)
 
-    return walk_block(columns, upper, COLUMNS_PER_STEP, write_error)
+    walk_block(columns, upper, COLUMNS_PER_STEP, write_error)
+    return ~removed
 
 
 def _prune_block_in_groups(
-    columns: Float[Tensor, "width rows"],
-    removed: Bool[Tensor, "width rows"],
-    upper: Float[Tensor, "width width"],
-    n: int,
-    m: int,
-) -> Float[Tensor, "width rows"]:
-    """n:m: choose in every group when it is reached; fills `removed`, returns the errors SGPT-2."""
+    columns: Float[Tensor, "width rows"], upper: Float[Tensor, "width width"], n: int, m: int
+) -> Bool[Tensor, "width rows"]:
+    """n:m: walk the block with the errors SGPT-2, and choose in every group when it is reached."""
+    removed = torch.zeros_like(columns, dtype=torch.bool)
     error_per_weight = torch.zeros_like(columns)
 
     def write_error(j: int, out: Tensor) -> None:
@@ -104,4 +101,5 @@ def _prune_block_in_groups(
             torch.div(removed[group], upper.diagonal()[group, None], out=error_per_weight[group])
         torch.mul(columns[j], error_per_weight[j], out=out)
 
-    return walk_block(columns, upper, m, write_error)
+    walk_block(columns, upper, m, write_error)
+    return ~removed

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from polyprune.maths.checks import require_full_float32
 
-PANEL_WIDTH = {"cpu": 512, "cuda": 2048}
-"""Columns of the Gram matrix computed by one product; narrower panels skip more of the lower triangle."""
+WHOLE_BLOCK = {"cpu": 192, "cuda": 2048}
+"""Columns up to which a block on the diagonal of the Gram matrix is one product, its lower half included."""
+MIRRORED_ROWS = 1024
+"""Rows below the diagonal that are filled at once."""
 
 
 class InputSquares:
@@ -97,25 +99,28 @@ class InputMoments(InputSquares):
 
 
 class InputGram:
-    """STAT-2: the Gram matrix over all tokens seen, in float32; only blocks on and above the diagonal are computed."""
+    """STAT-2: the Gram matrix over all tokens seen, in float32; little below the diagonal is computed."""
 
-    def __init__(self, d_in: int, device: torch.device | str = "cpu", panel_width: int | None = None):
+    def __init__(self, d_in: int, device: torch.device | str = "cpu", whole_block: int | None = None):
         self.n_tokens = 0
-        self._panel_width = panel_width or PANEL_WIDTH[torch.device(device).type]
+        self._whole_block = whole_block or WHOLE_BLOCK[torch.device(device).type]
         self._sum = torch.zeros(d_in, d_in, device=device)
 
     def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
-        """Add a batch of tokens: one product per panel of columns, from the first row down to the diagonal block."""
+        """Add a batch of tokens."""
         require_full_float32()
-        if not _on_tensor_cores(x):
-            x = x.to(self._sum.dtype)
-        for start, stop in self._panels():
-            panel, left, right = self._sum[:stop, start:stop], x[:, :stop].T, x[:, start:stop]
-            if _on_tensor_cores(x):
-                panel += torch.mm(left, right, out_dtype=torch.float32)
-            else:
-                panel.addmm_(left, right)
+        self._add(self._sum, x if _on_tensor_cores(x) else x.to(self._sum.dtype))
         self.n_tokens += x.shape[0]
+
+    def _add(self, block: Float32[Tensor, "width width"], x: Float[Tensor, "n_tokens width"]) -> None:
+        """Add to a block on the diagonal by halves: the product of both halves, and each with itself the same way."""
+        if len(block) <= self._whole_block:
+            _add_product(block, x, x)
+            return
+        first, second = slice(None, len(block) // 2), slice(len(block) // 2, None)
+        _add_product(block[first, second], x[:, first], x[:, second])
+        for half in (first, second):
+            self._add(block[half, half], x[:, half])
 
     @property
     def total(self) -> Float32[Tensor, "d_in d_in"]:
@@ -125,10 +130,11 @@ class InputGram:
             ValueError: no tokens were seen.
         """
         _require_tokens(self.n_tokens)
-        for start, stop in self._panels():
-            self._sum[start:stop, :start] = self._sum[:start, start:stop].T
-            diagonal_block = self._sum[start:stop, start:stop]
+        for start in range(0, len(self._sum), MIRRORED_ROWS):
+            rows = slice(start, start + MIRRORED_ROWS)
+            diagonal_block = self._sum[rows, rows]
             diagonal_block.copy_(diagonal_block.triu() + diagonal_block.triu(1).T)
+            self._sum[rows, :start] = self._sum[:start, rows].T
         return self._sum
 
     @property
@@ -149,16 +155,24 @@ class InputGram:
         gram.n_tokens = int(state["n_tokens"])
         return gram
 
-    def _panels(self) -> list[tuple[int, int]]:
-        d_in = self._sum.shape[0]
-        return [(start, min(start + self._panel_width, d_in)) for start in range(0, d_in, self._panel_width)]
-
 
 def _squares(x: Float[Tensor, "n_tokens d_in"]) -> Float32[Tensor, " d_in"]:
     """Σ_t x_tj² in float32; on CUDA in one reading of `x`, without a copy of it in float32."""
     if x.is_cuda:
         return torch.linalg.vector_norm(x, dim=0, dtype=torch.float32).square()
     return x.float().square().sum(dim=0)
+
+
+def _add_product(
+    block: Float32[Tensor, "rows columns"],
+    left: Float[Tensor, "n_tokens rows"],
+    right: Float[Tensor, "n_tokens columns"],
+) -> None:
+    """block += left^T right."""
+    if _on_tensor_cores(left):
+        block += torch.mm(left.T, right, out_dtype=torch.float32)
+    else:
+        block.addmm_(left.T, right)
 
 
 def _on_tensor_cores(x: Float[Tensor, "n_tokens d_in"]) -> bool:

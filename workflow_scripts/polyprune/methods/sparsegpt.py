@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from polyprune.artifacts.weights import CellWeight, SparseWeight
-from polyprune.maths.cholesky import inverse_factor
+from polyprune.maths.cholesky import hessian_factor
 from polyprune.maths.sparsegpt import sparsegpt
 from polyprune.maths.statistics import InputGram
 from polyprune.methods.job import Job
@@ -15,6 +15,6 @@ statistic = InputGram
 
 def compress(job: Job, weights: Sequence[Tensor], gram: InputGram, where: str) -> list[CellWeight]:
     hessian = gram.total.mul_(2 / job.n_sequences)
-    factor = inverse_factor(hessian, job.settings["damping"], where)
+    factor = hessian_factor(hessian, job.settings["damping"], where)
     pruned = sparsegpt(weights, factor, job.scheme, job.settings["block_size"])
     return [SparseWeight.updated(weight, keep) for weight, keep in pruned]

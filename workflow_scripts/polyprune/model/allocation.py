@@ -1,55 +1,29 @@
-"""OWL's sparsity of each layer, from one pass through the dense model."""
+"""OWL's sparsity of each layer, from the shares of outliers that `measure_outliers` left."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
 
-import torch
-from torch import Tensor
-
+from polyprune.artifacts.outliers import load_outliers
 from polyprune.errors import UserError
 from polyprune.grammar import Scheme
-from polyprune.log import Progress
-from polyprune.maths.owl import layer_sparsities, outlier_share
-from polyprune.maths.statistics import InputSquares
-from polyprune.maths.wanda import wanda_scores
-from polyprune.model.compression import batches, propagate
-from polyprune.model.decoder import Decoder, linears_of
-from polyprune.model.statistics import PROBE_TOKENS, anatomy, collect
+from polyprune.maths.owl import layer_sparsities
 
 
-@torch.inference_mode()
-def owl_sparsities(
-    decoder: Decoder, tokens: Tensor, scheme: Scheme, settings: dict[str, Any], batch: int, offload: bool = False
-) -> tuple[Fraction, ...]:
-    """OWL-1 and OWL-2 for all layers; `settings` is `compression.owl` of config.yaml.
+def owl_sparsities(outliers: Path, digests: Mapping[str, str], scheme: Scheme, spread: float) -> tuple[Fraction, ...]:
+    """OWL-2 for all layers; `digests` are of the model and the calibration shard that the cell is made from.
 
     Raises:
-        UserError: a layer's sparsity would not be between 0 and 1.
+        UserError: the file was made from others, or a layer's sparsity would not be between 0 and 1.
     """
     if scheme.sparsity is None:
         raise ValueError(f"scheme {scheme.text} has no sparsity that layers could differ in")
-    hidden, calls = decoder.embed(tokens, batch, offload)
-    _, short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
-    progress = Progress(decoder.n_layers, "outliers of layer")
-    shares: list[Fraction] = []
-    for index, layer in decoder.walk():
-        linears = linears_of(layer)
-        few = hidden[:1, :PROBE_TOKENS].to(decoder.device)
-        found = anatomy(layer, linears, few, short_calls[index], f"{decoder.prefix}.{index}")
-        inputs = batches(hidden, batch, decoder.device)
-        squares = collect(layer, linears, found, found.groups, inputs, calls[index], InputSquares)
-        scores = [
-            wanda_scores(linears[name].weight, statistic.total)
-            for group, statistic in zip(found.groups, squares, strict=True)
-            for name in group
-        ]
-        shares.append(outlier_share(scores, settings["outlier_factor"]))
-        propagate(layer, hidden, calls[index], batch)
-        progress.report(index + 1, f"outlier share {float(shares[-1]):.5f}")
+    shares, job = load_outliers(outliers)
+    if any(job[name] != value for name, value in digests.items()):
+        raise UserError(f"{outliers} was made from another model or calibration text; delete it and run again")
     try:
-        spread = Fraction(str(settings["spread"]))
-        return tuple(layer_sparsities(shares, scheme.sparsity, spread))
+        return tuple(layer_sparsities(shares, scheme.sparsity, Fraction(str(spread))))
     except ValueError as error:
         raise UserError(f"{error} (compression.owl.spread in config.yaml)") from error

@@ -2,14 +2,15 @@
 
 For each layer: one pass of the *dense* layer over inputs that the already *compressed* layers below produced collects
 the statistics; every linear layer is compressed from them; a second pass, through the compressed layer, makes the
-inputs of the next. Embedding, norms and head stay as they are. Finished layers are kept beside the output: a killed
-job replays their second pass and goes on.
+inputs of the next. Passes whose results nobody reads are left out: the second one of the last layer to be compressed,
+and all of a method that looks at weights only. Embedding, norms and head stay as they are. Finished layers are kept
+beside the output: a killed job replays their second pass and goes on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,48 +24,56 @@ from polyprune.errors import UserError
 from polyprune.log import Progress
 from polyprune.maths.output_error import output_error
 from polyprune.methods.job import Job, Method
-from polyprune.model.decoder import Decoder, LayerCall, linears_of
-from polyprune.model.statistics import PROBE_TOKENS, Anatomy, anatomy, collect
+from polyprune.model.calibration import Calibration
+from polyprune.model.decoder import LayerCall, linears_of
+from polyprune.model.statistics import PROBE_TOKENS, Anatomy, Group, anatomy, collect
 
 
 @torch.inference_mode()
-def compress(
-    decoder: Decoder,
-    tokens: Tensor,
-    method: Method,
-    job: Job,
-    batch: int,
-    parts: Path,
-    metadata: dict[str, Any],
-    offload: bool = False,
-) -> None:
-    """Compress all layers and leave each in `parts` (see `artifacts/cells.py`).
-
-    `tokens` is the calibration shard (n_sequences, sequence_length); `metadata` identifies the job; with `offload`
-    hidden states wait in host memory.
+def compress(calibration: Calibration, method: Method, job: Job, parts: Path, metadata: dict[str, Any]) -> None:
+    """Compress all layers and leave each in `parts` (see `artifacts/cells.py`); `metadata` identifies the job.
 
     Raises:
         UserError: statistics that are not finite or cannot be factored; names layer, matrix and remedy.
     """
-    hidden, calls = decoder.embed(tokens, batch, offload)
-    _, short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
+    decoder = calibration.decoder
+    flow = None if method.statistic is None else _Flow(calibration)
+    dense = {0, decoder.n_layers - 1} if job.scheme.dense_ends else set()
+    last = max(set(range(decoder.n_layers)) - dense, default=0)
     progress = Progress(decoder.n_layers, "layer", every=0.0)
     for index, layer in decoder.walk():
         started = time.monotonic()
-        prefix = f"{decoder.prefix}.{index}."
+        prefix, ours = f"{decoder.prefix}.{index}.", job.for_layer(index)
         done, errors = finished_layer(parts, index, metadata), Errors()
         if done:
             apply_cell(layer, prefix, done)
-        elif job.scheme.dense_ends and index in (0, decoder.n_layers - 1):
+        elif index in dense:
             save_layer(parts, index, {}, metadata)
+        elif flow is None:
+            save_layer(parts, index, compress_alone(layer, prefix, method, ours, errors), metadata)
         else:
-            few, ours = hidden[:1, :PROBE_TOKENS].to(decoder.device), job.for_layer(index)
-            found = anatomy(layer, linears_of(layer), few, short_calls[index], prefix[:-1])
-            weights = compress_layer(layer, prefix, found, hidden, calls[index], method, ours, batch, errors)
+            found = anatomy(layer, linears_of(layer), *flow.few(index), prefix[:-1])
+            inputs = (flow.hidden, flow.calls[index])
+            weights = compress_layer(layer, prefix, found, *inputs, method, ours, calibration.batch, errors)
             save_layer(parts, index, weights, metadata)
-        propagate(layer, hidden, calls[index], batch)
+        if flow is not None and index < last:
+            propagate(layer, flow.hidden, flow.calls[index], calibration.batch)
         state = "taken over" if done else f"sparsity {sparsity(layer):.4f}, error {errors.relative:.3e}"
         progress.report(index + 1, f"{state}, {time.monotonic() - started:.1f} s{_gpu_peak(decoder.device)}")
+
+
+class _Flow:
+    """Hidden states of all calibration sequences on their way through the layers, and what layers are called with."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        decoder, tokens = calibration.decoder, calibration.tokens
+        self._device = decoder.device
+        self.hidden, self.calls = decoder.embed(tokens, calibration.batch, calibration.offload)
+        _, self._short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
+
+    def few(self, index: int) -> tuple[Tensor, LayerCall]:
+        """A few tokens that show what layer `index` is like, and its call for them."""
+        return self.hidden[:1, :PROBE_TOKENS].to(self._device), self._short_calls[index]
 
 
 class Errors:
@@ -99,27 +108,48 @@ def compress_layer(
     All from the dense layer's statistics; or, if the job is true-sequential, input by input, so that each sees what the
     compressed matrices before it in the layer produce.
     """
+    if method.statistic is None:
+        raise ValueError("a method that reads no inputs compresses matrices alone")
     linears = linears_of(layer)
     steps = [[group] for group in found.groups] if job.true_sequential else [list(found.groups)]
     kept: dict[str, CellWeight] = {}
     for groups in steps:
-        statistics: list[Any] = [None] * len(groups)
-        if method.statistic is not None:
-            inputs = batches(hidden, batch, _device(layer))
-            statistics = collect(layer, linears, found, groups, inputs, call, method.statistic)
+        inputs = batches(hidden, batch, _device(layer))
+        statistics = collect(layer, linears, found, groups, inputs, call, method.statistic)
         for names, statistic in zip(groups, statistics, strict=True):
-            matrices = [linears[name].weight for name in names]
-            where = f"{prefix}{'/'.join(names)}"
-            try:
-                compressed = method.compress(job, matrices, statistic, where)
-            except ValueError as error:
-                raise UserError(f"{where}: {error}") from error
-            for name, weight in zip(names, compressed, strict=True):
-                before, after = linears[name].weight.data, weight.dense(linears[name].weight.data)
-                errors.add(before, after, statistic)
-                linears[name].weight.data = after
-                kept[prefix + name] = weight
+            kept |= _compress_group(linears, prefix, names, statistic, method, job, errors)
     return kept
+
+
+def compress_alone(layer: nn.Module, prefix: str, method: Method, job: Job, errors: Errors) -> dict[str, CellWeight]:
+    """Compress the layer's linear layers in place from their weights alone; what is kept of each, by full name."""
+    linears = linears_of(layer)
+    kept: dict[str, CellWeight] = {}
+    for name in linears:
+        kept |= _compress_group(linears, prefix, (name,), None, method, job, errors)
+    return kept
+
+
+def _compress_group(
+    linears: Mapping[str, nn.Linear],
+    prefix: str,
+    names: Group,
+    statistic: Any,
+    method: Method,
+    job: Job,
+    errors: Errors,
+) -> dict[str, CellWeight]:
+    """Compress matrices that share an input."""
+    where = f"{prefix}{'/'.join(names)}"
+    try:
+        compressed = method.compress(job, [linears[name].weight for name in names], statistic, where)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    for name, weight in zip(names, compressed, strict=True):
+        before, after = linears[name].weight.data, weight.dense(linears[name].weight.data)
+        errors.add(before, after, statistic)
+        linears[name].weight.data = after
+    return {prefix + name: weight for name, weight in zip(names, compressed, strict=True)}
 
 
 def batches(hidden: Tensor, batch: int, device: torch.device) -> Iterator[Tensor]:

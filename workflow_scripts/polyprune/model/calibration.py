@@ -1,0 +1,45 @@
+"""A model and its calibration shard, opened together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from polyprune.artifacts.tokens import load_tokens
+from polyprune.errors import UserError
+from polyprune.model.checkpoint import open_model
+from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
+from polyprune.model.source import read_manifest
+from polyprune.settings import Engine
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`tokens` is (n_sequences, sequence_length), `batch` how many sequences to send through a layer at once."""
+
+    decoder: Decoder
+    tokens: Tensor
+    batch: int
+    offload: bool
+    digests: dict[str, str]
+
+
+def open_calibration(model: Path, tokens: Path, engine: Engine) -> Calibration:
+    """From a manifest and a token file.
+
+    Raises:
+        UserError: the shard was made for another version of the model.
+    """
+    manifest, shard = read_manifest(model), load_tokens(tokens)
+    if shard.metadata["model_digest"] != manifest["digest"]:
+        raise UserError(f"{tokens} was made for another version of this model than {model}; delete it and run again")
+    return Calibration(
+        Decoder(open_model(model), choose_device(engine.device)),
+        torch.from_numpy(shard.tokens),
+        sequences_per_batch(engine.tokens_per_batch, shard.tokens.shape[1]),
+        engine.offload == "cpu",
+        {"model_digest": manifest["digest"], "calibration_digest": shard.digest},
+    )
