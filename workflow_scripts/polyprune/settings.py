@@ -548,7 +548,7 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
         problems = list(_inconsistencies(settings))
         if not problems:
             return settings
-    raise UserError(explain(problems, [read_yaml_lines(file) for file in files]))
+    raise UserError(explain(problems, [read_yaml_lines(file) for file in files], "config"))
 
 
 def _inconsistencies_of_the_rest(config: Mapping[str, Any]) -> list[Problem]:
@@ -588,13 +588,15 @@ def _has(config: Any, place: Sequence[str | int]) -> bool:
     return True
 
 
-def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
-    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it."""
+def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap], elsewhere: str) -> str:
+    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it.
+
+    Of a problem that no file has a line for, `elsewhere` says where it is.
+    """
     lines = []
-    files = " and ".join(str(lines_of.file) for lines_of in line_maps) or "config"
     for place, message in problems:
         nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
-        _, found = max(nearest_first, key=lambda location: location[0], default=(0, files))
+        _, found = max(nearest_first, key=lambda location: location[0], default=(0, elsewhere))
         lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
     return "\n  ".join([count, *lines])
