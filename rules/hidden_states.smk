@@ -29,7 +29,7 @@ for corpus in settings.corpora:
             spec=dump_spec,
         shell:
             "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
-            "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+            "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
     for dump in dump_rules(corpus, models_of(corpus), dumped_on_corpus(corpus)):
 
@@ -63,4 +63,4 @@ for corpus in settings.corpora:
                 spec=dump_spec,
             shell:
                 "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} "
-                "--cell {input.cell} --evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+                "--cell {input.cell} --evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
