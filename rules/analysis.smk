@@ -142,6 +142,8 @@ for prompts in settings.prompts:
         threads: cpus
         resources:
             gpu=gpus,
+            gpu_model=gpu_model,
+            constraint=constraint,
             mem_mb=dump_memory,
             runtime=dump_minutes,
         params:
@@ -168,6 +170,8 @@ for prompts in settings.prompts:
         threads: cpus
         resources:
             gpu=gpus,
+            gpu_model=gpu_model,
+            constraint=constraint,
             mem_mb=dump_memory,
             runtime=dump_minutes,
         params:
@@ -233,6 +237,8 @@ rule count_activations_dense:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=dump_memory,
         runtime=dump_minutes,
     params:
@@ -260,6 +266,8 @@ rule count_activations_cell:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=dump_memory,
         runtime=dump_minutes,
     params:

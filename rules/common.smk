@@ -9,6 +9,7 @@ PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
 sys.path.insert(0, PACKAGES)
 
 from polyprune import grammar, methods, resources, worker
+from polyprune.cluster import load_cluster
 from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
@@ -21,6 +22,7 @@ try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
     for word in sys.argv[1:]:
         check_target(word, settings)
+    cluster = load_cluster()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -138,6 +140,14 @@ def cpus(wildcards):
 
 def gpus(wildcards):
     return resources.gpus(settings.models[wildcards.model])
+
+
+def gpu_model(wildcards):
+    return cluster.gpu_model if gpus(wildcards) else None
+
+
+def constraint(wildcards):
+    return cluster.constraint if gpus(wildcards) else None
 
 
 def compression_memory(wildcards, attempt):

@@ -79,6 +79,8 @@ rule evaluate_dense:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=evaluation_memory,
         runtime=evaluation_minutes,
     params:
@@ -105,6 +107,8 @@ rule evaluate_model:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=evaluation_memory,
         runtime=evaluation_minutes,
     params:

@@ -21,6 +21,8 @@ for corpus in settings.corpora:
         threads: cpus
         resources:
             gpu=gpus,
+            gpu_model=gpu_model,
+            constraint=constraint,
             mem_mb=dump_memory,
             runtime=dump_minutes,
         params:
@@ -49,6 +51,8 @@ for corpus in settings.corpora:
         threads: cpus
         resources:
             gpu=gpus,
+            gpu_model=gpu_model,
+            constraint=constraint,
             mem_mb=dump_memory,
             runtime=dump_minutes,
         params:

@@ -18,6 +18,8 @@ rule prune_model:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=compression_memory,
         runtime=compression_minutes,
     params:

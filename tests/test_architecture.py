@@ -45,6 +45,7 @@ ALLOWED = {
     "provenance": set(),
     "yaml_lines": set(),
     "settings": {"benchmarks", "methods", "yaml_lines"},
+    "cluster": {"settings", "yaml_lines"},
     "paths": {"benchmarks", "methods", "settings"},
     "resources": {"methods", "settings"},
     "hub": {"artifacts"},

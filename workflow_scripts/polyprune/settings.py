@@ -529,7 +529,7 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
     try:
         settings = Settings.model_validate(config)
     except ValidationError as error:
-        problems = [_readable(item, config) for item in error.errors()]
+        problems = [readable(item, config) for item in error.errors()]
         problems += _inconsistencies_of_the_rest(config)
     else:
         problems = list(_inconsistencies(settings))
@@ -553,7 +553,7 @@ def _inconsistencies_of_the_rest(config: Mapping[str, Any]) -> list[Problem]:
                 if not any(repr(name) in message for name in gone)
             ]
         except ValidationError as error:
-            places = [_readable(item, rest)[0] for item in error.errors()]
+            places = [readable(item, rest)[0] for item in error.errors()]
         present = {place if _has(rest, place) else place[:-1] for place in places}
         if () in present:
             return []
@@ -578,15 +578,16 @@ def _has(config: Any, place: Sequence[str | int]) -> bool:
 def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
     """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it."""
     lines = []
+    files = " and ".join(str(lines_of.file) for lines_of in line_maps) or "config"
     for place, message in problems:
         nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
-        _, found = max(nearest_first, key=lambda location: location[0], default=(0, "config"))
+        _, found = max(nearest_first, key=lambda location: location[0], default=(0, files))
         lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
     return "\n  ".join([count, *lines])
 
 
-def _readable(item: Any, config: Mapping[str, Any]) -> Problem:
+def readable(item: Any, config: Mapping[str, Any]) -> Problem:
     """A pydantic error as place and sentence."""
     *inner, last = item["loc"] or ("",)
     if item["type"] == "extra_forbidden":
