@@ -35,6 +35,8 @@ NODES = {
     "g2": "Gres=gpu:h100:2 Feature=fast",
 }
 COMMANDS = ("srun", "sbatch", "squeue", "sinfo", "scancel", "scontrol", "sacct")
+ACCOUNT = "lab"
+"""What sacctmgr says that there is: the plugin asks it before it hands on an account, and here is no slurmdbd to know."""
 PACKAGED = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_FOLDER = 70  # unix sockets have paths of at most 107 characters
 PORTS = 20  # a cluster's block: 0 reserves it, 1 the controller, 2… the nodes
@@ -113,9 +115,10 @@ def configure(folder: Path, port: int) -> None:
     major = int(re.findall(r"\d+", version)[0])
     plugin = "disabled" if major >= 23 else "cgroup/v1"  # it is set up though nothing uses it
     (folder / "cgroup.conf").write_text(f"CgroupPlugin={plugin}\n")
-    for name in COMMANDS:
+    told = f"SLURM_CONF={folder}/slurm.conf exec /usr/bin"
+    for name, line in {**{name: f'{told}/{name} "$@"' for name in COMMANDS}, "sacctmgr": f"echo {ACCOUNT}"}.items():
         command = folder / "bin" / name
-        command.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec /usr/bin/{name} "$@"\n')
+        command.write_text(f"#!/bin/sh\n{line}\n")
         command.chmod(0o755)
 
 
@@ -265,7 +268,8 @@ class Cluster:
     def environment(self, **more: str) -> Mapping[str, str]:
         """That of a user of this cluster, without the settings of the machine's own."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "POLYPRUNE"))}
-        return {**kept, "PATH": f"{self.folder}/bin:{kept['PATH']}", **more}
+        path = f"{self.folder}/bin:{Path(sys.executable).parent}:{kept['PATH']}"
+        return {**kept, "PATH": path, **more}
 
     def run(self, *command: str) -> str:
         """What one of Slurm's commands prints."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from tests.checkout import copy_repository
-from tests.slurm.cluster import Cluster
-from tests.slurm.lab import HERE, STUDY, Workplace
+from tests.slurm.cluster import ACCOUNT, Cluster
+from tests.slurm.lab import HERE, PARTITIONS, STUDY, Workplace
 
 
 @pytest.fixture(scope="session")
@@ -43,5 +43,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
 @pytest.fixture
 def workplace(tmp_path: Path, cluster: Cluster, undisturbed: Path) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path, cluster, undisturbed)
+    yield workplace
+    workplace.end()
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, undisturbed: Path) -> Iterator[Workplace]:
+    """A working copy in which all of the study was run by jobs of the cluster."""
+    workplace = Workplace(tmp_path_factory.mktemp("everything"), cluster, undisturbed)
+    workplace.say_in_user_file(partitions=PARTITIONS, account=ACCOUNT, gpu_model="h100", constraint="fast")
+    for made in ("results", "logs", ".snakemake"):
+        shutil.rmtree(workplace.folder / made)
+    workplace.start("--", "fault").succeed()
     yield workplace
     workplace.end()

@@ -25,17 +25,8 @@ PARTITIONS = {
     "batch": {"max_runtime": "24h", "max_mem_mb": 400_000, "max_threads": 16},
     "accelerated": {"max_runtime": "48h", "max_mem_mb": 400_000, "max_threads": 16, "max_gpu": 2},
 }
-PATIENCE = 120
+PATIENCE = 300
 """Seconds after which something that should happen is said not to."""
-
-
-def until(wanted: Callable[[], T], what: str) -> T:
-    """The first true value of `wanted`."""
-    end = time.monotonic() + PATIENCE
-    while not (value := wanted()):
-        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}"
-        time.sleep(0.1)
-    return value
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -67,6 +58,15 @@ class Run:
         code = self.code()
         assert code == 0, self.output
 
+    def meanwhile(self, wanted: Callable[[], T], what: str) -> T:
+        """The first true value of `wanted`, which should come before snakemake ends."""
+        end = time.monotonic() + PATIENCE
+        while not (value := wanted()):
+            waits = self.process.poll() is None and time.monotonic() < end
+            assert waits, f"snakemake ended, or {PATIENCE} s went by, before {what}:\n{self.output}"
+            time.sleep(0.2)
+        return value
+
 
 class Workplace:
     """A working copy in which the study has run undisturbed."""
@@ -88,7 +88,7 @@ class Workplace:
         """`snakemake --profile slurm`, with our study and quick questions about jobs."""
         command = [sys.executable, str(HERE / "launch.py"), "--profile", profile, "--configfile", STUDY]
         command += ["--max-status-checks-per-second", "10", *words]
-        environment |= {"PYTHONPATH": str(HERE / "hooks"), "SNAKEMAKE_SLURM_PARTITIONS": str(self.user_file)}
+        environment |= {"PYTHONPATH": str(HERE / "hooks"), "POLYPRUNE_CLUSTER": str(self.user_file)}
         log = self.folder / f"run{len(self._runs)}.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
@@ -108,11 +108,11 @@ class Workplace:
         (self.hold_folder / "hold").touch()
         return self.start(*words, FAULT_HOLD=str(self.hold_folder))
 
-    def held(self, jobs: int = 1) -> dict[str, dict[str, str]]:
-        """What the jobs that are held see, by job id, once there are as many."""
-        notes = until(
-            lambda: found if len(found := list(self.hold_folder.glob("*.json"))) >= jobs else None,
-            f"{jobs} jobs in {self.folder} have finished a layer:\n{self._runs[-1].output}",
+    def held(self, run: Run, jobs: int = 1) -> dict[str, dict[str, str]]:
+        """What the jobs of a run that are held see, by job id, once there are as many."""
+        notes = run.meanwhile(
+            lambda: found if len(found := list(self.hold_folder.glob("*.json"))) == jobs else [],
+            f"{jobs} jobs had finished a layer",
         )
         return {note.stem: json.loads(note.read_text()) for note in notes}
 

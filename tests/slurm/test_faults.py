@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.slurm.lab import CELL, PARTITIONS, Workplace, until
+from tests.slurm.lab import CELL, PARTITIONS, Workplace
 
 SCORES = f"{CELL}/perplexity.parquet"
 PRUNE_LOG = "mini/wanda/0.50/de-sw/seed0/prune_model.log"
@@ -39,9 +39,9 @@ def has_taken_over_the_first_layer(workplace: Workplace) -> bool:
 
 def test_a_job_over_its_time_limit_gets_more(workplace: Workplace) -> None:
     run = workplace.start_held("--", SCORES)
-    (job,) = workplace.held()
+    (job,) = workplace.held(run)
     workplace.cluster.run("scontrol", "update", f"jobid={job}", "EndTime=now")
-    until(lambda: state(workplace, job) == "TIMEOUT", "the end of the job")
+    run.meanwhile(lambda: state(workplace, job) == "TIMEOUT", "the job's time was over")
     workplace.release()
     run.succeed()
     _, second = workplace.jobs("prune_model")
@@ -59,7 +59,7 @@ def test_a_job_killed_for_memory_gets_more(workplace: Workplace) -> None:
 
 def test_a_cancelled_job_is_submitted_again(workplace: Workplace) -> None:
     run = workplace.start_held("--", SCORES)
-    (job,) = workplace.held()
+    (job,) = workplace.held(run)
     workplace.cluster.run("scancel", job)
     run.succeed()
     first, second = workplace.jobs("prune_model")
@@ -69,11 +69,11 @@ def test_a_cancelled_job_is_submitted_again(workplace: Workplace) -> None:
 
 def test_a_drained_node_finishes_its_job_and_gets_the_next_when_resumed(workplace: Workplace) -> None:
     run = workplace.start_held("--", SCORES)
-    workplace.held()
+    workplace.held(run)
     workplace.cluster.run("scontrol", "update", "nodename=c1", "state=drain", "reason=test")
     try:
         workplace.release()
-        until(lambda: workplace.jobs("dump_cell_pair"), "the next job")
+        run.meanwhile(lambda: workplace.jobs("dump_cell_pair"), "the next job was there")
         (dump,) = workplace.jobs("dump_cell_pair")
         assert dump["JobState"] == "PENDING"
     finally:
@@ -86,10 +86,10 @@ def test_a_drained_node_finishes_its_job_and_gets_the_next_when_resumed(workplac
 def test_a_preempted_prune_goes_on_after_its_last_finished_layer(workplace: Workplace) -> None:
     workplace.say_in_user_file(partitions={"scavenge": PARTITIONS["batch"]})
     run = workplace.start_held("--", SCORES)
-    (job,) = workplace.held()
+    (job,) = workplace.held(run)
     cluster = workplace.cluster
     cluster.run("sbatch", "--partition=batch", "--exclusive", "--time=1", "--output=/dev/null", "--wrap=sleep 1")
-    until(lambda: state(workplace, job) == "PENDING", "the job's return to the queue")
+    run.meanwhile(lambda: state(workplace, job) == "PENDING", "the job was back in the queue")
     cluster.run("scontrol", "update", f"jobid={job}", "StartTime=now")  # Slurm holds it back for two minutes
     run.succeed()
     (prune,) = workplace.jobs("prune_model")
@@ -100,7 +100,7 @@ def test_a_preempted_prune_goes_on_after_its_last_finished_layer(workplace: Work
 
 def test_a_killed_snakemake_starts_again_without_two_jobs_for_one_file(workplace: Workplace) -> None:
     killed = workplace.start_held("--", SCORES)
-    (orphan,) = workplace.held()
+    (orphan,) = workplace.held(killed)
     killed.process.kill()
     workplace.start("--unlock").succeed()
     assert state(workplace, orphan) == "RUNNING"
@@ -114,7 +114,7 @@ def test_a_killed_snakemake_starts_again_without_two_jobs_for_one_file(workplace
 
 def test_a_restarted_controller_is_waited_for(workplace: Workplace) -> None:
     run = workplace.start_held("--", SCORES)
-    workplace.held()
+    workplace.held(run)
     with workplace.cluster.without_controller():
         time.sleep(5)
         workplace.release()
