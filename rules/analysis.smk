@@ -15,8 +15,8 @@ for study, grid in mask_grids():
         conda:
             "../envs/polyprune.yaml"
         resources:
-            mem_mb=8000,
-            runtime=60,
+            mem_mb=growing(8000),
+            runtime=growing(60),
         params:
             spec=mask_iou_spec(study, grid),
         shell:
@@ -77,11 +77,11 @@ rule collect_prompts:
         "results/prompts/{prompts}/{language}.parquet",
     log:
         "logs/prompts/{prompts}/{language}.log",
+    wildcard_constraints:
+        prompts=at_hand(settings.prompts),
+    localrule: True
     conda:
         "../envs/polyprune.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         spec=lambda w: spec(
             "collect_prompts",
@@ -91,6 +91,27 @@ rule collect_prompts:
         ),
     shell:
         "python -m polyprune collect_prompts --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
+
+
+rule fetch_prompts:
+    output:
+        "results/prompts/{prompts}/{language}.parquet",
+    log:
+        "logs/prompts/{prompts}/{language}.log",
+    wildcard_constraints:
+        prompts=from_hub(settings.prompts),
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    params:
+        spec=lambda w: spec(
+            "fetch_prompts",
+            w,
+            prompts=prompt_settings(w.prompts, w.language),
+            language=w.language,
+        ),
+    shell:
+        "python -m polyprune fetch_prompts --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
 
 
 for prompts in settings.prompts:
@@ -107,11 +128,9 @@ for prompts in settings.prompts:
             f"logs/{{model}}/prompts/{prompts}.log",
         wildcard_constraints:
             model=models_asked(prompts),
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
-        resources:
-            mem_mb=8000,
-            runtime=60,
         params:
             spec=lambda w: spec(
                 "build_prompt_set",
@@ -192,8 +211,8 @@ rule measure_lsar:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=lsar_spec,
     shell:
@@ -291,8 +310,8 @@ rule measure_lape_dense:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=lape_spec,
     shell:
@@ -314,8 +333,8 @@ rule measure_lape_cell:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=lape_spec,
     shell:

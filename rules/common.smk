@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
 sys.path.insert(0, PACKAGES)
 
-from polyprune import grammar, methods, resources, worker
+from polyprune import grammar, methods, resources, slurm, worker
 from polyprune.cluster import load_cluster
 from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
@@ -49,9 +50,24 @@ def spec(stage, wildcards, *plugins, **values):
     return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
 
 
+def any_of(names):
+    """Wildcard constraint: one of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def models_with(kind):
     """Wildcard constraint: models whose source is of this kind."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.source.kind == kind) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.source.kind == kind)
+
+
+def from_hub(sources):
+    """Wildcard constraint: corpora or prompts that are fetched."""
+    return any_of(name for name, source in sources.items() if source.kind == "hub")
+
+
+def at_hand(sources):
+    """Wildcard constraint: corpora or prompts that are generated or lie in files."""
+    return any_of(name for name, source in sources.items() if source.kind != "hub")
 
 
 def corpus_files(wildcards):
@@ -75,7 +91,7 @@ def cell_artifact(wildcards):
 
 def methods_that_update(updates):
     """Wildcard constraint: methods that do or do not change the surviving weights."""
-    return "|".join(name for name, traits in methods.METHODS.items() if traits.updates == updates)
+    return any_of(name for name, traits in methods.METHODS.items() if traits.updates == updates)
 
 
 def evaluation_paths(corpus):
@@ -132,6 +148,11 @@ def variant_columns(wildcards):
         "seed": seed,
         "corpus": settings.models[wildcards.model].text.corpus,
     }
+
+
+def growing(amount):
+    """Of a resource: more of it with each attempt, as a job that failed may have lacked it."""
+    return lambda wildcards, attempt: attempt * amount
 
 
 def cpus(wildcards):
@@ -204,7 +225,7 @@ def evaluation_minutes(wildcards, attempt):
 
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.text.corpus == corpus) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.text.corpus == corpus)
 
 
 def dump_paths(wildcards, variant):
@@ -289,10 +310,21 @@ def cell_files(study):
     return artifacts + list(dict.fromkeys(scores))
 
 
-def start_worker_if_local():
-    """One process imports torch for all jobs of this machine (see polyprune/worker.py)."""
+def on_start():
+    """Before the first job: a warm worker for jobs of this machine; no jobs of a killed run on Slurm."""
     if not workflow.non_local_exec:
         worker.start()
+    elif workflow.executor_plugin.name == "slurm":
+        jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
+        logger.addHandler(slurm.FailureReports(jobs.get, logger.error))
+        try:
+            slurm.end_orphans(
+                {slurm.work_of(job.rule.name, job.wildcards) for job in jobs.values()},
+                Path.cwd(),
+                logger.warning,
+            )
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def corpus_settings(corpus, language):
@@ -422,8 +454,7 @@ def prompt_outputs(prompts, variant):
 
 def models_asked(prompts):
     """Wildcard constraint: models that are given these prompts."""
-    names = [re.escape(name) for name, model in settings.models.items() if model.prompts == prompts]
-    return "|".join(names) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.prompts == prompts)
 
 
 def prompt_dumps(variant):

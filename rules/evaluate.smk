@@ -9,6 +9,7 @@ if settings.evaluation.data_root:
             "results/benchmarks/hub/{benchmark}.json",
         log:
             "logs/benchmarks/hub/{benchmark}.log",
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
         params:
@@ -29,11 +30,9 @@ else:
             "results/benchmarks/hub/{benchmark}.json",
         log:
             "logs/benchmarks/hub/{benchmark}.log",
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
-        resources:
-            mem_mb=4000,
-            runtime=240,
         params:
             spec=lambda w: spec(
                 "fetch_benchmark",
@@ -51,6 +50,7 @@ rule generate_benchmark:
         "results/benchmarks/demo/{benchmark}.json",
     log:
         "logs/benchmarks/demo/{benchmark}.log",
+    localrule: True
     conda:
         "../envs/polyprune.yaml"
     params:

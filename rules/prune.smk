@@ -52,8 +52,8 @@ rule export_model:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         spec=export_spec,
     shell:

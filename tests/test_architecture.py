@@ -50,10 +50,12 @@ ALLOWED = {
     "resources": {"methods", "settings"},
     "hub": {"artifacts"},
     "run": {"settings"},
-    "worker": {"run", "model"},
+    "slurm": set(),
+    "network": set(),
+    "worker": {"run", "model", "network"},
     "schema": {"settings"},
     "ledger": {"methods", "paths", "resources", "settings"},
-    "__main__": {"worker", "run"},
+    "__main__": {"worker", "run", "network"},
     "__init__": set(),
 }
 """What each layer, and each module beside the layers, may import of the package."""

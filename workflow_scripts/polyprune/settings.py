@@ -157,6 +157,7 @@ class FilesCorpus(Section):
         return sorted(self.files)
 
 
+LocalCorpus = Annotated[DemoCorpus | FilesCorpus, Field(discriminator="kind")]
 Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus, Field(discriminator="kind")]
 
 
@@ -195,6 +196,7 @@ class FilesPrompts(Section):
         return sorted(self.files)
 
 
+LocalPrompts = Annotated[DemoPrompts | FilesPrompts, Field(discriminator="kind")]
 Prompts = Annotated[DemoPrompts | HubPrompts | FilesPrompts, Field(discriminator="kind")]
 
 

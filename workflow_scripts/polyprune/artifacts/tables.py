@@ -13,8 +13,8 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.provenance import canonical_json
 
 
-def save_table(path: Path, table: pa.Table, provenance: Mapping[str, Any]) -> None:
-    """Write a table, zstd-compressed, atomically."""
+def save_table(path: Path, table: pa.Table, provenance: Mapping[str, Any], rows_at_once: int | None = None) -> None:
+    """Write a table, zstd-compressed, atomically; readable in pieces of `rows_at_once`."""
     table = table.replace_schema_metadata({"polyprune": canonical_json(provenance)})
     with atomic_write(path) as part:
-        pq.write_table(table, part, compression="zstd")
+        pq.write_table(table, part, compression="zstd", row_group_size=rows_at_once)
