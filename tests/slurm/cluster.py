@@ -18,8 +18,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import pwd
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -36,7 +36,7 @@ NODES = {
 }
 COMMANDS = ("srun", "sbatch", "squeue", "sinfo", "scancel", "scontrol", "sacct")
 ACCOUNT = "lab"
-"""What sacctmgr says that there is: the plugin asks it before it hands on an account, and here is no slurmdbd to know."""
+"""What sacctmgr says that there is: the plugin asks it before it hands on an account. There is no slurmdbd to know."""
 PACKAGED = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_FOLDER = 70  # unix sockets have paths of at most 107 characters
 PORTS = 20  # a cluster's block: 0 reserves it, 1 the controller, 2… the nodes
@@ -47,7 +47,7 @@ SUBREAPER = 36  # prctl(2)
 def slurm_conf(folder: Path, port: int) -> str:
     """slurm.conf of a cluster whose ports start at `port`."""
     host = socket.gethostname().split(".")[0]
-    user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    user = pwd.getpwuid(os.getuid()).pw_name
     nodes = [
         f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port + number} CPUs=16 CoresPerSocket=16 "
         f"RealMemory=500000 {rest} State=UNKNOWN"
@@ -111,7 +111,9 @@ def configure(folder: Path, port: int) -> None:
     for number, device in enumerate(("null", "zero")):
         (folder / f"dev/nvidia{number}").symlink_to(f"/dev/{device}")
     (folder / "gres.conf").write_text(f"NodeName=g[1-2] Name=gpu Type=h100 File={folder}/dev/nvidia[0-1]\n")
-    version = subprocess.run(["slurmd", "-V"], env={"PATH": PACKAGED}, capture_output=True, text=True, check=True).stdout
+    version = subprocess.run(
+        ["slurmd", "-V"], env={"PATH": PACKAGED}, capture_output=True, text=True, check=True
+    ).stdout
     major = int(re.findall(r"\d+", version)[0])
     plugin = "disabled" if major >= 23 else "cgroup/v1"  # it is set up though nothing uses it
     (folder / "cgroup.conf").write_text(f"CgroupPlugin={plugin}\n")
@@ -282,6 +284,15 @@ class Cluster:
         lines = self.run("scontrol", "--oneliner", "show", "job").splitlines()
         jobs = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines if line.startswith("JobId=")]
         return sorted(jobs, key=lambda job: int(job["JobId"]))
+
+    @contextlib.contextmanager
+    def set_back(self, what: str, now: str, after: str) -> Iterator[None]:
+        """A partition or node is changed for a while: `scontrol update WHAT NOW`, and in the end `… AFTER`."""
+        self.run("scontrol", "update", what, *now.split())
+        try:
+            yield
+        finally:
+            self.run("scontrol", "update", what, *after.split())
 
     def order(self, word: str) -> None:
         self._input.write(f"{word}\n")

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 from tests.checkout import copy_repository
-from tests.slurm.cluster import ACCOUNT, Cluster
-from tests.slurm.lab import HERE, PARTITIONS, STUDY, Workplace
+from tests.slurm.cluster import Cluster
+from tests.slurm.lab import CELL, HERE, Workplace
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,13 @@ def cluster() -> Iterator[Cluster]:
         cluster.stop()
 
 
+def add_study(config: Path) -> None:
+    settings, more = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (config, HERE / "study.yaml"))
+    for section, entries in more.items():
+        settings[section] |= entries
+    config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A working copy in which the study has run on this machine, without a cluster."""
@@ -32,8 +40,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             begun = folder.with_suffix(".begun")
-            shutil.copy(HERE / STUDY, copy_repository(begun))
-            command = ["snakemake", "--profile", "local", "--configfile", STUDY, "--cores", "2", "--", "fault"]
+            add_study(copy_repository(begun) / "config.yaml")
+            command = ["snakemake", "--profile", "local", "--cores", "2", "--", "fault"]
             run = subprocess.run([sys.executable, "-m", *command], cwd=begun, capture_output=True, text=True)
             assert run.returncode == 0, run.stdout + run.stderr
             begun.rename(folder)
@@ -47,13 +55,8 @@ def workplace(tmp_path: Path, cluster: Cluster, undisturbed: Path) -> Iterator[W
     workplace.end()
 
 
-@pytest.fixture(scope="session")
-def everything(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, undisturbed: Path) -> Iterator[Workplace]:
-    """A working copy in which all of the study was run by jobs of the cluster."""
-    workplace = Workplace(tmp_path_factory.mktemp("everything"), cluster, undisturbed)
-    workplace.say_in_user_file(partitions=PARTITIONS, account=ACCOUNT, gpu_model="h100", constraint="fast")
-    for made in ("results", "logs", ".snakemake"):
-        shutil.rmtree(workplace.folder / made)
-    workplace.start("--", "fault").succeed()
-    yield workplace
-    workplace.end()
+@pytest.fixture
+def disturbed(workplace: Workplace) -> Workplace:
+    """A working copy with a cell to make again; in its midst something happens."""
+    shutil.rmtree(workplace.folder / CELL)
+    return workplace

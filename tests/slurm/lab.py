@@ -16,11 +16,14 @@ from typing import TypeVar
 import yaml
 from tests.slurm.cluster import Cluster
 
+from polyprune.settings import Settings, load_settings
+
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
-STUDY = "study.yaml"
 CELL = "results/mini/wanda/0.50/de-sw/seed0"
+SCORES = f"{CELL}/perplexity.parquet"
+PRUNE_LOG = "mini/wanda/0.50/de-sw/seed0/prune_model.log"
 PARTITIONS = {
     "batch": {"max_runtime": "24h", "max_mem_mb": 400_000, "max_threads": 16},
     "accelerated": {"max_runtime": "48h", "max_mem_mb": 400_000, "max_threads": 16, "max_gpu": 2},
@@ -84,9 +87,9 @@ class Workplace:
     def say_in_user_file(self, **content: object) -> None:
         self.user_file.write_text(yaml.safe_dump(content))
 
-    def start(self, *words: str, profile: str = "slurm", **environment: str) -> Run:
-        """`snakemake --profile slurm`, with our study and quick questions about jobs."""
-        command = [sys.executable, str(HERE / "launch.py"), "--profile", profile, "--configfile", STUDY]
+    def start(self, *words: str, **environment: str) -> Run:
+        """`snakemake --profile slurm`, which asks about jobs more often."""
+        command = [sys.executable, str(HERE / "launch.py"), "--profile", "slurm"]
         command += ["--max-status-checks-per-second", "10", *words]
         environment |= {"PYTHONPATH": str(HERE / "hooks"), "POLYPRUNE_CLUSTER": str(self.user_file)}
         log = self.folder / f"run{len(self._runs)}.log"
@@ -132,14 +135,20 @@ class Workplace:
         jobs = [job for job in self.cluster.jobs() if job["WorkDir"] == str(self.folder)]
         return [job for job in jobs if rule in (None, rule_of(job))]
 
-    def lose_cell(self) -> None:
-        shutil.rmtree(self.folder / CELL)
+    @property
+    def settings(self) -> Settings:
+        config = self.folder / "config.yaml"
+        return load_settings(yaml.safe_load(config.read_text(encoding="utf-8")), [config])
 
     def is_as_undisturbed(self) -> None:
         """Every file of the results, and no other, byte for byte."""
         found, expected = (digests(folder / "results") for folder in (self.folder, self.undisturbed))
         assert set(found) == set(expected)
         assert {name for name in found if found[name] != expected[name]} == set()
+
+    def has_taken_over_the_first_layer(self) -> bool:
+        """Whether the last prune found its first layer on disk."""
+        return "layer 1/3: taken over" in self.log_of(PRUNE_LOG)
 
     def log_of(self, name: str) -> str:
         return (self.folder / "logs" / name).read_text(encoding="utf-8")

@@ -42,9 +42,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import open_table, save_table
 
 _VARIANT = ("model", "method", "scheme", "calibration")
 SCORES = pa.schema(
@@ -93,11 +92,12 @@ def save_part(folder: Path, column: str, scores: Rows, items: Rows, key: Mapping
 
 def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
     """Whether an earlier, killed run of the same job finished this column."""
-    return all(
-        file.is_file()
-        and json.loads((pq.read_schema(file).metadata or {}).get(b"polyprune", b"null")) == json.loads(json.dumps(key))
-        for file in _parts(folder, column)
-    )
+    expected = json.loads(json.dumps(key))
+    return all(file.is_file() and _key_of(file) == expected for file in _parts(folder, column))
+
+
+def _key_of(file: Path) -> Any:
+    return json.loads((open_table(file).schema_arrow.metadata or {}).get(b"polyprune", b"null"))
 
 
 def join_parts(
@@ -105,7 +105,7 @@ def join_parts(
 ) -> pa.Table:
     """Write both files from the finished columns, in this order, and remove the parts; the scores."""
     tables = [
-        pa.concat_tables(pq.ParquetFile(_parts(folder, column)[kind]).read() for column in columns) for kind in (0, 1)
+        pa.concat_tables(open_table(_parts(folder, column)[kind]).read() for column in columns) for kind in (0, 1)
     ]
     save_table(items, tables[0], provenance)
     save_table(scores, tables[1], provenance)
