@@ -169,7 +169,7 @@ for prompts in settings.prompts:
             spec=lambda w: spec("dump_prompts", w),
         shell:
             "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell "
-            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+            "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
     rule:
         name:
@@ -197,7 +197,7 @@ for prompts in settings.prompts:
             spec=lambda w: spec("dump_prompts", w),
         shell:
             "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+            "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule measure_lsar:
@@ -268,7 +268,7 @@ rule count_activations_dense:
         ),
     shell:
         "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell "
-        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule count_activations_cell:
@@ -297,7 +297,7 @@ rule count_activations_cell:
         ),
     shell:
         "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule measure_lape_dense:

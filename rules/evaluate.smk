@@ -87,7 +87,7 @@ rule evaluate_dense:
         spec=evaluation_spec,
     shell:
         "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --cell --data {input.data} "
-        "--scores {output.scores} --items {output.answers} --log {log} --threads {threads}"
+        "--scores {output.scores} --items {output.answers} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule evaluate_model:
@@ -115,4 +115,4 @@ rule evaluate_model:
         spec=evaluation_spec,
     shell:
         "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--data {input.data} --scores {output.scores} --items {output.answers} --log {log} --threads {threads}"
+        "--data {input.data} --scores {output.scores} --items {output.answers} --log {log} --threads {threads} --gpus {resources.gpu}"

@@ -29,7 +29,7 @@ for corpus in settings.corpora:
             spec=dump_spec,
         shell:
             "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
-            "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+            "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
     rule:
         name:
@@ -59,4 +59,4 @@ for corpus in settings.corpora:
             spec=dump_spec,
         shell:
             "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-            "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+            "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"

@@ -26,7 +26,7 @@ rule prune_model:
         spec=cell_spec,
     shell:
         "python -m polyprune prune_model --settings {params.spec:q} --model {input.model} --tokens {input.tokens} "
-        "--output {output} --log {log} --threads {threads}"
+        "--output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 use rule prune_model as reconstruct_model with:
