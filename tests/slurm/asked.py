@@ -49,7 +49,7 @@ def compression_needs(settings: Settings, model: str, method: str, attempt: int)
 
 
 def declared(file: str, rule: str) -> dict[str, int]:
-    """Of a rule that says plain numbers."""
+    """Of a rule that says plain numbers: those of the first attempt."""
     text = (ROOT / "rules" / file).read_text(encoding="utf-8").partition(f"rule {rule}:")[2]
-    numbers = dict(re.findall(r"(mem_mb|runtime)=(\d+),", text)[:2])
+    numbers = dict(re.findall(r"(mem_mb|runtime)=growing\((\d+)\)", text)[:2])
     return {"cpus": 1, "mem_mb": int(numbers["mem_mb"]), "minutes": int(numbers["runtime"])}

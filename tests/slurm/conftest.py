@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import yaml
 from filelock import FileLock
 from tests.checkout import copy_repository
 from tests.slurm.cluster import Cluster
-from tests.slurm.lab import CELL, HERE, Workplace
+from tests.slurm.lab import HERE, MASK, Workplace
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +56,6 @@ def workplace(tmp_path: Path, cluster: Cluster, undisturbed: Path) -> Iterator[W
 
 @pytest.fixture
 def disturbed(workplace: Workplace) -> Workplace:
-    """A working copy with a cell to make again; in its midst something happens."""
-    shutil.rmtree(workplace.folder / CELL)
+    """A working copy with a mask to make again; in its midst something happens."""
+    (workplace.folder / MASK).unlink()
     return workplace

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 HERE = Path(__file__).parent
 CELL = "results/mini/wanda/0.50/de-sw/seed0"
+MASK = f"{CELL}/mask.safetensors"
 SCORES = f"{CELL}/perplexity.parquet"
 PRUNE_LOG = "mini/wanda/0.50/de-sw/seed0/prune_model.log"
 PARTITIONS = {
@@ -143,8 +144,8 @@ class Workplace:
     def is_as_undisturbed(self) -> None:
         """Every file of the results, and no other, byte for byte."""
         found, expected = (digests(folder / "results") for folder in (self.folder, self.undisturbed))
-        assert set(found) == set(expected)
-        assert {name for name in found if found[name] != expected[name]} == set()
+        differ = {name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)}
+        assert not differ, {name: (name in found, name in expected) for name in differ}
 
     def has_taken_over_the_first_layer(self) -> bool:
         """Whether the last prune found its first layer on disk."""

@@ -1,10 +1,10 @@
-"""Nodes, the controller and Snakemake itself come and go: the cell is in the end what it would have been."""
+"""Nodes, the controller and Snakemake itself come and go: the results are in the end what they would have been."""
 
 from __future__ import annotations
 
 import time
 
-from tests.slurm.lab import SCORES, Workplace
+from tests.slurm.lab import MASK, SCORES, Workplace
 
 
 def test_a_drained_node_finishes_its_job_and_has_the_next_when_resumed(disturbed: Workplace) -> None:
@@ -20,12 +20,12 @@ def test_a_drained_node_finishes_its_job_and_has_the_next_when_resumed(disturbed
 
 
 def test_a_killed_snakemake_starts_again_without_two_jobs_at_one_file(disturbed: Workplace) -> None:
-    killed = disturbed.start_held("--", SCORES)
+    killed = disturbed.start_held("--", MASK)
     (orphan,) = disturbed.held(killed)
     killed.process.kill()
     disturbed.start("--unlock").succeed()
     assert [job["JobState"] for job in disturbed.jobs()] == ["RUNNING"]
-    disturbed.start("--", SCORES).succeed()
+    disturbed.start("--", MASK).succeed()
     first, second = disturbed.jobs("prune_model")
     assert (first["JobId"], first["JobState"]) == (orphan, "CANCELLED")
     assert first["EndTime"] <= second["SubmitTime"]

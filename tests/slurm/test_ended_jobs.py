@@ -1,4 +1,4 @@
-"""Jobs that Slurm ends: the cell that they make is in the end what it would have been, byte for byte.
+"""Jobs that Slurm ends: the mask that they make is in the end what it would have been, byte for byte.
 
 Prunes are held up once their first layer is on disk (see `hooks/sitecustomize.py`); there they are ended.
 """
@@ -6,11 +6,11 @@ Prunes are held up once their first layer is on disk (see `hooks/sitecustomize.p
 from __future__ import annotations
 
 from tests.slurm.asked import asked_for, compression_needs
-from tests.slurm.lab import PARTITIONS, SCORES, Workplace
+from tests.slurm.lab import MASK, PARTITIONS, Workplace
 
 
 def test_a_job_over_its_time_limit_gets_more_and_goes_on_after_its_last_layer(disturbed: Workplace) -> None:
-    run = disturbed.start_held("--", SCORES)
+    run = disturbed.start_held("--", MASK)
     (job,) = disturbed.held(run)
     disturbed.cluster.run("scontrol", "update", f"jobid={job}", "EndTime=now")
     run.succeed()
@@ -25,7 +25,7 @@ def test_a_job_over_its_time_limit_gets_more_and_goes_on_after_its_last_layer(di
 
 def test_a_job_killed_for_memory_says_so_and_gets_more(disturbed: Workplace) -> None:
     """It needs 1500 MB more than it should: too much for the first attempt, not for the second."""
-    run = disturbed.start("--", SCORES, FAULT_HOG_MB="1500")
+    run = disturbed.start("--", MASK, FAULT_HOG_MB="1500")
     run.succeed()
     first, second = disturbed.jobs("prune_model")
     assert (first["JobState"], second["JobState"]) == ("FAILED", "COMPLETED")
@@ -35,7 +35,7 @@ def test_a_job_killed_for_memory_says_so_and_gets_more(disturbed: Workplace) -> 
 
 
 def test_a_cancelled_job_is_submitted_again(disturbed: Workplace) -> None:
-    run = disturbed.start_held("--", SCORES)
+    run = disturbed.start_held("--", MASK)
     (job,) = disturbed.held(run)
     disturbed.cluster.run("scancel", job)
     run.succeed()
@@ -46,7 +46,7 @@ def test_a_cancelled_job_is_submitted_again(disturbed: Workplace) -> None:
 
 def test_a_preempted_job_goes_on_after_its_last_layer(disturbed: Workplace) -> None:
     disturbed.say_in_user_file(partitions={"scavenge": PARTITIONS["batch"]})
-    run = disturbed.start_held("--", SCORES)
+    run = disturbed.start_held("--", MASK)
     (job,) = disturbed.held(run)
     cluster = disturbed.cluster
     cluster.run("sbatch", "--partition=batch", "--exclusive", "--time=1", "--output=/dev/null", "--wrap=sleep 1")

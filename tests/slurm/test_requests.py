@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 
 from tests.slurm.asked import asked_for, compression_needs
 from tests.slurm.cluster import ACCOUNT
-from tests.slurm.lab import CELL, PARTITIONS, Workplace
+from tests.slurm.lab import MASK, PARTITIONS, Workplace
 
 LARGE = "llama-3-70b"
 
@@ -51,10 +50,9 @@ def test_two_cells_on_one_node_see_a_gpu_each(workplace: Workplace) -> None:
 
 def test_the_literal_command_from_the_root_of_the_repository(workplace: Workplace) -> None:
     """At its own pace: the profile's first question about a job comes after twenty seconds."""
-    shutil.rmtree(workplace.folder / CELL)
+    (workplace.folder / MASK).unlink()
     environment = workplace.cluster.environment(POLYPRUNE_CLUSTER=str(workplace.user_file))
-    command = ["snakemake", "--profile", "slurm", f"{CELL}/mask.safetensors"]
+    command = ["snakemake", "--profile", "slurm", MASK]
     run = subprocess.run(command, cwd=workplace.folder, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
-    mask = f"{CELL}/mask.safetensors"
-    assert (workplace.folder / mask).read_bytes() == (workplace.undisturbed / mask).read_bytes()
+    workplace.is_as_undisturbed()
