@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 NODES = {
@@ -83,7 +83,7 @@ def slurm_conf(folder: Path, port: int) -> str:
             "SlurmdParameters=config_overrides",  # nodes are larger than the machine
             "PreemptType=preempt/partition_prio",
             "PreemptMode=REQUEUE",
-            "MinJobAge=300",  # squeue shows finished jobs for that long
+            "MinJobAge=3600",  # finished jobs can be asked about for that long
             "KillWait=2",
             "SlurmdTimeout=30",
             "SlurmctldTimeout=30",
@@ -124,26 +124,32 @@ def configure(folder: Path, port: int) -> None:
         command.chmod(0o755)
 
 
-@contextlib.contextmanager
-def reserved_ports(folder: Path) -> Iterator[int]:
-    """A block of free ports, first choice by the folder's name; its first port stays bound, as others' sign."""
+def reserve_ports(folder: Path) -> tuple[int, socket.socket]:
+    """A block of free ports, sought from where the folder's name says; its first is bound, which keeps others away."""
     n_blocks = (LAST_PORT - FIRST_PORT) // PORTS
-    first = zlib.crc32(bytes(folder))
+    start = zlib.crc32(bytes(folder))
     for block in range(n_blocks):
-        port = FIRST_PORT + (first + block) % n_blocks * PORTS
-        with contextlib.ExitStack() as others:
-            try:
-                sign = socket.socket()
-                sign.bind(("127.0.0.1", port))
-                for number in range(1, 2 + len(NODES)):
-                    others.enter_context(socket.socket()).bind(("", port + number))
-            except OSError:
-                sign.close()
-                continue
-        with sign:
-            yield port
-        return
-    raise RuntimeError(f"no free ports between {FIRST_PORT} and {LAST_PORT}")
+        port = FIRST_PORT + (start + block) % n_blocks * PORTS
+        sign = bound_socket(port)
+        others = [bound_socket(port + number) for number in range(1, 2 + len(NODES))]
+        for other in filter(None, others):
+            other.close()
+        if sign and all(others):
+            return port, sign
+        if sign:
+            sign.close()
+    raise RuntimeError(f"no {PORTS} free ports in a row between {FIRST_PORT} and {LAST_PORT}")
+
+
+def bound_socket(port: int) -> socket.socket | None:
+    """None if the port is taken."""
+    found = socket.socket()
+    try:
+        found.bind(("127.0.0.1", port))
+    except OSError:
+        found.close()
+        return None
+    return found
 
 
 class Daemons:
@@ -171,14 +177,15 @@ class Daemons:
         self.start_controller("-c")
         for name in NODES:
             self.start(name, "slurmd", "-D", "-N", name, "-f", f"{self.folder}/slurm.conf")
-        self.until(lambda: self.ask("sinfo", "-h", "-N", "-o", "%N %T").count(" idle") >= len(NODES))
+        self.until(lambda: set(self.ask("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split()) == set(NODES))
 
-    def until(self, condition) -> None:
+    def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 30
         while not condition():
             dead = [name for name, process in self.processes.items() if process.poll() is not None]
             if dead or time.monotonic() > end:
-                raise RuntimeError(f"Slurm did not start ({dead or 'nodes'}): see {self.folder}/log")
+                logs = "\n".join(log.read_text() for log in sorted((self.folder / "log").iterdir()))
+                raise RuntimeError(f"Slurm did not start; {', '.join(dead) or 'nothing'} ended:\n{logs}")
             time.sleep(0.05)
 
     def ask(self, name: str, *words: str) -> str:
@@ -228,7 +235,8 @@ def supervise(folder: Path) -> None:
         signal.signal(number, lambda *_: sys.exit(1))
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     daemons = Daemons(folder)
-    with reserved_ports(folder) as port:
+    port, sign = reserve_ports(folder)
+    with sign:
         configure(folder, port)
         try:
             daemons.start_all()
@@ -260,7 +268,7 @@ class Cluster:
         self._input, self._output = self.supervisor.stdin, self.supervisor.stdout
         if self._output.readline().strip() != "ready":
             self.stop()
-            raise RuntimeError(f"no Slurm in {folder}: see its log/ and the error above")
+            raise RuntimeError("no Slurm: see the error above")
 
     def stop(self) -> None:
         self._input.close()

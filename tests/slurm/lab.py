@@ -29,7 +29,7 @@ PARTITIONS = {
     "batch": {"max_runtime": "24h", "max_mem_mb": 400_000, "max_threads": 16},
     "accelerated": {"max_runtime": "48h", "max_mem_mb": 400_000, "max_threads": 16, "max_gpu": 2},
 }
-PATIENCE = 300
+PATIENCE = 600
 """Seconds after which something that should happen is said not to."""
 
 

@@ -11,7 +11,7 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 
 
-async def _sleep(_: RemoteExecutor) -> None:
+async def _sleep(self: RemoteExecutor) -> None:  # noqa: ARG001
     await asyncio.sleep(0.5)
 
 

@@ -9,7 +9,9 @@ done
 install="apt-get install --yes --no-install-recommends slurmctld slurmd slurm-client munge"
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update --quiet && $install --quiet
+    apt-get update --quiet && $install --quiet && exit 0
+    echo "no tests on Slurm:$missing could not be installed" >&2
+    exit 3
 else
     echo "no tests on Slurm: no$missing here. On Debian or Ubuntu, type: sudo apt-get update && sudo $install" >&2
     exit 3

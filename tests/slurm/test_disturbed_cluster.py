@@ -34,7 +34,7 @@ def test_a_killed_snakemake_starts_again_without_two_jobs_at_one_file(disturbed:
 
 
 def test_a_restarted_controller_is_waited_for(disturbed: Workplace) -> None:
-    """For a few seconds, as with an update. The profile says what a longer time without it means."""
+    """For a few seconds, as long as Slurm's commands wait for it themselves."""
     run = disturbed.start_held("--", SCORES)
     disturbed.held(run)
     with disturbed.cluster.without_controller():

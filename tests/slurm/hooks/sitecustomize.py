@@ -10,13 +10,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import StrPath
 
 HOLD, HOG_MB = os.environ.get("FAULT_HOLD"), os.environ.get("FAULT_HOG_MB")
 _replace = Path.replace
 _hogged = False
 
 
-def _after(self: Path, target: str | Path) -> Path:
+def _after(self: Path, target: "StrPath") -> Path:
     """`Path.replace`, by which files of ours appear; layers of a cell are held up."""
     result = _replace(self, target)
     if result.match("*.layers/layer-*.safetensors"):
