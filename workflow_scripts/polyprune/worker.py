@@ -33,11 +33,12 @@ def start() -> None:
     """Start a worker for this process and its children, and name its socket in the environment."""
     folder = tempfile.mkdtemp(prefix="polyprune-")
     path = str(Path(folder) / "worker.sock")
+    packages = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     subprocess.Popen(
         [sys.executable, "-m", "polyprune.worker", path, str(os.getpid())],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, **_MALLOC, **OFFLINE},
+        env={**os.environ, **_MALLOC, **OFFLINE, "PYTHONPATH": os.pathsep.join(packages)},
     )
     os.environ[SOCKET_VARIABLE] = path
 
