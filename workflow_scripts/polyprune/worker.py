@@ -59,7 +59,10 @@ def delegate(argv: list[str]) -> int | None:
         connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, terminal)])
         connection.sendall(request)
         reply = connection.recv(1)
-    return reply[0] if reply else _FAILED_WITHOUT_CODE
+    if not reply:
+        print("the job was killed from outside: most likely this machine is out of memory", file=sys.stderr)
+        return _FAILED_WITHOUT_CODE
+    return reply[0]
 
 
 def serve(path: str, parent: int) -> None:
