@@ -18,22 +18,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tests.checkout import ROOT, copy_repository
 
-ROOT = Path(__file__).parent.parent
-TRACKED = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "data/paper", "local", "slurm", "studies")
 QUICK = "results/quick/table1.parquet"
 CELL = "results/quick-llama/sparsegpt/0.50/de/seed0/weights.safetensors"
 
 
-def copy_repository(folder: Path) -> Path:
+def copy_with_table_1(folder: Path) -> Path:
     """The repository's files; of the quick study only table 1, whose chain most tests here are about."""
-    for name in TRACKED:
-        source = ROOT / name
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
+    copy_repository(folder)
     only_table_1(folder / "studies/quick.yaml")
     return folder
 
@@ -69,13 +62,13 @@ def planned(folder: Path, *targets: str, configfile: str = "studies/quick.yaml")
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results, for plans only."""
-    return copy_repository(tmp_path_factory.mktemp("clean"))
+    return copy_with_table_1(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A checkout in which the quick study has run."""
-    folder = copy_repository(tmp_path_factory.mktemp("finished"))
+    folder = copy_with_table_1(tmp_path_factory.mktemp("finished"))
     run = quick(folder, "--", QUICK)
     assert run.returncode == 0, run.stdout + run.stderr
     yield folder
@@ -166,7 +159,7 @@ def test_the_wrong_artifact_of_a_method_is_no_target(clean: Path) -> None:
 
 
 def test_a_wrong_key_is_refused_with_its_line(tmp_path: Path) -> None:
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("  damping: 0.01", "  dampning: 0.01"))
     line = next(n for n, text in enumerate(config.read_text().splitlines(), 1) if "dampning" in text)
@@ -211,7 +204,7 @@ def test_a_deleted_cell_comes_back_with_what_depends_on_it_and_the_same_bytes(fi
 
 def test_deleted_results_come_back_byte_for_byte(finished: Path, tmp_path: Path) -> None:
     """All of one model's results, and the tables, made anew elsewhere."""
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     wanted = "results/quick-aya/wanda/0.50/de-sw/seed0/drift.parquet"
     run = quick(folder, "--", wanted)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -222,7 +215,7 @@ def test_deleted_results_come_back_byte_for_byte(finished: Path, tmp_path: Path)
 
 
 def test_a_failing_job_says_what_to_do_and_leaves_no_output(tmp_path: Path) -> None:
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     (folder / "text").mkdir()
     (folder / "text" / "de.txt").write_bytes(b"gut\nschlecht \xff\n")
     (folder / "own.yaml").write_text(
@@ -347,7 +340,7 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
 
     The dumps, which hold all languages, are; they give the table its new column.
     """
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     (folder / "text").mkdir()
     for language in ("de", "sw", "zh"):
         documents = pq.read_table(finished / f"results/corpora/demo/{language}.parquet")["text"].to_pylist()
