@@ -36,4 +36,4 @@ for study in settings.studies:
 
 
 onstart:
-    start_worker_if_local()
+    on_start()

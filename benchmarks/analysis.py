@@ -1,9 +1,10 @@
 """What looking inside models costs: dumps written and read, masks compared, neurons ranked, bookkeeping in passes.
 
-    .venv/bin/python benchmarks/analysis.py [--device cuda] [--hidden 1024] [--layers 4]
+    .venv/bin/python benchmarks/analysis.py [--device cuda] [--hidden 1024] [--layers 4] [--cells 6]
 
-Prints one line a figure. Masks and neurons have the sizes of an 8B model's layer and are measured on one thread; the
-model that is propagated is random, of the size asked for, in bfloat16 on a GPU and float32 on a CPU.
+Prints one line a figure: processor time of one thread, but on the wall for files and on a GPU. Masks and neurons have
+the sizes of an 8B model's layer; the model that is propagated is random, of the size asked for, in bfloat16 on a GPU
+and float32 on a CPU. A dump is measured of the dense model alone, of one cell beside it, and of `--cells` at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -24,23 +27,30 @@ from transformers import LlamaConfig
 from transformers.models.auto import AutoModelForCausalLM
 
 from polyprune.artifacts.activations import write_activations
+from polyprune.artifacts.cells import CellReader, join_layers, save_layer
+from polyprune.artifacts.hidden_states import write_hidden_states
+from polyprune.artifacts.layer_rows import MEANS, RowWriter
 from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.maths.lape import activation_probability, groups_by_rank, lape
-from polyprune.model import activations, paired, prompts
+from polyprune.model import activations
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.decoder import Decoder
+from polyprune.model.decoder import Decoder, linears_of
+from polyprune.model.paired import paired_pass, sample_of
+from polyprune.model.prompts import prompt_pass
+from polyprune.model.streams import Recorder
 from polyprune.stages.measure_mask_iou import compare_matrix
 
 MATRICES_8B = ((4096, 4096), (1024, 4096), (1024, 4096), (4096, 4096), (14336, 4096), (14336, 4096), (4096, 14336))
 N_LAYERS_8B, N_NEURONS_8B = 32, 14336
 
 
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def dumps(folder: Path) -> None:
@@ -50,16 +60,17 @@ def dumps(folder: Path) -> None:
     path, items = folder / "prompts.h5", [str(index) for index in range(n_prompts)]
 
     def write() -> None:
-        with write_prompt_states(path, n_layers, width, items, {"n_content": np.ones(n_prompts)}, {}) as writer:
+        ones = np.ones(n_prompts)
+        with write_prompt_states(path, n_layers, width, items, ones, ones, {}) as writer:
             for row in range(n_layers + 2):
-                writer.write_means(row, means)
+                writer.write_row(MEANS, row, means)
 
     def read() -> None:
         with PromptStates(path) as states:
             for row in range(n_layers + 2):
                 states.means(row)
 
-    write_s, read_s = seconds(write), seconds(read)
+    write_s, read_s = (seconds(work, time.perf_counter) for work in (write, read))
     size = path.stat().st_size / 1e6
     rates = f"written at {size / write_s:.0f} MB/s, read at {size / read_s:.0f} MB/s"
     print(f"prompt dump: {size:.0f} MB, {rates} (page cache)")
@@ -90,32 +101,47 @@ def neurons() -> None:
 
 
 class Clock:
-    """Time spent inside wrapped functions, outermost calls only."""
+    """Time spent inside wrapped functions, outermost calls only: of the processor, or of a GPU on the wall."""
 
     def __init__(self, device: torch.device) -> None:
-        self.total, self.device, self._inside = 0.0, device, False
+        self.inside_s, self.device, self._inside = 0.0, device, False
 
-    def _now(self) -> float:
+    def now(self) -> float:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter()
+            return time.perf_counter()
+        return time.process_time()
 
     def wrap(self, function: Callable[..., object]) -> Callable[..., object]:
         def timed(*args: object, **kwargs: object) -> object:
             if self._inside:
                 return function(*args, **kwargs)
-            self._inside, started = True, self._now()
+            self._inside, started = True, self.now()
             try:
                 return function(*args, **kwargs)
             finally:
                 self._inside = False
-                self.total += self._now() - started
+                self.inside_s += self.now() - started
 
         return timed
 
 
-def bookkeeping(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tokens: int) -> None:
-    """Share of each pass that is not embedding, layers, norm, head or predictions."""
+def share_inside(
+    work: Callable[[], object], parts: Sequence[tuple[object, str]], device: torch.device
+) -> tuple[float, float]:
+    """Seconds that work takes, and the share of them inside functions that are named by their owners."""
+    work()
+    clock = Clock(device)
+    with ExitStack() as patches:
+        for owner, part in parts:
+            patches.enter_context(mock.patch.object(owner, part, clock.wrap(getattr(owner, part))))
+        started = clock.now()
+        work()
+        total = clock.now() - started
+    return total, clock.inside_s / total
+
+
+def random_model(folder: Path, device: torch.device, hidden: int, n_layers: int) -> Decoder:
     config = LlamaConfig(
         vocab_size=4096,
         hidden_size=hidden,
@@ -127,46 +153,73 @@ def bookkeeping(folder: Path, device: torch.device, hidden: int, n_layers: int, 
     )
     torch.manual_seed(0)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    model.save_pretrained(folder / "model")
+    AutoModelForCausalLM.from_config(config, dtype=dtype).save_pretrained(folder / "model")
     (folder / "model" / "tokenizer.json").write_text("{}")
+    return Decoder(Checkpoint(folder / "model"), device)
+
+
+def random_cell(folder: Path, decoder: Decoder, number: int) -> CellReader:
+    """Half of each matrix's weights, drawn."""
+    parts = folder / f"cell-{number}.layers"
+    for index, layer in decoder.walk():
+        kept = {
+            f"{decoder.prefix}.{index}.{name}": SparseWeight.of(
+                linear.weight, torch.rand(linear.weight.shape) > 0.5, False
+            )
+            for name, linear in linears_of(layer).items()
+        }
+        save_layer(parts, index, kept, {})
+    join_layers(parts, decoder.n_layers, folder / f"cell-{number}.safetensors", {})
+    return CellReader(folder / f"cell-{number}.safetensors")
+
+
+def passes(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tokens: int, most_cells: int) -> None:
+    """Of each pass the time, and the share of it that is not embedding, layers, norm, head or predictions."""
+    decoder = random_model(folder, device, hidden, n_layers)
     length = 512
     ids = torch.randint(0, 4096, (n_tokens // length, length)).numpy().astype(np.int32)
-    data = TokenSet(ids, np.ones_like(ids, dtype=np.int16), {})
-    decoder = Decoder(Checkpoint(folder / "model"), device)
+    text = TokenSet(ids, np.ones_like(ids, dtype=np.int16), {})
     start = np.arange(0, ids.size + 1, length)
     asked = PromptSet(ids.reshape(-1), np.ones(ids.size, np.uint8), start, {"items": [str(i) for i in range(len(ids))]})
+    all_cells = [random_cell(folder, decoder, number) for number in range(most_cells)]
+    sizes, sample = (n_layers, hidden), sample_of(text, 256)
 
-    def prompt_dump() -> None:
-        with write_prompt_states(folder / "p.h5", n_layers, hidden, asked.items, {}, {}) as writer:
-            prompts.prompt_pass(decoder, asked, None, 8192, writer)
+    def text_dumps(cells: Sequence[CellReader]) -> None:
+        with ExitStack() as files:
+            writers = [
+                files.enter_context(
+                    write_hidden_states(path, *sizes, text.n_bytes[:, 0], sample, decoder.dtype_name, {})
+                )
+                for path in paths(cells)
+            ]
+            paired_pass(decoder, text, cells, 16, sample, writers)
 
-    def count() -> None:
-        with write_activations(folder / "a.h5", n_layers, activations.tokens_of_blocks(data), {}) as writer:
-            activations.activation_pass(decoder, data, None, 16, writer)
+    def prompt_dumps(cells: Sequence[CellReader]) -> None:
+        with ExitStack() as files:
+            writers = [
+                files.enter_context(write_prompt_states(path, *sizes, asked.items, asked.lengths, asked.lengths, {}))
+                for path in paths(cells)
+            ]
+            prompt_pass(decoder, asked, cells, 8192, writers)
 
-    passes: dict[str, tuple[Callable[[], object], tuple[tuple[object, str], ...]]] = {
-        "sums and sample (text)": (
-            lambda: paired.paired_pass(decoder, data, None, 16, 256),
-            ((paired._Recorder, "record"),),
-        ),
-        "means and sums (prompts)": (prompt_dump, ((prompts, "_record"),)),
-        "activation counts": (
-            count,
-            ((activations._Counter, "_add"), (activations._Counter, "_add_output"), (activations._Counter, "result")),
-        ),
-    }
-    for name, (work, parts) in passes.items():
-        work()
-        clock = Clock(device)
-        patches = [mock.patch.object(owner, part, clock.wrap(getattr(owner, part))) for owner, part in parts]
-        for patch in patches:
-            patch.start()
-        total = seconds(work)
-        for patch in patches:
-            patch.stop()
-        rate = ids.size / total
-        print(f"{name}: bookkeeping {100 * clock.total / total:.1f} % of {total:.2f} s, {rate:,.0f} tokens/s")
+    def counts(_: Sequence[CellReader]) -> None:
+        with write_activations(folder / "a.h5", n_layers, activations.tokens_of_blocks(text), {}) as writer:
+            activations.activation_pass(decoder, text, None, 16, writer)
+
+    def paths(cells: Sequence[CellReader]) -> list[Path]:
+        return [folder / f"{number}.h5" for number in range(max(1, len(cells)))]
+
+    recording = ((Recorder, "record"), (RowWriter, "write_row"), (RowWriter, "write_sums"))
+    counting = tuple((activations._Counter, name) for name in ("_add", "_add_output", "result"))
+    for name, work, parts, numbers in (
+        ("text", text_dumps, recording, (0, 1, most_cells)),
+        ("prompts", prompt_dumps, recording, (0, 1, most_cells)),
+        ("activation counts", counts, counting, (0,)),
+    ):
+        for n_cells in numbers:
+            total, share = share_inside(partial(work, all_cells[:n_cells]), parts, device)
+            each = f", {total / n_cells:.2f} s a cell" if n_cells else ""
+            print(f"{name}, dense and {n_cells} cells: {total:.2f} s{each}; bookkeeping {100 * share:.1f} %")
 
 
 def main() -> None:
@@ -175,13 +228,15 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=512, help="model width, a multiple of 256")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--tokens", type=int, default=8192)
+    parser.add_argument("--cells", type=int, default=6, help="cells that are pushed together")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         dumps(Path(folder))
         masks()
         neurons()
-        bookkeeping(Path(folder), torch.device(options.device), options.hidden, options.layers, options.tokens)
+        device = torch.device(options.device)
+        passes(Path(folder), device, options.hidden, options.layers, options.tokens, options.cells)
 
 
 if __name__ == "__main__":

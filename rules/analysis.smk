@@ -15,8 +15,8 @@ for study, grid in mask_grids():
         conda:
             "../envs/polyprune.yaml"
         resources:
-            mem_mb=8000,
-            runtime=60,
+            mem_mb=growing(8000),
+            runtime=growing(60),
         params:
             spec=mask_iou_spec(study, grid),
         shell:
@@ -77,11 +77,11 @@ rule collect_prompts:
         "results/prompts/{prompts}/{language}.parquet",
     log:
         "logs/prompts/{prompts}/{language}.log",
+    wildcard_constraints:
+        prompts=at_hand(settings.prompts),
+    localrule: True
     conda:
         "../envs/polyprune.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         spec=lambda w: spec(
             "collect_prompts",
@@ -91,6 +91,27 @@ rule collect_prompts:
         ),
     shell:
         "python -m polyprune collect_prompts --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
+
+
+rule fetch_prompts:
+    output:
+        "results/prompts/{prompts}/{language}.parquet",
+    log:
+        "logs/prompts/{prompts}/{language}.log",
+    wildcard_constraints:
+        prompts=from_hub(settings.prompts),
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    params:
+        spec=lambda w: spec(
+            "fetch_prompts",
+            w,
+            prompts=prompt_settings(w.prompts, w.language),
+            language=w.language,
+        ),
+    shell:
+        "python -m polyprune fetch_prompts --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
 
 
 for prompts in settings.prompts:
@@ -107,11 +128,9 @@ for prompts in settings.prompts:
             f"logs/{{model}}/prompts/{prompts}.log",
         wildcard_constraints:
             model=models_asked(prompts),
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
-        resources:
-            mem_mb=8000,
-            runtime=60,
         params:
             spec=lambda w: spec(
                 "build_prompt_set",
@@ -142,39 +161,47 @@ for prompts in settings.prompts:
         threads: cpus
         resources:
             gpu=gpus,
-            mem_mb=dump_memory,
-            runtime=dump_minutes,
+            gpu_model=gpu_model,
+            constraint=constraint,
+            mem_mb=dump_memory(0),
+            runtime=dump_minutes(0),
         params:
             spec=lambda w: spec("dump_prompts", w),
         shell:
             "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell "
-            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+            "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
-    rule:
-        name:
-            f"dump_cell_{prompts}"
-        input:
-            model="results/{model}/model.json",
-            cell=cell_artifact,
-            prompts=prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
-        output:
-            prompt_outputs(prompts, "results/{model}/{method}/{scheme}/{calibration}/seed{seed}"),
-        log:
-            f"logs/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/hidden_states/{prompts}.log",
-        wildcard_constraints:
-            model=models_asked(prompts),
-        conda:
-            "../envs/polyprune.yaml"
-        threads: cpus
-        resources:
-            gpu=gpus,
-            mem_mb=dump_memory,
-            runtime=dump_minutes,
-        params:
-            spec=lambda w: spec("dump_prompts", w),
-        shell:
-            "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-            "--prompts {input.prompts} --output {output} --log {log} --threads {threads}"
+    for dump in dump_rules(prompts, models_asked(prompts), dumped_on_prompts(prompts)):
+
+        rule:
+            name:
+                dump.rule
+            input:
+                model="results/{model}/model.json",
+                cell=cell_artifacts(dump.variants),
+                prompts=prompt_files(prompts, "results/{{model}}/prompts/{prompts}/{language}.safetensors"),
+            output:
+                [path for variant in dump.variants for path in prompt_outputs(prompts, f"results/{variant}")],
+            log:
+                f"logs/{dump.variants[0]}/hidden_states/{dump.log}.log",
+            wildcard_constraints:
+                model=dump.model,
+                method=dump.method,
+                scheme=dump.scheme,
+            conda:
+                "../envs/polyprune.yaml"
+            threads: cpus
+            resources:
+                gpu=gpus,
+                gpu_model=gpu_model,
+                constraint=constraint,
+                mem_mb=dump_memory(len(dump.variants)),
+                runtime=dump_minutes(len(dump.variants)),
+            params:
+                spec=lambda w: spec("dump_prompts", w),
+            shell:
+                "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
+                "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule measure_lsar:
@@ -188,8 +215,8 @@ rule measure_lsar:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=lsar_spec,
     shell:
@@ -233,8 +260,10 @@ rule count_activations_dense:
     threads: cpus
     resources:
         gpu=gpus,
-        mem_mb=dump_memory,
-        runtime=dump_minutes,
+        gpu_model=gpu_model,
+        constraint=constraint,
+        mem_mb=dump_memory(0),
+        runtime=dump_minutes(0),
     params:
         spec=lambda w: spec(
             "count_activations",
@@ -243,7 +272,7 @@ rule count_activations_dense:
         ),
     shell:
         "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell "
-        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule count_activations_cell:
@@ -260,8 +289,10 @@ rule count_activations_cell:
     threads: cpus
     resources:
         gpu=gpus,
-        mem_mb=dump_memory,
-        runtime=dump_minutes,
+        gpu_model=gpu_model,
+        constraint=constraint,
+        mem_mb=dump_memory(0),
+        runtime=dump_minutes(0),
     params:
         spec=lambda w: spec(
             "count_activations",
@@ -270,7 +301,7 @@ rule count_activations_cell:
         ),
     shell:
         "python -m polyprune count_activations --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads}"
+        "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule measure_lape_dense:
@@ -283,8 +314,8 @@ rule measure_lape_dense:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=lape_spec,
     shell:
@@ -306,8 +337,8 @@ rule measure_lape_cell:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=lape_spec,
     shell:

@@ -1,4 +1,5 @@
-# Text in a model's tokens: calibration shards by mix and seed, evaluation sets by language.
+# Text in a model's tokens: calibration shards by mix and seed, evaluation sets by language. Seconds each: run where
+# Snakemake runs.
 
 
 rule build_calibration_set:
@@ -9,11 +10,9 @@ rule build_calibration_set:
         "results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
     log:
         "logs/{model}/calibration/{calibration}/seed{seed}/build_calibration_set.log",
+    localrule: True
     conda:
         "../envs/polyprune.yaml"
-    resources:
-        mem_mb=8000,
-        runtime=60,
     params:
         spec=lambda w: spec(
             "build_calibration_set",
@@ -41,11 +40,9 @@ for corpus in settings.corpora:
             f"logs/{{model}}/evaluation_text/{corpus}.log",
         wildcard_constraints:
             model=models_of(corpus),
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
-        resources:
-            mem_mb=8000,
-            runtime=60,
         params:
             spec=lambda w: spec(
                 "build_evaluation_set",

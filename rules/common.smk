@@ -1,14 +1,17 @@
 # Settings, wildcard constraints and path helpers: the only Python of the workflow.
 import re
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
 sys.path.insert(0, PACKAGES)
 
-from polyprune import grammar, methods, resources, worker
+from polyprune import grammar, methods, resources, slurm, worker
+from polyprune.cluster import load_cluster
 from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
@@ -21,6 +24,7 @@ try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
     for word in sys.argv[1:]:
         check_target(word, settings)
+    cluster = load_cluster()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -47,9 +51,24 @@ def spec(stage, wildcards, *plugins, **values):
     return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
 
 
+def any_of(names):
+    """Wildcard constraint: one of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def models_with(kind):
     """Wildcard constraint: models whose source is of this kind."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.source.kind == kind) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.source.kind == kind)
+
+
+def from_hub(sources):
+    """Wildcard constraint: corpora or prompts that are fetched."""
+    return any_of(name for name, source in sources.items() if source.kind == "hub")
+
+
+def at_hand(sources):
+    """Wildcard constraint: corpora or prompts that are generated or lie in files."""
+    return any_of(name for name, source in sources.items() if source.kind != "hub")
 
 
 def corpus_files(wildcards):
@@ -73,7 +92,7 @@ def cell_artifact(wildcards):
 
 def methods_that_update(updates):
     """Wildcard constraint: methods that do or do not change the surviving weights."""
-    return "|".join(name for name, traits in methods.METHODS.items() if traits.updates == updates)
+    return any_of(name for name, traits in methods.METHODS.items() if traits.updates == updates)
 
 
 def evaluation_paths(corpus):
@@ -139,12 +158,25 @@ def variant_columns(wildcards):
     }
 
 
+def growing(amount):
+    """Of a resource: more of it with each attempt, as a job that failed may have lacked it."""
+    return lambda wildcards, attempt: attempt * amount
+
+
 def cpus(wildcards):
     return resources.cpus(settings.models[wildcards.model])
 
 
 def gpus(wildcards):
     return resources.gpus(settings.models[wildcards.model])
+
+
+def gpu_model(wildcards):
+    return cluster.gpu_model if gpus(wildcards) else None
+
+
+def constraint(wildcards):
+    return cluster.constraint if gpus(wildcards) else None
 
 
 def compression_memory(wildcards, attempt):
@@ -158,14 +190,66 @@ def compression_minutes(wildcards, attempt):
     return attempt * resources.minutes(flops, settings.engine.planning_flops)
 
 
-def dump_memory(wildcards, attempt):
-    return attempt * resources.dump_memory_mb(settings.models[wildcards.model])
+def dump_memory(n_cells):
+    """Resource function: of a job that pushes the dense model and so many cells."""
+
+    def of(wildcards, attempt):
+        return attempt * resources.dump_memory_mb(settings.models[wildcards.model], n_cells)
+
+    return of
 
 
-def dump_minutes(wildcards, attempt):
-    n_languages = len(settings.languages_of(wildcards.model))
-    flops = resources.dump_flops(settings.models[wildcards.model], n_languages)
-    return attempt * resources.minutes(flops, settings.engine.planning_flops)
+def dump_minutes(n_cells):
+    """Resource function: of a job that pushes the dense model and so many cells."""
+
+    def of(wildcards, attempt):
+        n_languages = len(settings.languages_of(wildcards.model))
+        flops = resources.dump_flops(settings.models[wildcards.model], n_languages, n_cells)
+        return attempt * resources.minutes(flops, settings.engine.planning_flops)
+
+    return of
+
+
+ANY_CELL = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
+Dump = namedtuple("Dump", "rule variants log model method scheme")
+"""How cells are dumped by one job: name, paths of the variants, name of its logs, wildcard constraints."""
+
+
+def dump_rules(data, models, cells):
+    """What dumps cells on a corpus or on prompts: one for any cell by itself, and one for each bundle of `cells`."""
+    by_itself = Dump(f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN)
+    bundled = [
+        Dump(
+            f"dump_cells_{data}_{number}",
+            [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle],
+            f"{data}-bundle",
+            *map(re.escape, (bundle[0].model, bundle[0].method, bundle[0].scheme)),
+        )
+        for number, bundle in enumerate(resources.bundles(cells, settings.engine.cells_per_dump))
+    ]
+    workflow.ruleorder(*(dump.rule for dump in (*bundled, by_itself)))
+    return [by_itself, *bundled]
+
+
+def dumped_on_corpus(corpus):
+    """Cells whose dumps on this corpus the studies' tables ask for."""
+    cells = [cell for study, table in tables_that_report("drift") for cell in settings.studies[study].cells(table)]
+    return [cell for cell in cells if settings.models[cell.model].text.corpus == corpus]
+
+
+def dumped_on_prompts(prompts):
+    """Cells whose dumps on these prompts the studies' figures ask for."""
+    cells = [cell for study, figure in figures_by("plot_lsar") for cell in settings.studies[study].cells(figure)]
+    return [cell for cell in cells if settings.models[cell.model].prompts == prompts]
+
+
+def cell_artifacts(variants):
+    """Input function: the compressed weights of variants."""
+
+    def of(wildcards):
+        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
+
+    return of
 
 
 def benchmark_data(wildcards):
@@ -203,7 +287,7 @@ def evaluation_minutes(wildcards, attempt):
 
 def models_of(corpus):
     """Wildcard constraint: models whose text is from this corpus."""
-    return "|".join(re.escape(name) for name, model in settings.models.items() if model.text.corpus == corpus) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.text.corpus == corpus)
 
 
 def dump_paths(wildcards, variant):
@@ -288,10 +372,21 @@ def cell_files(study):
     return artifacts + list(dict.fromkeys(scores))
 
 
-def start_worker_if_local():
-    """One process imports torch for all jobs of this machine (see polyprune/worker.py)."""
+def on_start():
+    """Before the first job: a warm worker for jobs of this machine; no jobs of a killed run on Slurm."""
     if not workflow.non_local_exec:
         worker.start()
+    elif workflow.executor_plugin.name == "slurm":
+        jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
+        logger.addHandler(slurm.FailureReports(jobs.get, logger.error))
+        try:
+            slurm.end_orphans(
+                {slurm.work_of(job.rule.name, job.wildcards) for job in jobs.values()},
+                Path.cwd(),
+                logger.warning,
+            )
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def corpus_settings(corpus, language):
@@ -421,8 +516,7 @@ def prompt_outputs(prompts, variant):
 
 def models_asked(prompts):
     """Wildcard constraint: models that are given these prompts."""
-    names = [re.escape(name) for name, model in settings.models.items() if model.prompts == prompts]
-    return "|".join(names) or "(?!)"
+    return any_of(name for name, model in settings.models.items() if model.prompts == prompts)
 
 
 def prompt_dumps(variant):

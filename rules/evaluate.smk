@@ -9,6 +9,7 @@ if settings.evaluation.data_root:
             "results/benchmarks/hub/{benchmark}.json",
         log:
             "logs/benchmarks/hub/{benchmark}.log",
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
         params:
@@ -29,11 +30,9 @@ else:
             "results/benchmarks/hub/{benchmark}.json",
         log:
             "logs/benchmarks/hub/{benchmark}.log",
+        localrule: True
         conda:
             "../envs/polyprune.yaml"
-        resources:
-            mem_mb=4000,
-            runtime=240,
         params:
             spec=lambda w: spec(
                 "fetch_benchmark",
@@ -51,6 +50,7 @@ rule generate_benchmark:
         "results/benchmarks/demo/{benchmark}.json",
     log:
         "logs/benchmarks/demo/{benchmark}.log",
+    localrule: True
     conda:
         "../envs/polyprune.yaml"
     params:
@@ -79,13 +79,15 @@ rule evaluate_dense:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=evaluation_memory,
         runtime=evaluation_minutes,
     params:
         spec=evaluation_spec,
     shell:
         "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --cell --data {input.data} "
-        "--scores {output.scores} --items {output.answers} --log {log} --threads {threads}"
+        "--scores {output.scores} --items {output.answers} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule evaluate_model:
@@ -105,10 +107,12 @@ rule evaluate_model:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=evaluation_memory,
         runtime=evaluation_minutes,
     params:
         spec=evaluation_spec,
     shell:
         "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--data {input.data} --scores {output.scores} --items {output.answers} --log {log} --threads {threads}"
+        "--data {input.data} --scores {output.scores} --items {output.answers} --log {log} --threads {threads} --gpus {resources.gpu}"

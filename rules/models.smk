@@ -15,8 +15,8 @@ rule train_model:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         spec=lambda w: spec(
             "train_model",
@@ -37,11 +37,9 @@ rule fetch_model:
         "logs/{model}/fetch_model.log",
     wildcard_constraints:
         model=models_with("hub"),
+    localrule: True
     conda:
         "../envs/polyprune.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=480,
     params:
         spec=lambda w: spec(
             "fetch_model",
@@ -64,8 +62,8 @@ rule register_model:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         spec=lambda w: spec(
             "register_model",

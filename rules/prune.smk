@@ -17,13 +17,15 @@ rule measure_outliers:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=compression_memory,
         runtime=compression_minutes,
     params:
         spec=lambda w: spec("measure_outliers", w, outlier_factor=settings.compression.owl.outlier_factor),
     shell:
         "python -m polyprune measure_outliers --settings {params.spec:q} --model {input.model} "
-        "--tokens {input.tokens} --output {output} --log {log} --threads {threads}"
+        "--tokens {input.tokens} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule prune_model:
@@ -44,13 +46,16 @@ rule prune_model:
     threads: cpus
     resources:
         gpu=gpus,
+        gpu_model=gpu_model,
+        constraint=constraint,
         mem_mb=compression_memory,
         runtime=compression_minutes,
     params:
         spec=cell_spec,
     shell:
         "python -m polyprune prune_model --settings {params.spec:q} --model {input.model} --tokens {input.tokens} "
-        "--outliers {input.outliers} --output {output} --log {log} --threads {threads}"
+        "--outliers {input.outliers} --output {output} --log {log} --threads {threads} "
+        "--gpus {resources.gpu}"
 
 
 use rule prune_model as reconstruct_model with:
@@ -78,8 +83,8 @@ rule export_model:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         spec=export_spec,
     shell:

@@ -45,14 +45,18 @@ ALLOWED = {
     "provenance": set(),
     "yaml_lines": set(),
     "settings": {"benchmarks", "methods", "yaml_lines"},
+    "cluster": {"settings", "yaml_lines"},
     "paths": {"benchmarks", "methods", "settings"},
     "resources": {"methods", "settings"},
     "hub": {"artifacts"},
-    "run": {"settings"},
-    "worker": {"run", "model"},
+    "gpus": set(),
+    "run": {"settings", "gpus"},
+    "slurm": set(),
+    "network": set(),
+    "worker": {"run", "model", "network"},
     "schema": {"settings"},
     "ledger": {"methods", "paths", "resources", "settings"},
-    "__main__": {"worker", "run"},
+    "__main__": {"worker", "run", "network"},
     "__init__": set(),
 }
 """What each layer, and each module beside the layers, may import of the package."""
@@ -133,7 +137,7 @@ def test_the_arguments_of_every_rule_are_parameters_of_its_stage():
         (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == stage)
         parameters = {argument.arg for argument in function.args.args}
         options = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
-        assert options - {"settings", "log", "threads"} <= parameters, stage
+        assert options - {"settings", "log", "threads", "gpus"} <= parameters, stage
         assert {"settings", "log", "threads"} <= options, stage
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx2
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
@@ -25,12 +26,14 @@ from huggingface_hub.errors import (
 
 from polyprune import hub
 from polyprune.artifacts.corpus import load_documents
+from polyprune.artifacts.prompts import load_prompts
 from polyprune.corpora import from_hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES, cached_model, download_model, explained, resolve_revision
-from polyprune.settings import HubCorpus, HubSource, Shape
-from polyprune.stages.collect_documents import collect_documents
+from polyprune.settings import HubCorpus, HubPrompts, HubSource, Shape
+from polyprune.stages.fetch_documents import fetch_documents
 from polyprune.stages.fetch_model import fetch_model
+from polyprune.stages.fetch_prompts import fetch_prompts
 
 NOW, LATER = "a" * 40, "b" * 40
 RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://huggingface.co/x"))
@@ -267,7 +270,7 @@ def data_set(folder: Path, files: dict[str, list[dict[str, Any]]], monkeypatch: 
         with gzip.open(root / name, "wt", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     monkeypatch.setattr(HfApi, "list_repo_files", lambda *_, **__: [*reversed(list(files)), "README.md"])
-    monkeypatch.setattr(from_hub, "_HUB", f"{folder}/")
+    monkeypatch.setattr(hub, "DATASET_FILES", f"{folder}/")
 
 
 TRAIN = {
@@ -304,17 +307,31 @@ def corpus() -> HubCorpus:
 
 
 def test_a_hub_corpus_is_collected_with_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import pyarrow.parquet as pq
-
     data_set(tmp_path, TRAIN, monkeypatch)
     output = tmp_path / "de.parquet"
-    collect_documents(corpus(), "de", output, {"code": "abc"})
+    fetch_documents(corpus(), "de", output, {"code": "abc"})
     assert load_documents(output, "evaluation") == ["zwei", "fünf 语"]
     assert load_documents(output, "calibration") == ["eins", "drei"]
     assert load_documents(output, "train") == []
     assert json.loads(pq.read_schema(output).metadata[b"polyprune"]) == {
-        "code": "abc", "revision": NOW, "documents": {"calibration": 2, "evaluation": 2, "train": 0}
+        "code": "abc", "dataset": "org/web", "revision": NOW,
+        "documents": {"calibration": 2, "evaluation": 2, "train": 0},
     }  # fmt: skip
+
+
+def test_hub_prompts_are_fetched_at_their_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    row = {"link": "a", "question_number": 1, "flores_passage": "Am Fluss.", "question": "Wo?"}
+    file = tmp_path / f"org/questions@{NOW}/data/deu_Latn.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(row | {"question_number": n}) + "\n" for n in (2, 1)), encoding="utf-8")
+    monkeypatch.setattr(hub, "DATASET_FILES", f"{tmp_path}/")
+    answer(monkeypatch, NOW)
+    prompts = HubPrompts(kind="hub", dataset="org/questions", revision=None, codes={"de": "deu_Latn"}, n_prompts=2)
+    output = tmp_path / "de.parquet"
+    fetch_prompts(prompts, "de", output, {"code": "abc"})
+    assert [each.item for each in load_prompts(output)] == ["a#1", "a#2"]
+    assert json.loads(pq.read_schema(output).metadata[b"polyprune"])["revision"] == NOW
+    assert json.loads(Path("revisions.lock").read_text()) == {"datasets": {"org/questions": NOW}}
 
 
 @pytest.mark.parametrize(

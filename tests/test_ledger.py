@@ -61,6 +61,23 @@ def test_benchmark_records_win_over_the_formula(settings: Settings, tmp_path: Pa
     assert job_seconds(evaluation, settings, records)[1] == "formula"
 
 
+def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settings: Settings) -> None:
+    model, rate = settings.models["llama-3-8b"], settings.engine.planning_flops
+
+    def dump(rule: str, wildcards: dict[str, str], variants: list[str]) -> dict[str, Any]:
+        folders = [f"results/llama-3-8b/{variant}/hidden_states/mc4" for variant in variants]
+        output = [f"{folder}/{language}.h5" for folder in folders for language in ("de", "en")]
+        return {"rule": rule, "wildcards": wildcards, "output": output}
+
+    some = {name: WILDCARDS[name] for name in ("model", "method", "scheme")}
+    bundle = dump("dump_cells_mc4_0", some, ["wanda/0.50/de/seed0", "wanda/0.50/en/seed0", "wanda/0.50/zh/seed0"])
+    alone = dump("dump_cell_mc4", WILDCARDS, ["wanda/0.50/de/seed0"])
+    dense = dump("dump_dense_mc4", {"model": "llama-3-8b"}, ["dense"])
+    one_pass = resources.dump_flops(model, 7, 0) / rate
+    for job_of, passes in ((bundle, 4), (alone, 2), (dense, 1)):
+        assert job_seconds(job_of, settings, {}) == (pytest.approx(passes * one_pass), "formula")
+
+
 def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, tmp_path: Path) -> None:
     place = {"model": "llama-3-8b", "calibration": "de", "seed": "0"}
     outliers = {"rule": "measure_outliers", "wildcards": place, "output": ["outliers.json"]}

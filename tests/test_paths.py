@@ -97,6 +97,14 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", 
         ),
         ("results/tiny-llama/dsnot/2of4/de/seed0/x", "dsnot does not take scheme '2of4': w4g128 is for quantisation, "),
         (
+            "results/tiny-llama/wanda/2of5/de/seed0/x",
+            "tiny-llama does not take scheme '2of5': its hidden width 64 is no multiple of 5",
+        ),
+        (
+            "results/tiny-llama/wanda/2of128/de/seed0/x",
+            "tiny-llama does not take scheme '2of128': its hidden width 64 is no multiple of 128",
+        ),
+        (
             "results/tiny-llama/wanda/0.50/en-de/seed0/x",
             "calibration 'en-de' is spelt 'de-en': each language once, in alphabetical order",
         ),
@@ -107,6 +115,21 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", 
         ("results/tiny-llama/wanda/0.50/de/seed01/x", "'seed01' is not a seed; did you mean seed1?"),
         ("results/tiny-llama/wanda/0.50/de/0/x", "'0' is not a seed; did you mean seed0?"),
         ("results/tiny-llama/wanda/0.50/de/seed/x", "'seed' is not a seed; write seed0"),
+        (
+            "results/tiny-llama/wanda/0.50/de/seed0/perplexty.parquet",
+            "'perplexty.parquet' is not one of activations, drift.parquet, evaluation, export, hidden_states, "
+            "lape.parquet, lsar.parquet, mask.safetensors, mean_activations, perplexity.parquet; "
+            "did you mean perplexity.parquet?",
+        ),
+        (
+            "results/tiny-llama/sparsegpt/0.50/de/seed0/mask.safetensors",
+            "'mask.safetensors' is not one of activations, drift.parquet, evaluation, export, hidden_states, "
+            "lape.parquet, lsar.parquet, mean_activations, perplexity.parquet, weights.safetensors",
+        ),
+        (
+            "results/tiny-llama/dense/drift.parquet",
+            "'drift.parquet' is not one of activations, evaluation, hidden_states, lape.parquet, perplexity.parquet",
+        ),
         ("results/tiny-llama/calibration/de/seed00/x", "'seed00' is not a seed; did you mean seed0?"),
         (
             "results/tiny-llama/calibration/zh-ar/seed0/x",

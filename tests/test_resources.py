@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from polyprune import resources
+from polyprune.methods import Cell
 from polyprune.settings import Engine, Model, Settings, Shape
 
 RULES = Path(__file__).parent.parent / "rules"
@@ -73,12 +74,33 @@ def test_methods_with_a_gram_matrix_cost_more():
     )
 
 
-def test_a_dump_pushes_two_streams_through_layers_and_head_in_every_language():
+def test_a_dump_pushes_the_dense_stream_and_the_cells_through_layers_and_head_in_every_language():
     n_tokens = 128 * 8192
     head = 2 * 4096 * 128256 * n_tokens
-    one = 2 * (resources.forward_flops(LLAMA_8B, n_tokens, 8192) + head)
-    assert resources.dump_flops(MODELS["8b"], 1) == one
-    assert resources.dump_flops(MODELS["8b"], 7) == 7 * one
+    one = resources.forward_flops(LLAMA_8B, n_tokens, 8192) + head
+    assert resources.dump_flops(MODELS["8b"], 1, 0) == one
+    assert resources.dump_flops(MODELS["8b"], 1, 1) == 2 * one
+    assert resources.dump_flops(MODELS["8b"], 7, 6) == 7 * 7 * one
+
+
+def cells(method: str, calibrations: list[str], seeds: list[int]) -> list[Cell]:
+    return [Cell("8b", method, "0.50", calibration, seed) for calibration in calibrations for seed in seeds]
+
+
+def test_bundles_are_of_one_method_and_a_new_seed_changes_none_that_is_full():
+    asked = [*cells("wanda", ["de", "en", "zh"], [0, 1]), *cells("sparsegpt", ["en", "de", "zh", "sw"], [0])]
+    found = resources.bundles([*asked, *asked[::-1]], 3)
+    assert [[(cell.method, cell.calibration, cell.seed) for cell in bundle] for bundle in found] == [
+        [("sparsegpt", "de", 0), ("sparsegpt", "en", 0), ("sparsegpt", "sw", 0)],
+        [("wanda", "de", 0), ("wanda", "en", 0), ("wanda", "zh", 0)],
+        [("wanda", "de", 1), ("wanda", "en", 1), ("wanda", "zh", 1)],
+    ], "sparsegpt zh is left to itself"
+    more = resources.bundles([*asked, *cells("wanda", ["de", "en", "zh"], [2])], 3)
+    assert more[:3] == found and len(more) == 4
+    assert resources.bundles(asked, 1) == []
+    models = [Cell(name, "wanda", "0.50", "de", 0) for name in ("8b", "70b")]
+    schemes = [Cell("8b", "wanda", scheme, "de", 0) for scheme in ("0.20", "2of4")]
+    assert resources.bundles([*models, *schemes], 9) == []
 
 
 def test_minutes_have_a_start_and_room():
@@ -111,8 +133,9 @@ def test_memory_holds_streams_and_layers_but_never_the_whole_model():
     assert stream_mb == 8192
     weights_mb = (2 * 128256 * 4096 + 3 * 6_979_321_856 // 32) * 2 // 2**20
     assert resources.compression_memory_mb(MODELS["8b"], "wanda") == 1500 + stream_mb + weights_mb
-    assert resources.dump_memory_mb(MODELS["8b"]) == 1500 + 2 * stream_mb + weights_mb + 2048
-    assert resources.dump_memory_mb(MODELS["70b"]) < LLAMA_70B.linear_weights * 2 // 2**20 // 2
+    assert resources.dump_memory_mb(MODELS["8b"], 0) == 1500 + stream_mb + weights_mb + 2048
+    assert resources.dump_memory_mb(MODELS["8b"], 6) == 1500 + 7 * stream_mb + weights_mb + 2048
+    assert resources.dump_memory_mb(MODELS["70b"], 1) < LLAMA_70B.linear_weights * 2 // 2**20 // 2
     assert resources.compression_memory_mb(MODELS["tiny"], "sparsegpt") < 2000
 
 
@@ -130,6 +153,8 @@ def test_every_attempt_asks_for_more(name: str):
     settings = Settings.model_construct(models=MODELS)
     languages = SimpleNamespace(models=settings.models, engine=Engine(), languages_of=lambda _: ["de", "zh"])
     function = function_of_rules(name, resources=resources, settings=languages)
+    if name.startswith("dump"):
+        function = function(2)
     wildcards = SimpleNamespace(model="8b", method="wanda")
     first, second, third = (function(wildcards, attempt) for attempt in (1, 2, 3))
     assert (second, third) == (2 * first, 3 * first)

@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from polyprune.errors import UserError
+from polyprune.grammar import parse_scheme
 from polyprune.methods import METHODS, Cell
-from polyprune.settings import DemoCorpus, FilesCorpus, HubCorpus, Settings, load_settings
+from polyprune.settings import DemoCorpus, FilesCorpus, HubCorpus, Settings, Shape, load_settings
 from polyprune.yaml_lines import read_yaml_lines
 
 ROOT = Path(__file__).parent.parent
@@ -244,7 +245,7 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
         ("      vocabulary: 512\n      outlier", "      vocabulary: 600\n      outlier"),
         ("models: [big]", "models: [big, tin]"),
         ("[de, de-en]", "[de, de-fr]"),
-        ('["0.50", 2of4]', '["0.50", w4g128]'),
+        ('["0.50", 2of4]', '["0.50", w4g128, 2of128, 4of5]'),
         ("grids: [main]", "grids: [mian]"),
         (
             "studies:\n  first:",
@@ -273,7 +274,16 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
         f"{scheme}: {main}.schemes.1: wanda does not take 'w4g128': w4g128 is for quantisation, sparsities for pruning",
         f"{scheme}: {main}.schemes.1: sparsegpt does not take 'w4g128': w4g128 is for quantisation, "
         "sparsities for pruning",
+        f"{scheme}: {main}.schemes.2: big does not take '2of128': its hidden width 64 is no multiple of 128",
+        f"{scheme}: {main}.schemes.3: big does not take '4of5': its hidden width 64 is no multiple of 5",
     ]
+
+
+def test_groups_must_fit_the_down_projection_too():
+    shape = Shape(layers=2, hidden=64, intermediate=100, heads=4, kv_heads=2, vocabulary=512, max_positions=256)
+    assert shape.why_not(parse_scheme("4of8")) == "its intermediate width 100 is no multiple of 8"
+    assert shape.why_not(parse_scheme("2of4")) is None
+    assert shape.why_not(parse_scheme("0.50")) is None
 
 
 def test_an_unknown_corpus_is_reported_once_and_not_for_every_calibration(tmp_path: Path):

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,8 +93,38 @@ def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:
     jobs = planned(clean, "paper")
     assert jobs["prune_model"] + jobs["reconstruct_model"] == 361 + 1
     assert jobs["fetch_model"] == jobs["fetch_benchmark"] == 5
+    assert jobs["fetch_documents"] == jobs["fetch_prompts"] == 7
     assert jobs["dump_cell_mc4"] == 84
     assert sum(jobs.values()) < 4000
+
+
+def submitted(folder: Path, target: str) -> Counter[str]:
+    """Jobs of a plan that a cluster would be given, by rule: those that ask for time."""
+    run = snakemake(folder, "-n", "--quiet", "reason", "--", target)
+    assert run.returncode == 0, run.stdout + run.stderr
+    blocks = re.findall(r"^rule (\w+):\n((?:    .*\n)+)", run.stdout, flags=re.MULTILINE)
+    return Counter(rule for rule, block in blocks if "runtime=" in block)
+
+
+def test_rules_are_local_or_ask_for_memory_and_time() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
+    rules = [rule for rule in re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:] if "shell:" in rule]
+    assert len(rules) > 30
+    for rule in rules:
+        asks = "mem_mb=" in rule and "runtime=" in rule
+        assert asks != ("localrule: True" in rule), rule
+
+
+def test_the_papers_grid_is_one_submission_a_cell_and_stage(clean: Path) -> None:
+    """Fetching, shards, metrics, tables and figures run where Snakemake runs."""
+    jobs = submitted(clean, "paper")
+    compressions, dumps = 163 + 199, 84 + 21
+    evaluations, activations, subspaces_and_neurons = 1453, 13, 21 + 2
+    cells = compressions + dumps + evaluations + activations + subspaces_and_neurons
+    dense_models = 3 + 22 + 6 + 1
+    assert jobs["prune_model"] + jobs["reconstruct_model"] == compressions
+    assert jobs["evaluate_model"] == evaluations
+    assert sum(jobs.values()) == cells + dense_models + jobs["measure_mask_iou_paper_masks"] == 1989
 
 
 def test_a_cell_outside_every_study_is_a_target(clean: Path) -> None:
@@ -131,7 +162,7 @@ def test_misspelt_targets_are_refused_with_the_nearest_spelling(clean: Path, tar
 
 def test_the_wrong_artifact_of_a_method_is_no_target(clean: Path) -> None:
     run = snakemake(clean, "-n", "--", "results/llama-3-8b/wanda/0.50/de/seed0/weights.safetensors")
-    assert run.returncode != 0 and "MissingRuleException" in run.stdout + run.stderr
+    assert run.returncode != 0 and "did you mean mask.safetensors?" in run.stdout + run.stderr
 
 
 def test_a_wrong_key_is_refused_with_its_line(tmp_path: Path) -> None:

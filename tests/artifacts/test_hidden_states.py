@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -11,30 +12,49 @@ import numpy as np
 import pytest
 
 from polyprune.artifacts import hidden_states
-from polyprune.artifacts.hidden_states import HiddenStates, load_sums, row_names, save_hidden_states
+from polyprune.artifacts.hdf5 import Attributes
+from polyprune.artifacts.hidden_states import SAMPLE, load_sums, write_hidden_states
+from polyprune.artifacts.layer_rows import MEANS, row_names
 from polyprune.errors import UserError
 
 S, T, L, D, K = 3, 5, 2, 8, 4
-PER_LAYER = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff")
+PER_LAYER = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance")
 PER_TOKEN = ("nll_dense", "nll_pruned", "kl")
 DENSE = ("n", "bytes", "norm", "sq", "nll_dense")
 
 
-def dump(dense: bool = False, seed: int = 0) -> HiddenStates:
+@dataclass(frozen=True)
+class Dump:
+    """What is written."""
+
+    sums: dict[str, np.ndarray]
+    means: np.ndarray
+    hidden: np.ndarray
+    sample: dict[str, np.ndarray]
+
+
+def dump(dense: bool = False, seed: int = 0) -> Dump:
     rng = np.random.default_rng(seed)
     sums: dict[str, np.ndarray] = {
         **{name: rng.integers(0, 99, S) for name in ("n", "bytes", "agree")},
         **{name: rng.random((S, L + 2)) for name in PER_LAYER},
         **{name: rng.random((S, T - 1), dtype=np.float32) for name in PER_TOKEN},
     }
-    return HiddenStates(
+    return Dump(
         sums={name: array for name, array in sums.items() if not dense or name in DENSE},
-        prompt_mean=rng.random((L + 2, S, D), dtype=np.float32),
-        n_content=np.full(S, T, np.int32),
-        token_hidden=rng.integers(0, 2**16, (L + 2, K, D)).astype(np.uint16),
-        token_encoding="bfloat16",
-        token_place={name: rng.integers(0, S, K).astype(np.int32) for name in ("sequence", "position", "token_id")},
+        means=rng.random((L + 2, S, D), dtype=np.float32),
+        hidden=rng.integers(0, 2**16, (L + 2, K, D)).astype(np.uint16),
+        sample={name: rng.integers(0, S, K).astype(np.int32) for name in ("sequence", "position", "token_id")},
     )
+
+
+def save(path: Path, made: Dump, attributes: Attributes | None = None) -> None:
+    counts = np.full(S, T, np.int32)
+    with write_hidden_states(path, L, D, counts, made.sample, "bfloat16", attributes or {}) as writer:
+        for row in range(L + 2):
+            writer.write_row(MEANS, row, made.means[row])
+            writer.write_row(SAMPLE, row, made.hidden[row])
+        writer.write_sums(made.sums)
 
 
 def test_rows_of_the_layer_axis():
@@ -44,7 +64,7 @@ def test_rows_of_the_layer_axis():
 @pytest.mark.parametrize("dense", [False, True])
 def test_sums_and_width_come_back(tmp_path: Path, dense: bool):
     made = dump(dense)
-    save_hidden_states(tmp_path / "x.h5", made, {})
+    save(tmp_path / "x.h5", made)
     sums, width = load_sums(tmp_path / "x.h5")
     assert width == D
     assert set(sums) == set(made.sums)
@@ -56,7 +76,7 @@ def test_sums_and_width_come_back(tmp_path: Path, dense: bool):
 def test_the_layout_is_the_documented_one(tmp_path: Path):
     """Every path of the docstring is in the file with its shape and type, and nothing else is."""
     made = dump()
-    save_hidden_states(tmp_path / "x.h5", made, {"b": 1, "a": "语"})
+    save(tmp_path / "x.h5", made, {"provenance": {"b": 1, "a": "语"}, "model": "m", "seed": 3})
     sizes = {"S": S, "T-1": T - 1, "L+2": L + 2, "d": D, "K": K}
     documented = {}
     assert hidden_states.__doc__
@@ -77,22 +97,24 @@ def test_the_layout_is_the_documented_one(tmp_path: Path):
             assert kind in kinds, name
             assert found[name].shape == axes, name
         assert [name.decode() for name in found["layer"][...]] == ["0", "1", "2", "L_normed"]
-        assert np.array_equal(found["tokens/hidden"][...], made.token_hidden)
+        assert np.array_equal(found["tokens/hidden"][...], made.hidden)
         assert found["tokens/hidden"].attrs["encoding"] == "bfloat16"
-        assert np.array_equal(found["tokens/position"][...], made.token_place["position"])
-        assert np.array_equal(found["prompts/mean"][...], made.prompt_mean)
-        assert np.array_equal(found["prompts/n_content"][...], made.n_content)
+        assert np.array_equal(found["tokens/position"][...], made.sample["position"])
+        assert np.array_equal(found["prompts/mean"][...], made.means)
+        assert np.array_equal(found["prompts/n_content"][...], np.full(S, T))
         assert {name: found[f"sums/{name}"].attrs["unit"] for name in made.sums} == {
             "n": "token", "bytes": "byte", "agree": "token", "nll_dense": "nat", "nll_pruned": "nat", "kl": "nat",
             **dict.fromkeys(PER_LAYER, "1"),
         }  # fmt: skip
-        assert dict(file.attrs) == {"schema": "hidden/1", "provenance": '{"a":"语","b":1}', "complete": True}
+        assert dict(file.attrs) == {
+            "schema": "hidden/1", "provenance": '{"a":"语","b":1}', "model": "m", "seed": 3, "complete": True
+        }  # fmt: skip
 
 
 def test_same_dump_same_bytes(tmp_path: Path):
-    save_hidden_states(tmp_path / "x.h5", dump(), {"a": 1})
-    save_hidden_states(tmp_path / "y.h5", dump(), {"a": 1})
-    save_hidden_states(tmp_path / "z.h5", dump(seed=1), {"a": 1})
+    save(tmp_path / "x.h5", dump(), {"a": 1})
+    save(tmp_path / "y.h5", dump(), {"a": 1})
+    save(tmp_path / "z.h5", dump(seed=1), {"a": 1})
     assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
     assert (tmp_path / "x.h5").read_bytes() != (tmp_path / "z.h5").read_bytes()
 
@@ -100,7 +122,7 @@ def test_same_dump_same_bytes(tmp_path: Path):
 @pytest.mark.parametrize(("attribute", "value"), [("complete", None), ("complete", False), ("schema", "hidden/0")])
 def test_unfinished_dumps_and_other_schemas_are_refused(tmp_path: Path, attribute: str, value: object):
     path = tmp_path / "x.h5"
-    save_hidden_states(path, dump(), {})
+    save(path, dump())
     with h5py.File(path, "a") as file:
         del file.attrs[attribute]
         if value is not None:
@@ -112,7 +134,7 @@ def test_unfinished_dumps_and_other_schemas_are_refused(tmp_path: Path, attribut
 
 def test_damaged_and_missing_dumps_are_refused(tmp_path: Path):
     path = tmp_path / "x.h5"
-    save_hidden_states(path, dump(), {})
+    save(path, dump())
     whole = path.read_bytes()
     for data in (whole[: len(whole) // 2], b"", None):
         path.unlink()
@@ -127,7 +149,7 @@ def test_damaged_and_missing_dumps_are_refused(tmp_path: Path):
 
 def test_a_failure_leaves_no_file(tmp_path: Path):
     made = dump()
-    broken = HiddenStates(**{**vars(made), "sums": {**made.sums, "unknown": np.zeros(1)}})
+    made.sums["unknown"] = np.zeros(1)
     with pytest.raises(KeyError):
-        save_hidden_states(tmp_path / "x.h5", broken, {})
+        save(tmp_path / "x.h5", made)
     assert list(tmp_path.iterdir()) == []

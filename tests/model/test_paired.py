@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -16,20 +19,43 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader
-from polyprune.artifacts.hidden_states import HiddenStates
+from polyprune.artifacts.hidden_states import write_hidden_states
 from polyprune.artifacts.tokens import TokenSet
+from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
-from polyprune.model.paired import paired_pass, sampled_tokens
+from polyprune.model.paired import paired_pass, sample_of, sampled_tokens
 
 CPU = torch.device("cpu")
-Pair = tuple[HiddenStates, PreTrainedModel, PreTrainedModel, Tensor]
+Arrays = dict[str, np.ndarray]
+Pair = tuple[Arrays, PreTrainedModel, PreTrainedModel, Tensor]
 
 
 def token_set(tokens: Tensor) -> TokenSet:
     array = tokens.numpy().astype(np.int32)
     return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int16) % 5, {})
+
+
+def dump(
+    folder: Path, tokens: Tensor, cells: Sequence[CellReader], paths: Sequence[Path], batch: int = 2, n_sampled: int = 7
+) -> None:
+    """Write the dumps of all cells, or of the dense model."""
+    decoder, data = Decoder(Checkpoint(folder), CPU), token_set(tokens)
+    sample, n_content = sample_of(data, n_sampled), np.full(len(tokens), tokens.shape[1])
+    sizes = (decoder.n_layers, decoder.d_model, n_content, sample, decoder.dtype_name)
+    with ExitStack() as files:
+        writers = [files.enter_context(write_hidden_states(path, *sizes, {"a": 1})) for path in paths]
+        paired_pass(decoder, data, cells, batch, sample, writers)
+
+
+def arrays_of(path: Path) -> Arrays:
+    """All data sets of a dump by their paths, and the encoding of its token sample."""
+    found: Arrays = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[...]}) if isinstance(item, h5py.Dataset) else None)
+        found["encoding"] = np.array(file["tokens/hidden"].attrs["encoding"])
+    return found
 
 
 def own_states(model: PreTrainedModel, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -57,21 +83,21 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
     folder = save_checkpoint(random_model(request.param), tmp_path / "model")
     cell = run_engine(folder, random_tokens(16, 24, seed=1), "sparsegpt", "0.50", tmp_path / "cell.safetensors")
     tokens = random_tokens(5, 24, seed=2)
-    dump = paired_pass(Decoder(Checkpoint(folder), CPU), token_set(tokens), cell, batch=2, n_sampled=7)
+    dump(folder, tokens, [cell], [tmp_path / "dump.h5"])
     pruned = random_model(request.param)
     compressed(pruned, cell)
-    return dump, random_model(request.param), pruned, tokens
+    return arrays_of(tmp_path / "dump.h5"), random_model(request.param), pruned, tokens
 
 
 def test_sums_means_and_sample_equal_a_direct_computation(
     pair: Pair,
 ) -> None:
-    dump, dense_model, pruned_model, tokens = pair
+    found, dense_model, pruned_model, tokens = pair
     dense, _ = own_states(dense_model, tokens)
     pruned, _ = own_states(pruned_model, tokens)
-    assert dump.prompt_mean.shape[0] == len(dense) == 5
-    places = dump.token_place["sequence"] * 24 + dump.token_place["position"]
-    assert np.array_equal(dump.token_place["token_id"], tokens.flatten().numpy()[places])
+    assert len(found["prompts/mean"]) == len(dense) == 5
+    places = found["tokens/sequence"] * 24 + found["tokens/position"]
+    assert np.array_equal(found["tokens/token_id"], tokens.flatten().numpy()[places])
     for row, (h, p) in enumerate(zip(dense, pruned, strict=True)):
         h64, p64 = h.double(), p.double()
         expected = {
@@ -81,43 +107,44 @@ def test_sums_means_and_sample_equal_a_direct_computation(
             "sq_pruned": p64.square().sum((1, 2)),
             "dot": (h64 * p64).sum((1, 2)),
             "diff": (h64 - p64).square().sum((1, 2)),
+            "distance": (h64 - p64).norm(dim=-1).sum(1),
         }
         for name, value in expected.items():
             np.testing.assert_allclose(
-                dump.sums[name][:, row], value.numpy(), rtol=2e-5, atol=1e-7, err_msg=f"{name} {row}"
+                found[f"sums/{name}"][:, row], value.numpy(), rtol=2e-5, atol=1e-7, err_msg=f"{name} {row}"
             )
-        np.testing.assert_allclose(dump.prompt_mean[row], p.mean(1).numpy(), rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(dump.token_hidden[row], p.flatten(0, 1).numpy()[places], rtol=1e-4, atol=1e-5)
-    assert not dump.sums["diff"][:, 0].any() and (dump.sums["diff"][:, 1:] > 0).all()
+        np.testing.assert_allclose(found["prompts/mean"][row], p.mean(1).numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found["tokens/hidden"][row], p.flatten(0, 1).numpy()[places], rtol=1e-4, atol=1e-5)
+    assert not found["sums/diff"][:, 0].any() and (found["sums/diff"][:, 1:] > 0).all()
 
 
 def test_predictions_equal_a_direct_computation(
     pair: Pair,
 ) -> None:
-    dump, dense_model, pruned_model, tokens = pair
+    found, dense_model, pruned_model, tokens = pair
     _, dense = own_states(dense_model, tokens)
     _, pruned = own_states(pruned_model, tokens)
     for name, logits in (("nll_dense", dense), ("nll_pruned", pruned)):
         loss = cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(5, 23)
-        np.testing.assert_allclose(dump.sums[name], loss.numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[f"sums/{name}"], loss.numpy(), rtol=1e-4, atol=1e-5)
     p, q = dense[:, :-1].double().log_softmax(-1), pruned[:, :-1].double().log_softmax(-1)
-    np.testing.assert_allclose(dump.sums["kl"], (p.exp() * (p - q)).sum(-1).numpy(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(found["sums/kl"], (p.exp() * (p - q)).sum(-1).numpy(), rtol=1e-3, atol=1e-5)
     agree = (p.argmax(-1) == q.argmax(-1)).sum(1)
-    assert np.array_equal(dump.sums["agree"], agree.numpy())
-    assert np.array_equal(dump.sums["bytes"], token_set(tokens).n_bytes[:, 1:].sum(1))
+    assert np.array_equal(found["sums/agree"], agree.numpy())
+    assert np.array_equal(found["sums/bytes"], token_set(tokens).n_bytes[:, 1:].sum(1))
 
 
 def test_drift_of_the_sums_is_drift_of_the_states(
     pair: Pair,
 ) -> None:
     """DRIFT-1 and DRIFT-2 by their definitions, token by token."""
-    dump, dense_model, pruned_model, tokens = pair
+    found, dense_model, pruned_model, tokens = pair
     h = own_states(dense_model, tokens)[0][2].double().flatten(0, 1)
     p = own_states(pruned_model, tokens)[0][2].double().flatten(0, 1)
     mu = h.norm(dim=1).mean()
     error = ((h - p) / mu).square().mean().item()
     snr = 10 * math.log10((h / mu).square().sum(1).mean() / ((h - p) / mu).square().sum(1).mean())
-    totals = {name: dump.sums[name].sum(0) for name in ("norm", "sq", "diff")}
+    totals = {name: found[f"sums/{name}"].sum(0) for name in ("norm", "sq", "diff")}
     assert pruning_error(tokens.numel(), totals["norm"], totals["diff"], 32)[2] == pytest.approx(error, rel=1e-4)
     assert snr_db(totals["sq"], totals["diff"])[2] == pytest.approx(snr, rel=1e-4)
 
@@ -125,19 +152,36 @@ def test_drift_of_the_sums_is_drift_of_the_states(
 def test_dense_dump_has_no_pruned_stream(tmp_path: Path) -> None:
     folder = save_checkpoint(random_model("llama"), tmp_path)
     tokens = random_tokens(3, 24)
-    dump = paired_pass(Decoder(Checkpoint(folder), CPU), token_set(tokens), None, batch=2, n_sampled=1000)
-    assert set(dump.sums) == {"n", "bytes", "norm", "sq", "nll_dense"}
-    assert dump.token_hidden.shape == (5, 72, 32)
+    dump(folder, tokens, [], [tmp_path / "dump.h5"], n_sampled=1000)
+    found = arrays_of(tmp_path / "dump.h5")
+    assert {name[5:] for name in found if name.startswith("sums/")} == {"n", "bytes", "norm", "sq", "nll_dense"}
+    assert found["tokens/hidden"].shape == (5, 72, 32)
     expected, _ = own_states(random_model("llama"), tokens)
-    np.testing.assert_allclose(dump.prompt_mean[3], expected[3].mean(1).numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found["prompts/mean"][3], expected[3].mean(1).numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_bfloat16_states_are_kept_as_their_bits(tmp_path: Path) -> None:
-    folder = save_checkpoint(random_model("llama", dtype=torch.bfloat16), tmp_path)
-    dump = paired_pass(Decoder(Checkpoint(folder), CPU), token_set(random_tokens(3, 24)), None, batch=3, n_sampled=9)
-    assert dump.token_encoding == "bfloat16" and dump.token_hidden.dtype == np.uint16
-    states = torch.from_numpy(dump.token_hidden).view(torch.bfloat16)
-    assert torch.isfinite(states).all() and states.abs().max() > 0
+def test_16_bit_states_are_kept_exactly(tmp_path: Path) -> None:
+    """The embedding's row of the sample is the embedding of its tokens, bit by bit."""
+    for dtype, stored in ((torch.bfloat16, np.uint16), (torch.float16, np.float16)):
+        model = random_model("llama", dtype=dtype)
+        folder = save_checkpoint(model, tmp_path / str(dtype))
+        dump(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"], n_sampled=9)
+        found = arrays_of(tmp_path / "dump.h5")
+        assert str(found["encoding"]) == str(dtype).removeprefix("torch.") and found["tokens/hidden"].dtype == stored
+        states = torch.from_numpy(found["tokens/hidden"]).view(dtype)
+        assert torch.isfinite(states).all() and states.abs().max() > 0
+        embedding = model.get_input_embeddings()(torch.from_numpy(found["tokens/token_id"]).long())
+        assert torch.equal(states[0], embedding)
+
+
+def test_overflow_of_float16_is_refused(tmp_path: Path) -> None:
+    model = random_model("llama", dtype=torch.float16)
+    with torch.no_grad():
+        model.state_dict()["model.layers.1.mlp.down_proj.weight"].fill_(6e4)
+    folder = save_checkpoint(model, tmp_path / "model")
+    with pytest.raises(UserError, match="layer row 2 overflow: load the model in bfloat16 or float32"):
+        dump(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"])
+    assert not list(tmp_path.glob("dump*"))
 
 
 def test_the_token_sample_depends_on_the_data_alone() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +36,17 @@ def prompt_set(seed: int = 3) -> PromptSet:
     return PromptSet(tokens, np.concatenate(content), start, {"items": [f"item {n}" for n in range(len(LENGTHS))]})
 
 
+def dump_all(folder: Path, cells: Sequence[CellReader], paths: Sequence[Path], budget: int = 40) -> None:
+    """Write the dumps of all cells, or of the dense model."""
+    data, decoder = prompt_set(), Decoder(Checkpoint(folder), CPU)
+    sizes = (decoder.n_layers, decoder.d_model, data.items, np.array(LENGTHS) - 3, data.lengths)
+    with ExitStack() as files:
+        writers = [files.enter_context(write_prompt_states(path, *sizes, {"a": 1})) for path in paths]
+        prompt_pass(decoder, data, cells, budget, writers)
+
+
 def dump(folder: Path, cell: CellReader | None, path: Path, budget: int = 40) -> Path:
-    data = prompt_set()
-    decoder = Decoder(Checkpoint(folder), CPU)
-    counts = {"n_content": np.array(LENGTHS) - 3, "n_total": data.lengths}
-    with write_prompt_states(path, decoder.n_layers, decoder.d_model, data.items, counts, {"p": 1}) as writer:
-        prompt_pass(decoder, data, cell, budget, writer)
+    dump_all(folder, [cell] if cell else [], [path], budget)
     return path
 
 
@@ -71,6 +78,9 @@ def test_means_and_sums_equal_each_prompt_alone(architecture: str, tmp_path: Pat
                 expected = {
                     "norm": h.norm(dim=1).sum(),
                     "sq": h.square().sum(),
+                    "norm_pruned": p.norm(dim=1).sum(),
+                    "sq_pruned": p.square().sum(),
+                    "dot": (h * p).sum(),
                     "distance": (h - p).norm(dim=1).sum(),
                     "diff": (h - p).square().sum(),
                 }

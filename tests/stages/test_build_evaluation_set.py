@@ -40,7 +40,8 @@ def workplace(tmp_path: Path) -> Path:
     save_arrays(folder / "model.safetensors", {"a": np.zeros(1)}, {})
     write_manifest(tmp_path / "model.json", {"kind": "train"}, folder, {})
     for language, texts in DOCUMENTS.items():
-        save_corpus(tmp_path / f"{language}.parquet", {"evaluation": texts, "calibration": ["calibration"] * 50}, {})
+        splits = {"evaluation": texts, "calibration": ["calibration"] * 50}
+        save_corpus(tmp_path / f"{language}.parquet", splits, {"code": "x", "dataset": "org/web", "revision": "f" * 40})
     return tmp_path
 
 
@@ -71,12 +72,17 @@ def test_documents_are_joined_in_order_whatever_the_sampling_of_calibration(work
         assert 0 <= len(said.encode()) - int(made.n_bytes.sum()) + 1 <= 4
 
 
-def test_the_header_says_language_model_and_tokenizer(workplace: Path):
+def test_the_header_says_data_set_language_model_and_tokenizer(workplace: Path):
     tokenizer_bytes = (workplace / "checkpoint" / "tokenizer.json").read_bytes()
     for output, language in zip(build(workplace, workplace / "a"), DOCUMENTS, strict=True):
         assert load_tokens(output).metadata == {
             "code": "abc",
+            "dataset": "org/web",
+            "revision": "f" * 40,
+            "split": "evaluation",
             "language": language,
+            "template": False,
+            "content": "all tokens",
             "model_digest": json.loads((workplace / "model.json").read_text())["digest"],
             "tokenizer_digest": hashlib.sha256(tokenizer_bytes).hexdigest(),
         }

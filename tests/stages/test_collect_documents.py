@@ -47,6 +47,7 @@ def test_what_evaluation_has_is_left_out_of_training_and_calibration(tmp_path: P
     ]
     assert metadata(tmp_path / "out" / "de.parquet") == {
         "code": "abc",
+        "dataset": str(tmp_path / "de.txt"),
         "documents": {"train": 3, "calibration": 2, "evaluation": 4},
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from polyprune.artifacts.hidden_states import HiddenStates, save_hidden_states
+from polyprune.artifacts.hidden_states import write_hidden_states
 from polyprune.errors import UserError
 from polyprune.stages.measure_drift import drift_scores, measure_drift, prediction_scores
 
@@ -122,10 +122,8 @@ def write_dump(path: Path, paired: bool) -> Path:
         sums.pop("diff")
     sums |= PAIRED if paired else LOSSES
     place = {name: np.zeros(1, np.int32) for name in ("sequence", "position", "token_id")}
-    mean = np.zeros((4, 2, 2), np.float32)
-    save_hidden_states(
-        path, HiddenStates(sums, mean, np.ones(2, np.int32), np.zeros((4, 1, 2), np.float32), "float32", place), {}
-    )
+    with write_hidden_states(path, 2, 2, np.ones(2), place, "float32", {}) as writer:
+        writer.write_sums(sums)
     return path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.errors import UserError
 from polyprune.maths.lsar import specific_basis
@@ -32,12 +33,12 @@ def states(language: int, layer: int, pruned: bool) -> np.ndarray:
 
 def write_dumps(folder: Path, pruned: bool, items: str = "item") -> list[Path]:
     paths = [folder / f"{'cell' if pruned else 'dense'}-{language}.h5" for language in LANGUAGES]
-    counts = {"n_content": np.full(N_PROMPTS, 5), "n_total": np.full(N_PROMPTS, 8)}
+    sizes = (np.full(N_PROMPTS, 5), np.full(N_PROMPTS, 8))
     for index, path in enumerate(paths):
         names = [f"{items} {n}" for n in range(N_PROMPTS)]
-        with write_prompt_states(path, N_LAYERS, D, names, counts, {}) as writer:
+        with write_prompt_states(path, N_LAYERS, D, names, *sizes, {}) as writer:
             for row in range(N_LAYERS + 2):
-                writer.write_means(row, states(index, row, pruned))
+                writer.write_row(MEANS, row, states(index, row, pruned))
             distance = np.tile(np.arange(N_LAYERS + 2) * 10.0 * (index + 1), (N_PROMPTS, 1))
             writer.write_sums({"distance": distance} if pruned else {"norm": distance})
     return paths

@@ -1,13 +1,18 @@
 """`python -m polyprune STAGE --output … --settings JSON`: how every rule runs its stage."""
 
+import os
 import sys
 
+from polyprune.network import OFFLINE, may_fetch
 from polyprune.worker import delegate
 
 
 def main() -> int:
     argv = sys.argv[1:]
-    code = delegate(argv)
+    code = None
+    if not may_fetch(" ".join(argv[:1])):  # the warm worker is offline for good
+        os.environ.update(OFFLINE)
+        code = delegate(argv)
     if code is None:
         from polyprune.run import run
 

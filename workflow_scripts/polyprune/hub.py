@@ -31,6 +31,7 @@ from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
 
 LOCK_FILE = Path("revisions.lock")
+DATASET_FILES = "hf://datasets/"
 MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
                "special_tokens_map.json", "chat_template*"]  # fmt: skip
 
@@ -105,6 +106,11 @@ def download_dataset(name: str, revision: str, folder: Path) -> None:
     """Download a data set's files as they lie on the hub into a folder of their own."""
     with explained("dataset", name):
         snapshot_download(name, repo_type="dataset", revision=revision, local_dir=folder)
+
+
+def dataset_file(name: str, revision: str, file: str) -> str:
+    """Where `datasets` reads a file of a data set's repository at a commit, without a download."""
+    return f"{DATASET_FILES}{name}@{revision}/{file}"
 
 
 def download_file(url: str, path: Path) -> None:

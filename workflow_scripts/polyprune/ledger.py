@@ -146,7 +146,9 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         return records[key], "benchmark"
     model = settings.models[job["wildcards"]["model"]]
     if job["rule"].startswith("dump"):
-        flops = resources.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])))
+        variants = {path.rpartition("/")[0] for path in job["output"]}
+        n_cells = len(variants) if "method" in job["wildcards"] else 0
+        flops = resources.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
     elif job["rule"].startswith("evaluate"):
         flops = resources.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:

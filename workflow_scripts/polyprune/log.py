@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import resource
 import sys
 import time
@@ -11,13 +12,20 @@ from pathlib import Path
 logger = logging.getLogger("polyprune")
 
 
+class _Discreet(logging.Formatter):
+    """Leaves out what looks like an access token of the hub, wherever it comes from."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return re.sub(r"\bhf_\w{8,}", "hf_***", super().format(record))
+
+
 def log_to(path: Path, job: str) -> None:
     """Send the log of this process to `path` (replaced) and to stderr, where `job` says who speaks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_file.setFormatter(_Discreet("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setFormatter(logging.Formatter(f"[{job}] %(message)s"))
+    to_terminal.setFormatter(_Discreet(f"[{job}] %(message)s"))
     for handler in logger.handlers:
         handler.close()
     logger.handlers[:] = [to_file, to_terminal]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from polyprune.benchmarks import BENCHMARKS, SOURCES
 from polyprune.errors import UserError
 from polyprune.grammar import SpellingError, nearest, parse_calibration, parse_scheme
-from polyprune.methods import METHODS, takes, why_not
+from polyprune.methods import METHODS, artifact, takes, why_not
 from polyprune.settings import Settings
 
 PAPER = "paper"
+
+OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
+"""What a model's folder of one variant may hold, the dense one included."""
+OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
+"""What only a cell's may, beside the cell itself."""
 
 
 def study_path(study: str, name: str) -> str:
@@ -80,13 +86,14 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if parts[0] in ("checkpoint", "evaluation_text", "model.json", "prompts"):
         return
-    known = settings.languages_of(model)
+    known, shape = settings.languages_of(model), settings.models[model].shape
     if parts[0] == "calibration":
         _check_calibration(parts[1:], known)
         return
     if "evaluation" in parts:
         _check_benchmark(parts[parts.index("evaluation") + 1 :])
     if parts[0] == "dense":
+        _check_variant_file(parts[1:2], OF_VARIANTS)
         return
     if parts[0] not in METHODS:
         choices = [*METHODS, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
@@ -95,7 +102,15 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         scheme = parse_scheme(parts[1])
         if not takes(parts[0], scheme):
             raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: {why_not(parts[0])}")
+        if reason := shape.why_not(scheme):
+            raise SpellingError(f"{model} does not take scheme {parts[1]!r}: {reason}")
     _check_calibration(parts[2:], known)
+    _check_variant_file(parts[4:5], [artifact(parts[0]), *OF_VARIANTS, *OF_CELLS])
+
+
+def _check_variant_file(parts: list[str], known: Sequence[str]) -> None:
+    if parts and parts[0] not in known:
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], known)}")
 
 
 def _check_benchmark(parts: list[str]) -> None:

@@ -7,9 +7,11 @@ is at hand, benchmark records of finished jobs say better.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from itertools import groupby
 
 from polyprune.grammar import parse_scheme
-from polyprune.methods import METHODS
+from polyprune.methods import METHODS, Cell
 from polyprune.settings import Model, Shape, TextSettings
 
 TINY_WEIGHTS = 50_000_000
@@ -56,11 +58,25 @@ def compression_flops(model: Model, method: str) -> float:
     return passes + (gram_flops(model.shape, n_tokens) if METHODS[method].gram else 0)
 
 
-def dump_flops(model: Model, n_languages: int) -> float:
-    """Two streams through the layers and the head in every language."""
+def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
+    """Cells whose dumps one job makes: up to `size` of a model, method and scheme, neighbours by seed and calibration.
+
+    Cells without a neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed changes
+    no bundle but the last.
+    """
+    ordered = sorted(set(cells), key=lambda cell: (cell.model, cell.method, cell.scheme, cell.seed, cell.calibration))
+    found: list[list[Cell]] = []
+    for _, group in groupby(ordered, key=lambda cell: (cell.model, cell.method, cell.scheme)):
+        members = list(group)
+        found += [members[start : start + size] for start in range(0, len(members), size)]
+    return [bundle for bundle in found if len(bundle) > 1]
+
+
+def dump_flops(model: Model, n_languages: int, n_cells: int) -> float:
+    """The dense stream and each cell's through the layers and the head in every language."""
     n_tokens = _tokens(model.text, model.text.evaluation_sequences) * n_languages
     head = 2 * model.shape.hidden * model.shape.vocabulary * n_tokens
-    return 2 * (forward_flops(model.shape, n_tokens, model.text.sequence_length) + head)
+    return (1 + n_cells) * (forward_flops(model.shape, n_tokens, model.text.sequence_length) + head)
 
 
 def minutes(flops: float, rate: float) -> int:
@@ -103,8 +119,9 @@ def compression_memory_mb(model: Model, method: str) -> int:
     return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.shape) + factors
 
 
-def dump_memory_mb(model: Model) -> int:
-    return _BASE_MB + _streams_mb(model, model.text.evaluation_sequences, 2) + _weights_mb(model.shape) + 2048
+def dump_memory_mb(model: Model, n_cells: int) -> int:
+    streams = _streams_mb(model, model.text.evaluation_sequences, 1 + n_cells)
+    return _BASE_MB + streams + _weights_mb(model.shape) + 2048
 
 
 BENCHMARK_TOKENS = {"arc": 1e6, "belebele": 2e6, "mmlu": 12e6, "hellaswag": 12e6, "mkqa": 3e6}

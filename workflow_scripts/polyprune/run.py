@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
-from polyprune import log
+from polyprune import gpus, log
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.settings import Engine
@@ -34,7 +34,7 @@ def run(argv: list[str]) -> int:
     """Run `STAGE --name value …`; 0 if it succeeded, else 1.
 
     `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`.
-    `--log` and `--threads` are for this function.
+    `--log`, `--threads` and `--gpus` (how many it is given; none if absent) are for this function.
     """
     if not argv:
         print("usage: python -m polyprune STAGE --settings JSON --log FILE --threads N …", file=sys.stderr)
@@ -43,10 +43,12 @@ def run(argv: list[str]) -> int:
     options = _options(rest)
     log_file = Path(options.pop("log")[0])
     threads = int(options.pop("threads")[0])
+    n_gpus = int(options.pop("gpus", ["0"])[0])
     settings = json.loads(options.pop("settings")[0])
     log.log_to(log_file, " ".join(str(settings[key]) for key in ("job",) if key in settings) or name)
     started = time.monotonic()
     try:
+        gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
         stage(**_arguments(stage, options, settings))

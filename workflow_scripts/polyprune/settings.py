@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.errors import UserError
-from polyprune.grammar import SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
+from polyprune.grammar import Scheme, SpellingError, canonical_sparsity, nearest, parse_calibration, parse_scheme
 from polyprune.methods import METHODS, Cell, settings_read, takes, why_not
 from polyprune.yaml_lines import LineMap, Place, read_yaml_lines
 
@@ -157,6 +157,7 @@ class FilesCorpus(Section):
         return sorted(self.files)
 
 
+LocalCorpus = Annotated[DemoCorpus | FilesCorpus, Field(discriminator="kind")]
 Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus, Field(discriminator="kind")]
 
 
@@ -195,6 +196,7 @@ class FilesPrompts(Section):
         return sorted(self.files)
 
 
+LocalPrompts = Annotated[DemoPrompts | FilesPrompts, Field(discriminator="kind")]
 Prompts = Annotated[DemoPrompts | HubPrompts | FilesPrompts, Field(discriminator="kind")]
 
 
@@ -253,6 +255,13 @@ class Shape(Section):
         head = self.hidden // self.heads
         attention = self.hidden * head * (2 * self.heads + 2 * self.kv_heads)
         return self.layers * (attention + 3 * self.hidden * self.intermediate)
+
+    def why_not(self, scheme: Scheme) -> str | None:
+        """Why the scheme does not fit the rows of the model's matrices, or None."""
+        for name, width in (("hidden", self.hidden), ("intermediate", self.intermediate)):
+            if scheme.n_of_m and width % scheme.n_of_m[1]:
+                return f"its {name} width {width} is no multiple of {scheme.n_of_m[1]}"
+        return None
 
 
 class TextSettings(Section):
@@ -390,6 +399,10 @@ class Engine(Section):
         default=150e12, gt=0, description="operations a second in 16 bit that time limits and the ledger reckon with"
     )
     offload: Literal["none", "cpu"] = Field(default="none", description="cpu: hidden states wait in host memory")
+    cells_per_dump: Count = Field(
+        default=1,
+        description="cells of the studies whose hidden states one job dumps: they share the dense model's pass",
+    )
 
 
 class Grid(Section):
@@ -530,13 +543,13 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
     try:
         settings = Settings.model_validate(config)
     except ValidationError as error:
-        problems = [_readable(item, config) for item in error.errors()]
+        problems = [readable(item, config) for item in error.errors()]
         problems += _inconsistencies_of_the_rest(config)
     else:
         problems = list(_inconsistencies(settings))
         if not problems:
             return settings
-    raise UserError(explain(problems, [read_yaml_lines(file) for file in files]))
+    raise UserError(explain(problems, [read_yaml_lines(file) for file in files], "config"))
 
 
 def _inconsistencies_of_the_rest(config: Mapping[str, Any]) -> list[Problem]:
@@ -554,7 +567,7 @@ def _inconsistencies_of_the_rest(config: Mapping[str, Any]) -> list[Problem]:
                 if not any(repr(name) in message for name in gone)
             ]
         except ValidationError as error:
-            places = [_readable(item, rest)[0] for item in error.errors()]
+            places = [readable(item, rest)[0] for item in error.errors()]
         present = {place if _has(rest, place) else place[:-1] for place in places}
         if () in present:
             return []
@@ -576,18 +589,21 @@ def _has(config: Any, place: Sequence[str | int]) -> bool:
     return True
 
 
-def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
-    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it."""
+def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap], elsewhere: str) -> str:
+    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it.
+
+    Of a problem that no file has a line for, `elsewhere` says where it is.
+    """
     lines = []
     for place, message in problems:
         nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
-        _, found = max(nearest_first, key=lambda location: location[0], default=(0, "config"))
+        _, found = max(nearest_first, key=lambda location: location[0], default=(0, elsewhere))
         lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
     return "\n  ".join([count, *lines])
 
 
-def _readable(item: Any, config: Mapping[str, Any]) -> Problem:
+def readable(item: Any, config: Mapping[str, Any]) -> Problem:
     """A pydantic error as place and sentence."""
     *inner, last = item["loc"] or ("",)
     if item["type"] == "extra_forbidden":
@@ -713,6 +729,9 @@ def _study_inconsistencies(settings: Settings, name: str, study: Study) -> Itera
                 except SpellingError as error:
                     yield (*place, "calibrations", index), f"{error} (languages of {model}'s corpus)"
         for index, scheme in enumerate(grid.schemes):
+            for model in known:
+                if reason := settings.models[model].shape.why_not(parse_scheme(scheme)):
+                    yield (*place, "schemes", index), f"{model} does not take {scheme!r}: {reason}"
             for method in grid.methods:
                 if not takes(method, parse_scheme(scheme)):
                     yield (

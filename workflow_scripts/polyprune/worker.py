@@ -22,6 +22,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from polyprune.network import OFFLINE
+
 SOCKET_VARIABLE = "POLYPRUNE_WORKER"
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _FAILED_WITHOUT_CODE = 137
@@ -35,7 +37,7 @@ def start() -> None:
         [sys.executable, "-m", "polyprune.worker", path, str(os.getpid())],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, **_MALLOC},
+        env={**os.environ, **_MALLOC, **OFFLINE},
     )
     os.environ[SOCKET_VARIABLE] = path
 

@@ -8,8 +8,7 @@ L decoder layers, F MLP neurons a layer, model width d, B blocks of consecutive 
     /neurons/n             i8   (B,)        tokens
     /outputs/{matrix}/sum, sum_abs   f8   (L, d)   Σ_t y and Σ_t |y| of a linear layer's outputs: o_proj, down_proj
 
-The root attribute `provenance` is JSON. No timestamps: same inputs, same bytes. `complete` is set last. Layers are
-written one at a time, so that memory does not grow with the model's depth.
+Layers are written one at a time, so that memory does not grow with the model's depth.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import h5py
 import hdf5plugin
 import numpy as np
 
-from polyprune.artifacts.hdf5 import create_hdf5, open_hdf5
+from polyprune.artifacts.hdf5 import Attributes, create_hdf5, open_hdf5
 
 SCHEMA = "activations/1"
 NEURONS = {"active": np.int64, "sum_abs_act": np.float64, "sum_abs_out": np.float64}
@@ -75,10 +74,10 @@ class ActivationWriter:
 
 @contextmanager
 def write_activations(
-    path: Path, n_layers: int, n_tokens: np.ndarray, provenance: Mapping[str, Any]
+    path: Path, n_layers: int, n_tokens: np.ndarray, attributes: Attributes
 ) -> Iterator[ActivationWriter]:
     """Open a file for writing; it appears, whole, when the block ends without error. `n_tokens` is of each block."""
-    with create_hdf5(path, SCHEMA, provenance) as file:
+    with create_hdf5(path, SCHEMA, attributes) as file:
         file.create_dataset("neurons/n", data=n_tokens.astype(np.int64)).attrs["unit"] = "token"
         yield ActivationWriter(file, n_layers)
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from polyprune.artifacts.tables import save_table
 
+_ROWS_AT_ONCE = 8192
 SPLITS = ("train", "calibration", "evaluation")
 _SCHEMA = pa.schema([("split", pa.string()), ("text", pa.large_string())])
 
@@ -29,9 +31,11 @@ def save_corpus(path: Path, documents: Mapping[str, Iterable[str]], provenance: 
         texts = list(documents.get(split, ()))
         columns["split"] += [split] * len(texts)
         columns["text"] += texts
-    save_table(path, pa.table(columns, schema=_SCHEMA), provenance)
+    save_table(path, pa.table(columns, schema=_SCHEMA), provenance, rows_at_once=_ROWS_AT_ONCE)
 
 
 def load_documents(path: Path, split: str) -> list[str]:
-    """The documents of one split, in order."""
-    return pq.read_table(path, columns=["text"], filters=[("split", "=", split)])["text"].to_pylist()
+    """The documents of one split, in order; in pieces, so that little more than these is ever in memory."""
+    with pq.ParquetFile(path) as file:
+        pieces = (piece.filter(pc.field("split") == split) for piece in file.iter_batches(_ROWS_AT_ONCE))
+        return [text for piece in pieces for text in piece["text"].to_pylist()]

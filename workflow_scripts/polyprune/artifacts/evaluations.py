@@ -44,7 +44,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import read_provenance, save_table
 
 _VARIANT = ("model", "method", "scheme", "calibration")
 SCORES = pa.schema(
@@ -94,9 +94,7 @@ def save_part(folder: Path, column: str, scores: Rows, items: Rows, key: Mapping
 def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
     """Whether an earlier, killed run of the same job finished this column."""
     return all(
-        file.is_file()
-        and json.loads((pq.read_schema(file).metadata or {}).get(b"polyprune", b"null")) == json.loads(json.dumps(key))
-        for file in _parts(folder, column)
+        file.is_file() and read_provenance(file) == json.loads(json.dumps(key)) for file in _parts(folder, column)
     )
 
 

@@ -1,6 +1,8 @@
-"""What all our HDF5 files share: schema, provenance, a mark that they are complete; same content, same bytes.
+"""What all our HDF5 files share: schema, attributes, a mark that they are complete; same content, same bytes.
 
-Datasets are made with `create_dataset`: assignment (`file["a/b"] = …`) would store the time at which a group was made.
+Root attributes say what a file is of (`model/variant.py` lists them); `provenance` is JSON and says how it was made.
+No timestamps: datasets are made with `create_dataset`, because assignment (`file["a/b"] = …`) would store the time at
+which a group was made. `complete` is set last.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 
@@ -16,13 +17,17 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 
+Attributes = Mapping[str, str | int | bool | Mapping[str, object]]
+"""Root attributes by name; mappings are stored as JSON."""
+
 
 @contextmanager
-def create_hdf5(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
+def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[h5py.File]:
     """A new file; it appears, whole and marked complete, when the block ends without error."""
     with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
         file.attrs["schema"] = schema
-        file.attrs["provenance"] = canonical_json(provenance)
+        for name, value in sorted(attributes.items()):
+            file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value
         yield file
         file.attrs["complete"] = True
 

@@ -9,4 +9,4 @@ from polyprune.settings import DemoCorpus
 def split_documents(corpus: DemoCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Generated documents: each split is a stream of its own, seeded by its name; the source is the code."""
     counts = corpus.documents.model_dump()
-    return {split: list(demo_documents(language, split, n)) for split, n in counts.items()}, {}
+    return {split: list(demo_documents(language, split, n)) for split, n in counts.items()}, {"dataset": "generated"}

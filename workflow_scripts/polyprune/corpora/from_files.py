@@ -20,7 +20,7 @@ SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet")
 
 
 def split_documents(corpus: FilesCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The documents of a language in file order, cut into the splits by `shares`; no more to say of the source.
+    """The documents of a language in file order, cut into the splits by `shares`; the files' names.
 
     Raises:
         UserError: no file, an empty file, an unknown kind, bad UTF-8, bad JSON, a missing field, or an empty split;
@@ -29,7 +29,8 @@ def split_documents(corpus: FilesCorpus, language: str) -> tuple[dict[str, list[
     patterns = corpus.files[language]
     files = matching_files([patterns] if isinstance(patterns, str) else patterns, language)
     documents = [document for file in files for document in read_documents(file, corpus.field)]
-    return cut_by_shares(documents, corpus.shares, f"{language} ({', '.join(map(str, files))})"), {}
+    names = ", ".join(map(str, files))
+    return cut_by_shares(documents, corpus.shares, f"{language} ({names})"), {"dataset": names}
 
 
 def matching_files(patterns: Sequence[str], language: str) -> list[Path]:

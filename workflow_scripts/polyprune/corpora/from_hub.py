@@ -10,14 +10,12 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from polyprune.errors import UserError
-from polyprune.hub import explained, resolve_revision
+from polyprune.hub import dataset_file, explained, resolve_revision
 from polyprune.settings import HubCorpus
-
-_HUB = "hf://datasets/"
 
 
 def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Documents of calibration and evaluation, and the commit they are from."""
+    """Documents of calibration and evaluation; the data set and the commit they are from."""
     revision = resolve_revision("dataset", corpus.dataset, corpus.revision)
     splits = {
         split: stream_documents(
@@ -26,7 +24,7 @@ def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[st
         )
         for split in ("calibration", "evaluation")
     }  # fmt: skip
-    return splits, {"revision": revision}
+    return splits, {"dataset": corpus.dataset, "revision": revision}
 
 
 def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: int) -> list[str]:
@@ -38,7 +36,7 @@ def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: i
         files = sorted(fnmatch.filter(names, pattern))
         if not files:
             raise UserError(f"dataset {dataset} at {revision} has no file {pattern}")
-        urls = [f"{_HUB}{dataset}@{revision}/{file}" for file in files]
+        urls = [dataset_file(dataset, revision, file) for file in files]
         rows = load_dataset("json", data_files={"documents": urls}, split="documents", streaming=True)
         texts = (_text_of(row, field, dataset) for row in rows)
         return list(islice((text for text in texts if text.strip()), n))

@@ -32,12 +32,12 @@ def hub_prompts(settings: HubPrompts, language: str) -> tuple[list[Prompt], str]
     """Prompts of a hub data set, and the commit they are from."""
     from datasets import load_dataset
 
-    from polyprune.hub import explained, resolve_revision
+    from polyprune.hub import dataset_file, explained, resolve_revision
 
     revision = resolve_revision("dataset", settings.dataset, settings.revision)
     file = settings.file.format(language=settings.codes[language])
     with explained("dataset", settings.dataset):
-        url = f"hf://datasets/{settings.dataset}@{revision}/{file}"
+        url = dataset_file(settings.dataset, revision, file)
         rows = list(load_dataset("json", data_files={"prompts": [url]}, split="prompts", streaming=True))
     return parallel_prompts(rows, settings.n_prompts, f"dataset {settings.dataset}, {file}"), revision
 

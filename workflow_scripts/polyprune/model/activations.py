@@ -22,6 +22,7 @@ from polyprune.log import Progress
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder
 
+HOOKS = "forward hooks on act_fn, the input of down_proj, the outputs of down_proj and o_proj"
 N_BLOCKS = 8
 """Parts of the text that are counted apart, for halves that are independent."""
 

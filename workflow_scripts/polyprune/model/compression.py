@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,16 @@ def apply_cell(layer: nn.Module, prefix: str, cell: CellReader) -> None:
         weight = cell.weight(prefix + name)
         if weight is not None:
             linear.weight = nn.Parameter(weight.dense(linear.weight.data), requires_grad=False)
+
+
+@contextmanager
+def compressed(layer: nn.Module, prefix: str, cell: CellReader) -> Iterator[None]:
+    """Within: the layer has the cell's weights. Afterwards it has its dense ones again, which stayed in memory."""
+    dense = {linear: linear.weight for linear in linears_of(layer).values()}
+    apply_cell(layer, prefix, cell)
+    yield
+    for linear, weight in dense.items():
+        linear.weight = weight
 
 
 @torch.inference_mode()

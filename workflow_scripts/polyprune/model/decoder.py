@@ -84,6 +84,11 @@ class Decoder:
     def d_model(self) -> int:
         return self.config.hidden_size
 
+    @property
+    def dtype_name(self) -> str:
+        """`bfloat16`, not `torch.bfloat16`."""
+        return str(self.dtype).removeprefix("torch.")
+
     def _load_surroundings(self) -> None:
         """Give everything outside the decoder layers its weights."""
         names = [name for name, _ in self.model.named_parameters() if not name.startswith(f"{self.prefix}.")]

@@ -1,47 +1,106 @@
-"""A model to be looked at: the dense one, or a compressed one beside it; and what its measurements say about it."""
+"""Models to be looked at: the dense one, or cells beside it; and what files of measurements say of their origin."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.hdf5 import Attributes
+from polyprune.artifacts.layer_rows import RowWriter
+from polyprune.artifacts.prompts import PromptSet
+from polyprune.artifacts.tokens import TokenSet
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder, choose_device
 from polyprune.model.source import read_manifest
 
+_LONG = ("columns", "items")
+"""Metadata that describe a file's content, not its origin."""
+
 
 @dataclass(frozen=True)
-class Variant:
-    """A decoder, the cell that compresses it (None: dense), and what identifies both."""
+class Variants:
+    """A decoder and the cells that compress it."""
 
     decoder: Decoder
-    cell: CellReader | None
-    about: dict[str, Any]
+    cells: list[CellReader]
+    manifest: dict[str, Any]
+
+    def __iter__(self) -> Iterator[CellReader | None]:
+        """What is looked at: each cell; without cells the dense model, as None."""
+        yield from self.cells or [None]
+
+    def attributes(
+        self, cell: CellReader | None, data: TokenSet | PromptSet, hooks: str, provenance: Mapping[str, Any]
+    ) -> Attributes:
+        """Root attributes of a file of measurements of one variant on one text. What does not apply is left out.
+
+        `hooks` says where in the model was measured. The provenance is without the name of the job, which may have made
+        files of other variants too.
+        """
+        source, origin = self.manifest["source"], data.metadata
+        compression = cell.metadata if cell else {"method": "dense"}
+        found = {
+            "model": source.get("id", source.get("path", "trained")),
+            "model_revision": source.get("revision"),
+            "model_digest": self.manifest["digest"],
+            "architecture": self.manifest["architecture"],
+            "dtype": self.decoder.dtype_name,
+            "n_layers": self.decoder.n_layers,
+            "d_model": self.decoder.d_model,
+            **{name: compression.get(name) for name in ("method", "scheme", "calibration", "seed")},
+            **{name: origin[name] for name in ("dataset", "split", "language", "tokenizer_digest", "template")},
+            "dataset_revision": origin.get("revision"),
+            "data_digest": data.digest,
+            "tokens": origin["content"],
+            "hooks": hooks,
+            "provenance": {
+                **{name: value for name, value in provenance.items() if name != "job"},
+                "transformers": version("transformers"),
+                "cell": _brief(cell.metadata) if cell else None,
+                "data": _brief(origin),
+            },
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
-def open_variant(model: Path, cell: list[Path], device: str) -> Variant:
-    """A model by its manifest and a cell's file, or none.
+@contextmanager
+def open_dumps(
+    variants: Variants,
+    paths: Sequence[Path],
+    write: Callable[..., AbstractContextManager[RowWriter]],
+    data: TokenSet | PromptSet,
+    hooks: str,
+    provenance: Mapping[str, Any],
+) -> Iterator[list[RowWriter]]:
+    """A dump of each variant, by `write(path, attributes=…)`; all appear when the block ends without error."""
+    with ExitStack() as files:
+        yield [
+            files.enter_context(write(path, attributes=variants.attributes(variant, data, hooks, provenance)))
+            for variant, path in zip(variants, paths, strict=True)
+        ]
+
+
+def _brief(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name not in _LONG}
+
+
+def open_variants(model: Path, cells: list[Path], device: str) -> Variants:
+    """A model by its manifest, and cells by their files.
 
     Raises:
-        UserError: the cell was made from other weights.
+        UserError: a cell was made from other weights.
     """
     manifest = read_manifest(model)
-    reader = CellReader(cell[0]) if cell else None
-    if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(
-            f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-        )
-    decoder = Decoder(open_model(model), choose_device(device))
-    about = {
-        "model": manifest["source"],
-        "model_digest": manifest["digest"],
-        "architecture": manifest["architecture"],
-        "dtype": str(decoder.dtype).removeprefix("torch."),
-        "n_layers": decoder.n_layers,
-        "d_model": decoder.d_model,
-        "cell": {key: value for key, value in reader.metadata.items() if key != "columns"} if reader else None,
-    }
-    return Variant(decoder, reader, about)
+    readers = [CellReader(cell) for cell in cells]
+    for reader in readers:
+        if reader.metadata["model_digest"] != manifest["digest"]:
+            raise UserError(
+                f"{reader.path} was made from another version of this model than {model}; delete it and run again"
+            )
+    return Variants(Decoder(open_model(model), choose_device(device)), readers, manifest)

@@ -8,12 +8,15 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from polyprune.artifacts.corpus import load_documents
+from polyprune.artifacts.tables import origin_of
 from polyprune.artifacts.tokens import TokenSet, save_tokens
 from polyprune.corpora.windows import packed_windows
 from polyprune.log import logger
 from polyprune.model.source import locate, read_config, read_manifest, special_tokens
 from polyprune.provenance import file_digest
 from polyprune.settings import TextSettings
+
+SPLIT = "evaluation"
 
 
 def build_evaluation_set(
@@ -26,11 +29,14 @@ def build_evaluation_set(
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": file_digest(folder / "tokenizer.json"),
+        "split": SPLIT,
+        "template": False,
+        "content": "all tokens",
     }
     for source, target in zip(corpus, output, strict=True):
-        documents = load_documents(source, "evaluation")
+        documents = load_documents(source, SPLIT)
         tokens, n_bytes = packed_windows(
             documents, tokenizer, frame, text.sequence_length, text.evaluation_sequences, f"evaluation text {source}"
         )
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
-        save_tokens(target, TokenSet(tokens, n_bytes, metadata | {"language": source.stem}))
+        save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))

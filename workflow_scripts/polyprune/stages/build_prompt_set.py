@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.prompts import load_prompts, save_prompt_set
+from polyprune.artifacts.tables import origin_of
 from polyprune.log import logger
 from polyprune.model.chat import open_tokenizer, tokenise_prompts
 from polyprune.model.source import locate, read_manifest
@@ -21,11 +22,13 @@ def build_prompt_set(
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": file_digest(folder / "tokenizer.json"),
+        "split": "whole",
         "template": True,
         "content": "tokens with a character of the user's text",
     }
     for source, target in zip(prompts, output, strict=True):
-        found = tokenise_prompts(tokenizer, load_prompts(source), max_positions, metadata | {"language": source.stem})
+        about = metadata | origin_of(source) | {"language": source.stem}
+        found = tokenise_prompts(tokenizer, load_prompts(source), max_positions, about)
         share = found.content.mean()
         logger.info(
             "%s: %d prompts, %d tokens, %.0f %% content", source.stem, len(found.items), found.start[-1], 100 * share

@@ -1,4 +1,4 @@
-"""The parallel prompts of one language, from wherever they come, as one file."""
+"""The parallel prompts of one language, generated or from the user's file, as one file."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.prompts import save_prompts
-from polyprune.corpora.prompts import file_prompts, generated_prompts, hub_prompts
+from polyprune.corpora.prompts import file_prompts, generated_prompts
 from polyprune.log import logger
-from polyprune.settings import DemoPrompts, FilesPrompts, HubPrompts, Prompts
+from polyprune.settings import DemoPrompts, LocalPrompts
 
 
-def collect_prompts(prompts: Prompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
+def collect_prompts(prompts: LocalPrompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (see `artifacts/prompts.py`)."""
-    source: dict[str, Any] = {}
-    match prompts:
-        case DemoPrompts():
-            collected = generated_prompts(prompts, language)
-        case FilesPrompts():
-            collected = file_prompts(prompts, language)
-        case HubPrompts():
-            collected, source["revision"] = hub_prompts(prompts, language)
+    if isinstance(prompts, DemoPrompts):
+        collected, dataset = generated_prompts(prompts, language), "generated"
+    else:
+        collected, dataset = file_prompts(prompts, language), prompts.files[language]
     logger.info("%s: %d prompts", language, len(collected))
-    save_prompts(output, collected, provenance | source)
+    save_prompts(output, collected, provenance | {"dataset": dataset})

@@ -8,9 +8,9 @@ from typing import Any
 from polyprune.artifacts.activations import write_activations
 from polyprune.artifacts.tokens import TokenSet, load_tokens
 from polyprune.log import logger
-from polyprune.model.activations import activation_pass, tokens_of_blocks
+from polyprune.model.activations import HOOKS, activation_pass, tokens_of_blocks
 from polyprune.model.decoder import sequences_per_batch
-from polyprune.model.variant import open_variant
+from polyprune.model.variant import open_variants
 from polyprune.settings import Engine
 
 
@@ -24,13 +24,13 @@ def count_activations(
     provenance: dict[str, Any],
 ) -> None:
     """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights; empty: dense."""
-    variant = open_variant(model, cell, engine.device)
-    decoder = variant.decoder
+    variants = open_variants(model, cell, engine.device)
+    decoder, (variant,) = variants.decoder, variants
     data = first_tokens(load_tokens(evaluation), activation_tokens)
     batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])
-    about = provenance | variant.about | {"data": dict(data.metadata), "data_digest": data.digest}
-    with write_activations(output, decoder.n_layers, tokens_of_blocks(data), about) as writer:
-        activation_pass(decoder, data, variant.cell, batch, writer)
+    attributes = variants.attributes(variant, data, HOOKS, provenance)
+    with write_activations(output, decoder.n_layers, tokens_of_blocks(data), attributes) as writer:
+        activation_pass(decoder, data, variant, batch, writer)
     logger.info("%s: %d sequences of %d tokens, %d layers", output.stem, *data.tokens.shape, decoder.n_layers)
 
 

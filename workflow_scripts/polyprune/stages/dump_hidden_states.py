@@ -1,19 +1,20 @@
-"""What a compressed model does to the hidden states and predictions of the dense one, in every evaluation language."""
+"""What compressed models do to the hidden states and predictions of the dense one, in every evaluation language."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.cells import CellReader
-from polyprune.artifacts.hidden_states import save_hidden_states
+import numpy as np
+
+from polyprune.artifacts.hidden_states import write_hidden_states
 from polyprune.artifacts.tokens import load_tokens
-from polyprune.errors import UserError
 from polyprune.log import logger
-from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
-from polyprune.model.paired import paired_pass
-from polyprune.model.source import read_manifest
+from polyprune.model.decoder import sequences_per_batch
+from polyprune.model.paired import paired_pass, sample_of
+from polyprune.model.streams import HOOKS
+from polyprune.model.variant import open_dumps, open_variants
 from polyprune.settings import Engine
 
 
@@ -26,24 +27,26 @@ def dump_hidden_states(
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
-    """Write one dump a language (see `artifacts/hidden_states.py`).
+    """Write one dump a variant and language (see `artifacts/hidden_states.py`).
 
-    `cell` is the compressed weights, or empty for the dense model; `evaluation` and `output` are in the same order.
+    `cell` is the compressed weights of one or more variants, or empty for the dense model; `evaluation` has a file a
+    language; `output` has each variant's dumps in that order, one variant after the other.
     """
-    manifest = read_manifest(model)
-    reader = CellReader(cell[0]) if cell else None
-    if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(
-            f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-        )
-    decoder = Decoder(open_model(model), choose_device(engine.device))
-    for data_file, dump_file in zip(evaluation, output, strict=True):
+    variants = open_variants(model, cell, engine.device)
+    decoder = variants.decoder
+    for language, data_file in enumerate(evaluation):
         data = load_tokens(data_file)
-        batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])
-        dump = paired_pass(decoder, data, reader, batch, sampled_tokens)
-        save_hidden_states(
-            dump_file,
-            dump,
-            provenance | {"model_digest": manifest["digest"], "data": dict(data.metadata), "data_digest": data.digest},
+        n_sequences, length = data.tokens.shape
+        sample = sample_of(data, sampled_tokens)
+        write = partial(
+            write_hidden_states,
+            n_layers=decoder.n_layers,
+            d_model=decoder.d_model,
+            n_content=np.full(n_sequences, length),
+            sample=sample,
+            dtype=decoder.dtype_name,
         )
-        logger.info("%s: %d sequences of %d tokens", dump_file.stem, *data.tokens.shape)
+        dumps, batch = output[language :: len(evaluation)], sequences_per_batch(engine.tokens_per_batch, length)
+        with open_dumps(variants, dumps, write, data, HOOKS, provenance) as writers:
+            paired_pass(decoder, data, variants.cells, batch, sample, writers, engine.offload == "cpu")
+        logger.info("%s: %d sequences of %d tokens", data_file.stem, n_sequences, length)

@@ -1,7 +1,8 @@
-"""What a compressed model does to the embeddings of prompts, in every language."""
+"""What compressed models do to the embeddings of prompts, in every language."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.artifacts.prompts import load_prompt_set
 from polyprune.log import logger
 from polyprune.model.prompts import prompt_pass
-from polyprune.model.variant import open_variant
+from polyprune.model.streams import HOOKS
+from polyprune.model.variant import open_dumps, open_variants
 from polyprune.settings import Engine
 
 
@@ -23,18 +25,25 @@ def dump_prompts(
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
-    """Write one dump a language (see `artifacts/prompt_states.py`).
+    """Write one dump a variant and language (see `artifacts/prompt_states.py`).
 
-    `cell` is the compressed weights, or empty for the dense model; `prompts` and `output` are in the same order.
+    `cell` is the compressed weights of one or more variants, or empty for the dense model; `prompts` has a file a
+    language; `output` has each variant's dumps in that order, one variant after the other.
     """
-    variant = open_variant(model, cell, engine.device)
-    decoder = variant.decoder
-    for data_file, dump_file in zip(prompts, output, strict=True):
+    variants = open_variants(model, cell, engine.device)
+    decoder = variants.decoder
+    for language, data_file in enumerate(prompts):
         data = load_prompt_set(data_file)
         n_content = np.add.reduceat(data.content.astype(np.int64), data.start[:-1])
-        origin = {key: value for key, value in data.metadata.items() if key != "items"}
-        about = provenance | variant.about | {"data": origin, "data_digest": data.digest}
-        counts = {"n_content": n_content, "n_total": data.lengths}
-        with write_prompt_states(dump_file, decoder.n_layers, decoder.d_model, data.items, counts, about) as writer:
-            prompt_pass(decoder, data, variant.cell, engine.tokens_per_batch, writer)
-        logger.info("%s: %d prompts, %d content tokens", dump_file.stem, len(data.items), n_content.sum())
+        write = partial(
+            write_prompt_states,
+            n_layers=decoder.n_layers,
+            d_model=decoder.d_model,
+            items=data.items,
+            n_content=n_content,
+            n_total=data.lengths,
+        )
+        dumps = output[language :: len(prompts)]
+        with open_dumps(variants, dumps, write, data, HOOKS, provenance) as writers:
+            prompt_pass(decoder, data, variants.cells, engine.tokens_per_batch, writers, engine.offload == "cpu")
+        logger.info("%s: %d prompts, %d content tokens", data_file.stem, len(data.items), n_content.sum())

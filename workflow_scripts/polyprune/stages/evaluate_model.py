@@ -82,7 +82,7 @@ def evaluate_model(
             "benchmark": benchmark,
             "profile": profile,
             "backend": generation or "own",
-            "dtype": str(lm.weights.decoder.dtype).removeprefix("torch."),
+            "dtype": lm.weights.decoder.dtype_name,
             "harness": version("lm_eval"),
             "chat_template": lm.chat_template_digest,
             "unit": "1",

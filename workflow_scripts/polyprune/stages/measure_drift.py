@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from polyprune.artifacts.hidden_states import load_sums, row_names
+from polyprune.artifacts.hidden_states import load_sums
+from polyprune.artifacts.layer_rows import row_names
 from polyprune.artifacts.scores import save_scores
 from polyprune.log import logger
 from polyprune.maths.drift import pruning_error, snr_db

@@ -34,7 +34,7 @@ def prune_model(
     """
     calibration = open_calibration(model, tokens, engine)
     decoder = calibration.decoder
-    metadata = provenance | calibration.digests | {"dtype": str(decoder.dtype).removeprefix("torch.")}
+    metadata = provenance | calibration.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
     job = Job(parse_scheme(scheme), compression, len(calibration.tokens), seed)
     if job.scheme.owl:

@@ -1,0 +1,190 @@
+"""One GPU a job: names of GPUs that need not exist, jobs that are real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from polyprune import worker
+from polyprune.gpus import visible_gpus
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = Path(worker.__file__).parent.parent
+STAGES = '''
+"""A stage that says what it sees and stays until it is told to go; and a worker without torch."""
+import os, sys, time
+from pathlib import Path
+from types import ModuleType
+
+for name in ("polyprune.model.preload", "polyprune.stages.hold"):
+    sys.modules[name] = ModuleType(name)
+
+def hold(output: Path, provenance: dict):
+    output.with_suffix(".part").write_text(f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {os.getpid()}")
+    output.with_suffix(".part").rename(output)
+    while not output.with_suffix(".go").exists():
+        time.sleep(0.02)
+
+sys.modules["polyprune.stages.hold"].hold = hold
+'''
+PARENT = """
+import os, sys
+from polyprune import worker
+worker.start()
+print(os.environ[worker.SOCKET_VARIABLE], flush=True)
+sys.stdin.read()
+"""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+class Job:
+    """A job of `n` GPUs that runs until `end`."""
+
+    def __init__(self, folder: Path, name: str, n: int, environment: dict[str, str]) -> None:
+        self.output, self.log = folder / name, folder / f"{name}.log"
+        words = ["--settings", "{}", "--output", str(self.output), "--log", str(self.log), "--threads", "1"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "polyprune", "hold", *words, "--gpus", str(n)],
+            cwd=folder, env=environment, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def sees(self) -> str:
+        wait_for(self.output.exists)
+        return self.output.read_text().split(" ")[0]
+
+    def waits(self) -> bool:
+        wait_for(lambda: self.log.exists() and "waiting: other jobs have all GPUs (3, 5)" in self.log.read_text())
+        return not self.output.exists()
+
+    def end(self) -> None:
+        self.output.with_suffix(".go").touch()
+        assert self.process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    packages, scratch = tmp_path / "packages", tmp_path / "scratch"
+    packages.mkdir()
+    scratch.mkdir()
+    (packages / "stages_of_this_test.py").write_text(STAGES)
+    (packages / "sitecustomize.py").write_text("import stages_of_this_test\n")
+    clean = {key: value for key, value in os.environ.items() if key not in (worker.SOCKET_VARIABLE, "SLURM_JOB_ID")}
+    return clean | {
+        "PYTHONPATH": f"{packages}:{PACKAGES}", "TMPDIR": str(scratch), "CUDA_VISIBLE_DEVICES": "3,5",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Job]]:
+    """Start a job; variables are set on top of the environment."""
+    jobs: list[Job] = []
+
+    def job(name: str, n: int = 1, **variables: str) -> Job:
+        jobs.append(Job(tmp_path, name, n, environment | variables))
+        return jobs[-1]
+
+    yield job
+    for each in jobs:
+        each.process.kill()
+        each.process.wait()
+
+
+@pytest.fixture
+def warm(environment: dict[str, str]) -> Iterator[str]:
+    """The socket of a warm worker."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdin and parent.stdout
+    socket = parent.stdout.readline().strip()
+    wait_for(Path(socket).exists)
+    yield socket
+    parent.stdin.close()
+    parent.stdout.close()
+    parent.wait(timeout=20)
+
+
+def test_gpus_are_those_listed_else_all_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("nvidia0", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus(tmp_path) == ["0", "2", "10"]
+    for listed, names in {"": [], "-1": [], "3, 5": ["3", "5"], "GPU-8a,MIG-b/1": ["GPU-8a", "MIG-b/1"]}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        assert visible_gpus(tmp_path) == names
+
+
+@pytest.mark.parametrize("how", ["alone", "warm"])
+def test_jobs_side_by_side_see_different_gpus_and_the_third_waits(
+    how: str, start: Callable[..., Job], request: pytest.FixtureRequest
+):
+    variables = {worker.SOCKET_VARIABLE: request.getfixturevalue("warm")} if how == "warm" else {}
+    first, second = start("first", **variables), start("second", **variables)
+    assert {first.sees(), second.sees()} == {"3", "5"}
+    third = start("third", **variables)
+    assert third.waits()
+    first.end()
+    assert third.sees() == first.sees()
+
+
+@pytest.mark.parametrize("how", ["alone", "warm"])
+def test_the_gpu_of_a_killed_job_is_free_again(how: str, start: Callable[..., Job], request: pytest.FixtureRequest):
+    variables = {worker.SOCKET_VARIABLE: request.getfixturevalue("warm")} if how == "warm" else {}
+    first, second = start("first", **variables), start("second", **variables)
+    seen = {first.sees(), second.sees()}
+    os.kill(int(second.output.read_text().split()[1]), signal.SIGKILL)
+    assert second.process.wait(timeout=30) != 0
+    third = start("third", **variables)
+    assert {first.sees(), third.sees()} == seen
+
+
+def test_a_job_without_a_gpu_leases_none(start: Callable[..., Job]):
+    holders = start("first"), start("second")
+    assert {holder.sees() for holder in holders} == {"3", "5"}
+    assert start("third", n=0).sees() == "3,5"
+
+
+@pytest.mark.parametrize("listed", ["3", "", "MIG-b/1"])
+def test_where_there_is_nothing_to_choose_the_environment_stays(listed: str, start: Callable[..., Job]):
+    """As in a Slurm job: two of them on one node may both call their GPU 0."""
+    jobs = [start(name, CUDA_VISIBLE_DEVICES=listed) for name in ("first", "second")]
+    assert [job.sees() for job in jobs] == [listed, listed]
+
+
+def test_a_job_of_two_gpus_gets_two(start: Callable[..., Job]):
+    assert start("both", n=2, CUDA_VISIBLE_DEVICES="3,5,7").sees() == "3,5"
+
+
+def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Job]):
+    one = {start(name, SLURM_JOB_ID="1").sees() for name in ("a", "b")}
+    other = {start(name, SLURM_JOB_ID="2").sees() for name in ("c", "d")}
+    assert one == other == {"3", "5"}
+
+
+def test_the_local_profile_runs_as_many_gpu_jobs_as_there_are_gpus(monkeypatch: pytest.MonkeyPatch):
+    from snakemake.profiles import ProfileConfigFileParser
+
+    monkeypatch.chdir(ROOT)
+    for listed, count in {"3,5": 2, "": 1, "0": 1}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        with (ROOT / "local/profile.yaml").open(encoding="utf-8") as stream:
+            assert ProfileConfigFileParser().parse(stream)["resources"] == [f"gpu={count}"]
+
+
+def test_every_rule_with_gpus_passes_them_on():
+    for file in (ROOT / "rules").glob("*.smk"):
+        text = file.read_text(encoding="utf-8")
+        assert text.count("--gpus {resources.gpu}") == text.count("gpu=gpus"), file

@@ -1,0 +1,101 @@
+"""What the user's cluster is like: one small file, read by `slurm/profile.yaml` and by the rules.
+
+`slurm/partitions.yaml` is the documented template. The user's own file outside the repository wins: the one that
+`POLYPRUNE_CLUSTER` names, else `~/.config/polyprune/partitions.yaml`. Its `partitions` are those of the Slurm plugin,
+which reads the same file and ignores the other keys.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+
+from polyprune.errors import UserError
+from polyprune.settings import Count, Section, explain, readable
+from polyprune.yaml_lines import read_yaml_lines
+
+FILE_VARIABLE = "POLYPRUNE_CLUSTER"
+TEMPLATE = Path(__file__).parents[2] / "slurm" / "partitions.yaml"
+
+
+def _with_unit(text: Any) -> Any:
+    """YAML reads an unquoted 12:00:00 as the number 43200, so numbers are not trusted to be minutes."""
+    if isinstance(text, int | float):
+        raise ValueError(f'{text!r} has no unit; write e.g. "24h" or "2d"')
+    return text
+
+
+WallTime = Annotated[
+    str,
+    BeforeValidator(_with_unit),
+    Field(pattern=r"^((\d+d)?(\d+h)?(\d+m)?|(\d+-)?\d+(:\d\d){0,2})$", min_length=1),
+]
+
+
+class Partition(Section):
+    """What a job of a partition may ask for; the keys are those of snakemake-executor-plugin-slurm."""
+
+    max_runtime: WallTime | None = Field(default=None, description='e.g. "24h", "2d", "1-12:00:00"')
+    max_mem_mb: Count | None = None
+    max_mem_mb_per_cpu: Count | None = None
+    max_cpus_per_task: Count | None = None
+    max_threads: Count | None = None
+    max_nodes: Count | None = None
+    max_tasks: Count | None = None
+    max_tasks_per_node: Count | None = None
+    max_gpu: int = Field(0, ge=0, description="GPUs of one node")
+    available_gpu_models: list[str] | None = None
+    max_cpus_per_gpu: Count | None = None
+    supports_mpi: bool = True
+    max_mpi_tasks: Count | None = None
+    available_constraints: list[str] | None = None
+    cluster: str | None = Field(default=None, description="where one sbatch serves several clusters")
+
+
+class Cluster(Section):
+    """The file; only `partitions` is required."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    partitions: dict[str, Partition] = Field(min_length=1)
+    account: str | None = Field(default=None, description="of all jobs")
+    qos: str | None = Field(default=None, description="of all jobs")
+    gpu_model: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_.]+$", description="Slurm's name of the type, as h100"
+    )
+    constraint: str | None = Field(default=None, description="node features of jobs with a GPU, as h100&ib")
+
+
+def cluster_file() -> Path:
+    """The file that counts: the user's own, else the repository's template."""
+    if named := os.environ.get(FILE_VARIABLE):
+        return Path(named).expanduser().absolute()
+    own = Path.home() / ".config" / "polyprune" / "partitions.yaml"
+    return own if own.exists() else TEMPLATE
+
+
+def load_cluster() -> Cluster:
+    """What `cluster_file` says.
+
+    Raises:
+        UserError: the file is missing or no YAML; or all that is wrong in it, with its line and the valid keys.
+    """
+    file = cluster_file()
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{file}, which {FILE_VARIABLE} names, cannot be read ({error.strerror}): "
+            f"copy {TEMPLATE} there, or unset it"
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not YAML: {error}") from error
+    try:
+        return Cluster.model_validate(content)
+    except ValidationError as error:
+        problems = [readable(item, content) for item in error.errors()]
+        raise UserError(explain(problems, [read_yaml_lines(file)], str(file))) from error

@@ -1,0 +1,141 @@
+"""Push a text through the dense model and cells of it together: sums, means and differences of states, layer by layer.
+
+The dense stream is computed once and serves every cell. Each dense layer is loaded once, and for each cell takes on its
+weights for a moment. The streams of hidden states stay in memory, and a row of what is written; nothing that grows with
+the depth of the model. A cell's numbers do not depend on which others are pushed with it.
+
+Differences are taken in float32, and so is what is left of a token; sums over tokens are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.layer_rows import MEANS, RowWriter
+from polyprune.errors import UserError
+from polyprune.log import Progress
+from polyprune.model.compression import compressed, propagate
+from polyprune.model.decoder import Decoder, LayerCall
+
+HOOKS = "raw outputs of the embedding (0) and of the decoder layers (1 to L), output of the final norm (L_normed)"
+_TOKENS_AT_ONCE = 128
+"""Tokens of a sequence that are added up in float32 before float64 takes over."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences of one length on their way through the layers.
+
+    `members` are their places in the text, `content` (n, length) says which tokens count, `calls` is what layers are
+    called with. `streams` are hidden states (n, length, d_model): the dense model's, then each cell's; they may lie in
+    host memory.
+    """
+
+    members: np.ndarray
+    content: Tensor
+    calls: list[LayerCall]
+    streams: list[Tensor]
+
+
+def push(
+    decoder: Decoder, batches: Sequence[Batch], cells: Sequence[CellReader], record: Callable[[int], None]
+) -> None:
+    """Push all streams through the model, in place, and call `record` at every row of the layer axis."""
+    record(0)
+    progress = Progress(decoder.n_layers, "layer")
+    for index, layer in decoder.walk():
+
+        def through(stream: int, layer: torch.nn.Module = layer, index: int = index) -> None:
+            for batch in batches:
+                propagate(layer, batch.streams[stream], batch.calls[index], len(batch.members))
+
+        through(0)
+        for stream, cell in enumerate(cells, start=1):
+            with compressed(layer, f"{decoder.prefix}.{index}.", cell):
+                through(stream)
+        record(index + 1)
+        progress.report(index + 1)
+    for batch in batches:
+        for stream in batch.streams:
+            stream.copy_(decoder.normalise(stream.to(decoder.device)))
+    record(decoder.n_layers + 1)
+
+
+class Recorder:
+    """Adds up the streams of one text, and writes the means of each variant row by row.
+
+    A variant is each cell or, without cells, the dense model; `writers` are in their order, and so are `sums`: by name
+    float64 (N, L+2), see `artifacts/layer_rows.py`.
+    """
+
+    def __init__(self, decoder: Decoder, batches: Sequence[Batch], writers: Sequence[RowWriter]) -> None:
+        self._device, self._batches, self._writers = decoder.device, batches, writers
+        self._shape = sum(len(batch.members) for batch in batches), decoder.n_layers + 2
+        self._d_model = decoder.d_model
+        self.sums: list[dict[str, np.ndarray]] = [{} for _ in writers]
+
+    def record(self, row: int) -> None:
+        """Take the streams as they are for this row.
+
+        Raises:
+            UserError: they are not finite, or their squares are not.
+        """
+        means = [np.empty((self._shape[0], self._d_model), np.float32) for _ in self._writers]
+        for batch in self._batches:
+            h = batch.streams[0].to(self._device).float()
+            of_dense = _sums_of_dense(h, batch.content)
+            if len(batch.streams) == 1:
+                means[0][batch.members] = self._keep(0, row, batch, h, of_dense)
+            for variant, stream in enumerate(batch.streams[1:]):
+                p = stream.to(self._device).float()
+                found = of_dense | _sums_of_cell(h, p, batch.content, of_dense["sq"])
+                means[variant][batch.members] = self._keep(variant, row, batch, p, found)
+        for writer, mean in zip(self._writers, means, strict=True):
+            writer.write_row(MEANS, row, mean)
+
+    def _keep(self, variant: int, row: int, batch: Batch, states: Tensor, found: dict[str, Tensor]) -> np.ndarray:
+        """Keep a batch's sums; its means."""
+        mean, values = _means(states, batch.content), torch.stack(list(found.values()))
+        if not (torch.isfinite(values).all() and torch.isfinite(mean).all()):
+            raise UserError(f"hidden states of layer row {row} overflow: load the model in bfloat16 or float32")
+        sums = self.sums[variant]
+        for name, value in zip(found, values.cpu().numpy(), strict=True):
+            sums.setdefault(name, np.zeros(self._shape))[batch.members, row] = value
+        return mean.cpu().numpy()
+
+
+def _sums_of_dense(h: Tensor, content: Tensor) -> dict[str, Tensor]:
+    """Sums over the tokens that count, float64 (n,), of states (n, length, d_model)."""
+    norm = h.norm(dim=-1).double()
+    return {"norm": _total(norm, content), "sq": _total(norm.square(), content)}
+
+
+def _sums_of_cell(h: Tensor, p: Tensor, content: Tensor, sq: Tensor) -> dict[str, Tensor]:
+    """Sums of a cell's states p beside the dense h, whose sum of squares is `sq`."""
+    norm, distance = p.norm(dim=-1).double(), (h - p).norm(dim=-1).double()
+    sq_pruned, diff = _total(norm.square(), content), _total(distance.square(), content)
+    return {
+        "norm_pruned": _total(norm, content),
+        "sq_pruned": sq_pruned,
+        "dot": (sq + sq_pruned - diff) / 2,
+        "diff": diff,
+        "distance": _total(distance, content),
+    }
+
+
+def _total(per_token: Tensor, content: Tensor) -> Tensor:
+    return torch.where(content, per_token, 0.0).sum(dim=1)
+
+
+def _means(states: Tensor, content: Tensor) -> Tensor:
+    """Means over the tokens that count, float32 (n, d_model), of states (n, length, d_model)."""
+    weights = content.float()[:, None]
+    blocks = zip(weights.split(_TOKENS_AT_ONCE, dim=2), states.split(_TOKENS_AT_ONCE, dim=1), strict=True)
+    total = sum((torch.bmm(weight, block)[:, 0].double() for weight, block in blocks), torch.zeros(()))
+    return (total / content.sum(dim=1, keepdim=True)).float()

@@ -1,0 +1,133 @@
+"""What Snakemake and its Slurm plugin leave to us: jobs of a killed run, and why a job failed.
+
+A Snakemake that is killed leaves its jobs behind. Started again, it would submit the same work once more, and two jobs
+would write one file: so they are found and cancelled before anything is submitted.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polyprune.errors import UserError
+
+PREFIX = "polyprune_"
+"""Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
+_PATIENCE = 300.0
+_LOG_END = 100_000
+_LINES_SHOWN = 15
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job of this user that is queued, running or ending; `work` is the plugin's comment: rule and wildcards."""
+
+    number: str
+    work: str
+
+
+def work_of(rule: str, wildcards: Sequence[str]) -> str:
+    """The comment that the plugin gives the job of a rule."""
+    return f"rule_{rule}" + (f"_wildcards_{'_'.join(wildcards).replace('/', '_')}" if wildcards else "")
+
+
+def queued_jobs(folder: Path) -> list[QueuedJob]:
+    """Our jobs in Slurm's queue that work in `folder`.
+
+    Raises:
+        UserError: Slurm does not answer.
+    """
+    done = subprocess.run(["squeue", "--me", "--noheader", "--format=%A|%j|%k|%Z"], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"squeue does not answer, so jobs of an earlier run cannot be ruled out: {done.stderr.strip()}")
+    rows = (line.split("|", 3) for line in done.stdout.splitlines())
+    return [
+        QueuedJob(number, work)
+        for number, name, work, place in rows
+        if name.startswith(PREFIX) and Path(place).resolve() == folder.resolve()
+    ]
+
+
+def end_orphans(planned: Collection[str], folder: Path, say: Say, patience: float = _PATIENCE) -> None:
+    """Cancel queued and running jobs that do what is `planned` (see `work_of`), and wait until they are gone.
+
+    Other jobs in `folder` are left alone: they may be another living Snakemake's, which works on other files.
+
+    Raises:
+        UserError: they are not gone after `patience` seconds.
+    """
+    orphans = {job.number: job.work for job in queued_jobs(folder) if job.work in planned}
+    if not orphans:
+        return
+    listed = ", ".join(f"{number} ({work})" for number, work in orphans.items())
+    say(f"Slurm jobs of a run that was killed are still there; they are cancelled and run anew: {listed}")
+    subprocess.run(["scancel", *orphans], capture_output=True)
+    deadline = time.monotonic() + patience
+    while left := [job.number for job in queued_jobs(folder) if job.number in orphans]:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"Slurm jobs {', '.join(left)} of a run that was killed are not gone {patience:g} s after scancel; "
+                f"nothing was submitted. See `squeue -j {','.join(left)}`, and start again when they are gone"
+            )
+        time.sleep(min(2.0, patience / 10))
+
+
+_REASONS = {
+    "killed for memory: it had {mem_mb} MB": r"'OUT_OF_MEMORY'|slurmstepd\S*: .*(oom.?kill|exceeded memory limit)",
+    "killed because its time was over: it had {runtime} minutes": r"'TIMEOUT'|CANCELLED AT .* DUE TO TIME LIMIT",
+    "killed because its node failed": r"'(NODE|BOOT)_FAIL'|CANCELLED AT .* DUE TO NODE FAILURE",
+    "cancelled": r"'CANCELLED|CANCELLED AT ",
+    "killed, most likely for memory: it had {mem_mb} MB": r"exit status 137",
+}
+"""Why Slurm ends jobs, with the states of the plugin's messages and what slurmstepd and Snakemake write; first wins."""
+
+
+def reason(message: str, slurm_log: str) -> str | None:
+    """Why Slurm ended a job, as a template for its resources, from the plugin's message and the job's Slurm log."""
+    text = f"{message}\n{slurm_log}"
+    return next((said for said, pattern in _REASONS.items() if re.search(pattern, text)), None)
+
+
+def end_of(path: Path) -> str:
+    """The end of a log, empty if there is none."""
+    try:
+        return path.read_bytes()[-_LOG_END:].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def account_of_failure(job: Any, message: str, logs: Sequence[Path]) -> str:
+    """What befell a job of Snakemake's, in words for its user; `logs` are its own and, last, Slurm's."""
+    why = reason(message, end_of(logs[-1]) if logs else "")
+    what = " ".join([job.rule.name, *job.wildcards])
+    again = f"it is tried again, with more memory and time (attempt {job.attempt + 1} of {job.restart_times + 1})"
+    outlook = again if job.attempt <= job.restart_times else "it is not tried again"
+    if why:
+        account = f"{what} was {why.format(mem_mb=job.resources.get('mem_mb'), runtime=job.resources.get('runtime'))}"
+    else:
+        said = next((text for path in logs if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
+        account = "\n    ".join([f"{what} failed:", *said])
+    return f"{account}\n  {outlook}. Logs: {', '.join(map(str, logs))}"
+
+
+class FailureReports(logging.Handler):
+    """Handler of Snakemake's log: says of every Slurm job that failed why. `job_of` finds the job of a job id."""
+
+    def __init__(self, job_of: Callable[[int], Any], say: Say) -> None:
+        super().__init__()
+        self.job_of, self.say = job_of, say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, message = getattr(record, "event", None), getattr(record, "rule_msg", None)
+        if event is not None and event.name == "JOB_ERROR" and message:
+            details = vars(record)
+            logs = [Path(log) for log in details["log"]]
+            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs))
