@@ -154,6 +154,8 @@ for prompts in settings.prompts:
             ),
         log:
             f"logs/{{model}}/dense/hidden_states/{prompts}.log",
+        benchmark:
+            f"logs/{{model}}/dense/hidden_states/{prompts}.benchmark.jsonl"
         wildcard_constraints:
             model=models_asked(prompts),
         conda:
@@ -184,6 +186,8 @@ for prompts in settings.prompts:
                 [path for variant in dump.variants for path in prompt_outputs(prompts, f"results/{variant}")],
             log:
                 f"logs/{dump.variants[0]}/hidden_states/{dump.log}.log",
+            benchmark:
+                f"logs/{dump.variants[0]}/hidden_states/{dump.log}.benchmark.jsonl"
             wildcard_constraints:
                 model=dump.model,
                 method=dump.method,
@@ -255,6 +259,8 @@ rule count_activations_dense:
         "results/{model}/dense/activations/{corpus}/{language}.h5",
     log:
         "logs/{model}/dense/activations/{corpus}/{language}.log",
+    benchmark:
+        "logs/{model}/dense/activations/{corpus}/{language}.benchmark.jsonl"
     conda:
         "../envs/polyprune.yaml"
     threads: cpus
@@ -284,6 +290,8 @@ rule count_activations_cell:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.h5",
     log:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.log",
+    benchmark:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/activations/{corpus}/{language}.benchmark.jsonl"
     conda:
         "../envs/polyprune.yaml"
     threads: cpus

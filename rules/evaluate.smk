@@ -74,6 +74,8 @@ rule evaluate_dense:
         answers="results/{model}/dense/evaluation/items/{benchmark}.parquet",
     log:
         "logs/{model}/dense/evaluation/{benchmark}.log",
+    benchmark:
+        "logs/{model}/dense/evaluation/{benchmark}.benchmark.jsonl"
     conda:
         "../envs/polyprune.yaml"
     threads: cpus

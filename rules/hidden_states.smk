@@ -14,6 +14,8 @@ for corpus in settings.corpora:
             dump_outputs(corpus, "results/{model}/dense"),
         log:
             f"logs/{{model}}/dense/hidden_states/{corpus}.log",
+        benchmark:
+            f"logs/{{model}}/dense/hidden_states/{corpus}.benchmark.jsonl"
         wildcard_constraints:
             model=models_of(corpus),
         conda:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import yaml
 
 from polyprune import resources
 from polyprune.errors import UserError
-from polyprune.ledger import benchmark_seconds, cells_of, incomplete_outputs, job_seconds, ledger, output_bytes
+from polyprune.ledger import (
+    GPU_RULES,
+    benchmark_seconds,
+    cells_of,
+    incomplete_outputs,
+    job_seconds,
+    ledger,
+    output_bytes,
+)
 from polyprune.methods import Cell
 from polyprune.settings import Settings, load_settings
 
@@ -76,6 +85,53 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
     one_pass = resources.dump_flops(model, 7, 0) / rate
     for job_of, passes in ((bundle, 4), (alone, 2), (dense, 1)):
         assert job_seconds(job_of, settings, {}) == (pytest.approx(passes * one_pass), "formula")
+
+
+@pytest.mark.parametrize(
+    ("folder", "log", "rule"),
+    [
+        ("dense", "hidden_states/mc4", "dump_dense_mc4"),
+        ("dense", "hidden_states/belebele", "dump_dense_belebele"),
+        ("dense", "evaluation/arc", "evaluate_dense"),
+        ("dense", "activations/mc4/de", "count_activations_dense"),
+        ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
+        ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_17"),
+        ("wanda/0.50/de/seed0", "hidden_states/belebele", "dump_cell_belebele"),
+        ("wanda/0.50/de/seed0", "activations/mc4/de", "count_activations_cell"),
+        ("wanda/0.50/de/seed0", "prune_model", "prune_model"),
+    ],
+)
+def test_the_record_of_every_job_on_a_gpu_is_found(
+    folder: str, log: str, rule: str, settings: Settings, tmp_path: Path
+) -> None:
+    """For the same rule, model and method; and no other."""
+    path = tmp_path / "logs/llama-3-8b" / folder / f"{log}.benchmark.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"s": 11.0}) + "\n")
+    wildcards = {"model": "llama-3-8b"} if folder == "dense" else WILDCARDS
+    wildcards |= {"benchmark": "arc"} if "evaluation" in log else {}
+    records = benchmark_seconds(tmp_path / "logs")
+    assert job_seconds({"rule": rule, "wildcards": wildcards, "output": []}, settings, records) == (11.0, "benchmark")
+    assert list(records.values()) == [11.0]
+
+
+def test_activations_cost_one_pass_over_their_tokens(settings: Settings) -> None:
+    counting = {"rule": "count_activations_dense", "wildcards": {"model": "llama-3-8b"}, "output": ["de.h5"]}
+    shape, n_tokens = settings.models["llama-3-8b"].shape, settings.analysis.activation_tokens
+    expected = resources.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
+    assert job_seconds(counting, settings, {}) == (pytest.approx(expected), "formula")
+    assert output_bytes(counting, settings) == 8 * 32 * (8 * 3 * 14336 + 2 * 2 * 4096)
+
+
+def test_every_rule_that_asks_for_a_gpu_keeps_a_record_and_is_in_the_ledger() -> None:
+    """The ledger knows rules by the beginnings of their names."""
+    names: list[str] = []
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"^ *(?=rule\b)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            if "gpu=gpus" in text:
+                assert "benchmark.jsonl" in text, text[:100]
+                names += re.findall(r'^rule (\w+):|name:\s+(?:f"(\w+)|(dump)\.rule)', text)[0]
+    assert {name for name in names if name} and all(name.startswith(GPU_RULES) for name in names if name)
 
 
 def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, tmp_path: Path) -> None:

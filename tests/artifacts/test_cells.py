@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from polyprune.artifacts import cells
 from polyprune.artifacts.cells import CellReader, SparseWeight, finished_layer, join_layers, save_layer
 from polyprune.artifacts.tensors import save_arrays
+from polyprune.artifacts.weights import QuantisedWeight
 from polyprune.errors import UserError
+from polyprune.maths.gptq import gptq
+from polyprune.maths.grids import GridSettings, dequantise
 from polyprune.maths.packing import pack_bits
 
 METADATA: dict[str, Any] = {"method": "wanda", "scheme": "0.50", "seed": 0, "settings": {"damping": 0.01, "list": [1]}}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cells.md"
 UP = "model.layers.0.mlp.up_proj"
 
 
@@ -69,17 +72,44 @@ def test_cells_come_back_exactly(tmp_path: Path, d_in: int, changed: bool, dtype
     assert [file.name for file in tmp_path.iterdir()] == ["cell"], "finished layers are gone"
 
 
-def test_the_documented_reader_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    weight, keep = matrix(6, 13)
-    save_layer(tmp_path / "parts", 0, {UP: SparseWeight.of(weight, keep, changed=False)}, METADATA)
-    join_layers(tmp_path / "parts", 1, tmp_path / "mask.safetensors", METADATA)
-    assert cells.__doc__
-    code = cells.__doc__[cells.__doc__.index("    import torch") :]
-    assert len(code.strip().splitlines()) <= 10
-    monkeypatch.chdir(tmp_path)
-    values: dict[str, Any] = {"d_in": 13}
-    exec(textwrap.dedent(code), values)
-    assert torch.equal(values["keep"], keep)
+def documented_readers() -> dict[str, Any]:
+    """The functions of docs/cells.md, whose snippets have at most ten lines each."""
+    snippets = re.findall(
+        r"^```python\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    assert len(snippets) == 2
+    values: dict[str, Any] = {}
+    for snippet in snippets:
+        assert len([line for line in snippet.splitlines() if line.strip()]) <= 10
+        exec(snippet, values)
+    return values
+
+
+@pytest.mark.parametrize("d_in", [13, 32])
+@pytest.mark.parametrize("changed", [False, True], ids=["mask", "weights"])
+def test_the_documented_reader_reads_pruned_cells(changed: bool, d_in: int, tmp_path: Path):
+    dense, keep = matrix(6, d_in)
+    weight = dense * 2 if changed else dense
+    save_layer(tmp_path / "parts", 0, {UP: SparseWeight.of(weight, keep, changed)}, METADATA)
+    join_layers(tmp_path / "parts", 1, tmp_path / "cell", METADATA)
+    found = documented_readers()["pruned"](tmp_path / "cell", UP, dense)
+    assert torch.equal(found, weight * keep) and found.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("d_in", [13, 32])
+@pytest.mark.parametrize("bits", [3, 4, 8])
+@pytest.mark.parametrize("act_order", [False, True])
+def test_the_documented_reader_reads_quantised_cells(act_order: bool, bits: int, d_in: int, tmp_path: Path):
+    """With groups of neighbours, and with others."""
+    dense, _ = matrix(6, d_in)
+    x = torch.randn(50, d_in, generator=torch.Generator().manual_seed(1))
+    (quantised,) = gptq([dense], x.T @ x, 0.01, GridSettings(bits, 8, symmetric=False, act_order=act_order), "a test")
+    save_layer(tmp_path / "parts", 0, {UP: QuantisedWeight(quantised, bits, 8)}, METADATA)
+    join_layers(tmp_path / "parts", 1, tmp_path / "cell", METADATA)
+    ours = CellReader(tmp_path / "cell").weight(UP)
+    assert ours is not None
+    found = documented_readers()["quantised"](tmp_path / "cell", UP, dense)
+    assert torch.equal(found, ours.dense(dense)) and torch.equal(found, dequantise(quantised, torch.bfloat16))
 
 
 def test_the_file_is_as_documented(tmp_path: Path):

@@ -34,7 +34,7 @@ METHODS: dict[str, Any] = {"alps": alps, "dsnot": dsnot, "gptq": gptq, "random":
 SETTINGS: dict[str, Any] = {
     "damping": 0.01,
     "ria": {"exponent": 0.5, "per_row": False},
-    "dsnot": {"threshold": 0.1, "max_cycles": 5},
+    "dsnot": {"threshold": 0.1, "max_cycles": 5, "same_sign": False},
     "alps": {"max_iterations": 60, "refit_iterations": 10},
 }
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}
@@ -229,7 +229,7 @@ def test_dsnot_refines_wandas_mask_by_sums_and_variances(architecture: str, tmp_
         nonlocal swapped
         keep = plain_wanda(weight, x, weight.shape[1] // 2)
         variance = x.double().var(dim=0, unbiased=False).float()
-        refined = dsnot_keep(weight, keep, x.sum(0) / 8, variance, x.square().sum(0), 0.1, 5)
+        refined = dsnot_keep(weight, keep, x.sum(0) / 8, variance, x.square().sum(0), 0.1, 5, False)
         swapped += int((refined != keep).sum())
         return refined
 

@@ -33,7 +33,7 @@ from polyprune.paths import PAPER, check_target
 from polyprune.settings import Settings, load_settings
 
 CELL_PATH = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
-GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump_cell", "dump_dense", "evaluate")
+GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "evaluate")
 """Beginnings of the names of rules that ask for a GPU."""
 EVALUATION_BYTES = 2e6
 """Scores and items of one benchmark, a few megabytes."""
@@ -116,9 +116,11 @@ def incomplete_outputs(folder: Path = Path(".snakemake/incomplete")) -> set[str]
 
 
 def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
-    """Jobs that cost alike: rule (of an evaluation with its benchmark), model, method."""
+    """Jobs that cost alike: rule (of an evaluation with its benchmark, all bundles of dumps are one), model, method."""
     if "benchmark" in wildcards:
         rule = f"evaluate_{wildcards['benchmark']}"
+    if rule.startswith("dump_cells_"):
+        rule = rule.rpartition("_")[0]
     return rule, wildcards.get("model", ""), wildcards.get("method", "")
 
 
@@ -128,11 +130,15 @@ def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], f
     for path in sorted(logs.rglob("*.benchmark.jsonl")):
         parts = list(path.relative_to(logs).parts)
         is_cell = len(parts) > 4 and parts[4].startswith("seed")
+        variant = "cell" if is_cell else "dense"
         rule = path.name.removesuffix(".benchmark.jsonl")
         if parts[-2] == "hidden_states":
-            rule = f"dump_cell_{rule}"
+            data = rule.removesuffix("-bundle")
+            rule = f"dump_{variant}_{data}" if data == rule else f"dump_cells_{data}"
         elif parts[-2] == "evaluation":
             rule = f"evaluate_{rule}"
+        elif parts[-3] == "activations":
+            rule = f"count_activations_{variant}"
         for line in path.read_text(encoding="utf-8").splitlines():
             key = (rule, parts[0], parts[1] if is_cell else "")
             seconds.setdefault(key, []).append(float(json.loads(line)["s"]))
@@ -149,6 +155,8 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         variants = {path.rpartition("/")[0] for path in job["output"]}
         n_cells = len(variants) if "method" in job["wildcards"] else 0
         flops = resources.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
+    elif job["rule"].startswith("count_activations"):
+        flops = resources.forward_flops(model.shape, settings.analysis.activation_tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
         flops = resources.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
@@ -165,6 +173,8 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
         return EVALUATION_BYTES
     if job["rule"] == "measure_outliers":
         return OUTLIERS_BYTES
+    if job["rule"].startswith("count_activations"):
+        return resources.activation_bytes(model)
     return resources.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
 
 

@@ -19,6 +19,7 @@ TINY_WEIGHTS = 50_000_000
 _MARGIN = 3
 _START_MINUTES = 5
 _BASE_MB = 1500
+_ACTIVATION_BLOCKS = 8
 
 
 def gpus(model: Model) -> int:
@@ -100,6 +101,11 @@ def dump_bytes(model: Model) -> float:
     means = rows * text.evaluation_sequences * model.shape.hidden * 4
     sample = rows * text.sampled_tokens * model.shape.hidden * model.shape.bytes_per_weight
     return means + sample + 12 * _tokens(text, text.evaluation_sequences)
+
+
+def activation_bytes(model: Model) -> float:
+    """Size of activation counts in one language: three numbers a neuron and block, two a channel of two matrices."""
+    return 8 * model.shape.layers * (3 * _ACTIVATION_BLOCKS * model.shape.intermediate + 4 * model.shape.hidden)
 
 
 def _streams_mb(model: Model, n_sequences: int, streams: int) -> int:

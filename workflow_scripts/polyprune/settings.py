@@ -314,6 +314,7 @@ class Dsnot(Section):
 
     threshold: float = Field(default=0.1, ge=0, description="a row whose output lacks no more than this is done")
     max_cycles: Count = 50
+    same_sign: bool = Field(default=False, description="a row is also done before a swap that turns the sign it lacks")
 
 
 class Alps(Section):

@@ -3,17 +3,12 @@
 For each compressed linear layer, by its full name in the checkpoint, e.g. `model.layers.0.mlp.up_proj`:
 
     {name}.keep, and {name}.values if the method changed the kept weights; or
-    {name}.codes, {name}.scales, {name}.zeros of a quantised one, and {name}.groups if these are not neighbours
+    {name}.codes, {name}.scales, {name}.zeros and {name}.groups of a quantised one
 
 as `artifacts/weights.py` lays them out. Metadata: `columns` (d_in of each linear layer), `quantisation` (bits and
 group size) of a quantised cell, model digest, method, scheme, calibration, seed, settings, code digest. The dense
 weight times the mask, or the kept values scattered into zeros, or scale · (code − zero) is the compressed weight
-exactly:
-
-    import torch; from safetensors.torch import load_file
-    cell = load_file("mask.safetensors")
-    bits = cell["model.layers.0.mlp.up_proj.keep"]
-    keep = (bits[:, :, None] >> torch.arange(8, dtype=torch.uint8) & 1).flatten(1)[:, :d_in].bool()
+exactly. A reader in ten lines that needs nothing of this package: `docs/cells.md`.
 """
 
 from __future__ import annotations

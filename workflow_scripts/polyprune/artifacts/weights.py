@@ -5,7 +5,7 @@
     QuantisedWeight    codes    uint8  [d_out, ceil(d_in / 2)]   two 4-bit codes a byte, or [d_out, d_in] (PACK-2)
                        scales   float32  [d_out, n_groups]
                        zeros    uint8  [d_out, n_groups]
-                       groups   int32  [d_in]                    group of each column; only if not neighbours
+                       groups   int32  [d_in]                    group of each column
 
 A quantised weight is scale · (code − zero), computed in float32 and cast to the dtype of the model (GRID-3).
 """
@@ -85,17 +85,12 @@ class QuantisedWeight:
 
     def tensors(self) -> dict[str, Tensor]:
         grid = self.grid
-        found = {"codes": pack_codes(grid.codes.cpu(), self.bits), "scales": grid.scales, "zeros": grid.zeros}
-        if not torch.equal(grid.group_of_column.cpu(), _neighbours(self.columns, self.group_size)):
-            found["groups"] = grid.group_of_column
+        codes = pack_codes(grid.codes.cpu(), self.bits)
+        found = {"codes": codes, "scales": grid.scales, "zeros": grid.zeros, "groups": grid.group_of_column}
         return {name: tensor.cpu().contiguous() for name, tensor in found.items()}
 
 
 CellWeight = SparseWeight | QuantisedWeight
-
-
-def _neighbours(d_in: int, group_size: int) -> Tensor:
-    return torch.arange(d_in, dtype=torch.int32) // group_size
 
 
 def read_weight(
@@ -109,12 +104,8 @@ def read_weight(
     keep = read("keep")
     if keep is not None:
         return SparseWeight(unpack_bits(keep, d_in), read("values"))
-    codes, scales, zeros = (read(name) for name in ("codes", "scales", "zeros"))
-    if codes is None or scales is None or zeros is None or quantisation is None:
+    codes, scales, zeros, groups = (read(name) for name in ("codes", "scales", "zeros", "groups"))
+    if codes is None or scales is None or zeros is None or groups is None or quantisation is None:
         raise UserError(f"{where} is neither a mask nor whole codes: the cell is damaged; delete it and run again")
     bits, group_size = quantisation["bits"], quantisation["group_size"]
-    groups = read("groups")
-    grid = Quantised(
-        unpack_codes(codes, bits, d_in), scales, zeros, _neighbours(d_in, group_size) if groups is None else groups
-    )
-    return QuantisedWeight(grid, bits, group_size)
+    return QuantisedWeight(Quantised(unpack_codes(codes, bits, d_in), scales, zeros, groups), bits, group_size)

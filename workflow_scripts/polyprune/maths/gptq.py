@@ -21,7 +21,7 @@ from torch import Tensor
 
 from polyprune.maths.checks import require_finite, require_full_float32
 from polyprune.maths.cholesky import HessianFactor, hessian_factor
-from polyprune.maths.error_feedback import made_up, walk_block
+from polyprune.maths.error_feedback import gpu_kernels, made_up, walk_block
 from polyprune.maths.grids import Grid, GridSettings, Quantised
 
 COLUMNS_PER_STEP = 16
@@ -102,8 +102,7 @@ def _walk(
             group = slice(block.start, min(block.start + settings.group_size, len(lost)))
             whole = columns if group == block else made_up(lost, group, factor.upper(group), factor)
             grids.append(Grid.of(whole, settings))
-        grid_of_column = [grids[group] for group in group_of_position[block]]
-        _quantise_block(columns, codes[block], upper, grid_of_column)
+        _quantise_block(columns, codes[block], upper, grids, group_of_position[block])
         lost[block] -= columns
     return codes, grids
 
@@ -122,9 +121,18 @@ def _quantise_block(
     columns: Float[Tensor, "width rows"],
     codes: UInt8[Tensor, "width rows"],
     upper: Float[Tensor, "width width"],
-    grid_of_column: list[Grid],
+    grids: list[Grid],
+    group_of_column: list[int],
 ) -> None:
     """Fill `codes`, and walk `columns` with the errors GPTQ-1; they end as the values of their codes."""
+    if kernels := gpu_kernels(columns):
+        first, last = min(group_of_column), max(group_of_column)
+        scales = torch.stack([grid.scale for grid in grids[first : last + 1]])
+        zeros = torch.stack([grid.zero for grid in grids[first : last + 1]])
+        groups = torch.tensor(group_of_column, device=columns.device) - first
+        kernels.walk_grids(columns, codes, upper, scales, zeros, groups, grids[first].highest_code)
+        return
+    grid_of_column = [grids[group] for group in group_of_column]
 
     def write_error(j: int, out: Tensor) -> None:
         code = grid_of_column[j].codes(columns[j])

@@ -22,7 +22,7 @@ from torch import Tensor
 from polyprune.grammar import Scheme
 from polyprune.maths.checks import require_full_float32
 from polyprune.maths.cholesky import HessianFactor
-from polyprune.maths.error_feedback import made_up, walk_block
+from polyprune.maths.error_feedback import gpu_kernels, made_up, walk_block
 from polyprune.maths.pruned_weight import PrunedWeight, in_storage_dtype
 from polyprune.maths.selection import group_width, removed_by_threshold, zero_unless
 
@@ -77,6 +77,9 @@ def _prune_block(
     """Unstructured: choose by the scores at the start of the block, and walk it with the errors SGPT-2."""
     scores = _scores(columns, upper)
     removed = torch.cat([removed_by_threshold(part, scheme) for part in scores.split(n_rows, dim=1)], dim=1)
+    if kernels := gpu_kernels(columns):
+        kernels.walk_removed(columns, upper, removed)
+        return ~removed
     error_per_weight = removed / upper.diagonal()[:, None]
 
     def write_error(j: int, out: Tensor) -> None:
@@ -90,6 +93,8 @@ def _prune_block_in_groups(
     columns: Float[Tensor, "width rows"], upper: Float[Tensor, "width width"], n: int, m: int
 ) -> Bool[Tensor, "width rows"]:
     """n:m: walk the block with the errors SGPT-2, and choose in every group when it is reached."""
+    if kernels := gpu_kernels(columns):
+        return ~kernels.walk_groups(columns, upper, n, m)
     removed = torch.zeros_like(columns, dtype=torch.bool)
     error_per_weight = torch.zeros_like(columns)
 
