@@ -212,6 +212,26 @@ def test_without_a_worker_nothing_is_delegated(monkeypatch: pytest.MonkeyPatch, 
     assert worker.delegate(["tell"]) is None
 
 
+def test_a_long_temporary_folder_is_no_place_for_a_socket(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("x" * 80)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        env={**environment, "TMPDIR": str(folder)},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdin and parent.stdout
+    path = Path(parent.stdout.readline().strip())
+    wait_until(path.exists)
+    parent.stdin.close()
+    parent.stdout.close()
+    parent.wait()
+    wait_until(lambda: not path.parent.exists())
+
+
 def test_the_worker_and_its_socket_go_with_the_process_that_started_it(warm: Warm):
     """The last test here: it ends the worker."""
     assert status_of(warm.pid)

@@ -27,11 +27,14 @@ from polyprune.network import OFFLINE
 SOCKET_VARIABLE = "POLYPRUNE_WORKER"
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _FAILED_WITHOUT_CODE = 137
+_LONGEST_FOLDER = 60
+"""Characters; the kernel takes about 100 for the whole name of a socket."""
 
 
 def start() -> None:
     """Start a worker for this process and its children, and name its socket in the environment."""
-    folder = tempfile.mkdtemp(prefix="polyprune-")
+    usual = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="polyprune-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
     path = str(Path(folder) / "worker.sock")
     packages = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     subprocess.Popen(
