@@ -256,6 +256,10 @@ def test_an_image_runs_every_job_with_its_own_python(
     assert hub.is_dir()
     assert f" --nv --bind {hub} --env HF_HOME={hub} " in call and f" {image} " in call
     assert (inside / "record").read_text().startswith("python -m polyprune collect_documents ")
+    own_file(home, "partitions: {cpu: {}}\n")
+    for profile in ("slurm", "local"):
+        plan = snakemake(checkout, "--profile", profile, "--configfile", "small.yaml", "-n", "--", COLLECTED)
+        assert "Nothing to be done" in plan.stdout + plan.stderr, "a result does not depend on where it was made"
 
 
 def test_no_image_no_container(checkout: Path, commands: Path):

@@ -12,10 +12,13 @@ from polyprune.settings import Settings
 
 
 def asked_for(job: dict[str, str]) -> dict[str, Any]:
-    """Numbers and names from `scontrol show job`; empty texts for what was not asked for."""
+    """Numbers and names from `scontrol show job`; empty texts for what was not asked for.
+
+    `nodes` is a range, 1-1, while a job is pending, and a number once it has run.
+    """
     return {
         "partition": job["Partition"],
-        "nodes": job["NumNodes"].removesuffix("-1"),
+        "nodes": job["NumNodes"],
         "cpus": int(job["NumCPUs"]),
         "mem_mb": _megabytes(job["MinMemoryNode"]),
         "minutes": _minutes(job["TimeLimit"]),

@@ -84,6 +84,7 @@ def slurm_conf(folder: Path, port: int) -> str:
             "PreemptType=preempt/partition_prio",
             "PreemptMode=REQUEUE",
             "MinJobAge=3600",  # finished jobs can be asked about for that long
+            "JobRequeue=0",  # unless they ask for it
             "KillWait=2",
             "SlurmdTimeout=30",
             "SlurmctldTimeout=30",

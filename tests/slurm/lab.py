@@ -144,6 +144,7 @@ class Workplace:
     def is_as_undisturbed(self) -> None:
         """Every file of the results, and no other, byte for byte."""
         found, expected = (digests(folder / "results") for folder in (self.folder, self.undisturbed))
+        assert MASK.removeprefix("results/") in expected
         differ = {name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)}
         assert not differ, {name: (name in found, name in expected) for name in differ}
 

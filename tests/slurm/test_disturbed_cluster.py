@@ -8,7 +8,7 @@ from tests.slurm.lab import MASK, SCORES, Workplace
 
 
 def test_a_drained_node_finishes_its_job_and_has_the_next_when_resumed(disturbed: Workplace) -> None:
-    run = disturbed.start_held("--", SCORES)
+    run = disturbed.start_held("--", MASK, SCORES)
     disturbed.held(run)
     with disturbed.cluster.set_back("nodename=c1", "state=drain reason=test", "state=resume"):
         disturbed.release()
@@ -35,7 +35,7 @@ def test_a_killed_snakemake_starts_again_without_two_jobs_at_one_file(disturbed:
 
 def test_a_restarted_controller_is_waited_for(disturbed: Workplace) -> None:
     """For a few seconds, as long as Slurm's commands wait for it themselves."""
-    run = disturbed.start_held("--", SCORES)
+    run = disturbed.start_held("--", MASK, SCORES)
     disturbed.held(run)
     with disturbed.cluster.without_controller():
         time.sleep(4)

@@ -27,7 +27,7 @@ def test_a_cell_of_a_large_model_asks_for_one_gpu_and_more_at_the_second_attempt
         run.process.send_signal(signal.SIGINT)
         assert run.code() == 1
         assert [job["JobState"] for job in workplace.jobs()] == ["CANCELLED"] * 2
-    expected = {"partition": "accelerated", "nodes": "1", "gpus": "gres:gpu:h100:1", "features": "fast"}
+    expected = {"partition": "accelerated", "nodes": "1-1", "gpus": "gres:gpu:h100:1", "features": "fast"}
     for attempt, job in enumerate((first, second), 1):
         needs = compression_needs(workplace.settings, LARGE, "sparsegpt", attempt)
         assert asked_for(job) == expected | {"account": ACCOUNT} | needs
