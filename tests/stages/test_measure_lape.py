@@ -29,7 +29,7 @@ DENSE_VARIANT = {"model": "m", "method": "dense", "scheme": "dense", "calibratio
 
 
 def write(folder: Path, name: str, probabilities: dict[str, list[float]], tokens: np.ndarray = TOKENS) -> list[Path]:
-    """Two layers; in the second one neurons are in reverse order, outputs are ten times p."""
+    """Two layers; in the second one neurons are in reverse order. Outputs are ten times p, and twenty in the second."""
     paths = []
     for language, p in probabilities.items():
         paths.append(folder / f"{name}-{language}.h5")
@@ -39,7 +39,7 @@ def write(folder: Path, name: str, probabilities: dict[str, list[float]], tokens
                 neurons = {
                     "active": np.rint(counts).astype(np.int64),
                     "sum_abs_act": counts,
-                    "sum_abs_out": 10 * counts,
+                    "sum_abs_out": 10 * (1 + layer) * counts,
                 }
                 total = tokens.sum() * (layer + 1.0)
                 outputs = {
@@ -81,7 +81,8 @@ def test_groups_are_by_the_dense_model_and_values_by_the_cell(layer: str, tmp_pa
     assert medians[1] == pytest.approx((entropy(0.2, 0.2) + entropy(0.1, 0.4)) / 2)
     assert pick(rows, "p", layer, language="de") == pytest.approx([0.35, 0.15])
     assert pick(rows, "p", layer, language="en") == pytest.approx([0.05, 0.3])
-    assert pick(rows, "|output|", layer, language="de") == pytest.approx([3.5, 1.5])
+    scale = {"0": 10, "1": 20, "all": 15}[layer]
+    assert pick(rows, "|output|", layer, language="de") == pytest.approx([scale * 0.35, scale * 0.15])
     assert pick(rows, "p_max", layer) == pytest.approx([0.35, 0.3])
     assert pick(rows, "n_never_active", layer) == [0]
 
