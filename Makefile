@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
-.PHONY: demo outstanding test check format install clean
+.PHONY: demo outstanding test test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -17,6 +17,10 @@ outstanding: install  ## what is still to be run, and what it will cost: make ou
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
+
+test-slurm: install  ## tests on a real Slurm, started for them on this machine (installs Debian's packages if it may)
+	@tests/slurm/packages.sh
+	timeout --kill-after 30 1800 $(BIN)/pytest -n 4 --dist loadfile -q tests/slurm
 
 check: install  ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -9,6 +9,13 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+
+
+if cluster.image:
+
+    container: cluster.image
+
+
 include: "rules/corpora.smk"
 include: "rules/models.smk"
 include: "rules/calibrate.smk"

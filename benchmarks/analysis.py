@@ -4,7 +4,7 @@
 
 Prints one line a figure: processor time of one thread, but on the wall for files and on a GPU. Masks and neurons have
 the sizes of an 8B model's layer; the model that is propagated is random, of the size asked for, in bfloat16 on a GPU
-and float32 on a CPU. A dump is measured of the dense model alone, of one cell beside it, and of `--cells` at once.
+and float32 on a CPU. Dumps: of the dense model alone, of one cell beside it, and of `--cells` cells at once.
 """
 
 from __future__ import annotations

@@ -7,17 +7,17 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-PACKAGES = str(Path(workflow.basedir) / "workflow_scripts")
-sys.path.insert(0, PACKAGES)
+PACKAGES = Path(workflow.basedir) / "workflow_scripts"
+sys.path.insert(0, str(PACKAGES))
 
 from polyprune import grammar, methods, resources, slurm, worker
-from polyprune.cluster import load_cluster
+from polyprune.cluster import load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.report.names import method_title
-from polyprune.run import export_environment
+from polyprune.run import export_engine
 from polyprune.settings import DENSE_DRAWINGS, LAPE_DRAWINGS, LSAR_DRAWINGS, FilesCorpus, load_settings
 
 try:
@@ -28,9 +28,10 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-export_environment(settings.engine, PACKAGES)
-if not workflow.deployment_settings.deployment_method:
-    shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+export_engine(settings.engine)
+brings_python = workflow.deployment_settings.deployment_method
+python = None if brings_python else Path(sys.executable).parent
+shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
 
 
 wildcard_constraints:
@@ -373,8 +374,8 @@ def cell_files(study):
 
 
 def on_start():
-    """Before the first job: a warm worker for jobs of this machine; no jobs of a killed run on Slurm."""
-    if not workflow.non_local_exec:
+    """Before the first job: a warm worker for jobs of this machine and Python; no jobs of a killed run on Slurm."""
+    if not workflow.non_local_exec and not brings_python:
         worker.start()
     elif workflow.executor_plugin.name == "slurm":
         jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}

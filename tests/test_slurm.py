@@ -124,8 +124,6 @@ ENDS = [
     ("TIMEOUT", "", TIME),
     ("FAILED", "slurmstepd: error: *** JOB 5 ON c1 CANCELLED AT 2026-11-22T07:04:03 DUE TO TIME LIMIT ***", TIME),
     ("NODE_FAIL", "", "killed because its node failed"),
-    ("FAILED", "CalledProcessError: Command 'python' returned non-zero exit status 137.",
-     "killed, most likely for memory: it had 8000 MB"),
     ("CANCELLED by 0", "", "cancelled"),
     ("CANCELLED", "slurmstepd: error: *** JOB 5 ON c1 CANCELLED AT 2026-11-22T07:04:03 ***", "cancelled"),
 ]  # fmt: skip

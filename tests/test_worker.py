@@ -151,9 +151,11 @@ def test_failure_and_its_reason_reach_the_caller(
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "[a job] error: bring more text\n")
 
 
-def start_nap(environment: dict[str, str], warm: Warm, output: Path) -> tuple[subprocess.Popen[bytes], int]:
+def start_nap(
+    environment: dict[str, str], warm: Warm, output: Path, stderr: int | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
     env = {**environment, worker.SOCKET_VARIABLE: warm.socket}
-    client = subprocess.Popen(command("nap", output), env=env)
+    client = subprocess.Popen(command("nap", output), env=env, stderr=stderr)
     wait_until(output.exists)
     pid = int(output.read_text())
     assert status_of(pid)["PPid"] == str(warm.pid)
@@ -170,10 +172,12 @@ def test_killing_the_caller_ends_its_job(
     wait_until(lambda: not status_of(pid))
 
 
-def test_a_job_that_dies_without_an_answer_fails(environment: dict[str, str], warm: Warm, tmp_path: Path):
-    client, pid = start_nap(environment, warm, tmp_path / "pid")
+def test_a_job_that_dies_without_an_answer_fails_and_says_so(environment: dict[str, str], warm: Warm, tmp_path: Path):
+    client, pid = start_nap(environment, warm, tmp_path / "pid", stderr=subprocess.PIPE)
     os.kill(pid, signal.SIGKILL)
-    assert client.wait(timeout=20) == 137
+    _, said = client.communicate(timeout=20)
+    assert client.returncode == 137
+    assert said == b"the job was killed from outside: most likely this machine is out of memory\n"
 
 
 @pytest.mark.parametrize("sent", [b"", (1000).to_bytes(8, "little")], ids=["nothing", "half a request"])
@@ -206,6 +210,26 @@ def test_without_a_worker_nothing_is_delegated(monkeypatch: pytest.MonkeyPatch, 
     assert worker.delegate(["tell"]) is None
     monkeypatch.setenv(worker.SOCKET_VARIABLE, str(tmp_path / "no.sock"))
     assert worker.delegate(["tell"]) is None
+
+
+def test_a_long_temporary_folder_is_no_place_for_a_socket(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("x" * 80)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        env={**environment, "TMPDIR": str(folder)},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdin and parent.stdout
+    path = Path(parent.stdout.readline().strip())
+    wait_until(path.exists)
+    parent.stdin.close()
+    parent.stdout.close()
+    parent.wait()
+    wait_until(lambda: not path.parent.exists())
 
 
 def test_the_worker_and_its_socket_go_with_the_process_that_started_it(warm: Warm):

@@ -15,25 +15,19 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tests.checkout import ROOT, copy_repository
 
-ROOT = Path(__file__).parent.parent
-TRACKED = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "data/paper", "local", "slurm", "studies")
 QUICK = "results/quick/table1.parquet"
 CELL = "results/quick-llama/sparsegpt/0.50/de/seed0/weights.safetensors"
 
 
-def copy_repository(folder: Path) -> Path:
+def copy_with_table_1(folder: Path) -> Path:
     """The repository's files; of the quick study only table 1, whose chain most tests here are about."""
-    for name in TRACKED:
-        source = ROOT / name
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
+    copy_repository(folder)
     only_table_1(folder / "studies/quick.yaml")
     return folder
 
@@ -69,13 +63,13 @@ def planned(folder: Path, *targets: str, configfile: str = "studies/quick.yaml")
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results, for plans only."""
-    return copy_repository(tmp_path_factory.mktemp("clean"))
+    return copy_with_table_1(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A checkout in which the quick study has run."""
-    folder = copy_repository(tmp_path_factory.mktemp("finished"))
+    folder = copy_with_table_1(tmp_path_factory.mktemp("finished"))
     run = quick(folder, "--", QUICK)
     assert run.returncode == 0, run.stdout + run.stderr
     yield folder
@@ -166,7 +160,7 @@ def test_the_wrong_artifact_of_a_method_is_no_target(clean: Path) -> None:
 
 
 def test_a_wrong_key_is_refused_with_its_line(tmp_path: Path) -> None:
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("  damping: 0.01", "  dampning: 0.01"))
     line = next(n for n, text in enumerate(config.read_text().splitlines(), 1) if "dampning" in text)
@@ -194,6 +188,20 @@ def test_the_whole_chain_ends_in_a_table(finished: Path) -> None:
         assert (finished / QUICK).with_suffix(suffix).stat().st_size > 1000
 
 
+def test_dumps_say_what_they_are_of(finished: Path) -> None:
+    dump = finished / "results/quick-aya/wanda/0.50/de-sw/seed0/hidden_states/demo/zh.h5"
+    with h5py.File(dump) as file:
+        found = dict(file.attrs)
+    of_model = {"model", "model_digest", "architecture", "dtype", "n_layers", "d_model"}
+    of_cell = {"method", "scheme", "calibration", "seed"}
+    of_data = {"dataset", "split", "language", "data_digest", "tokenizer_digest", "template"}
+    assert set(found) == of_model | of_cell | of_data | {"schema", "complete", "provenance", "hooks", "tokens"}
+    assert (found["method"], found["calibration"], found["seed"], found["language"]) == ("wanda", "de-sw", 0, "zh")
+    assert set(json.loads(str(found["provenance"]))) == {
+        "code", "sampled_tokens", "polyprune", "torch", "transformers", "cell", "data"
+    }  # fmt: skip
+
+
 def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     assert planned(finished, QUICK) == {}
 
@@ -211,7 +219,7 @@ def test_a_deleted_cell_comes_back_with_what_depends_on_it_and_the_same_bytes(fi
 
 def test_deleted_results_come_back_byte_for_byte(finished: Path, tmp_path: Path) -> None:
     """All of one model's results, and the tables, made anew elsewhere."""
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     wanted = "results/quick-aya/wanda/0.50/de-sw/seed0/drift.parquet"
     run = quick(folder, "--", wanted)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -222,7 +230,7 @@ def test_deleted_results_come_back_byte_for_byte(finished: Path, tmp_path: Path)
 
 
 def test_a_failing_job_says_what_to_do_and_leaves_no_output(tmp_path: Path) -> None:
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     (folder / "text").mkdir()
     (folder / "text" / "de.txt").write_bytes(b"gut\nschlecht \xff\n")
     (folder / "own.yaml").write_text(
@@ -233,6 +241,43 @@ def test_a_failing_job_says_what_to_do_and_leaves_no_output(tmp_path: Path) -> N
     assert run.returncode != 0 and "text/de.txt:2: not UTF-8 (byte 0xff, column 10)" in output
     assert "Traceback (most recent call last)" not in output
     assert not (folder / "results/corpora/own/de.parquet").exists()
+
+
+def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_alone(tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path)
+    replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 6")
+    jobs = planned(folder, "results/table1.parquet", "results/figure5.pdf")
+    bundles = {rule for rule in jobs if rule.startswith("dump_cells")}
+    assert len([rule for rule in bundles if "_mc4_" in rule]) == 4 * 4, "21 cells of each model and method: 6, 6, 6, 3"
+    assert len([rule for rule in bundles if "_belebele_" in rule]) == 4
+    assert not {"dump_cell_mc4", "dump_cell_belebele"} & set(jobs) and jobs["measure_drift"] == 84
+    cell = "results/llama-3-8b/wanda/0.65/sw/seed7"
+    assert planned(folder, f"{cell}/perplexity.parquet", f"{cell}/lsar.parquet") == {
+        **dict.fromkeys(["fetch_model", "build_calibration_set", "prune_model", "build_evaluation_set_mc4"], 1),
+        **dict.fromkeys(["dump_cell_mc4", "measure_drift", "build_prompt_set_belebele", "measure_lsar"], 1),
+        **dict.fromkeys(["dump_dense_belebele", "dump_cell_belebele"], 1),
+        "collect_documents": 7,
+        "collect_prompts": 7,
+    }
+
+
+def test_dumps_of_a_bundle_have_the_bytes_of_single_ones(finished: Path, tmp_path: Path) -> None:
+    """Snakemake makes dumps again when they are bundled otherwise, unless it is told that they are right."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, copy_function=shutil.copyfile)
+    replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 3")
+    bundles = {f"dump_cells_demo_{number}": 1 for number in range(4)}
+    assert planned(folder, QUICK) == bundles | {"measure_drift": 12, "tabulate_quick_table1": 1}
+    cells = folder / "results/quick-aya/sparsegpt/0.50"
+    run = quick(folder, "--", f"{(cells / 'de-sw/seed0/drift.parquet').relative_to(folder)}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / "logs/quick-aya/sparsegpt/0.50/de/seed0/hidden_states/demo-bundle.log").is_file()
+    dumps = sorted(cells.rglob("*.h5"))
+    assert len(dumps) == 3 * 7
+    for dump in dumps:
+        assert dump.read_bytes() == (finished / dump.relative_to(folder)).read_bytes(), dump
+    assert quick(folder, "--touch", "--", QUICK).returncode == 0
+    assert planned(folder, QUICK) == {}
 
 
 # Rebuilt only when inputs change: one edit at a time in a finished study, read from a dry run.
@@ -347,7 +392,7 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
 
     The dumps, which hold all languages, are; they give the table its new column.
     """
-    folder = copy_repository(tmp_path)
+    folder = copy_with_table_1(tmp_path)
     (folder / "text").mkdir()
     for language in ("de", "sw", "zh"):
         documents = pq.read_table(finished / f"results/corpora/demo/{language}.parquet")["text"].to_pylist()

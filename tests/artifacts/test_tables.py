@@ -10,7 +10,8 @@ import pytest
 
 from polyprune.artifacts import scores
 from polyprune.artifacts.scores import save_scores
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import open_table, save_table
+from polyprune.errors import UserError
 
 ROW = {
     "model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1, "corpus": "demo",
@@ -48,3 +49,18 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path):
     with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
         save_scores(tmp_path / "x", [{**ROW, "value": "high"}], {})
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_a_truncated_table_is_named_with_what_to_do(tmp_path: Path, share: float):
+    path = tmp_path / "x.parquet"
+    save_scores(path, [ROW], {})
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match=r"x\.parquet cannot be read as parquet .* delete it and run again"):
+        open_table(path)
+
+
+def test_a_missing_table_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"x\.parquet does not exist"):
+        open_table(tmp_path / "x.parquet")

@@ -178,6 +178,8 @@ def test_a_quantised_cell_is_loaded_as_the_job_left_it(tmp_path: Path) -> None:
     cell = run_engine(folder, random_tokens(16, 24), "gptq", "w4g16", tmp_path / "cell", gptq=settings)
     assert cell.metadata["quantisation"] == {"bits": 4, "group_size": 16}
     with pytest.raises(UserError, match="cell is quantised: it has codes, no masks"):
+        cell.packed_keep("model.layers.0.mlp.up_proj")
+    with pytest.raises(UserError, match="cell is quantised: it has codes, no masks"):
         cell.read(next(iter(cell.columns)))
     for index, layer in (decoder := Decoder(Checkpoint(folder), CPU)).walk():
         apply_cell(layer, f"{decoder.prefix}.{index}.", cell)

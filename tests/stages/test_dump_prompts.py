@@ -53,11 +53,11 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "model.json"
 
 
-def cells_of(model: Path, digest: str | None = None) -> list[Path]:
+def cells_of(model: Path) -> list[Path]:
     """A cell for each of `CALIBRATIONS`."""
     paths = [model.parent / f"mask-{calibration}.safetensors" for calibration in CALIBRATIONS]
     for seed, (calibration, path) in enumerate(zip(CALIBRATIONS, paths, strict=True)):
-        metadata = {"model_digest": digest or read_manifest(model)["digest"], "method": "wanda", "scheme": "0.50"}
+        metadata = {"model_digest": read_manifest(model)["digest"], "method": "wanda", "scheme": "0.50"}
         metadata |= {"calibration": calibration, "seed": seed, "compression": {}}
         tokens = random_tokens(4, 16, seed=seed)
         run_engine(model.parent / "model", tokens, "wanda", "0.50", path, metadata=metadata)
@@ -169,11 +169,15 @@ def test_counts_are_over_whole_sequences_up_to_the_tokens_asked_for(model: Path,
         assert file.n_tokens.tolist() == [8] * 8
 
 
-def test_cells_of_other_weights_are_refused(model: Path) -> None:
-    cells = cells_of(model, "0" * 16)
-    with pytest.raises(UserError, match="was made from another version of this model"):
+@pytest.mark.parametrize("other", range(len(CALIBRATIONS)))
+def test_a_cell_of_other_weights_is_refused(other: int, model: Path, tmp_path: Path) -> None:
+    cells = cells_of(model)
+    metadata = {"model_digest": "0" * 16}
+    run_engine(tmp_path / "model", random_tokens(4, 16), "wanda", "0.50", cells[other], metadata=metadata)
+    refused = f"{cells[other].name} was made from another version of this model"
+    with pytest.raises(UserError, match=refused):
         dump_prompts(model, cells, [], [], ENGINE, {})
-    with pytest.raises(UserError, match="was made from another version of this model"):
+    with pytest.raises(UserError, match=refused):
         dump_hidden_states(model, cells, [], [], 4, ENGINE, {})
 
 

@@ -8,11 +8,12 @@ which reads the same file and ignores the other keys.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from polyprune.errors import UserError
 from polyprune.settings import Count, Section, explain, readable
@@ -34,6 +35,9 @@ WallTime = Annotated[
     BeforeValidator(_with_unit),
     Field(pattern=r"^((\d+d)?(\d+h)?(\d+m)?|(\d+-)?\d+(:\d\d){0,2})$", min_length=1),
 ]
+
+
+ModuleName = Annotated[str, Field(pattern=r"^[\w./+-]+$")]
 
 
 class Partition(Section):
@@ -68,6 +72,36 @@ class Cluster(Section):
         default=None, pattern=r"^[A-Za-z0-9_.]+$", description="Slurm's name of the type, as h100"
     )
     constraint: str | None = Field(default=None, description="node features of jobs with a GPU, as h100&ib")
+    modules: list[ModuleName] = Field(default=[], description="environment modules that every job loads")
+    image: str | None = Field(default=None, description="Apptainer image that every job runs in: a file or a URL")
+
+    @model_validator(mode="after")
+    def _modules_or_image(self) -> Cluster:
+        if self.modules and self.image:
+            raise ValueError(
+                "`modules` would be loaded inside the `image`: give one of them; a module that apptainer itself needs "
+                "is loaded before Snakemake is started"
+            )
+        return self
+
+
+def shell_prefix(packages: Path, python: Path | None, modules: Sequence[str]) -> str:
+    """What every job's shell does first, as Snakemake's format string: load modules, find Python and our packages.
+
+    `python` is the folder of the interpreter, None where an image or a conda environment brings its own. PYTHONPATH is
+    set here because Snakemake takes it out of the environment of jobs that run in conda environments.
+    """
+    load = f"module load {' '.join(modules)}; " if modules else ""
+    path = f'export PATH="{python}:$PATH"; ' if python else ""
+    return f'{load}{path}export PYTHONPATH="{packages}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
+
+
+def hub_cache() -> Path:
+    """The hub's cache on this machine, made if missing: a container, which has another home, is told where it is."""
+    around = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("HF_HOME") or Path(around) / "huggingface").expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def cluster_file() -> Path:

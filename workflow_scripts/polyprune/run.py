@@ -24,9 +24,8 @@ ENGINE_VARIABLE = "POLYPRUNE_ENGINE"
 """Engine settings travel in the environment: they do not change results, so they must not trigger reruns."""
 
 
-def export_environment(engine: Engine, packages: str) -> None:
-    """Set what `python -m polyprune` needs from its environment, for this process's jobs."""
-    os.environ["PYTHONPATH"] = os.pathsep.join([packages, *filter(None, [os.environ.get("PYTHONPATH")])])
+def export_engine(engine: Engine) -> None:
+    """Set what `python -m polyprune` reads of its environment, for this process's jobs."""
     os.environ[ENGINE_VARIABLE] = canonical_json(engine.model_dump())
 
 

@@ -85,9 +85,8 @@ _REASONS = {
     "killed because its time was over: it had {runtime} minutes": r"'TIMEOUT'|CANCELLED AT .* DUE TO TIME LIMIT",
     "killed because its node failed": r"'(NODE|BOOT)_FAIL'|CANCELLED AT .* DUE TO NODE FAILURE",
     "cancelled": r"'CANCELLED|CANCELLED AT ",
-    "killed, most likely for memory: it had {mem_mb} MB": r"exit status 137",
 }
-"""Why Slurm ends jobs, with the states of the plugin's messages and what slurmstepd and Snakemake write; first wins."""
+"""Why Slurm ends jobs, by the states in the plugin's messages and what slurmstepd writes; the first counts."""
 
 
 def reason(message: str, slurm_log: str) -> str | None:

@@ -27,17 +27,21 @@ from polyprune.network import OFFLINE
 SOCKET_VARIABLE = "POLYPRUNE_WORKER"
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _FAILED_WITHOUT_CODE = 137
+_LONGEST_FOLDER = 60
+"""Characters; the kernel takes about 100 for the whole name of a socket."""
 
 
 def start() -> None:
     """Start a worker for this process and its children, and name its socket in the environment."""
-    folder = tempfile.mkdtemp(prefix="polyprune-")
+    usual = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="polyprune-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
     path = str(Path(folder) / "worker.sock")
+    packages = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     subprocess.Popen(
         [sys.executable, "-m", "polyprune.worker", path, str(os.getpid())],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, **_MALLOC, **OFFLINE},
+        env={**os.environ, **_MALLOC, **OFFLINE, "PYTHONPATH": os.pathsep.join(packages)},
     )
     os.environ[SOCKET_VARIABLE] = path
 
@@ -58,7 +62,10 @@ def delegate(argv: list[str]) -> int | None:
         connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, terminal)])
         connection.sendall(request)
         reply = connection.recv(1)
-    return reply[0] if reply else _FAILED_WITHOUT_CODE
+    if not reply:
+        print("the job was killed from outside: most likely this machine is out of memory", file=sys.stderr)
+        return _FAILED_WITHOUT_CODE
+    return reply[0]
 
 
 def serve(path: str, parent: int) -> None:

@@ -64,8 +64,11 @@ class CellReader:
         """
         weight = self.weight(name)
         if isinstance(weight, QuantisedWeight):
-            raise UserError(f"{self.path} is quantised: it has codes, no masks")
+            raise self._has_no_masks()
         return weight
+
+    def _has_no_masks(self) -> UserError:
+        return UserError(f"{self.path} is quantised: it has codes, no masks")
 
     @property
     def job(self) -> dict[str, Any]:
@@ -73,7 +76,13 @@ class CellReader:
         return {key: value for key, value in self.metadata.items() if key not in _OF_THE_FILE}
 
     def packed_keep(self, name: str) -> np.ndarray:
-        """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them."""
+        """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them.
+
+        Raises:
+            UserError: the cell is quantised and has no masks.
+        """
+        if "quantisation" in self.metadata:
+            raise self._has_no_masks()
         return self._file.get_tensor(f"{name}.keep").numpy()
 
 

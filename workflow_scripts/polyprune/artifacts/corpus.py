@@ -15,9 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import open_table, save_table
 
 _ROWS_AT_ONCE = 8192
 SPLITS = ("train", "calibration", "evaluation")
@@ -36,6 +35,6 @@ def save_corpus(path: Path, documents: Mapping[str, Iterable[str]], provenance: 
 
 def load_documents(path: Path, split: str) -> list[str]:
     """The documents of one split, in order; in pieces, so that little more than these is ever in memory."""
-    with pq.ParquetFile(path) as file:
+    with open_table(path) as file:
         pieces = (piece.filter(pc.field("split") == split) for piece in file.iter_batches(_ROWS_AT_ONCE))
         return [text for piece in pieces for text in piece["text"].to_pylist()]

@@ -42,9 +42,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from polyprune.artifacts.tables import read_provenance, save_table
+from polyprune.artifacts.tables import open_table, read_provenance, save_table
 
 _VARIANT = ("model", "method", "scheme", "calibration")
 SCORES = pa.schema(
@@ -103,7 +102,7 @@ def join_parts(
 ) -> pa.Table:
     """Write both files from the finished columns, in this order, and remove the parts; the scores."""
     tables = [
-        pa.concat_tables(pq.ParquetFile(_parts(folder, column)[kind]).read() for column in columns) for kind in (0, 1)
+        pa.concat_tables(open_table(_parts(folder, column)[kind]).read() for column in columns) for kind in (0, 1)
     ]
     save_table(items, tables[0], provenance)
     save_table(scores, tables[1], provenance)

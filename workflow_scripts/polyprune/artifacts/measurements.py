@@ -46,9 +46,8 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import open_table, save_table
 
 _VARIANT = [*((name, pa.string()) for name in ("model", "method", "scheme", "calibration")), ("seed", pa.int32())]
 MASK_IOU = pa.schema(
@@ -102,7 +101,7 @@ def save_measurements(
 
 def load_measurements(files: Sequence[Path]) -> pd.DataFrame:
     """The rows of several files of one layout; integers that may be null are pandas' nullable ones."""
-    table = pa.concat_tables(pq.ParquetFile(file).read().replace_schema_metadata(None) for file in files)
+    table = pa.concat_tables(open_table(file).read().replace_schema_metadata(None) for file in files)
     return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
 
 

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import open_table, save_table
 from polyprune.artifacts.tensors import load_arrays, save_arrays
 from polyprune.errors import UserError
 from polyprune.provenance import digest
@@ -71,7 +70,7 @@ def save_prompts(path: Path, prompts: Sequence[Prompt], provenance: Mapping[str,
 
 
 def load_prompts(path: Path) -> list[Prompt]:
-    return [Prompt(**row) for row in pq.ParquetFile(path).read(columns=["item", "text"]).to_pylist()]
+    return [Prompt(**row) for row in open_table(path).read(columns=["item", "text"]).to_pylist()]
 
 
 def save_prompt_set(path: Path, prompts: PromptSet) -> None:

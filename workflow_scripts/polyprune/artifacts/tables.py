@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 
 
@@ -21,9 +22,25 @@ def save_table(path: Path, table: pa.Table, provenance: Mapping[str, Any], rows_
         pq.write_table(table, part, compression="zstd", row_group_size=rows_at_once)
 
 
+def open_table(path: Path) -> pq.ParquetFile:
+    """A finished table, for reading.
+
+    Raises:
+        UserError: missing, truncated or of another format.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist") from error
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{path} cannot be read as parquet ({error}): it is truncated or damaged; delete it and run again"
+        ) from error
+
+
 def read_provenance(path: Path) -> dict[str, Any]:
     """What `save_table` wrote beside the rows."""
-    return json.loads((pq.read_schema(path).metadata or {}).get(b"polyprune", b"{}"))
+    return json.loads((open_table(path).schema_arrow.metadata or {}).get(b"polyprune", b"{}"))
 
 
 def origin_of(path: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.tokens import TokenSet
 from polyprune.errors import UserError
 from polyprune.log import Progress
+from polyprune.maths.token_sums import sum_over_tokens
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder
 
@@ -68,15 +69,13 @@ class _Counter:
 
     def _add(self, name: str, per_token: Tensor) -> None:
         """Sum over the tokens of a batch, (n_sequences, sequence_length, F)."""
-        counts = per_token.dtype == torch.bool
-        summed = per_token.flatten(0, -2).sum(dim=0, dtype=torch.int64 if counts else torch.float64)
+        summed = sum_over_tokens(per_token).sum(dim=0).to(torch.int64 if name == "active" else torch.float64)
         if name not in self.neurons:
             self.neurons[name] = summed.new_zeros(self.n_blocks, len(summed))
         self.neurons[name][self.block] += summed
 
     def _add_output(self, matrix: str, output: Tensor) -> None:
-        flat = output.flatten(0, -2)
-        summed = torch.stack([flat.sum(dim=0, dtype=torch.float64), flat.abs().sum(dim=0, dtype=torch.float64)])
+        summed = torch.stack([sum_over_tokens(each).sum(dim=0) for each in (output, output.abs())])
         self.outputs[matrix] = self.outputs[matrix] + summed if matrix in self.outputs else summed
 
     def result(self, where: str) -> LayerActivations:

@@ -4,7 +4,7 @@ The dense stream is computed once and serves every cell. Each dense layer is loa
 weights for a moment. The streams of hidden states stay in memory, and a row of what is written; nothing that grows with
 the depth of the model. A cell's numbers do not depend on which others are pushed with it.
 
-Differences are taken in float32, and so is what is left of a token; sums over tokens are float64.
+Differences and norms of a token's states are float32, sums over tokens float64.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.layer_rows import MEANS, RowWriter
 from polyprune.errors import UserError
 from polyprune.log import Progress
+from polyprune.maths.token_sums import sum_over_tokens
 from polyprune.model.compression import compressed, propagate
 from polyprune.model.decoder import Decoder, LayerCall
 
 HOOKS = "raw outputs of the embedding (0) and of the decoder layers (1 to L), output of the final norm (L_normed)"
-_TOKENS_AT_ONCE = 128
-"""Tokens of a sequence that are added up in float32 before float64 takes over."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,5 @@ def _total(per_token: Tensor, content: Tensor) -> Tensor:
 
 def _means(states: Tensor, content: Tensor) -> Tensor:
     """Means over the tokens that count, float32 (n, d_model), of states (n, length, d_model)."""
-    weights = content.float()[:, None]
-    blocks = zip(weights.split(_TOKENS_AT_ONCE, dim=2), states.split(_TOKENS_AT_ONCE, dim=1), strict=True)
-    total = sum((torch.bmm(weight, block)[:, 0].double() for weight, block in blocks), torch.zeros(()))
+    total = sum_over_tokens(torch.where(content[:, :, None], states, 0.0))
     return (total / content.sum(dim=1, keepdim=True)).float()

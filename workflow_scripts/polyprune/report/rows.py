@@ -19,10 +19,9 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from polyprune.artifacts import evaluations, scores
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
 from polyprune.methods import DENSE
 from polyprune.report.names import method_rank
@@ -47,7 +46,7 @@ Variant = tuple[str, str, str, str, int | None]
 
 def load_scores(files: Sequence[Path]) -> pd.DataFrame:
     """Rows of score files (see `artifacts/scores.py`): values of whole models and, of layers, only their mean."""
-    table = pa.concat_tables(pq.ParquetFile(file).read().cast(scores.SCHEMA) for file in files)
+    table = pa.concat_tables(open_table(file).read().cast(scores.SCHEMA) for file in files)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     return rows[rows["layer"].isna() | (rows["layer"] == "mean")]
 
@@ -57,7 +56,7 @@ def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str
 
     Column `metric` is the benchmark.
     """
-    table = pa.concat_tables(pq.ParquetFile(file).read().cast(evaluations.SCORES) for file in files)
+    table = pa.concat_tables(open_table(file).read().cast(evaluations.SCORES) for file in files)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     rows = rows[rows["headline"]]
     return rows.assign(metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(set(rows["profile"]))

@@ -1,0 +1,61 @@
+"""Disks that are full and files that are cut off: found before they do harm, and named with what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.slurm.lab import CELL, MASK, PRUNE_LOG, Workplace
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """A disk of this size hides the files of a folder; in the end those on it are put there too."""
+    kept = folder.with_name("kept")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", folder], check=True)
+    try:
+        yield
+        shutil.copytree(folder, kept)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    shutil.rmtree(kept)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_is_named_and_nothing_half_finished_stays(disturbed: Workplace) -> None:
+    folder = disturbed.folder / CELL
+    with small_disk(folder, kilobytes=400):
+        filler = folder / "filler"
+        filler.write_bytes(bytes(380 << 10))
+        run = disturbed.start("--retries", "0", "--", MASK)
+        assert run.code() == 1
+        said = f"no space left for {CELL}/mask.safetensors.layers/layer-002.safetensors: free some on its disk"
+        assert said in disturbed.log_of(PRUNE_LOG) and said in run.output
+        assert not (folder / "mask.safetensors").exists() and not list(folder.rglob("*.part"))
+        filler.unlink()
+        disturbed.start("--", MASK).succeed()
+    disturbed.is_as_undisturbed()
+
+
+def test_truncated_files_are_found_before_they_are_used(workplace: Workplace) -> None:
+    files = [
+        MASK,
+        "results/mini/sparsegpt/0.50/de/seed0/hidden_states/pair/sw.h5",
+        "results/mini/dense/evaluation/arc.parquet",
+    ]
+    for path in (workplace.folder / file for file in files):
+        os.truncate(path, path.stat().st_size // 2)
+    run = workplace.start("--retries", "0", "--", "fault")
+    assert run.code() == 1
+    for file in files:
+        assert re.search(f"{file} cannot be read as .* delete it and run again", run.output), run.output
+        (workplace.folder / file).unlink()
+    workplace.start("--", "fault").succeed()
+    workplace.is_as_undisturbed()
