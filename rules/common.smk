@@ -67,9 +67,19 @@ def calibration_corpus_files(wildcards):
     return [f"results/corpora/{corpus}/{language}.parquet" for language in wildcards.calibration.split("-")]
 
 
-def cell_artifact(wildcards):
-    """The compressed weights of a variant."""
-    return f"results/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/{methods.artifact(wildcards.method)}"
+ANY_CELL = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
+
+
+def cell_artifacts(variants):
+    """Input function: the compressed weights of variants."""
+
+    def of(wildcards):
+        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
+
+    return of
+
+
+cell_artifact = cell_artifacts([ANY_CELL])
 
 
 def methods_that_update(updates):
@@ -170,16 +180,13 @@ def dump_minutes(n_cells):
     return of
 
 
-ANY_CELL = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
 Dump = namedtuple("Dump", "rule variants log model method scheme")
 """How cells are dumped by one job: name, paths of the variants, name of its logs, wildcard constraints."""
 
 
 def dump_rules(data, models, cells):
     """What dumps cells on a corpus or on prompts: one for any cell by itself, and one for each bundle of `cells`."""
-    by_itself = Dump(
-        f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN
-    )
+    by_itself = Dump(f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN)
     bundled = [
         Dump(
             f"dump_cells_{data}_{number}",
@@ -203,15 +210,6 @@ def dumped_on_prompts(prompts):
     """Cells whose dumps on these prompts the studies' figures ask for."""
     cells = [cell for study, figure in figures_by("plot_lsar") for cell in settings.studies[study].cells(figure)]
     return [cell for cell in cells if settings.models[cell.model].prompts == prompts]
-
-
-def cell_artifacts(variants):
-    """Input function: the compressed weights of variants."""
-
-    def of(wildcards):
-        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
-
-    return of
 
 
 def benchmark_data(wildcards):
