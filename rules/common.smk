@@ -86,9 +86,19 @@ def calibration_corpus_files(wildcards):
     return [f"results/corpora/{corpus}/{language}.parquet" for language in wildcards.calibration.split("-")]
 
 
-def cell_artifact(wildcards):
-    """The compressed weights of a variant."""
-    return f"results/{{model}}/{{method}}/{{scheme}}/{{calibration}}/seed{{seed}}/{methods.artifact(wildcards.method)}"
+ANY_CELL = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
+
+
+def cell_artifacts(variants):
+    """Input function: the compressed weights of variants."""
+
+    def of(wildcards):
+        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
+
+    return of
+
+
+cell_artifact = cell_artifacts([ANY_CELL])
 
 
 def methods_that_update(updates):
@@ -211,7 +221,6 @@ def dump_minutes(n_cells):
     return of
 
 
-ANY_CELL = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
 Dump = namedtuple("Dump", "rule variants log model method scheme")
 """How cells are dumped by one job: name, paths of the variants, name of its logs, wildcard constraints."""
 
@@ -242,15 +251,6 @@ def dumped_on_prompts(prompts):
     """Cells whose dumps on these prompts the studies' figures ask for."""
     cells = [cell for study, figure in figures_by("plot_lsar") for cell in settings.studies[study].cells(figure)]
     return [cell for cell in cells if settings.models[cell.model].prompts == prompts]
-
-
-def cell_artifacts(variants):
-    """Input function: the compressed weights of variants."""
-
-    def of(wildcards):
-        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
-
-    return of
 
 
 def benchmark_data(wildcards):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.layer_rows import MEANS, RowWriter
@@ -49,21 +49,21 @@ def push(
     record(0)
     progress = Progress(decoder.n_layers, "layer")
     for index, layer in decoder.walk():
-
-        def through(stream: int, layer: torch.nn.Module = layer, index: int = index) -> None:
-            for batch in batches:
-                propagate(layer, batch.streams[stream], batch.calls[index], len(batch.members))
-
-        through(0)
+        _through(layer, index, batches, 0)
         for stream, cell in enumerate(cells, start=1):
             with compressed(layer, f"{decoder.prefix}.{index}.", cell):
-                through(stream)
+                _through(layer, index, batches, stream)
         record(index + 1)
         progress.report(index + 1)
     for batch in batches:
         for stream in batch.streams:
             stream.copy_(decoder.normalise(stream.to(decoder.device)))
     record(decoder.n_layers + 1)
+
+
+def _through(layer: nn.Module, index: int, batches: Sequence[Batch], stream: int) -> None:
+    for batch in batches:
+        propagate(layer, batch.streams[stream], batch.calls[index], len(batch.members))
 
 
 class Recorder:
