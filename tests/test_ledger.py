@@ -115,6 +115,15 @@ def test_the_record_of_every_job_on_a_gpu_is_found(
     assert list(records.values()) == [11.0]
 
 
+def test_records_of_other_jobs_do_no_harm(tmp_path: Path) -> None:
+    for name in ("tiny-llama/train_model", "tiny-llama/wanda/0.50/de/seed0/export_model"):
+        path = tmp_path / f"{name}.benchmark.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"s": 3.0}) + "\n")
+    found = {("train_model", "tiny-llama", ""): 3.0, ("export_model", "tiny-llama", "wanda"): 3.0}
+    assert benchmark_seconds(tmp_path) == found
+
+
 def test_activations_cost_one_pass_over_their_tokens(settings: Settings) -> None:
     counting = {"rule": "count_activations_dense", "wildcards": {"model": "llama-3-8b"}, "output": ["de.h5"]}
     shape, n_tokens = settings.models["llama-3-8b"].shape, settings.analysis.activation_tokens
