@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,15 +76,21 @@ class Job:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    packages, scratch = tmp_path / "packages", tmp_path / "scratch"
+def scratch() -> Iterator[str]:
+    """A folder with a short name: that of a worker's socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path, scratch: str) -> dict[str, str]:
+    packages = tmp_path / "packages"
     packages.mkdir()
-    scratch.mkdir()
     (packages / "stages_of_this_test.py").write_text(STAGES)
     (packages / "sitecustomize.py").write_text("import stages_of_this_test\n")
     clean = {key: value for key, value in os.environ.items() if key not in (worker.SOCKET_VARIABLE, "SLURM_JOB_ID")}
     return clean | {
-        "PYTHONPATH": f"{packages}:{PACKAGES}", "TMPDIR": str(scratch), "CUDA_VISIBLE_DEVICES": "3,5",
+        "PYTHONPATH": f"{packages}:{PACKAGES}", "TMPDIR": scratch, "CUDA_VISIBLE_DEVICES": "3,5",
     }  # fmt: skip
 
 
@@ -109,12 +116,10 @@ def warm(environment: dict[str, str]) -> Iterator[str]:
         [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert parent.stdin and parent.stdout
-    socket = parent.stdout.readline().strip()
-    wait_for(Path(socket).exists)
-    yield socket
-    parent.stdin.close()
-    parent.stdout.close()
-    parent.wait(timeout=20)
+    with parent:  # closes its input, which ends it, and waits
+        socket = parent.stdout.readline().strip()
+        wait_for(Path(socket).exists)
+        yield socket
 
 
 def test_gpus_are_those_listed_else_all_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

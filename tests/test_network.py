@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -114,13 +115,13 @@ def asker(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterat
         [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert parent.stdin and parent.stdout
-    socket = parent.stdout.readline().strip()
-    while not Path(socket).exists():
-        assert parent.poll() is None
-    yield environment | {worker.SOCKET_VARIABLE: socket}
-    parent.stdin.close()
-    parent.wait(timeout=20)
-    parent.stdout.close()
+    with parent:  # closes its input, which ends it, and waits
+        socket = parent.stdout.readline().strip()
+        end = time.monotonic() + 60
+        while not Path(socket).exists():
+            assert time.monotonic() < end, "the worker did not start"
+            time.sleep(0.02)
+        yield environment | {worker.SOCKET_VARIABLE: socket}
 
 
 def test_a_compute_stage_is_refused_and_a_fetching_stage_is_not(asker: dict[str, str], tmp_path: Path):

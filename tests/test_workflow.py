@@ -108,6 +108,15 @@ def test_rules_are_local_or_ask_for_memory_and_time() -> None:
         assert asks != ("localrule: True" in rule), rule
 
 
+def test_no_more_than_two_steps_that_take_memory_run_on_the_login_node() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
+    rules = re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:]
+    heavy = [rule for rule in rules if re.search(r"python -m polyprune (fetch|collect|build)_", rule)]
+    assert len(heavy) == 9 and all("login_node=1," in rule for rule in heavy)
+    profile = yaml.safe_load((ROOT / "slurm/profile.yaml").read_text(encoding="utf-8"))
+    assert profile["resources"] == {"login_node": 2}
+
+
 def test_the_papers_grid_is_one_submission_a_cell_and_stage(clean: Path) -> None:
     """Fetching, shards, metrics, tables and figures run where Snakemake runs."""
     jobs = submitted(clean, "paper")

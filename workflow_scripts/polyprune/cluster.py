@@ -131,5 +131,5 @@ def load_cluster() -> Cluster:
     try:
         return Cluster.model_validate(content)
     except ValidationError as error:
-        lines = read_yaml_lines(file)
-        raise UserError(explain([readable(item, content) for item in error.errors()], [lines])) from error
+        problems = [readable(item, content) for item in error.errors()]
+        raise UserError(explain(problems, [read_yaml_lines(file)], elsewhere=str(file))) from error

@@ -577,13 +577,15 @@ def _has(config: Any, place: Sequence[str | int]) -> bool:
     return True
 
 
-def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap]) -> str:
-    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it."""
+def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap], elsewhere: str = "config") -> str:
+    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it.
+
+    `elsewhere` is the name of what has no line.
+    """
     lines = []
-    files = " and ".join(str(lines_of.file) for lines_of in line_maps) or "config"
     for place, message in problems:
         nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
-        _, found = max(nearest_first, key=lambda location: location[0], default=(0, files))
+        _, found = max(nearest_first, key=lambda location: location[0], default=(0, elsewhere))
         lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
     return "\n  ".join([count, *lines])
