@@ -265,8 +265,8 @@ def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_al
         **dict.fromkeys(["fetch_model", "build_calibration_set", "prune_model", "build_evaluation_set_mc4"], 1),
         **dict.fromkeys(["dump_cell_mc4", "measure_drift", "build_prompt_set_belebele", "measure_lsar"], 1),
         **dict.fromkeys(["dump_dense_belebele", "dump_cell_belebele"], 1),
-        "collect_documents": 7,
-        "collect_prompts": 7,
+        "fetch_documents": 7,
+        "fetch_prompts": 7,
     }
 
 
