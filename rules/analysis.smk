@@ -82,6 +82,8 @@ rule collect_prompts:
     localrule: True
     conda:
         "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
     params:
         spec=lambda w: spec(
             "collect_prompts",
@@ -103,6 +105,8 @@ rule fetch_prompts:
     localrule: True
     conda:
         "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
     params:
         spec=lambda w: spec(
             "fetch_prompts",
@@ -131,6 +135,8 @@ for prompts in settings.prompts:
         localrule: True
         conda:
             "../envs/polyprune.yaml"
+        resources:
+            login_node=1,
         params:
             spec=lambda w: spec(
                 "build_prompt_set",

@@ -13,6 +13,8 @@ rule build_calibration_set:
     localrule: True
     conda:
         "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
     params:
         spec=lambda w: spec(
             "build_calibration_set",
@@ -43,6 +45,8 @@ for corpus in settings.corpora:
         localrule: True
         conda:
             "../envs/polyprune.yaml"
+        resources:
+            login_node=1,
         params:
             spec=lambda w: spec(
                 "build_evaluation_set",

@@ -12,6 +12,8 @@ rule collect_documents:
     localrule: True
     conda:
         "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
     params:
         spec=lambda w: spec(
             "collect_documents",
@@ -35,6 +37,8 @@ rule fetch_documents:
     localrule: True
     conda:
         "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
     params:
         spec=lambda w: spec(
             "fetch_documents",

@@ -33,6 +33,8 @@ else:
         localrule: True
         conda:
             "../envs/polyprune.yaml"
+        resources:
+            login_node=1,
         params:
             spec=lambda w: spec(
                 "fetch_benchmark",

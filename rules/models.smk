@@ -40,6 +40,8 @@ rule fetch_model:
     localrule: True
     conda:
         "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
     params:
         spec=lambda w: spec(
             "fetch_model",

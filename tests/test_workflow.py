@@ -109,6 +109,15 @@ def test_rules_are_local_or_ask_for_memory_and_time() -> None:
         assert asks != ("localrule: True" in rule), rule
 
 
+def test_no_more_than_two_steps_that_take_memory_run_on_the_login_node() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
+    rules = re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:]
+    heavy = [rule for rule in rules if re.search(r"python -m polyprune (fetch|collect|build)_", rule)]
+    assert len(heavy) == 9 and all("login_node=1," in rule for rule in heavy)
+    profile = yaml.safe_load((ROOT / "slurm/profile.yaml").read_text(encoding="utf-8"))
+    assert profile["resources"] == {"login_node": 2}
+
+
 def test_the_papers_grid_is_one_submission_a_cell_and_stage(clean: Path) -> None:
     """Fetching, shards, metrics, tables and figures run where Snakemake runs."""
     jobs = submitted(clean, "paper")
@@ -256,8 +265,8 @@ def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_al
         **dict.fromkeys(["fetch_model", "build_calibration_set", "prune_model", "build_evaluation_set_mc4"], 1),
         **dict.fromkeys(["dump_cell_mc4", "measure_drift", "build_prompt_set_belebele", "measure_lsar"], 1),
         **dict.fromkeys(["dump_dense_belebele", "dump_cell_belebele"], 1),
-        "collect_documents": 7,
-        "collect_prompts": 7,
+        "fetch_documents": 7,
+        "fetch_prompts": 7,
     }
 
 

@@ -21,7 +21,7 @@ def test_a_cell_of_a_large_model_asks_for_one_gpu_and_more_at_the_second_attempt
         placeholder.touch()
     with workplace.cluster.set_back("partitionname=accelerated", "state=down", "state=up"):
         run = workplace.start("--", f"results/{LARGE}/sparsegpt/0.50/de/seed0/weights.safetensors")
-        (first,) = run.meanwhile(workplace.jobs, "there was a job")
+        first = run.meanwhile(workplace.jobs, "there was a job")[0]
         workplace.cluster.run("scancel", first["JobId"])
         second = run.meanwhile(lambda: workplace.jobs()[1:], "there was a second job")[0]
         run.process.send_signal(signal.SIGINT)

@@ -154,6 +154,18 @@ def test_cells_together_give_the_files_that_each_gives_alone(model: Path) -> Non
         assert (folder / "alone.h5").read_bytes() == output.read_bytes()
 
 
+def test_offloaded_streams_give_the_same_bytes(model: Path) -> None:
+    cells, folder = cells_of(model), model.parent
+    made: dict[str, list[bytes]] = {}
+    for offload in ("none", "cpu"):
+        engine = Engine.model_validate(ENGINE.model_dump() | {"offload": offload})
+        paths = [folder / f"{offload}-{n}.h5" for n in range(4)]
+        dump_hidden_states(model, cells, [folder / "text.safetensors"], paths[:2], 4, engine, RUN)
+        dump_prompts(model, cells, [folder / "prompts.safetensors"], paths[2:], engine, RUN)
+        made[offload] = [path.read_bytes() for path in paths]
+    assert made["none"] == made["cpu"]
+
+
 def test_prompts_are_measured_over_content_tokens(model: Path) -> None:
     cells = cells_of(model)
     with PromptStates(dumps(model, cells, "cells")["prompts"][0]) as states:

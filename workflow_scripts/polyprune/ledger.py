@@ -137,7 +137,7 @@ def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], f
             rule = f"dump_{variant}_{data}" if data == rule else f"dump_cells_{data}"
         elif parts[-2] == "evaluation":
             rule = f"evaluate_{rule}"
-        elif "activations" in parts:
+        elif parts[-3:-2] == ["activations"]:
             rule = f"count_activations_{variant}"
         for line in path.read_text(encoding="utf-8").splitlines():
             key = (rule, parts[0], parts[1] if is_cell else "")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 
@@ -17,19 +19,51 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
 Attributes = Mapping[str, str | int | bool | Mapping[str, object]]
 """Root attributes by name; mappings are stored as JSON."""
 
 
+class _PatientFile(FileIO):
+    """A file for HDF5 to write to that keeps a full disk to itself: told of it, HDF5 crashes when it closes the file.
+
+    What does not fit is dropped; `error` says so afterwards.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Buffer, /) -> int:
+        rest = memoryview(data)
+        size = len(rest)
+        try:
+            while rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+
 @contextmanager
 def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[h5py.File]:
-    """A new file; it appears, whole and marked complete, when the block ends without error."""
-    with atomic_write(path) as part, h5py.File(part, "w", libver="v110", track_order=False) as file:
-        file.attrs["schema"] = schema
-        for name, value in sorted(attributes.items()):
-            file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value
-        yield file
-        file.attrs["complete"] = True
+    """A new file; it appears, whole and marked complete, when the block ends without error.
+
+    Raises:
+        UserError: the disk is full or the quota used up.
+    """
+    with atomic_write(path) as part, _PatientFile(part, "wb+") as stream:
+        try:
+            with h5py.File(stream, "w", libver="v110", track_order=False) as file:
+                file.attrs["schema"] = schema
+                for name, value in sorted(attributes.items()):
+                    file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value
+                yield file
+                file.attrs["complete"] = True
+        finally:
+            if stream.error:
+                raise stream.error
 
 
 def open_hdf5(path: Path, schema: str) -> h5py.File:
