@@ -2,49 +2,50 @@
 # with all languages in it.
 
 
-if settings.evaluation.data_root:
+rule register_benchmark:
+    output:
+        "results/benchmarks/hub/{benchmark}.json",
+    log:
+        "logs/benchmarks/hub/{benchmark}.log",
+    wildcard_constraints:
+        benchmark=any_of(BENCHMARKS if settings.evaluation.data_root else []),
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    params:
+        spec=lambda w: spec(
+            "register_benchmark",
+            w,
+            benchmark=w.benchmark,
+            data_root=settings.evaluation.data_root,
+        ),
+    shell:
+        "python -m polyprune register_benchmark --settings {params.spec:q} --output {output} "
+        "--log {log} --threads {threads}"
 
-    rule register_benchmark:
-        output:
-            "results/benchmarks/hub/{benchmark}.json",
-        log:
-            "logs/benchmarks/hub/{benchmark}.log",
-        localrule: True
-        conda:
-            "../envs/polyprune.yaml"
-        params:
-            spec=lambda w: spec(
-                "register_benchmark",
-                w,
-                benchmark=w.benchmark,
-                data_root=settings.evaluation.data_root,
-            ),
-        shell:
-            "python -m polyprune register_benchmark --settings {params.spec:q} --output {output} "
-            "--log {log} --threads {threads}"
 
-else:
-
-    rule fetch_benchmark:
-        output:
-            "results/benchmarks/hub/{benchmark}.json",
-        log:
-            "logs/benchmarks/hub/{benchmark}.log",
-        localrule: True
-        conda:
-            "../envs/polyprune.yaml"
-        resources:
-            login_node=1,
-        params:
-            spec=lambda w: spec(
-                "fetch_benchmark",
-                w,
-                benchmark=w.benchmark,
-                mkqa_commit=settings.evaluation.mkqa.commit,
-            ),
-        shell:
-            "python -m polyprune fetch_benchmark --settings {params.spec:q} --output {output} "
-            "--log {log} --threads {threads}"
+rule fetch_benchmark:
+    output:
+        "results/benchmarks/hub/{benchmark}.json",
+    log:
+        "logs/benchmarks/hub/{benchmark}.log",
+    wildcard_constraints:
+        benchmark=any_of([] if settings.evaluation.data_root else BENCHMARKS),
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
+    params:
+        spec=lambda w: spec(
+            "fetch_benchmark",
+            w,
+            benchmark=w.benchmark,
+            mkqa_commit=settings.evaluation.mkqa.commit,
+        ),
+    shell:
+        "python -m polyprune fetch_benchmark --settings {params.spec:q} --output {output} "
+        "--log {log} --threads {threads}"
 
 
 rule generate_benchmark:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from polyprune.cluster import TEMPLATE, Cluster, Partition, cluster_file, load_cluster
+from polyprune.cluster import TEMPLATE, Cluster, Partition, apptainer_arguments, cluster_file, load_cluster
 from polyprune.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -116,7 +116,7 @@ def test_partitions_have_the_keys_of_the_plugin(home: Path):
     from snakemake_executor_plugin_slurm.partitions import PartitionLimits, read_partition_file
 
     known = {field.name for field in dataclasses.fields(PartitionLimits)}
-    assert set(Partition.model_fields) == known | {"cluster"}
+    assert set(Partition.model_fields) == known
     limits = {partition.name: partition.limits for partition in read_partition_file(own_file(home, FULL))}
     assert limits["big"].max_runtime == 36 * 60 and limits["big"].max_gpu == 4
     assert limits["short"].max_runtime == 4 * 60 and limits["short"].max_mem_mb == 64000
@@ -260,6 +260,13 @@ def test_an_image_runs_every_job_with_its_own_python(
     for profile in ("slurm", "local"):
         plan = snakemake(checkout, "--profile", profile, "--configfile", "small.yaml", "-n", "--", COLLECTED)
         assert "Nothing to be done" in plan.stdout + plan.stderr, "a result does not depend on where it was made"
+
+
+def test_an_image_sees_a_hub_cache_that_lies_elsewhere(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_HOME", str(home / "hub"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(home / "big"))
+    assert apptainer_arguments() == f"--nv --bind {home}/hub --bind {home}/big --env HF_HOME={home}/hub"
+    assert (home / "hub").is_dir() and (home / "big").is_dir()
 
 
 def test_no_image_no_container(checkout: Path, commands: Path):

@@ -92,6 +92,17 @@ def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:
     assert sum(jobs.values()) < 4000
 
 
+def test_benchmarks_at_hand_are_registered_and_the_documented_fetch_still_plans(tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path)
+    (folder / "at-hand.yaml").write_text("evaluation: {data_root: /data/benchmarks}\n")
+    words = ["--configfile", "at-hand.yaml", "-n", "--quiet", "rules", "reason"]
+    run = snakemake(folder, *words, "--", "results/table2.parquet")
+    assert "register_benchmark" in run.stdout and "fetch_benchmark" not in run.stdout
+    run = snakemake(folder, *words, "--until", "fetch_model", "fetch_benchmark", "--", "results/table2.parquet")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "fetch_model" in run.stdout and "register_benchmark" not in run.stdout
+
+
 def submitted(folder: Path, target: str) -> Counter[str]:
     """Jobs of a plan that a cluster would be given, by rule: those that ask for time."""
     run = snakemake(folder, "-n", "--quiet", "reason", "--", target)

@@ -41,7 +41,10 @@ ModuleName = Annotated[str, Field(pattern=r"^[\w./+-]+$")]
 
 
 class Partition(Section):
-    """What a job of a partition may ask for; the keys are those of snakemake-executor-plugin-slurm."""
+    """What a job of a partition may ask for; the keys are those of snakemake-executor-plugin-slurm.
+
+    But for `cluster`, where one sbatch serves several: the plugin gives such partitions only to jobs that name one.
+    """
 
     max_runtime: WallTime | None = Field(default=None, description='e.g. "24h", "2d", "1-12:00:00"')
     max_mem_mb: Count | None = None
@@ -57,7 +60,6 @@ class Partition(Section):
     supports_mpi: bool = True
     max_mpi_tasks: Count | None = None
     available_constraints: list[str] | None = None
-    cluster: str | None = Field(default=None, description="where one sbatch serves several clusters")
 
 
 class Cluster(Section):
@@ -96,12 +98,18 @@ def shell_prefix(packages: Path, python: Path | None, modules: Sequence[str]) ->
     return f'{load}{path}export PYTHONPATH="{packages}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
 
 
-def hub_cache() -> Path:
-    """The hub's cache on this machine, made if missing: a container, which has another home, is told where it is."""
+def apptainer_arguments() -> str:
+    """What an image is run with: the GPU, and the hub's cache of this machine, made if missing.
+
+    A container has another home, so it is told where the cache is; `HF_HUB_CACHE`, where it is set, reaches it anyway.
+    """
     around = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("HF_HOME") or Path(around) / "huggingface").expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    home = Path(os.environ.get("HF_HOME") or Path(around) / "huggingface").expanduser()
+    elsewhere = os.environ.get("HF_HUB_CACHE")
+    folders = [home, *([Path(elsewhere).expanduser()] if elsewhere else [])]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    return " ".join(["--nv", *(f"--bind {folder}" for folder in folders), f"--env HF_HOME={home}"])
 
 
 def cluster_file() -> Path:
