@@ -78,6 +78,51 @@ def test_what_is_planned_is_cancelled_and_other_work_left_alone(fake: FakeSlurm,
     assert len(said) == 1 and f"they are cancelled and run anew: 7 ({PRUNE})" in said[0]
 
 
+def dumped(*variants: str) -> list[str]:
+    return [f"results/{variant}/hidden_states/demo/{language}.h5" for variant in variants for language in ("de", "en")]
+
+
+SHARED = ["tiny", "wanda", "0.50"]
+MAY_WRITE_THE_SAME = [
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_de-en_0",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_wanda_0.50",
+    "rule_dump_cells_demo_93d0e81b_wildcards_tiny_wanda_0.50",
+]
+WRITES_OTHERS = [
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_sw_0",
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_de-en_1",
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50-owl_de-en_0",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_wanda_0.50-owl",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_sparsegpt_0.50",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny2_wanda_0.50",
+    "rule_dump_cells_mc4_0f3a97c1_wildcards_tiny_wanda_0.50",
+    "rule_dump_dense_demo_wildcards_tiny",
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wildcards", "output"),
+    [
+        ("dump_cell_demo", [*SHARED, "de-en", "0"], dumped("tiny/wanda/0.50/de-en/seed0")),
+        ("dump_cells_demo_93d0e81b", SHARED, dumped("tiny/wanda/0.50/de-en/seed0", "tiny/wanda/0.50/zh/seed0")),
+    ],
+)
+def test_a_dump_that_may_write_the_same_is_an_orphan_however_it_was_bundled(
+    rule: str, wildcards: list[str], output: list[str], fake: FakeSlurm, tmp_path: Path
+):
+    works = MAY_WRITE_THE_SAME + WRITES_OTHERS
+    rows = [f"{number}|polyprune_0-1|{work}|{tmp_path}\n" for number, work in enumerate(works, start=1)]
+    fake.queue.write_text("".join(rows))
+    slurm.end_orphans(slurm.works_like(rule, wildcards, output), tmp_path, lambda _: None)
+    assert fake.called("scancel") == ["1 2 3"]
+    assert fake.queue.read_text() == "".join(rows[3:])
+
+
+def test_other_rules_are_known_by_their_own_name_and_wildcards():
+    assert slurm.works_like("dump_dense_demo", ["tiny"], []) == {"rule_dump_dense_demo_wildcards_tiny"}
+    assert slurm.works_like("prune_model", [*SHARED, "de", "0"], []) == {PRUNE}
+
+
 def test_nothing_is_said_or_cancelled_where_there_are_no_orphans(fake: FakeSlurm, tmp_path: Path):
     fake.queue.write_text(f"8|polyprune_1-1|{DUMP}|{tmp_path}\n")
     said: list[str] = []

@@ -39,6 +39,30 @@ def work_of(rule: str, wildcards: Sequence[str]) -> str:
     return f"rule_{rule}" + (f"_wildcards_{'_'.join(wildcards).replace('/', '_')}" if wildcards else "")
 
 
+_CELLS = re.compile(r"dump_cell_(.+)|dump_cells_(.+)_[0-9a-f]+")
+_BUNDLE = re.compile(r"(rule_dump_cells_.+)_[0-9a-f]+(_wildcards_.+)")
+
+
+def works_like(rule: str, wildcards: Sequence[str], output: Sequence[str]) -> set[str]:
+    """Works (see `_essence`) of all jobs that may write what this one will: its own, of dumps also others.
+
+    Settings decide which cells are dumped by one job. So a dump may be under way cell by cell, or in a bundle whose
+    members are not known here, beyond that they have its model, method and scheme: its first three wildcards.
+    """
+    match = _CELLS.fullmatch(rule)
+    if match is None:
+        return {work_of(rule, wildcards)}
+    data, shared = match[1] or match[2], list(wildcards)[:3]
+    cells = {(calibration, seed) for _, _, _, _, calibration, seed, *_ in (path.split("/") for path in output)}
+    alone = {work_of(f"dump_cell_{data}", [*shared, name, seed.removeprefix("seed")]) for name, seed in cells}
+    return {work_of(f"dump_cells_{data}", shared), *alone}
+
+
+def _essence(work: str) -> str:
+    """The work without what tells one bundle of dumps of a model, method and scheme from another."""
+    return _BUNDLE.sub(r"\1\2", work)
+
+
 def queued_jobs(folder: Path) -> list[QueuedJob]:
     """Our jobs in Slurm's queue that work in `folder`.
 
@@ -57,14 +81,14 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
 
 
 def end_orphans(planned: Collection[str], folder: Path, say: Say, patience: float = _PATIENCE) -> None:
-    """Cancel queued and running jobs that do what is `planned` (see `work_of`), and wait until they are gone.
+    """Cancel queued and running jobs that do what is `planned` (see `works_like`), and wait until they are gone.
 
     Other jobs in `folder` are left alone: they may be another living Snakemake's, which works on other files.
 
     Raises:
         UserError: they are not gone after `patience` seconds.
     """
-    orphans = {job.number: job.work for job in queued_jobs(folder) if job.work in planned}
+    orphans = {job.number: job.work for job in queued_jobs(folder) if _essence(job.work) in planned}
     if not orphans:
         return
     listed = ", ".join(f"{number} ({work})" for number, work in orphans.items())
