@@ -205,6 +205,18 @@ def test_an_error_of_the_stage_is_shown_from_its_own_log(tmp_path: Path):
     assert len(shown) == 15 and outlook.startswith("  it is not tried again. Logs: ")
 
 
+@pytest.mark.parametrize("why", ["PREEMPTION", "JOB REQUEUE"])
+def test_that_a_job_was_requeued_does_not_hide_what_befell_it_afterwards(why: str, tmp_path: Path):
+    """Its second run appends to the Slurm log of its first."""
+    requeued = f"slurmstepd: error: *** JOB 17 ON c1 CANCELLED AT 2026-11-22T07:04:03 DUE TO {why} ***\n"
+    slurm_log = tmp_path / "17.log"
+    slurm_log.write_text(f"{requeued}ValueError: 3\n")
+    told = slurm.account_of_failure(job(), STATUS.format("FAILED"), [slurm_log])
+    assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n") and "\n    ValueError: 3\n" in told
+    slurm_log.write_text(f"{requeued}slurmstepd: error: *** JOB 17 ON c1 CANCELLED AT 2026-11-22T07:09:03 ***\n")
+    assert "de 0 was cancelled" in slurm.account_of_failure(job(), STATUS.format("FAILED"), [slurm_log])
+
+
 def test_the_last_attempt_but_one_is_followed_by_the_last(tmp_path: Path):
     told = slurm.account_of_failure(job(attempt=2), STATUS.format("TIMEOUT"), [tmp_path / "17.log"])
     assert "(attempt 3 of 3)" in told

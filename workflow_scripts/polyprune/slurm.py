@@ -108,9 +108,12 @@ _REASONS = {
     "killed for memory: it had {mem_mb} MB": r"'OUT_OF_MEMORY'|slurmstepd\S*: .*(oom.?kill|exceeded memory limit)",
     "killed because its time was over: it had {runtime} minutes": r"'TIMEOUT'|CANCELLED AT .* DUE TO TIME LIMIT",
     "killed because its node failed": r"'(NODE|BOOT)_FAIL'|CANCELLED AT .* DUE TO NODE FAILURE",
-    "cancelled": r"'CANCELLED|CANCELLED AT ",
+    "cancelled": r"'CANCELLED|CANCELLED AT (?!.* DUE TO (PREEMPTION|JOB REQUEUE))",
 }
-"""Why Slurm ends jobs, by the states in the plugin's messages and what slurmstepd writes; the first counts."""
+"""Why Slurm ends jobs, by the states in the plugin's messages and what slurmstepd writes; the first counts.
+
+A job that was preempted or requeued runs again and appends to its Slurm log: that is not how it ended.
+"""
 
 
 def reason(message: str, slurm_log: str) -> str | None:
