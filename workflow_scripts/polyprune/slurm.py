@@ -19,6 +19,8 @@ from polyprune.errors import UserError
 
 PREFIX = "polyprune_"
 """Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
+_ROW = re.compile(rf"(\d+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)")
+"""Of our jobs in squeue's answer. Comments of others are any text, even several lines; folders may have bars."""
 _PATIENCE = 300.0
 _LOG_END = 100_000
 _LINES_SHOWN = 15
@@ -67,17 +69,21 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
     """Our jobs in Slurm's queue that work in `folder`.
 
     Raises:
-        UserError: Slurm does not answer.
+        UserError: Slurm does not answer, or is not here.
     """
-    done = subprocess.run(["squeue", "--me", "--noheader", "--format=%A|%j|%k|%Z"], capture_output=True, text=True)
+    ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z|%k"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise UserError(
+            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands are, such "
+            "as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
+            "--profile local"
+        ) from None
     if done.returncode:
         raise UserError(f"squeue does not answer, so jobs of an earlier run cannot be ruled out: {done.stderr.strip()}")
-    rows = (line.split("|", 3) for line in done.stdout.splitlines())
-    return [
-        QueuedJob(number, work)
-        for number, name, work, place in rows
-        if name.startswith(PREFIX) and Path(place).resolve() == folder.resolve()
-    ]
+    rows = (match.groups() for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line)))
+    return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
 
 
 def end_orphans(planned: Collection[str], folder: Path, say: Say, patience: float = _PATIENCE) -> None:
