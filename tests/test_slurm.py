@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -239,6 +240,47 @@ def test_the_last_attempt_but_one_is_followed_by_the_last(tmp_path: Path):
 def test_a_job_that_never_began_is_told_in_the_plugins_words(tmp_path: Path):
     told = slurm.account_of_failure(job(), "SLURM sbatch failed. Invalid account", [tmp_path / "prune_model.log"])
     assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n    SLURM sbatch failed. Invalid account\n")
+
+
+def test_a_refused_submission_is_told_in_the_plugins_words_whatever_earlier_attempts_logged(tmp_path: Path):
+    log = tmp_path / "prune_model.log"
+    log.write_text("slurmstepd: error: *** JOB 5 ON c1 CANCELLED AT 2026-11-22T07:04:03 DUE TO TIME LIMIT ***\n")
+    told = slurm.account_of_failure(job(attempt=2), "SLURM sbatch failed. Invalid account", [log])
+    assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n    SLURM sbatch failed. Invalid account\n")
+
+
+def event(name: str, message: str | None, *logs: Path) -> logging.LogRecord:
+    """What Snakemake logs when it submits a job, and when one fails."""
+    details = {"event": SimpleNamespace(name=name), "rule_msg": message, "jobid": 3, "log": [str(log) for log in logs]}
+    return logging.makeLogRecord(details)
+
+
+def test_an_earlier_attempts_log_is_not_taken_for_this_ones(tmp_path: Path):
+    log, first, second, third = (tmp_path / name for name in ("prune_model.log", "17.log", "18.log", "19.log"))
+    said: list[str] = []
+    reports = slurm.FailureReports({3: job()}.get, said.append)
+    failed = STATUS.format("FAILED")
+
+    reports.emit(event("JOB_INFO", None, log))
+    log.write_text("ValueError: 1\n")
+    first.write_text("srun: error\n")
+    reports.emit(event("JOB_ERROR", failed, log, first))
+    assert "failed:\n    ValueError: 1\n" in said[-1]
+
+    reports.emit(event("JOB_INFO", None, log))
+    second.write_text("bash: line 1: module: command not found\n")
+    reports.emit(event("JOB_ERROR", failed, log, second))
+    assert "failed:\n    bash: line 1: module: command not found\n" in said[-1]
+
+    reports.emit(event("JOB_INFO", None, log))
+    reports.emit(event("JOB_ERROR", failed, log, third))
+    assert f"failed:\n    {failed}\n" in said[-1]
+
+    reports.emit(event("JOB_INFO", None, log))
+    os.utime(log, ns=(0, log.stat().st_mtime_ns + 1))
+    reports.emit(event("JOB_ERROR", failed, log, third))
+    assert "failed:\n    ValueError: 1\n" in said[-1]
+    assert len(said) == 4
 
 
 # In Snakemake: `--profile slurm` with a cluster that refuses every job.

@@ -22,6 +22,8 @@ PREFIX = "polyprune_"
 _ROW = re.compile(rf"(\d+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)")
 """Of our jobs in squeue's answer. Comments of others are any text, even several lines; folders may have bars."""
 _PATIENCE = 300.0
+_SLURM_LOG = re.compile(r"\d+\.log")
+"""Names of Slurm's logs of jobs: their numbers, as the plugin has it."""
 _LOG_END = 100_000
 _LINES_SHOWN = 15
 
@@ -76,8 +78,8 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
         done = subprocess.run(ask, capture_output=True, text=True)
     except FileNotFoundError:
         raise UserError(
-            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands are, such "
-            "as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
+            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands "
+            "are, such as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
             "--profile local"
         ) from None
     if done.returncode:
@@ -136,18 +138,32 @@ def end_of(path: Path) -> str:
         return ""
 
 
-def account_of_failure(job: Any, message: str, logs: Sequence[Path]) -> str:
-    """What befell a job of Snakemake's, in words for its user; `logs` are its own and, last, Slurm's."""
-    why = reason(message, end_of(logs[-1]) if logs else "")
+def account_of_failure(job: Any, message: str, logs: Sequence[Path], stale: Collection[Path] = ()) -> str:
+    """What befell a job of Snakemake's, in words for its user.
+
+    `message` is the plugin's. `logs` are the job's own and, last, Slurm's if the job began. Those that are `stale` an
+    earlier attempt wrote and this one did not.
+    """
+    slurm_log = next((path for path in logs if _SLURM_LOG.fullmatch(path.name)), None)
+    why = reason(message, end_of(slurm_log) if slurm_log else "")
     what = " ".join([job.rule.name, *job.wildcards])
     again = f"it is tried again, with more memory and time (attempt {job.attempt + 1} of {job.restart_times + 1})"
     outlook = again if job.attempt <= job.restart_times else "it is not tried again"
     if why:
         account = f"{what} was {why.format(mem_mb=job.resources.get('mem_mb'), runtime=job.resources.get('runtime'))}"
     else:
-        said = next((text for path in logs if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
+        telling = [path for path in logs if path not in stale] if slurm_log else []
+        said = next((text for path in telling if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
         account = "\n    ".join([f"{what} failed:", *said])
     return f"{account}\n  {outlook}. Logs: {', '.join(map(str, logs))}"
+
+
+def written(path: Path) -> int | None:
+    """When a file was last written, in ns by the clock of its file system; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 class FailureReports(logging.Handler):
@@ -156,10 +172,19 @@ class FailureReports(logging.Handler):
     def __init__(self, job_of: Callable[[int], Any], say: Say) -> None:
         super().__init__()
         self.job_of, self.say = job_of, say
+        self._before: dict[Path, int | None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        event, message = getattr(record, "event", None), getattr(record, "rule_msg", None)
-        if event is not None and event.name == "JOB_ERROR" and message:
-            details = vars(record)
-            logs = [Path(log) for log in details["log"]]
-            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs))
+        """Of a job that is about to be submitted, note when its logs were written; account for one that failed.
+
+        Of the latter, only events with a message of the plugin's: local jobs have none.
+        """
+        event, details = getattr(record, "event", None), vars(record)
+        if event is None:
+            return
+        logs = [Path(log) for log in details.get("log") or ()]
+        if event.name == "JOB_INFO":
+            self._before |= {log: written(log) for log in logs}
+        elif event.name == "JOB_ERROR" and (message := details["rule_msg"]):
+            stale = {log for log in logs if log in self._before and written(log) == self._before[log]}
+            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs, stale))
