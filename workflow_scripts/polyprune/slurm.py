@@ -78,8 +78,8 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
         done = subprocess.run(ask, capture_output=True, text=True)
     except FileNotFoundError:
         raise UserError(
-            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands "
-            "are, such as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
+            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands are, "
+            "such as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
             "--profile local"
         ) from None
     if done.returncode:
