@@ -15,7 +15,7 @@ from polyprune.cluster import load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.benchmarks import BENCHMARKS
 from polyprune.paths import PAPER, check_target, study_path
-from polyprune.provenance import canonical_json, code_digest
+from polyprune.provenance import canonical_json, code_digest, digest
 from polyprune.report.names import method_title
 from polyprune.run import export_engine
 from polyprune.settings import DENSE_DRAWINGS, LAPE_DRAWINGS, LSAR_DRAWINGS, FilesCorpus, load_settings
@@ -226,16 +226,19 @@ Dump = namedtuple("Dump", "rule variants log model method scheme")
 
 
 def dump_rules(data, models, cells):
-    """What dumps cells on a corpus or on prompts: one for any cell by itself, and one for each bundle of `cells`."""
+    """What dumps cells on a corpus or on prompts: one for any cell by itself, and one for each bundle of `cells`.
+
+    A bundle is named by its members, so that a job of Slurm's with this name does the same whatever the settings.
+    """
     by_itself = Dump(f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN)
     bundled = [
         Dump(
-            f"dump_cells_{data}_{number}",
+            f"dump_cells_{data}_{digest(*map(cell_path, bundle))[:8]}",
             [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle],
             f"{data}-bundle",
             *map(re.escape, (bundle[0].model, bundle[0].method, bundle[0].scheme)),
         )
-        for number, bundle in enumerate(resources.bundles(cells, settings.engine.cells_per_dump))
+        for bundle in resources.bundles(cells, settings.engine.cells_per_dump)
     ]
     workflow.ruleorder(*(dump.rule for dump in (*bundled, by_itself)))
     return [by_itself, *bundled]
@@ -382,7 +385,7 @@ def on_start():
         logger.addHandler(slurm.FailureReports(jobs.get, logger.error))
         try:
             slurm.end_orphans(
-                {slurm.work_of(job.rule.name, job.wildcards) for job in jobs.values()},
+                {work for job in jobs.values() for work in slurm.works_like(job.rule.name, job.wildcards, job.output)},
                 Path.cwd(),
                 logger.warning,
             )

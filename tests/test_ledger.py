@@ -79,7 +79,9 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
         return {"rule": rule, "wildcards": wildcards, "output": output}
 
     some = {name: WILDCARDS[name] for name in ("model", "method", "scheme")}
-    bundle = dump("dump_cells_mc4_0", some, ["wanda/0.50/de/seed0", "wanda/0.50/en/seed0", "wanda/0.50/zh/seed0"])
+    bundle = dump(
+        "dump_cells_mc4_0f3a97c1", some, ["wanda/0.50/de/seed0", "wanda/0.50/en/seed0", "wanda/0.50/zh/seed0"]
+    )
     alone = dump("dump_cell_mc4", WILDCARDS, ["wanda/0.50/de/seed0"])
     dense = dump("dump_dense_mc4", {"model": "llama-3-8b"}, ["dense"])
     one_pass = resources.dump_flops(model, 7, 0) / rate
@@ -95,7 +97,7 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
         ("dense", "evaluation/arc", "evaluate_dense"),
         ("dense", "activations/mc4/de", "count_activations_dense"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
-        ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_17"),
+        ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_0f3a97c1"),
         ("wanda/0.50/de/seed0", "hidden_states/belebele", "dump_cell_belebele"),
         ("wanda/0.50/de/seed0", "activations/mc4/de", "count_activations_cell"),
         ("wanda/0.50/de/seed0", "prune_model", "prune_model"),

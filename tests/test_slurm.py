@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -61,16 +62,30 @@ def test_only_our_jobs_of_this_folder_are_seen(fake: FakeSlurm, tmp_path: Path):
     here.mkdir()
     link.symlink_to(here)
     fake.queue.write_text(
-        f"1|polyprune_0-1|{PRUNE}|{here}\n2|polyprune_0-1|{DUMP}|{link}\n3|polyprune_0-1|{PRUNE}|{tmp_path}\n"
-        f"4|other_0-1|{PRUNE}|{here}\n"
+        f"1|polyprune_0-1|{here}|{PRUNE}\n2|polyprune_0-1|{link}|{DUMP}\n3|polyprune_0-1|{tmp_path}|{PRUNE}\n"
+        f"4|other_0-1|{here}|{PRUNE}\n"
     )
     assert slurm.queued_jobs(here) == [slurm.QueuedJob("1", PRUNE), slurm.QueuedJob("2", DUMP)]
-    assert fake.called("squeue") == ["--me --noheader --format=%A|%j|%k|%Z"]
+    assert fake.called("squeue") == ["--me --noheader --format=%A|%j|%Z|%k"]
+
+
+def test_lines_that_are_no_job_of_ours_are_passed_over(fake: FakeSlurm, tmp_path: Path):
+    """Comments of other jobs of this user are any text."""
+    fake.queue.write_text(
+        f"5|other|{tmp_path}|two\nlines|of|a|comment|\n\n6|polyprune_0-1|{tmp_path}\n7|polyprune_0-1|{tmp_path}|{PRUNE}\n"
+    )
+    assert slurm.queued_jobs(tmp_path) == [slurm.QueuedJob("7", PRUNE)]
+
+
+def test_without_slurm_the_user_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"squeue is not found, .* start where Slurm's commands are.*--profile local"):
+        slurm.queued_jobs(tmp_path)
 
 
 def test_what_is_planned_is_cancelled_and_other_work_left_alone(fake: FakeSlurm, tmp_path: Path):
-    other = f"8|polyprune_1-1|{DUMP}|{tmp_path}\n"
-    fake.queue.write_text(f"7|polyprune_0-1|{PRUNE}|{tmp_path}\n{other}")
+    other = f"8|polyprune_1-1|{tmp_path}|{DUMP}\n"
+    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|{PRUNE}\n{other}")
     said: list[str] = []
     slurm.end_orphans({PRUNE, "rule_paper"}, tmp_path, said.append)
     assert fake.called("scancel") == ["7"]
@@ -78,8 +93,53 @@ def test_what_is_planned_is_cancelled_and_other_work_left_alone(fake: FakeSlurm,
     assert len(said) == 1 and f"they are cancelled and run anew: 7 ({PRUNE})" in said[0]
 
 
+def dumped(*variants: str) -> list[str]:
+    return [f"results/{variant}/hidden_states/demo/{language}.h5" for variant in variants for language in ("de", "en")]
+
+
+SHARED = ["tiny", "wanda", "0.50"]
+MAY_WRITE_THE_SAME = [
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_de-en_0",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_wanda_0.50",
+    "rule_dump_cells_demo_93d0e81b_wildcards_tiny_wanda_0.50",
+]
+WRITES_OTHERS = [
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_sw_0",
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_de-en_1",
+    "rule_dump_cell_demo_wildcards_tiny_wanda_0.50-owl_de-en_0",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_wanda_0.50-owl",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_sparsegpt_0.50",
+    "rule_dump_cells_demo_0f3a97c1_wildcards_tiny2_wanda_0.50",
+    "rule_dump_cells_mc4_0f3a97c1_wildcards_tiny_wanda_0.50",
+    "rule_dump_dense_demo_wildcards_tiny",
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wildcards", "output"),
+    [
+        ("dump_cell_demo", [*SHARED, "de-en", "0"], dumped("tiny/wanda/0.50/de-en/seed0")),
+        ("dump_cells_demo_93d0e81b", SHARED, dumped("tiny/wanda/0.50/de-en/seed0", "tiny/wanda/0.50/zh/seed0")),
+    ],
+)
+def test_a_dump_that_may_write_the_same_is_an_orphan_however_it_was_bundled(
+    rule: str, wildcards: list[str], output: list[str], fake: FakeSlurm, tmp_path: Path
+):
+    works = MAY_WRITE_THE_SAME + WRITES_OTHERS
+    rows = [f"{number}|polyprune_0-1|{tmp_path}|{work}\n" for number, work in enumerate(works, start=1)]
+    fake.queue.write_text("".join(rows))
+    slurm.end_orphans(slurm.works_like(rule, wildcards, output), tmp_path, lambda _: None)
+    assert fake.called("scancel") == ["1 2 3"]
+    assert fake.queue.read_text() == "".join(rows[3:])
+
+
+def test_other_rules_are_known_by_their_own_name_and_wildcards():
+    assert slurm.works_like("dump_dense_demo", ["tiny"], []) == {"rule_dump_dense_demo_wildcards_tiny"}
+    assert slurm.works_like("prune_model", [*SHARED, "de", "0"], []) == {PRUNE}
+
+
 def test_nothing_is_said_or_cancelled_where_there_are_no_orphans(fake: FakeSlurm, tmp_path: Path):
-    fake.queue.write_text(f"8|polyprune_1-1|{DUMP}|{tmp_path}\n")
+    fake.queue.write_text(f"8|polyprune_1-1|{tmp_path}|{DUMP}\n")
     said: list[str] = []
     slurm.end_orphans({PRUNE}, tmp_path, said.append)
     assert (said, fake.called("scancel")) == ([], [])
@@ -87,14 +147,14 @@ def test_nothing_is_said_or_cancelled_where_there_are_no_orphans(fake: FakeSlurm
 
 def test_it_waits_until_they_are_gone(fake: FakeSlurm, tmp_path: Path):
     """A cancelled job is in the queue, completing, until its last process is dead."""
-    fake.queue.write_text(f"7|polyprune_0-1|{PRUNE}|{tmp_path}\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|{PRUNE}\n")
     fake.command("scancel", f"(sleep 0.5; : > {fake.queue}) > /dev/null 2>&1 &")
     slurm.end_orphans({PRUNE}, tmp_path, lambda _: None, patience=20)
     assert fake.queue.read_text() == ""
 
 
 def test_jobs_that_do_not_go_are_an_error_that_says_what_to_do(fake: FakeSlurm, tmp_path: Path):
-    fake.queue.write_text(f"7|polyprune_0-1|{PRUNE}|{tmp_path}\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|{PRUNE}\n")
     fake.command("scancel", "exit 1")
     with pytest.raises(
         UserError, match=r"Slurm jobs 7 of a run that was killed are not gone 0.5 s after .* `squeue -j 7`"
@@ -160,6 +220,18 @@ def test_an_error_of_the_stage_is_shown_from_its_own_log(tmp_path: Path):
     assert len(shown) == 15 and outlook.startswith("  it is not tried again. Logs: ")
 
 
+@pytest.mark.parametrize("why", ["PREEMPTION", "JOB REQUEUE"])
+def test_that_a_job_was_requeued_does_not_hide_what_befell_it_afterwards(why: str, tmp_path: Path):
+    """Its second run appends to the Slurm log of its first."""
+    requeued = f"slurmstepd: error: *** JOB 17 ON c1 CANCELLED AT 2026-11-22T07:04:03 DUE TO {why} ***\n"
+    slurm_log = tmp_path / "17.log"
+    slurm_log.write_text(f"{requeued}ValueError: 3\n")
+    told = slurm.account_of_failure(job(), STATUS.format("FAILED"), [slurm_log])
+    assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n") and "\n    ValueError: 3\n" in told
+    slurm_log.write_text(f"{requeued}slurmstepd: error: *** JOB 17 ON c1 CANCELLED AT 2026-11-22T07:09:03 ***\n")
+    assert "de 0 was cancelled" in slurm.account_of_failure(job(), STATUS.format("FAILED"), [slurm_log])
+
+
 def test_the_last_attempt_but_one_is_followed_by_the_last(tmp_path: Path):
     told = slurm.account_of_failure(job(attempt=2), STATUS.format("TIMEOUT"), [tmp_path / "17.log"])
     assert "(attempt 3 of 3)" in told
@@ -168,6 +240,47 @@ def test_the_last_attempt_but_one_is_followed_by_the_last(tmp_path: Path):
 def test_a_job_that_never_began_is_told_in_the_plugins_words(tmp_path: Path):
     told = slurm.account_of_failure(job(), "SLURM sbatch failed. Invalid account", [tmp_path / "prune_model.log"])
     assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n    SLURM sbatch failed. Invalid account\n")
+
+
+def test_a_refused_submission_is_told_in_the_plugins_words_whatever_earlier_attempts_logged(tmp_path: Path):
+    log = tmp_path / "prune_model.log"
+    log.write_text("slurmstepd: error: *** JOB 5 ON c1 CANCELLED AT 2026-11-22T07:04:03 DUE TO TIME LIMIT ***\n")
+    told = slurm.account_of_failure(job(attempt=2), "SLURM sbatch failed. Invalid account", [log])
+    assert told.startswith("prune_model tiny wanda 0.50 de 0 failed:\n    SLURM sbatch failed. Invalid account\n")
+
+
+def event(name: str, message: str | None, *logs: Path) -> logging.LogRecord:
+    """What Snakemake logs when it submits a job, and when one fails."""
+    details = {"event": SimpleNamespace(name=name), "rule_msg": message, "jobid": 3, "log": [str(log) for log in logs]}
+    return logging.makeLogRecord(details)
+
+
+def test_an_earlier_attempts_log_is_not_taken_for_this_ones(tmp_path: Path):
+    log, first, second, third = (tmp_path / name for name in ("prune_model.log", "17.log", "18.log", "19.log"))
+    said: list[str] = []
+    reports = slurm.FailureReports({3: job()}.get, said.append)
+    failed = STATUS.format("FAILED")
+
+    reports.emit(event("JOB_INFO", None, log))
+    log.write_text("ValueError: 1\n")
+    first.write_text("srun: error\n")
+    reports.emit(event("JOB_ERROR", failed, log, first))
+    assert "failed:\n    ValueError: 1\n" in said[-1]
+
+    reports.emit(event("JOB_INFO", None, log))
+    second.write_text("bash: line 1: module: command not found\n")
+    reports.emit(event("JOB_ERROR", failed, log, second))
+    assert "failed:\n    bash: line 1: module: command not found\n" in said[-1]
+
+    reports.emit(event("JOB_INFO", None, log))
+    reports.emit(event("JOB_ERROR", failed, log, third))
+    assert f"failed:\n    {failed}\n" in said[-1]
+
+    reports.emit(event("JOB_INFO", None, log))
+    os.utime(log, ns=(0, log.stat().st_mtime_ns + 1))
+    reports.emit(event("JOB_ERROR", failed, log, third))
+    assert "failed:\n    ValueError: 1\n" in said[-1]
+    assert len(said) == 4
 
 
 # In Snakemake: `--profile slurm` with a cluster that refuses every job.
@@ -198,7 +311,7 @@ def snakemake(folder: Path, *words: str) -> str:
 
 def test_orphans_end_before_the_first_submission_and_refusals_are_shown(fake: FakeSlurm, checkout: Path):
     orphan = "rule_train_model_wildcards_quick-llama"
-    fake.queue.write_text(f"7|polyprune_0-1|{orphan}|{checkout}\n8|polyprune_0-1|rule_x|{checkout}\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{checkout}|{orphan}\n8|polyprune_0-1|{checkout}|rule_x\n")
     output = snakemake(checkout)
     calls = [call.split()[0] for call in fake.calls.read_text().splitlines()]
     assert fake.called("scancel") == ["7"] and calls.index("scancel") < calls.index("sbatch")
@@ -208,7 +321,7 @@ def test_orphans_end_before_the_first_submission_and_refusals_are_shown(fake: Fa
 
 
 def test_a_plan_asks_slurm_nothing(fake: FakeSlurm, checkout: Path):
-    fake.queue.write_text(f"7|polyprune_0-1|rule_train_model_wildcards_quick-llama|{checkout}\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{checkout}|rule_train_model_wildcards_quick-llama\n")
     assert "This was a dry-run" in snakemake(checkout, "-n")
     assert (fake.called("squeue"), fake.called("scancel")) == ([], [])
 

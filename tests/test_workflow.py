@@ -281,13 +281,31 @@ def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_al
     }
 
 
+def test_bundles_are_named_by_their_members(tmp_path: Path) -> None:
+    """On Slurm, a job of the same name must be the same work, also with other settings."""
+    folder = copy_with_table_1(tmp_path)
+
+    def bundles(methods: str, cells_per_dump: int) -> set[str]:
+        shutil.copy(ROOT / "config.yaml", folder)
+        shutil.copy(ROOT / "studies/quick.yaml", folder / "studies")
+        only_table_1(folder / "studies/quick.yaml")
+        replace(folder / "config.yaml", "cells_per_dump: 1", f"cells_per_dump: {cells_per_dump}")
+        replace(folder / "studies/quick.yaml", "methods: [wanda, sparsegpt]", f"methods: [{methods}]")
+        return {rule for rule in planned(folder, QUICK) if rule.startswith("dump_cells_demo_")}
+
+    wanda, sparsegpt, both = bundles("wanda", 3), bundles("sparsegpt", 3), bundles("wanda, sparsegpt", 3)
+    assert len(wanda) == len(sparsegpt) == 2 and wanda.isdisjoint(sparsegpt) and wanda | sparsegpt == both
+    assert both.isdisjoint(bundles("wanda, sparsegpt", 2))
+
+
 def test_dumps_of_a_bundle_have_the_bytes_of_single_ones(finished: Path, tmp_path: Path) -> None:
     """Snakemake makes dumps again when they are bundled otherwise, unless it is told that they are right."""
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder, copy_function=shutil.copyfile)
     replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 3")
-    bundles = {f"dump_cells_demo_{number}": 1 for number in range(4)}
-    assert planned(folder, QUICK) == bundles | {"measure_drift": 12, "tabulate_quick_table1": 1}
+    jobs = planned(folder, QUICK)
+    bundles = {rule: 1 for rule in jobs if re.fullmatch("dump_cells_demo_[0-9a-f]{8}", rule)}
+    assert len(bundles) == 4 and jobs == bundles | {"measure_drift": 12, "tabulate_quick_table1": 1}
     cells = folder / "results/quick-aya/sparsegpt/0.50"
     run = quick(folder, "--", f"{(cells / 'de-sw/seed0/drift.parquet').relative_to(folder)}")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -56,6 +56,7 @@ class Line:
     sources: set[str] = field(default_factory=set)
 
     def add(self, other: Line) -> None:
+        """Add the counts, costs and sources of another line to this one, which keeps its names."""
         self.done += other.done
         self.incomplete += other.incomplete
         self.outstanding += other.outstanding
@@ -188,10 +189,9 @@ def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str
     for job in jobs:
         wildcards = job["wildcards"]
         place = (wildcards.get("model", ""), wildcards.get("method", "dense"), wildcards.get("scheme", "dense"))
-        if not job["rule"].startswith(GPU_RULES):
-            planned |= _touched(job, begun)
-            continue
         planned |= _touched(job, begun)
+        if not job["rule"].startswith(GPU_RULES):
+            continue
         line = lines.setdefault(place, Line(*place))
         if resources.gpus(settings.models[place[0]]):
             seconds, source = job_seconds(job, settings, records)
@@ -260,6 +260,7 @@ def _tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Print the ledger of the targets in `argv` (sys.argv if None); 1 if they or the settings are wrong, else 0."""
     parser = argparse.ArgumentParser(
         prog="python -m polyprune.ledger", description="What is outstanding, and its cost."
     )

@@ -11,4 +11,5 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFL
 
 
 def may_fetch(stage: str) -> bool:
+    """Whether a stage, by its name, is one that fetches."""
     return stage.startswith("fetch_")

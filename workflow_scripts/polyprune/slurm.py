@@ -19,7 +19,11 @@ from polyprune.errors import UserError
 
 PREFIX = "polyprune_"
 """Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
+_ROW = re.compile(rf"(\d+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)")
+"""Of our jobs in squeue's answer. Comments of others are any text, even several lines; folders may have bars."""
 _PATIENCE = 300.0
+_SLURM_LOG = re.compile(r"\d+\.log")
+"""Names of Slurm's logs of jobs: their numbers, as the plugin has it."""
 _LOG_END = 100_000
 _LINES_SHOWN = 15
 
@@ -39,32 +43,60 @@ def work_of(rule: str, wildcards: Sequence[str]) -> str:
     return f"rule_{rule}" + (f"_wildcards_{'_'.join(wildcards).replace('/', '_')}" if wildcards else "")
 
 
+_CELLS = re.compile(r"dump_cell_(.+)|dump_cells_(.+)_[0-9a-f]+")
+_BUNDLE = re.compile(r"(rule_dump_cells_.+)_[0-9a-f]+(_wildcards_.+)")
+
+
+def works_like(rule: str, wildcards: Sequence[str], output: Sequence[str]) -> set[str]:
+    """Works (see `_essence`) of all jobs that may write what this one will: its own, of dumps also others.
+
+    Settings decide which cells are dumped by one job. So a dump may be under way cell by cell, or in a bundle whose
+    members are not known here, beyond that they have its model, method and scheme: its first three wildcards.
+    """
+    match = _CELLS.fullmatch(rule)
+    if match is None:
+        return {work_of(rule, wildcards)}
+    data, shared = match[1] or match[2], list(wildcards)[:3]
+    cells = {(calibration, seed) for _, _, _, _, calibration, seed, *_ in (path.split("/") for path in output)}
+    alone = {work_of(f"dump_cell_{data}", [*shared, name, seed.removeprefix("seed")]) for name, seed in cells}
+    return {work_of(f"dump_cells_{data}", shared), *alone}
+
+
+def _essence(work: str) -> str:
+    """The work without what tells one bundle of dumps of a model, method and scheme from another."""
+    return _BUNDLE.sub(r"\1\2", work)
+
+
 def queued_jobs(folder: Path) -> list[QueuedJob]:
     """Our jobs in Slurm's queue that work in `folder`.
 
     Raises:
-        UserError: Slurm does not answer.
+        UserError: Slurm does not answer, or is not here.
     """
-    done = subprocess.run(["squeue", "--me", "--noheader", "--format=%A|%j|%k|%Z"], capture_output=True, text=True)
+    ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z|%k"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise UserError(
+            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands are, "
+            "such as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
+            "--profile local"
+        ) from None
     if done.returncode:
         raise UserError(f"squeue does not answer, so jobs of an earlier run cannot be ruled out: {done.stderr.strip()}")
-    rows = (line.split("|", 3) for line in done.stdout.splitlines())
-    return [
-        QueuedJob(number, work)
-        for number, name, work, place in rows
-        if name.startswith(PREFIX) and Path(place).resolve() == folder.resolve()
-    ]
+    rows = (match.groups() for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line)))
+    return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
 
 
 def end_orphans(planned: Collection[str], folder: Path, say: Say, patience: float = _PATIENCE) -> None:
-    """Cancel queued and running jobs that do what is `planned` (see `work_of`), and wait until they are gone.
+    """Cancel queued and running jobs that do what is `planned` (see `works_like`), and wait until they are gone.
 
     Other jobs in `folder` are left alone: they may be another living Snakemake's, which works on other files.
 
     Raises:
         UserError: they are not gone after `patience` seconds.
     """
-    orphans = {job.number: job.work for job in queued_jobs(folder) if job.work in planned}
+    orphans = {job.number: job.work for job in queued_jobs(folder) if _essence(job.work) in planned}
     if not orphans:
         return
     listed = ", ".join(f"{number} ({work})" for number, work in orphans.items())
@@ -84,9 +116,12 @@ _REASONS = {
     "killed for memory: it had {mem_mb} MB": r"'OUT_OF_MEMORY'|slurmstepd\S*: .*(oom.?kill|exceeded memory limit)",
     "killed because its time was over: it had {runtime} minutes": r"'TIMEOUT'|CANCELLED AT .* DUE TO TIME LIMIT",
     "killed because its node failed": r"'(NODE|BOOT)_FAIL'|CANCELLED AT .* DUE TO NODE FAILURE",
-    "cancelled": r"'CANCELLED|CANCELLED AT ",
+    "cancelled": r"'CANCELLED|CANCELLED AT (?!.* DUE TO (PREEMPTION|JOB REQUEUE))",
 }
-"""Why Slurm ends jobs, by the states in the plugin's messages and what slurmstepd writes; the first counts."""
+"""Why Slurm ends jobs, by the states in the plugin's messages and what slurmstepd writes; the first counts.
+
+A job that was preempted or requeued runs again and appends to its Slurm log: that is not how it ended.
+"""
 
 
 def reason(message: str, slurm_log: str) -> str | None:
@@ -103,18 +138,32 @@ def end_of(path: Path) -> str:
         return ""
 
 
-def account_of_failure(job: Any, message: str, logs: Sequence[Path]) -> str:
-    """What befell a job of Snakemake's, in words for its user; `logs` are its own and, last, Slurm's."""
-    why = reason(message, end_of(logs[-1]) if logs else "")
+def account_of_failure(job: Any, message: str, logs: Sequence[Path], stale: Collection[Path] = ()) -> str:
+    """What befell a job of Snakemake's, in words for its user.
+
+    `message` is the plugin's. `logs` are the job's own and, last, Slurm's if the job began. Those that are `stale` an
+    earlier attempt wrote and this one did not.
+    """
+    slurm_log = next((path for path in logs if _SLURM_LOG.fullmatch(path.name)), None)
+    why = reason(message, end_of(slurm_log) if slurm_log else "")
     what = " ".join([job.rule.name, *job.wildcards])
     again = f"it is tried again, with more memory and time (attempt {job.attempt + 1} of {job.restart_times + 1})"
     outlook = again if job.attempt <= job.restart_times else "it is not tried again"
     if why:
         account = f"{what} was {why.format(mem_mb=job.resources.get('mem_mb'), runtime=job.resources.get('runtime'))}"
     else:
-        said = next((text for path in logs if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
+        telling = [path for path in logs if path not in stale] if slurm_log else []
+        said = next((text for path in telling if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
         account = "\n    ".join([f"{what} failed:", *said])
     return f"{account}\n  {outlook}. Logs: {', '.join(map(str, logs))}"
+
+
+def written(path: Path) -> int | None:
+    """When a file was last written, in ns by the clock of its file system; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 class FailureReports(logging.Handler):
@@ -123,10 +172,19 @@ class FailureReports(logging.Handler):
     def __init__(self, job_of: Callable[[int], Any], say: Say) -> None:
         super().__init__()
         self.job_of, self.say = job_of, say
+        self._before: dict[Path, int | None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        event, message = getattr(record, "event", None), getattr(record, "rule_msg", None)
-        if event is not None and event.name == "JOB_ERROR" and message:
-            details = vars(record)
-            logs = [Path(log) for log in details["log"]]
-            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs))
+        """Of a job that is about to be submitted, note when its logs were written; account for one that failed.
+
+        Of the latter, only events with a message of the plugin's: local jobs have none.
+        """
+        event, details = getattr(record, "event", None), vars(record)
+        if event is None:
+            return
+        logs = [Path(log) for log in details.get("log") or ()]
+        if event.name == "JOB_INFO":
+            self._before |= {log: written(log) for log in logs}
+        elif event.name == "JOB_ERROR" and (message := details["rule_msg"]):
+            stale = {log for log in logs if log in self._before and written(log) == self._before[log]}
+            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs, stale))
