@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from polyprune import worker
+from polyprune import gpus, worker
+from polyprune.errors import UserError
 from polyprune.gpus import visible_gpus
+from polyprune.model.decoder import choose_device
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = Path(worker.__file__).parent.parent
@@ -123,10 +125,11 @@ def warm(environment: dict[str, str]) -> Iterator[str]:
 
 
 def test_gpus_are_those_listed_else_all_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name in ("nvidia0", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
+    """All are counted from 0, as CUDA does in a container that has some of the machine's."""
+    for name in ("nvidia3", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_gpus(tmp_path) == ["0", "2", "10"]
+    assert visible_gpus(tmp_path) == ["0", "1", "2"]
     for listed, names in {"": [], "-1": [], "3, 5": ["3", "5"], "GPU-8a,MIG-b/1": ["GPU-8a", "MIG-b/1"]}.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
         assert visible_gpus(tmp_path) == names
@@ -177,6 +180,40 @@ def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Jo
     one = {start(name, SLURM_JOB_ID="1").sees() for name in ("a", "b")}
     other = {start(name, SLURM_JOB_ID="2").sees() for name in ("c", "d")}
     assert one == other == {"3", "5"}
+
+
+def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> None:
+    """`gpus.lease` in this process, whose torch sees no GPU."""
+    monkeypatch.setattr(gpus, "_given", [])
+    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    gpus.lease(n)
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [({"CUDA_VISIBLE_DEVICES": "3,5"}, "3"), ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_JOB_ID": "1"}, "0")],
+)
+def test_a_job_whose_torch_does_not_see_its_gpu_says_so_and_does_not_take_the_cpu(
+    variables: dict[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    leased_here(monkeypatch, tmp_path, 1, **variables)
+    with pytest.raises(UserError, match=rf"given GPU {name}, but torch \S+ sees none: install .* engine.device to cpu"):
+        choose_device("auto")
+    assert choose_device("cpu").type == "cpu"
+    for descriptor in gpus._held:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(("n", "listed"), [(0, "3,5"), (1, "")])
+def test_without_a_gpu_the_cpu_is_taken(n: int, listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Jobs of tiny models; and of large ones on a laptop."""
+    leased_here(monkeypatch, tmp_path, n, CUDA_VISIBLE_DEVICES=listed)
+    assert choose_device("auto").type == "cpu"
 
 
 def test_the_local_profile_runs_as_many_gpu_jobs_as_there_are_gpus(monkeypatch: pytest.MonkeyPatch):

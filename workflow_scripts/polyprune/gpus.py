@@ -19,15 +19,28 @@ from polyprune.log import logger
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _held: list[int] = []
 """Open files whose locks last as long as this process."""
+_given: list[str] = []
 
 
 def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
-    """Names, as CUDA takes them, of the GPUs that a job may see: those listed in its environment, else all."""
+    """Names, as CUDA takes them, of the GPUs that a job may see: those listed in its environment, else all.
+
+    CUDA counts those that it finds from 0, whatever their files are called: a container may hold 2 and 3 only.
+    """
     listed = os.environ.get(VISIBLE)
     if listed is None:
-        return sorted((file.name.removeprefix("nvidia") for file in devices.glob("nvidia[0-9]*")), key=int)
+        return [str(index) for index, _ in enumerate(devices.glob("nvidia[0-9]*"))]
     names = (name.strip() for name in listed.split(","))
     return [name for name in names if name not in ("", "-1")]
+
+
+def given() -> list[str]:
+    """Names of the GPUs that this process leased.
+
+    Empty for a job of a rule without GPUs, and where none can be seen at all, as on a laptop, though the rule asks for
+    one. Slurm lists what it allocates in the job's environment.
+    """
+    return list(_given)
 
 
 def lease(n: int) -> None:
@@ -37,6 +50,7 @@ def lease(n: int) -> None:
     """
     names = visible_gpus()
     if n == 0 or len(names) <= n:
+        _given[:] = names[:n]
         return
     leased: list[str] = []
     for turn in itertools.count():
@@ -45,6 +59,7 @@ def lease(n: int) -> None:
                 leased.append(name)
         if len(leased) == n:
             os.environ[VISIBLE] = ",".join(leased)
+            _given[:] = leased
             return
         if turn == 0:
             logger.info("waiting: other jobs have all GPUs (%s)", ", ".join(names))
