@@ -68,8 +68,8 @@ class Job:
         wait_for(self.output.exists)
         return self.output.read_text().split(" ")[0]
 
-    def waits(self) -> bool:
-        wait_for(lambda: self.log.exists() and "waiting: other jobs have all GPUs (3, 5)" in self.log.read_text())
+    def waits(self, gpus: str = "3, 5") -> bool:
+        wait_for(lambda: self.log.exists() and f"waiting: other jobs have all GPUs ({gpus})" in self.log.read_text())
         return not self.output.exists()
 
     def end(self) -> None:
@@ -165,15 +165,42 @@ def test_a_job_without_a_gpu_leases_none(start: Callable[..., Job]):
     assert start("third", n=0).sees() == "3,5"
 
 
-@pytest.mark.parametrize("listed", ["3", "", "MIG-b/1"])
-def test_where_there_is_nothing_to_choose_the_environment_stays(listed: str, start: Callable[..., Job]):
-    """As in a Slurm job: two of them on one node may both call their GPU 0."""
-    jobs = [start(name, CUDA_VISIBLE_DEVICES=listed) for name in ("first", "second")]
+@pytest.mark.parametrize(("listed", "slurm"), [("3", "1"), ("MIG-b/1", "1"), ("", "1"), ("", None)])
+def test_where_there_is_nothing_to_choose_the_environment_stays(
+    listed: str, slurm: str | None, start: Callable[..., Job]
+):
+    """In a Slurm job, of which two on one node may both call their GPU 0; and without a GPU."""
+    variables = {"CUDA_VISIBLE_DEVICES": listed} | ({"SLURM_JOB_ID": slurm} if slurm else {})
+    jobs = [start(name, **variables) for name in ("first", "second")]
     assert [job.sees() for job in jobs] == [listed, listed]
+
+
+@pytest.mark.parametrize("listed", ["3", "MIG-b/1"])
+def test_a_job_that_sees_one_gpu_only_waits_for_it(listed: str, start: Callable[..., Job]):
+    """Two runs of Snakemake may have been given lists that overlap."""
+    first = start("first", CUDA_VISIBLE_DEVICES=f"{listed},7")
+    assert first.sees() == listed
+    second = start("second", CUDA_VISIBLE_DEVICES=listed)
+    assert second.waits(listed)
+    first.end()
+    assert second.sees() == listed
 
 
 def test_a_job_of_two_gpus_gets_two(start: Callable[..., Job]):
     assert start("both", n=2, CUDA_VISIBLE_DEVICES="3,5,7").sees() == "3,5"
+
+
+def test_a_job_of_two_gpus_holds_none_while_it_waits(start: Callable[..., Job]):
+    """Else two such jobs might wait for each other for ever."""
+    first = start("first", CUDA_VISIBLE_DEVICES="5")
+    assert first.sees() == "5"
+    both = start("both", n=2)
+    assert both.waits()
+    other = start("other", CUDA_VISIBLE_DEVICES="3")
+    assert other.sees() == "3"
+    first.end()
+    other.end()
+    assert both.sees() == "3,5"
 
 
 def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Job]):
