@@ -23,7 +23,7 @@ ALLOWED = {
     "artifacts": {"artifacts", "maths"},
     "corpora": {"corpora", "benchmarks", "artifacts", "settings", "hub"},
     "methods": {"methods", "artifacts", "maths"},
-    "model": {"model", "methods", "artifacts", "maths", "settings", "hub"},
+    "model": {"model", "methods", "artifacts", "maths", "settings", "hub", "gpus"},
     "report": {"report", "settings", "methods", "artifacts", "maths"},
     "benchmarks": set(),
     "evaluation": {"evaluation", "benchmarks", "corpora", "model", "methods", "artifacts", "maths", "settings", "hub"},

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from polyprune import worker
+from polyprune import gpus, worker
+from polyprune.errors import UserError
 from polyprune.gpus import visible_gpus
+from polyprune.model.decoder import choose_device
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = Path(worker.__file__).parent.parent
@@ -66,8 +68,8 @@ class Job:
         wait_for(self.output.exists)
         return self.output.read_text().split(" ")[0]
 
-    def waits(self) -> bool:
-        wait_for(lambda: self.log.exists() and "waiting: other jobs have all GPUs (3, 5)" in self.log.read_text())
+    def waits(self, gpus: str = "3, 5") -> bool:
+        wait_for(lambda: self.log.exists() and f"waiting: other jobs have all GPUs ({gpus})" in self.log.read_text())
         return not self.output.exists()
 
     def end(self) -> None:
@@ -123,10 +125,11 @@ def warm(environment: dict[str, str]) -> Iterator[str]:
 
 
 def test_gpus_are_those_listed_else_all_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name in ("nvidia0", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
+    """All are counted from 0, as CUDA does in a container that has some of the machine's."""
+    for name in ("nvidia3", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_gpus(tmp_path) == ["0", "2", "10"]
+    assert visible_gpus(tmp_path) == ["0", "1", "2"]
     for listed, names in {"": [], "-1": [], "3, 5": ["3", "5"], "GPU-8a,MIG-b/1": ["GPU-8a", "MIG-b/1"]}.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
         assert visible_gpus(tmp_path) == names
@@ -162,21 +165,82 @@ def test_a_job_without_a_gpu_leases_none(start: Callable[..., Job]):
     assert start("third", n=0).sees() == "3,5"
 
 
-@pytest.mark.parametrize("listed", ["3", "", "MIG-b/1"])
-def test_where_there_is_nothing_to_choose_the_environment_stays(listed: str, start: Callable[..., Job]):
-    """As in a Slurm job: two of them on one node may both call their GPU 0."""
-    jobs = [start(name, CUDA_VISIBLE_DEVICES=listed) for name in ("first", "second")]
+@pytest.mark.parametrize(("listed", "slurm"), [("3", "1"), ("MIG-b/1", "1"), ("", "1"), ("", None)])
+def test_where_there_is_nothing_to_choose_the_environment_stays(
+    listed: str, slurm: str | None, start: Callable[..., Job]
+):
+    """In a Slurm job, of which two on one node may both call their GPU 0; and without a GPU."""
+    variables = {"CUDA_VISIBLE_DEVICES": listed} | ({"SLURM_JOB_ID": slurm} if slurm else {})
+    jobs = [start(name, **variables) for name in ("first", "second")]
     assert [job.sees() for job in jobs] == [listed, listed]
+
+
+@pytest.mark.parametrize("listed", ["3", "MIG-b/1"])
+def test_a_job_that_sees_one_gpu_only_waits_for_it(listed: str, start: Callable[..., Job]):
+    """Two runs of Snakemake may have been given lists that overlap."""
+    first = start("first", CUDA_VISIBLE_DEVICES=f"{listed},7")
+    assert first.sees() == listed
+    second = start("second", CUDA_VISIBLE_DEVICES=listed)
+    assert second.waits(listed)
+    first.end()
+    assert second.sees() == listed
 
 
 def test_a_job_of_two_gpus_gets_two(start: Callable[..., Job]):
     assert start("both", n=2, CUDA_VISIBLE_DEVICES="3,5,7").sees() == "3,5"
 
 
+def test_a_job_of_two_gpus_holds_none_while_it_waits(start: Callable[..., Job]):
+    """Else two such jobs might wait for each other for ever."""
+    first = start("first", CUDA_VISIBLE_DEVICES="5")
+    assert first.sees() == "5"
+    both = start("both", n=2)
+    assert both.waits()
+    other = start("other", CUDA_VISIBLE_DEVICES="3")
+    assert other.sees() == "3"
+    first.end()
+    other.end()
+    assert both.sees() == "3,5"
+
+
 def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Job]):
     one = {start(name, SLURM_JOB_ID="1").sees() for name in ("a", "b")}
     other = {start(name, SLURM_JOB_ID="2").sees() for name in ("c", "d")}
     assert one == other == {"3", "5"}
+
+
+def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> None:
+    """`gpus.lease` in this process, whose torch sees no GPU."""
+    monkeypatch.setattr(gpus, "_given", [])
+    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    gpus.lease(n)
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [({"CUDA_VISIBLE_DEVICES": "3,5"}, "3"), ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_JOB_ID": "1"}, "0")],
+)
+def test_a_job_whose_torch_does_not_see_its_gpu_says_so_and_does_not_take_the_cpu(
+    variables: dict[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    leased_here(monkeypatch, tmp_path, 1, **variables)
+    with pytest.raises(UserError, match=rf"given GPU {name}, but torch \S+ sees none: install .* engine.device to cpu"):
+        choose_device("auto")
+    assert choose_device("cpu").type == "cpu"
+    for descriptor in gpus._held:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(("n", "listed"), [(0, "3,5"), (1, "")])
+def test_without_a_gpu_the_cpu_is_taken(n: int, listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Jobs of tiny models; and of large ones on a laptop."""
+    leased_here(monkeypatch, tmp_path, n, CUDA_VISIBLE_DEVICES=listed)
+    assert choose_device("auto").type == "cpu"
 
 
 def test_the_local_profile_runs_as_many_gpu_jobs_as_there_are_gpus(monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from polyprune.maths.cholesky import hessian_factor
+from polyprune.maths.cholesky import HessianFactor, hessian_factor
 from polyprune.maths.gptq import gptq
 from polyprune.maths.grids import GridSettings, Quantised, dequantise, round_to_nearest
 
@@ -168,6 +168,20 @@ def test_dead_inputs_become_zero_and_come_last():
     (quantised,) = gptq([weights(5, 32)], x.T @ x, 0.01, settings, "a test")
     assert (dequantise(quantised)[:, [0, 9]] == 0).all()
     assert quantised.group_of_column[[0, 9]].tolist() == [1, 1]
+
+
+def test_a_grid_for_the_whole_row_needs_the_factor_within_blocks_only(monkeypatch):
+    """The whole of U is a solve of d_in³ operations."""
+    upper, widths = HessianFactor.upper, []
+
+    def counted(factor: HessianFactor, block: slice) -> torch.Tensor:
+        widths.append(block.stop - block.start)
+        return upper(factor, block)
+
+    monkeypatch.setattr(HessianFactor, "upper", counted)
+    x = correlated_inputs(100, 40)
+    gptq([weights(5, 40)], x.T @ x, 0.01, GridSettings(4, 40, symmetric=True), "a test", block_size=16)
+    assert widths == [16, 16, 8]
 
 
 def test_weights_that_are_not_finite_are_refused():

@@ -1,8 +1,8 @@
 """One GPU a job on machines with several: jobs that Snakemake starts side by side must not all take the first.
 
 Snakemake counts GPUs but does not say which. So each job leases one of those that it may see: a lock on a file, which
-the kernel takes back when the job's process ends, however it ends. Where a job sees no more GPUs than it asks for, as
-in a Slurm job, there is nothing to choose.
+the kernel takes back when the job's process ends, however it ends. In a Slurm job that sees no more GPUs than it asks
+for there is nothing to choose: Slurm handed them out.
 """
 
 from __future__ import annotations
@@ -19,40 +19,66 @@ from polyprune.log import logger
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _held: list[int] = []
 """Open files whose locks last as long as this process."""
+_given: list[str] = []
 
 
 def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
-    """Names, as CUDA takes them, of the GPUs that a job may see: those listed in its environment, else all."""
+    """Names, as CUDA takes them, of the GPUs that a job may see: those listed in its environment, else all.
+
+    CUDA counts those that it finds from 0, whatever their files are called: a container may hold 2 and 3 only.
+    """
     listed = os.environ.get(VISIBLE)
     if listed is None:
-        return sorted((file.name.removeprefix("nvidia") for file in devices.glob("nvidia[0-9]*")), key=int)
+        return [str(index) for index, _ in enumerate(devices.glob("nvidia[0-9]*"))]
     names = (name.strip() for name in listed.split(","))
     return [name for name in names if name not in ("", "-1")]
+
+
+def given() -> list[str]:
+    """Names of the GPUs that this process leased.
+
+    Empty for a job of a rule without GPUs, and where none can be seen at all, as on a laptop, though the rule asks for
+    one. Slurm lists what it allocates in the job's environment.
+    """
+    return list(_given)
 
 
 def lease(n: int) -> None:
     """Let this process see `n` of the visible GPUs alone, for as long as it lives; waits until as many are free.
 
-    Before torch has used a GPU.
+    Of fewer than `n`, all. Before torch has used a GPU.
     """
     names = visible_gpus()
-    if n == 0 or len(names) <= n:
+    wanted = min(n, len(names))
+    if wanted == 0 or (wanted == len(names) and "SLURM_JOB_ID" in os.environ):
+        _given[:] = names[:wanted]
         return
-    leased: list[str] = []
     for turn in itertools.count():
-        for name in names:
-            if len(leased) < n and name not in leased and _take(name):
-                leased.append(name)
-        if len(leased) == n:
+        if leased := _take(wanted, names):
             os.environ[VISIBLE] = ",".join(leased)
+            _given[:] = leased
             return
         if turn == 0:
             logger.info("waiting: other jobs have all GPUs (%s)", ", ".join(names))
         time.sleep(0.5)
 
 
-def _take(name: str) -> bool:
-    """Lock a GPU's file, if no other process has."""
+def _take(n: int, names: list[str]) -> list[str]:
+    """Lock the first `n` of these GPUs that are free; none if fewer are: two jobs must not wait for each other."""
+    locks: dict[str, int] = {}
+    for name in names:
+        if len(locks) < n and (lock := _lock(name)) is not None:
+            locks[name] = lock
+    if len(locks) < n:
+        for lock in locks.values():
+            os.close(lock)
+        return []
+    _held.extend(locks.values())
+    return list(locks)
+
+
+def _lock(name: str) -> int | None:
+    """A GPU's file, open and locked, unless another process has locked it."""
     owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', '')}"  # allocations number their GPUs each from 0
     folder = Path(tempfile.gettempdir()) / f"polyprune-gpus-{owner}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -61,6 +87,5 @@ def _take(name: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        return False
-    _held.append(descriptor)
-    return True
+        return None
+    return descriptor

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-NEUTRAL = {PACKAGE / name for name in ("errors.py", "hub.py", "log.py", "settings.py", "yaml_lines.py")}
+NEUTRAL = {PACKAGE / name for name in ("errors.py", "gpus.py", "hub.py", "log.py", "settings.py", "yaml_lines.py")}
 """Modules that cannot change a result: settings reach stages by value, the hub's files by commit."""
 
 

@@ -126,6 +126,7 @@ def compression_memory_mb(model: Model, method: str) -> int:
 
 
 def dump_memory_mb(model: Model, n_cells: int) -> int:
+    """Host memory: the dense stream and each cell's, weights, 2 GiB for logits and rows; also without a GPU."""
     streams = _streams_mb(model, model.text.evaluation_sequences, 1 + n_cells)
     return _BASE_MB + streams + _weights_mb(model.shape) + 2048
 

@@ -45,6 +45,7 @@ class ActivationWriter:
         self._file, self._n_layers = file, n_layers
 
     def write_layer(self, index: int, layer: LayerActivations) -> None:
+        """What one layer did; layers in order. Raises `OSError` if the disk is full."""
         if index == 0:
             self._create(layer)
         for name, array in layer.neurons.items():
@@ -52,6 +53,7 @@ class ActivationWriter:
         for matrix, (total, magnitude) in layer.outputs.items():
             cast(h5py.Dataset, self._file[f"outputs/{matrix}/sum"])[index] = total
             cast(h5py.Dataset, self._file[f"outputs/{matrix}/sum_abs"])[index] = magnitude
+        self._file.flush()
 
     def _create(self, layer: LayerActivations) -> None:
         """Datasets of the sizes that the first layer has."""

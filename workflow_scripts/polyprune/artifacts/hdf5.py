@@ -30,7 +30,7 @@ Attributes = Mapping[str, str | int | bool | Mapping[str, object]]
 class _PatientFile(FileIO):
     """A file for HDF5 to write to that keeps a full disk to itself: told of it, HDF5 crashes when it closes the file.
 
-    What does not fit is dropped; `error` says so afterwards.
+    What does not fit is dropped; `error` says so.
     """
 
     error: OSError | None = None
@@ -46,16 +46,32 @@ class _PatientFile(FileIO):
         return size
 
 
+class _NewFile(h5py.File):
+    """A file that is being written to a stream."""
+
+    def __init__(self, stream: _PatientFile) -> None:
+        super().__init__(stream, "w", libver="v110", track_order=False)
+        self._stream = stream
+
+    def flush(self) -> None:
+        """Hand everything on to the disk. Raises `OSError` if it was full at that, or before."""
+        super().flush()
+        if self._stream.error:
+            raise self._stream.error
+
+
 @contextmanager
 def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[h5py.File]:
     """A new file; it appears, whole and marked complete, when the block ends without error.
+
+    A full disk is noticed at every `flush`, so call it after each piece of work, and when the block ends.
 
     Raises:
         UserError: the disk is full or the quota used up.
     """
     with atomic_write(path) as part, _PatientFile(part, "wb+") as stream:
         try:
-            with h5py.File(stream, "w", libver="v110", track_order=False) as file:
+            with _NewFile(stream) as file:
                 file.attrs["schema"] = schema
                 for name, value in sorted(attributes.items()):
                     file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value

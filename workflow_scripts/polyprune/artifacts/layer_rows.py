@@ -59,8 +59,9 @@ class RowWriter:
         return self._file.create_dataset(name, shape, kind, chunks=chunks, **filters)
 
     def write_row(self, name: str, row: int, values: np.ndarray) -> None:
-        """One row of a dataset that `create_rows` made, (n, width)."""
+        """One row of a dataset that `create_rows` made, (n, width). Raises `OSError` if the disk is full."""
         cast(h5py.Dataset, self._file[name])[row] = values
+        self._file.flush()
 
     def write_sums(self, sums: Mapping[str, np.ndarray]) -> None:
         """Arrays of the group `sums`, by name."""

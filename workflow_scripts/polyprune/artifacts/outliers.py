@@ -15,6 +15,7 @@ from polyprune.artifacts.json_files import read_json, write_json
 
 
 def save_outliers(path: Path, shares: Sequence[Fraction], job: Mapping[str, Any]) -> None:
+    """Write the file; `shares` are of the layers in order, `job` identifies what they were measured on."""
     write_json(path, {"shares": [str(share) for share in shares], "job": dict(job)})
 
 

@@ -56,14 +56,17 @@ class PromptStates:
 
     @property
     def layers(self) -> list[str]:
+        """Names of the rows of the layer axis, (L+2,)."""
         return [name.decode() for name in cast(h5py.Dataset, self._file["layer"])[...]]
 
     @property
     def items(self) -> list[str]:
+        """Names of the prompts, (P,), equal in every language."""
         return [name.decode() for name in cast(h5py.Dataset, self._file["prompts/item"])[...]]
 
     @property
     def n_content(self) -> np.ndarray:
+        """Tokens of each prompt that count, int64 (P,)."""
         return cast(h5py.Dataset, self._file["prompts/n_content"])[...]
 
     def means(self, row: int) -> np.ndarray:

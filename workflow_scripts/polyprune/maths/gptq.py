@@ -100,11 +100,15 @@ def _walk(
         columns = made_up(lost, block, upper, factor)
         if static_grids is None and block.start % settings.group_size == 0:
             group = slice(block.start, min(block.start + settings.group_size, len(lost)))
-            whole = columns if group == block else made_up(lost, group, factor.upper(group), factor)
-            grids.append(Grid.of(whole, settings))
+            grids.append(Grid.of(columns if group == block else _up_to_date(lost, group, factor), settings))
         _quantise_block(columns, codes[block], upper, grids, group_of_position[block])
         lost[block] -= columns
     return codes, grids
+
+
+def _up_to_date(lost: Float[Tensor, "d_in rows"], group: slice, factor: HessianFactor) -> Float[Tensor, "width rows"]:
+    """A group's columns with all updates from before it; none come before the first, maybe the whole row."""
+    return made_up(lost, group, factor.upper(group), factor) if group.start else lost[group]
 
 
 def _blocks(d_in: int, group_size: int, block_size: int) -> list[slice]:

@@ -83,6 +83,7 @@ class Errors:
         self.lost = self.original = 0.0
 
     def add(self, before: Tensor, after: Tensor, statistic: Any) -> None:
+        """One matrix (d_out, d_in) before and after; `statistic` of its inputs, None for weights alone."""
         lost, original = output_error(before, after, None if statistic is None else statistic.total)
         self.lost, self.original = self.lost + lost, self.original + original
 

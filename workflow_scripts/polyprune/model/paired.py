@@ -14,7 +14,7 @@ from polyprune.artifacts.hidden_states import SAMPLE
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.tokens import TokenSet
 from polyprune.model.decoder import Decoder
-from polyprune.model.streams import Batch, Recorder, push
+from polyprune.model.streams import Batch, Recorder, push, streams_from
 
 _LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
 """Logits held at a time, a stream: what fits a CPU's cache; half a GiB on a GPU."""
@@ -55,7 +55,7 @@ def paired_pass(
     """
     tokens = torch.from_numpy(data.tokens)
     dense, calls = decoder.embed(tokens, batch, offload)
-    streams = [dense, *(dense.clone() for _ in cells)]
+    streams = streams_from(dense, len(cells))
     everything = torch.ones(tokens.shape, dtype=torch.bool, device=decoder.device)
     batches = [
         Batch(np.arange(len(tokens))[part], everything[part], calls, [stream[part] for stream in streams])

@@ -16,7 +16,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.model.decoder import Decoder
-from polyprune.model.streams import Batch, Recorder, push
+from polyprune.model.streams import Batch, Recorder, push, streams_from
 
 
 def length_batches(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np.ndarray]:
@@ -64,4 +64,4 @@ def _start(decoder: Decoder, data: PromptSet, members: np.ndarray, n_cells: int,
         tokens[row, :n] = torch.from_numpy(data.tokens[part].astype(np.int64))
         content[row, :n] = torch.from_numpy(data.content[part].astype(bool))
     dense, calls = decoder.embed(tokens, len(members), offload)
-    return Batch(members, content.to(decoder.device), calls, [dense, *(dense.clone() for _ in range(n_cells))])
+    return Batch(members, content.to(decoder.device), calls, streams_from(dense, n_cells))

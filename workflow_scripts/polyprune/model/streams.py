@@ -42,6 +42,12 @@ class Batch:
     streams: list[Tensor]
 
 
+def streams_from(dense: Tensor, n_cells: int) -> list[Tensor]:
+    """The dense model's stream and a copy for each cell, pinned if it is: a plain clone would not be."""
+    copies = (torch.empty_like(dense, pin_memory=dense.is_pinned()).copy_(dense) for _ in range(n_cells))
+    return [dense, *copies]
+
+
 def push(
     decoder: Decoder, batches: Sequence[Batch], cells: Sequence[CellReader], record: Callable[[int], None]
 ) -> None:
