@@ -11,8 +11,9 @@ from torch import Tensor
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder, choose_device, sequences_per_batch
+from polyprune.model.decoder import Decoder, LayerCall, choose_device, sequences_per_batch
 from polyprune.model.source import read_manifest
+from polyprune.model.statistics import PROBE_TOKENS
 from polyprune.settings import Engine
 
 
@@ -25,6 +26,20 @@ class Calibration:
     batch: int
     offload: bool
     digests: dict[str, str]
+
+
+class Flow:
+    """Hidden states of all calibration sequences on their way through the layers, and what layers are called with."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        decoder, tokens = calibration.decoder, calibration.tokens
+        self._device = decoder.device
+        self.hidden, self.calls = decoder.embed(tokens, calibration.batch, calibration.offload)
+        _, self._short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
+
+    def few(self, index: int) -> tuple[Tensor, LayerCall]:
+        """A few tokens that show what layer `index` is like, and its call for them."""
+        return self.hidden[:1, :PROBE_TOKENS].to(self._device), self._short_calls[index]
 
 
 def open_calibration(model: Path, tokens: Path, engine: Engine) -> Calibration:

@@ -24,9 +24,9 @@ from polyprune.errors import UserError
 from polyprune.log import Progress
 from polyprune.maths.output_error import output_error
 from polyprune.methods.job import Job, Method
-from polyprune.model.calibration import Calibration
+from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.decoder import LayerCall, linears_of
-from polyprune.model.statistics import PROBE_TOKENS, Anatomy, Group, anatomy, collect
+from polyprune.model.statistics import Anatomy, Group, anatomy, collect
 
 
 @torch.inference_mode()
@@ -37,7 +37,7 @@ def compress(calibration: Calibration, method: Method, job: Job, parts: Path, me
         UserError: statistics that are not finite or cannot be factored; names layer, matrix and remedy.
     """
     decoder = calibration.decoder
-    flow = None if method.statistic is None else _Flow(calibration)
+    flow = None if method.statistic is None else Flow(calibration)
     dense = {0, decoder.n_layers - 1} if job.scheme.dense_ends else set()
     last = max(set(range(decoder.n_layers)) - dense, default=0)
     progress = Progress(decoder.n_layers, "layer", every=0.0)
@@ -60,20 +60,6 @@ def compress(calibration: Calibration, method: Method, job: Job, parts: Path, me
             propagate(layer, flow.hidden, flow.calls[index], calibration.batch)
         state = "taken over" if done else f"sparsity {sparsity(layer):.4f}, error {errors.relative:.3e}"
         progress.report(index + 1, f"{state}, {time.monotonic() - started:.1f} s{_gpu_peak(decoder.device)}")
-
-
-class _Flow:
-    """Hidden states of all calibration sequences on their way through the layers, and what layers are called with."""
-
-    def __init__(self, calibration: Calibration) -> None:
-        decoder, tokens = calibration.decoder, calibration.tokens
-        self._device = decoder.device
-        self.hidden, self.calls = decoder.embed(tokens, calibration.batch, calibration.offload)
-        _, self._short_calls = decoder.embed(tokens[:1, :PROBE_TOKENS], 1)
-
-    def few(self, index: int) -> tuple[Tensor, LayerCall]:
-        """A few tokens that show what layer `index` is like, and its call for them."""
-        return self.hidden[:1, :PROBE_TOKENS].to(self._device), self._short_calls[index]
 
 
 class Errors:
