@@ -202,7 +202,7 @@ def compression_minutes(wildcards, attempt):
 
 
 def dump_memory(n_cells):
-    """Resource function: of a job that pushes the dense model and so many cells."""
+    """Resource function: host memory of a job that pushes the dense model and so many cells."""
 
     def of(wildcards, attempt):
         return attempt * resources.dump_memory_mb(settings.models[wildcards.model], n_cells)
@@ -211,7 +211,7 @@ def dump_memory(n_cells):
 
 
 def dump_minutes(n_cells):
-    """Resource function: of a job that pushes the dense model and so many cells."""
+    """Resource function: time limit of the same job."""
 
     def of(wildcards, attempt):
         n_languages = len(settings.languages_of(wildcards.model))
@@ -305,19 +305,15 @@ def dense_dumps(wildcards):
 
 
 def cell_dumps(wildcards):
-    return dump_paths(
-        wildcards,
-        f"{wildcards.method}/{wildcards.scheme}/{wildcards.calibration}/seed{wildcards.seed}",
-    )
+    variant = f"{wildcards.method}/{wildcards.scheme}/{wildcards.calibration}/seed{wildcards.seed}"
+    return dump_paths(wildcards, variant)
 
 
 def table_scores(study, table):
     """Score files of a table: its cells', and the dense models' for reference."""
     cells = settings.studies[study].cells(table)
     dense = [f"results/{model}/dense/perplexity.parquet" for model in dict.fromkeys(cell.model for cell in cells)]
-    return dense + [
-        f"results/{cell.model}/{cell.variant}/{scores}.parquet" for cell in cells for scores in ("perplexity", "drift")
-    ]
+    return dense + [f"{cell_path(cell)}/{scores}.parquet" for cell in cells for scores in ("perplexity", "drift")]
 
 
 def tables_that_report(report):
@@ -366,7 +362,7 @@ def cell_files(study):
     """Every cell of a study, and the scores that its tables are made from."""
     tables = settings.studies[study].tables
     cells = settings.studies[study].all_cells()
-    artifacts = [f"results/{cell.model}/{cell.variant}/{methods.artifact(cell.method)}" for cell in cells]
+    artifacts = [f"{cell_path(cell)}/{methods.artifact(cell.method)}" for cell in cells]
     scores = [
         path
         for table, entry in tables.items()
