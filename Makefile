@@ -13,7 +13,7 @@ demo: install  ## run the demo study, print its Table 1 and where it lies
 	@echo "Table 1: results/demo/table1.parquet (every value), table1.md (this), table1.png (the picture)"
 
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.ledger $(TARGETS)
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q

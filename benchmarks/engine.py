@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job

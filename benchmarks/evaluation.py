@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow_scripts")]
 
 import torch  # noqa: E402
-from tests.evaluation.lab import stock_model  # noqa: E402
+from tests.helpers.harness import stock_model  # noqa: E402
 from transformers import CohereConfig, LlamaConfig  # noqa: E402
 from transformers.models.auto import AutoModelForCausalLM  # noqa: E402
 

@@ -10,15 +10,23 @@ from snakemake.logging import logger
 PACKAGES = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(PACKAGES))
 
-from polyprune import grammar, methods, resources, slurm, worker
-from polyprune.cluster import load_cluster, shell_prefix
+from polyprune.cluster import slurm
+from polyprune.cluster.site import load_cluster, shell_prefix
 from polyprune.errors import UserError
-from polyprune.benchmarks import BENCHMARKS
-from polyprune.paths import PAPER, check_target, study_path
+from polyprune.grammar import schemes as grammar
+from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.methods import METHODS
+from polyprune.grammar.paths import DENSE, PAPER, artifact, study_path
 from polyprune.provenance import canonical_json, code_digest, digest
 from polyprune.report.names import method_title
-from polyprune.run import export_engine
-from polyprune.settings import DENSE_DRAWINGS, LAPE_DRAWINGS, LSAR_DRAWINGS, FilesCorpus, load_settings
+from polyprune.running import worker
+from polyprune.running.run import export_engine
+from polyprune.settings.load import load_settings
+from polyprune.settings.studies import DENSE_DRAWINGS, LAPE_DRAWINGS, LSAR_DRAWINGS
+from polyprune.settings.text import FilesCorpus
+from polyprune.workflow import bundles as bundling
+from polyprune.workflow import needs as resources
+from polyprune.workflow.targets import check_target
 
 try:
     settings = load_settings(config, [Path(file) for file in workflow.configfiles])
@@ -38,7 +46,7 @@ wildcard_constraints:
     model="|".join(map(re.escape, settings.models)),
     corpus="|".join(map(re.escape, settings.corpora)),
     prompts="|".join(map(re.escape, settings.prompts)) or "(?!)",
-    method="|".join(methods.METHODS),
+    method="|".join(METHODS),
     scheme=grammar.SCHEME_PATTERN,
     calibration=grammar.CALIBRATION_PATTERN,
     seed=grammar.SEED_PATTERN,
@@ -93,7 +101,7 @@ def cell_artifacts(variants):
     """Input function: the compressed weights of variants."""
 
     def of(wildcards):
-        return [f"results/{variant}/{methods.artifact(wildcards.method)}" for variant in variants]
+        return [f"results/{variant}/{artifact(wildcards.method)}" for variant in variants]
 
     return of
 
@@ -103,7 +111,7 @@ cell_artifact = cell_artifacts([ANY_CELL])
 
 def methods_that_update(updates):
     """Wildcard constraint: methods that do or do not change the surviving weights."""
-    return any_of(name for name, traits in methods.METHODS.items() if traits.updates == updates)
+    return any_of(name for name, traits in METHODS.items() if traits.updates == updates)
 
 
 def evaluation_paths(corpus):
@@ -159,7 +167,7 @@ def dump_spec(wildcards):
 def variant_columns(wildcards):
     """The columns that name a variant in score files."""
     names = ("method", "scheme", "calibration")
-    cell = {name: wildcards.get(name, methods.DENSE) for name in names}
+    cell = {name: wildcards.get(name, DENSE) for name in names}
     seed = int(wildcards.seed) if "seed" in wildcards.keys() else None
     return {
         "model": wildcards.model,
@@ -230,7 +238,7 @@ def dump_rules(data, models, cells):
 
     A bundle is named by its members, so that a job of Slurm's with this name does the same whatever the settings.
     """
-    by_itself = Dump(f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(methods.METHODS), grammar.SCHEME_PATTERN)
+    by_itself = Dump(f"dump_cell_{data}", [ANY_CELL], data, models, "|".join(METHODS), grammar.SCHEME_PATTERN)
     bundled = [
         Dump(
             f"dump_cells_{data}_{digest(*map(cell_path, bundle))[:8]}",
@@ -238,7 +246,7 @@ def dump_rules(data, models, cells):
             f"{data}-bundle",
             *map(re.escape, (bundle[0].model, bundle[0].method, bundle[0].scheme)),
         )
-        for bundle in resources.bundles(cells, settings.engine.cells_per_dump)
+        for bundle in bundling.bundles(cells, settings.engine.cells_per_dump)
     ]
     workflow.ruleorder(*(dump.rule for dump in (*bundled, by_itself)))
     return [by_itself, *bundled]
@@ -362,7 +370,7 @@ def cell_files(study):
     """Every cell of a study, and the scores that its tables are made from."""
     tables = settings.studies[study].tables
     cells = settings.studies[study].all_cells()
-    artifacts = [f"{cell_path(cell)}/{methods.artifact(cell.method)}" for cell in cells]
+    artifacts = [f"{cell_path(cell)}/{artifact(cell.method)}" for cell in cells]
     scores = [
         path
         for table, entry in tables.items()
@@ -381,7 +389,7 @@ def on_start():
         logger.addHandler(slurm.FailureReports(jobs.get, logger.error))
         try:
             slurm.end_orphans(
-                {work for job in jobs.values() for work in slurm.works_like(job.rule.name, job.wildcards, job.output)},
+                {work for job in jobs.values() for work in bundling.works_like(job.rule.name, job.wildcards, job.output)},
                 Path.cwd(),
                 logger.warning,
             )
@@ -417,7 +425,7 @@ def mask_grids():
 
 def mask_cells(study, grid):
     return [
-        f"{cell_path(cell)}/{methods.artifact(cell.method)}" for cell in settings.studies[study].grids[grid].cells()
+        f"{cell_path(cell)}/{artifact(cell.method)}" for cell in settings.studies[study].grids[grid].cells()
     ]
 
 
@@ -566,7 +574,7 @@ def activation_files(variant, languages_of_model):
 
 def lape_spec(wildcards):
     names = ("method", "scheme", "calibration")
-    cell = {name: wildcards.get(name, methods.DENSE) for name in names}
+    cell = {name: wildcards.get(name, DENSE) for name in names}
     seed = int(wildcards.seed) if "seed" in wildcards.keys() else None
     return spec(
         "measure_lape",

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from polyprune.errors import UserError
-from polyprune.paths import check_target
-from polyprune.report.drawing import COLOURS, MARKERS, colour_of, marker_of
-from polyprune.settings import load_settings
+from polyprune.report.figures.drawing import COLOURS, MARKERS, colour_of, marker_of
+from polyprune.settings.load import load_settings
+from polyprune.workflow.targets import check_target
 
 CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text(encoding="utf-8"))
 

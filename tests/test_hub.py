@@ -30,7 +30,8 @@ from polyprune.artifacts.prompts import load_prompts
 from polyprune.corpora import from_hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES, cached_model, download_model, explained, resolve_revision
-from polyprune.settings import HubCorpus, HubPrompts, HubSource, Shape
+from polyprune.settings.models import HubSource, Shape
+from polyprune.settings.text import HubCorpus, HubPrompts
 from polyprune.stages.fetch_documents import fetch_documents
 from polyprune.stages.fetch_model import fetch_model
 from polyprune.stages.fetch_prompts import fetch_prompts

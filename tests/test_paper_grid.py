@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from polyprune.settings import Settings, Study, load_settings
+from polyprune.settings.config import Settings
+from polyprune.settings.load import load_settings
+from polyprune.settings.studies import Study
 
 ROOT = Path(__file__).parent.parent
 TABLES = sorted((ROOT / "data/paper").glob("table*.csv"))

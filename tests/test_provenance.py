@@ -20,7 +20,7 @@ STAGES = sorted(file.stem for file in (SOURCE / "stages").glob("[a-z]*.py"))
 
 STAGE = '''"""A stage."""
 from polyprune.maths.used import helper
-from polyprune.settings import Thing
+from polyprune.settings.load import Thing
 
 LIMIT = 3
 """What the limit is for."""

@@ -19,7 +19,7 @@ import h5py
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tests.checkout import ROOT, copy_repository
+from tests.helpers.checkout import ROOT, copy_repository
 
 QUICK = "results/quick/table1.parquet"
 CELL = "results/quick-llama/sparsegpt/0.50/de/seed0/weights.safetensors"
@@ -491,7 +491,15 @@ def test_a_finished_table_does_not_hide_a_deleted_cell(finished: Path) -> None:
 def test_the_ledger_counts_what_is_done_and_what_is_not(edited: Path) -> None:
     replace(edited / "studies/quick.yaml", "seeds: [0]", "seeds: [0, 1]")
     environment = os.environ | {"PYTHONPATH": str(edited / "workflow_scripts")}
-    command = [sys.executable, "-m", "polyprune.ledger", "quick", "--configfile", "studies/quick.yaml", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "polyprune.workflow.ledger",
+        "quick",
+        "--configfile",
+        "studies/quick.yaml",
+        "--json",
+    ]
     run = subprocess.run(command, cwd=edited, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     *lines, total = json.loads(run.stdout)

@@ -12,7 +12,7 @@ import pytest
 
 from polyprune.corpora.from_files import cut_by_shares, matching_files, read_documents, split_documents
 from polyprune.errors import UserError
-from polyprune.settings import FilesCorpus, FileShares
+from polyprune.settings.text import FilesCorpus, FileShares
 
 TEXTS = ["Grüße", "語 语", "مرحبا 🙂"]
 

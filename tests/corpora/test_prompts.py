@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from polyprune.artifacts.prompts import load_prompts, save_prompts
-from polyprune.corpora.prompts import file_prompts, generated_prompts
+from polyprune.corpora.from_demo import generated_prompts
+from polyprune.corpora.from_files import file_prompts
 from polyprune.errors import UserError
-from polyprune.settings import DemoPrompts, FilesPrompts
+from polyprune.settings.text import DemoPrompts, FilesPrompts
 from polyprune.stages.collect_prompts import collect_prompts
 
 

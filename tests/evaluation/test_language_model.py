@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import torch
 from lm_eval.evaluator import evaluate
-from tests.evaluation.lab import VOCABULARY, language_model, model_folder, stock_model
+from tests.helpers.harness import VOCABULARY, language_model, model_folder, stock_model
 
-from polyprune.benchmarks import BENCHMARKS, columns
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation import scoring
@@ -20,6 +19,7 @@ from polyprune.evaluation.generation import Limits
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
 from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
+from polyprune.grammar.benchmarks import BENCHMARKS, columns
 
 LANGUAGES = {"arc": ["en-e", "zh"], "belebele": ["ar"], "mmlu": ["de"], "hellaswag": ["en", "sw"], "mkqa": ["en"]}
 N = 8

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from polyprune.benchmarks import BENCHMARKS, OWN_TASKS, SOURCES, Column, columns, datasets
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation.tasks import HARNESS_TASKS, Prompting, brisk_harness, build_tasks, options_of, task_config
+from polyprune.grammar.benchmarks import BENCHMARKS, OWN_TASKS, SOURCES, Column, columns, datasets
 from polyprune.provenance import PACKAGE, import_closure
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]

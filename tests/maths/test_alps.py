@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.alps import Penalty, alps, refit
 from polyprune.maths.cholesky import hessian_factor
 from polyprune.maths.selection import keep_per_row, keep_whole_matrix

@@ -19,10 +19,10 @@ import torch
 if sys.platform != "linux":
     pytest.skip("Triton exists for Linux only", allow_module_level=True)
 
-from tests.maths.run_column_kernels import compress
+from tests.helpers.column_kernels import compress
 from tests.maths.test_gptq import correlated_inputs
 
-PROGRAM = Path(__file__).with_name("run_column_kernels.py")
+PROGRAM = Path(__file__).parents[1] / "helpers" / "column_kernels.py"
 PACKAGES = str(Path(__file__).parents[2] / "workflow_scripts")
 PRUNED = [
     (scheme, d_in, n_rows, block_size)

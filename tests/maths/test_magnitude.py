@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.magnitude import magnitude_keep
 
 

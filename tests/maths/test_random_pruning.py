@@ -4,7 +4,7 @@ from itertools import combinations
 
 import torch
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.random_pruning import random_keep
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.ria import ria_keep, ria_scores
 
 WEIGHT = torch.tensor([[1.0, -2.0, 1.0], [3.0, 2.0, 0.0]])

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.selection import keep_per_row, keep_whole_matrix, removed_by_threshold, select, zero_unless
 
 SPARSITIES = st.integers(1, 99).map(lambda percent: parse_scheme(f"0.{percent:02d}"))

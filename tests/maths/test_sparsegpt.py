@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from polyprune.grammar import Scheme, parse_scheme
+from polyprune.grammar.schemes import Scheme, parse_scheme
 from polyprune.maths.cholesky import HessianFactor, hessian_factor
 from polyprune.maths.sparsegpt import sparsegpt
 

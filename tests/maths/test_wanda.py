@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.wanda import wanda_keep, wanda_scores
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from tests.model.test_compression import run_engine
 from tests.model.test_paired import compressed, token_set
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
 from transformers import PreTrainedModel
 

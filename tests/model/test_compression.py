@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 import torch
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader, join_layers
 from polyprune.errors import UserError
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.methods import magnitude, sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model import compression

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.model.tiny import CONFIGS, WITHOUT_SDPA, random_model, random_tokens, save_checkpoint
+from tests.helpers.tiny import CONFIGS, WITHOUT_SDPA, random_model, random_tokens, save_checkpoint
 from torch import Tensor
 from transformers import Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import propagate
-from polyprune.model.decoder import Decoder, choose_device, linears_of, sequences_per_batch
+from polyprune.model.decoder import Decoder, linears_of, sequences_per_batch
+from polyprune.running.device import choose_device
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.model.reference import compress_plainly, inputs_of, linears
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
+from tests.helpers.reference import compress_plainly, inputs_of, linears
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -17,7 +17,7 @@ from polyprune.artifacts.cells import CellReader, join_layers
 from polyprune.artifacts.outliers import save_outliers
 from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.alps import alps as alps_plainly
 from polyprune.maths.dsnot import dsnot_keep
 from polyprune.methods import alps, dsnot, gptq, random, ria, wanda

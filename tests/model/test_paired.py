@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from tests.model.test_compression import run_engine
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from tests.model.test_compression import run_engine
 from tests.model.test_paired import compressed, own_states
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader

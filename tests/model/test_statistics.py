@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.model.tiny import CONFIGS, random_model, random_tokens, save_checkpoint
+from tests.helpers.tiny import CONFIGS, random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
 
 from polyprune.errors import UserError

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from tests.model import test_paired, test_prompts
 from tests.model.test_compression import run_engine
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.model.checkpoint import Checkpoint
@@ -87,7 +87,7 @@ DUMP_AND_MEASURE = """
 import sys
 from pathlib import Path
 from tests.model import test_paired
-from tests.model.tiny import random_tokens
+from tests.helpers.tiny import random_tokens
 test_paired.dump(Path(sys.argv[1]), random_tokens(512, 32), [], [Path(sys.argv[2])], batch=16, n_sampled=10**6)
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """

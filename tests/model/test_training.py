@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 
 from polyprune.model.training import Muon, build_model, newton_schulz, rate_factor, train, train_tokenizer
-from polyprune.settings import Shape, TrainedSource
+from polyprune.settings.models import Shape, TrainedSource
 
 SHAPE = Shape(layers=2, hidden=32, intermediate=64, heads=4, kv_heads=2, vocabulary=300, max_positions=64)
 SOURCE = TrainedSource.model_validate(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.checkout import ROOT
+from tests.helpers.checkout import ROOT
 
-from polyprune import resources
-from polyprune.settings import Settings
+from polyprune.settings.config import Settings
+from polyprune.workflow import needs
 
 
 def asked_for(job: dict[str, str]) -> dict[str, Any]:
@@ -43,11 +43,11 @@ def _minutes(text: str) -> int:
 def compression_needs(settings: Settings, model: str, method: str, attempt: int) -> dict[str, int]:
     """Of the rules that make cells."""
     entry = settings.models[model]
-    flops = resources.compression_flops(entry, method)
+    flops = needs.compression_flops(entry, method)
     return {
-        "cpus": resources.cpus(entry),
-        "mem_mb": attempt * resources.compression_memory_mb(entry, method),
-        "minutes": attempt * resources.minutes(flops, settings.engine.planning_flops),
+        "cpus": needs.cpus(entry),
+        "mem_mb": attempt * needs.compression_memory_mb(entry, method),
+        "minutes": attempt * needs.minutes(flops, settings.engine.planning_flops),
     }
 
 

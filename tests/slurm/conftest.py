@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
-from tests.checkout import copy_repository
+from tests.helpers.checkout import copy_repository
 from tests.slurm.cluster import Cluster
 from tests.slurm.lab import HERE, MASK, Workplace
 

@@ -16,7 +16,8 @@ from typing import TypeVar
 import yaml
 from tests.slurm.cluster import Cluster
 
-from polyprune.settings import Settings, load_settings
+from polyprune.settings.config import Settings
+from polyprune.settings.load import load_settings
 
 T = TypeVar("T")
 

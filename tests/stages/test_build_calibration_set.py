@@ -17,7 +17,7 @@ from polyprune.artifacts.tokens import TokenSet, load_tokens
 from polyprune.corpora.windows import seeded_order
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.settings import TextSettings
+from polyprune.settings.models import TextSettings
 from polyprune.stages.build_calibration_set import build_calibration_set
 
 LENGTH, BOS, EOS = 16, 256, 257

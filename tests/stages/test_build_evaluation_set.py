@@ -15,7 +15,7 @@ from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.settings import TextSettings
+from polyprune.settings.models import TextSettings
 from polyprune.stages.build_evaluation_set import build_evaluation_set
 
 LENGTH, BOS = 16, 256

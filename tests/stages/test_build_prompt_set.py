@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.corpora.test_prompts import row, write
+from tests.helpers.tiny import random_model, save_checkpoint
 from tests.model.test_chat import LLAMA_LIKE
-from tests.model.tiny import random_model, save_checkpoint
 
 from polyprune.artifacts.prompts import load_prompt_set
 from polyprune.model.source import read_manifest, write_manifest
 from polyprune.model.training import train_tokenizer
-from polyprune.settings import HubPrompts
+from polyprune.settings.text import HubPrompts
 from polyprune.stages.build_prompt_set import build_prompt_set
 from polyprune.stages.collect_prompts import collect_prompts
 from polyprune.stages.fetch_prompts import fetch_prompts

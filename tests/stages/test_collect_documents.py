@@ -12,7 +12,7 @@ import pytest
 
 from polyprune.artifacts.corpus import SPLITS, load_documents
 from polyprune.errors import UserError
-from polyprune.settings import DemoCorpus, DemoDocuments, FilesCorpus, FileShares
+from polyprune.settings.text import DemoCorpus, DemoDocuments, FilesCorpus, FileShares
 from polyprune.stages.collect_documents import collect_documents
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from tests.model.test_compression import run_engine
-from tests.model.tiny import random_model, random_tokens, save_checkpoint
 
 from polyprune.artifacts.activations import Activations
 from polyprune.artifacts.prompt_states import PromptStates
@@ -19,7 +19,7 @@ from polyprune.artifacts.prompts import PromptSet, save_prompt_set
 from polyprune.artifacts.tokens import TokenSet, save_tokens
 from polyprune.errors import UserError
 from polyprune.model.source import read_manifest, write_manifest
-from polyprune.settings import Engine
+from polyprune.settings.engine import Engine
 from polyprune.stages.count_activations import count_activations, first_tokens
 from polyprune.stages.dump_hidden_states import dump_hidden_states
 from polyprune.stages.dump_prompts import dump_prompts

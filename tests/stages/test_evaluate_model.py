@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from lm_eval.api.metrics import pooled_sample_stderr
-from tests.evaluation.lab import model_folder
+from tests.helpers.harness import model_folder
 
 from polyprune.artifacts.benchmark_data import folder_digest, load_manifest, save_manifest
 from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
@@ -19,10 +19,12 @@ from polyprune.artifacts.evaluations import ITEMS, SCORES
 from polyprune.errors import UserError
 from polyprune.evaluation import vllm_backend
 from polyprune.evaluation.language_model import SharedPrefixLM
+from polyprune.evaluation.tasks import HARNESS_TASKS
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.source import read_manifest, write_manifest
-from polyprune.settings import Engine, Mkqa
+from polyprune.settings.engine import Engine
+from polyprune.settings.scores import Mkqa
 from polyprune.stages import evaluate_model as stage
 from polyprune.stages.generate_benchmark import generate_benchmark
 from polyprune.stages.register_benchmark import register_benchmark
@@ -203,8 +205,7 @@ def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, m
 def write_english_mmlu(folder: Path) -> None:
     """Two questions in each of the 57 subjects, one in the first."""
     subjects = sorted(
-        file.stem.removeprefix("mmlu_")
-        for file in (stage.build_tasks.__globals__["HARNESS_TASKS"] / "mmlu" / "default").glob("mmlu_*.yaml")
+        file.stem.removeprefix("mmlu_") for file in (HARNESS_TASKS / "mmlu" / "default").glob("mmlu_*.yaml")
     )
     target = folder / "cais" / "mmlu"
     target.mkdir(parents=True)

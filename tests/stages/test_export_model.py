@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.model.tiny import random_model, random_tokens
-from tests.stages.cells import arguments, register
+from tests.helpers.cells import arguments, register
+from tests.helpers.tiny import random_model, random_tokens
 from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
@@ -17,11 +17,11 @@ from transformers.models.auto import AutoModelForCausalLM
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.scores import save_scores
 from polyprune.errors import UserError
-from polyprune.methods import artifact
+from polyprune.grammar.paths import artifact
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder
-from polyprune.run import run
+from polyprune.running.run import run
 from polyprune.stages.export_model import export_model
 
 SOURCE = {"kind": "hub", "id": "meta-llama/Meta-Llama-3-8B-Instruct", "gated": "Meta Llama 3 Community License"}

@@ -12,8 +12,9 @@ import pytest
 
 from polyprune.artifacts.activations import LayerActivations, write_activations
 from polyprune.errors import UserError
-from polyprune.report.lape import figure_rows, mean_activation_rows
-from polyprune.settings import Drawing, Figure
+from polyprune.report.figures.channels import mean_activation_rows
+from polyprune.report.figures.neurons import figure_rows
+from polyprune.settings.studies import Drawing, Figure
 from polyprune.stages.measure_lape import measure_lape
 from polyprune.stages.measure_mean_activations import measure_mean_activations
 from polyprune.stages.plot_lape import plot_lape

@@ -13,8 +13,8 @@ from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.errors import UserError
 from polyprune.maths.lsar import specific_basis
-from polyprune.report.lsar import SPREAD, figure_rows
-from polyprune.settings import Drawing, Figure
+from polyprune.report.figures.subspaces import SPREAD, figure_rows
+from polyprune.settings.studies import Drawing, Figure
 from polyprune.stages.measure_lsar import measure_lsar
 from polyprune.stages.plot_lsar import plot_lsar
 

@@ -12,7 +12,7 @@ import torch
 
 from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
 from polyprune.errors import UserError
-from polyprune.settings import Figure
+from polyprune.settings.studies import Figure
 from polyprune.stages.measure_mask_iou import layer_of, measure_mask_iou
 from polyprune.stages.plot_mask_iou import plot_mask_iou
 from polyprune.stages.tabulate_mask_iou import tabulate_mask_iou

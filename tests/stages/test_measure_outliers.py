@@ -7,12 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from tests.model.tiny import random_model
-from tests.stages.cells import arguments, outlier_arguments, register
+from tests.helpers.cells import arguments, outlier_arguments, register
+from tests.helpers.tiny import random_model
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.outliers import load_outliers
-from polyprune.run import run
+from polyprune.running.run import run
 
 
 def test_sparsities_by_layer_follow_the_shares_of_outliers(tmp_path: Path) -> None:

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.model.tiny import random_model
-from tests.stages.cells import arguments, outlier_arguments, register
+from tests.helpers.cells import arguments, outlier_arguments, register
+from tests.helpers.tiny import random_model
 
 from polyprune import log
 from polyprune.artifacts.cells import CellReader
-from polyprune.grammar import parse_scheme
-from polyprune.methods import METHODS, artifact, takes
-from polyprune.run import run
+from polyprune.grammar.methods import METHODS, takes
+from polyprune.grammar.paths import artifact
+from polyprune.grammar.schemes import parse_scheme
+from polyprune.running.run import run
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), "OMP_NUM_THREADS": "1"}
@@ -28,7 +29,7 @@ SCHEMES = ("0.60", "2of4", "0.60-owl", "0.60-dense-ends", "w4g16", "w8g128")
 RUN_AND_MEASURE = """
 import sys
 from pathlib import Path
-from polyprune.run import run
+from polyprune.running.run import run
 assert run(sys.argv[1:]) == 0
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """

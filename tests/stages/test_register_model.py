@@ -11,7 +11,7 @@ import pytest
 
 from polyprune.errors import UserError
 from polyprune.model.source import locate, read_manifest
-from polyprune.settings import FolderSource, Shape
+from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.register_model import register_model
 
 SHAPE = Shape(layers=2, hidden=64, intermediate=192, heads=4, kv_heads=2, vocabulary=512, max_positions=256)

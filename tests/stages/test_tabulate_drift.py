@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.report.scores import write_variant
+from tests.helpers.scores import write_variant
 
 from polyprune.errors import UserError
-from polyprune.report.blocks import Block, diagonal_count, make_blocks
-from polyprune.report.rows import aggregate, in_order, load_scores
+from polyprune.report.tables.blocks import Block, diagonal_count, make_blocks
+from polyprune.report.tables.rows import aggregate, in_order, load_scores
 from polyprune.stages.tabulate_drift import CELL_METRICS, PRINTED, tabulate_drift
 
 PAPER = Path(__file__).parents[2] / "data/paper/table1.csv"

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from polyprune.network import OFFLINE, may_fetch
-from polyprune.worker import delegate
+from polyprune.running.network import OFFLINE, may_fetch
+from polyprune.running.worker import delegate
 
 
 def main() -> int:
@@ -14,7 +14,7 @@ def main() -> int:
         os.environ.update(OFFLINE)
         code = delegate(argv)
     if code is None:
-        from polyprune.run import run
+        from polyprune.running.run import run
 
         code = run(argv)
     return code

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-NEUTRAL = {PACKAGE / name for name in ("errors.py", "gpus.py", "hub.py", "log.py", "settings.py", "yaml_lines.py")}
-"""Modules that cannot change a result: settings reach stages by value, the hub's files by commit."""
+NEUTRAL = {PACKAGE / name for name in ("errors.py", "hub.py", "log.py", "running", "settings")}
+"""Modules and folders that cannot change a result: settings reach stages by value, the hub's files by commit."""
 
 
 def canonical_json(value: object) -> str:
@@ -59,7 +59,7 @@ def import_closure(file: Path) -> tuple[Path, ...]:
     waiting = [file]
     while waiting:
         current = waiting.pop()
-        if current not in seen | NEUTRAL:
+        if current not in seen and not NEUTRAL & {current, *current.parents}:
             seen.add(current)
             if current.suffix == ".py":
                 waiting.extend(_imported_files(current))

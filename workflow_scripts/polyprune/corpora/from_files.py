@@ -13,8 +13,10 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polyprune.artifacts.prompts import Prompt
+from polyprune.corpora.prompts import parallel_prompts
 from polyprune.errors import UserError
-from polyprune.settings import FilesCorpus, FileShares
+from polyprune.settings.text import FilesCorpus, FileShares, FilesPrompts
 
 SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet")
 
@@ -127,3 +129,14 @@ def cut_by_shares(documents: Sequence[str], shares: FileShares, name: str) -> di
         if not splits[split]:
             raise UserError(f"{name}: {n} documents leave none for {split} (share {share:g}); bring more text")
     return splits
+
+
+def file_prompts(settings: FilesPrompts, language: str) -> list[Prompt]:
+    """Prompts of a local file."""
+    file = Path(settings.files[language]).expanduser()
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read as JSON lines ({error})") from error
+    return parallel_prompts(rows, settings.n_prompts, str(file))

@@ -9,9 +9,11 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
+from polyprune.artifacts.prompts import Prompt
+from polyprune.corpora.prompts import parallel_prompts
 from polyprune.errors import UserError
 from polyprune.hub import dataset_file, explained, resolve_revision
-from polyprune.settings import HubCorpus
+from polyprune.settings.text import HubCorpus, HubPrompts
 
 
 def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -46,3 +48,17 @@ def _text_of(row: Mapping[str, Any], field: str, dataset: str) -> str:
     if not isinstance(row.get(field), str):
         raise UserError(f"dataset {dataset} has no text field {field!r}, it has: {', '.join(row)}; set `field`")
     return row[field]
+
+
+def hub_prompts(settings: HubPrompts, language: str) -> tuple[list[Prompt], str]:
+    """Prompts of a hub data set, and the commit they are from."""
+    from datasets import load_dataset
+
+    from polyprune.hub import dataset_file, explained, resolve_revision
+
+    revision = resolve_revision("dataset", settings.dataset, settings.revision)
+    file = settings.file.format(language=settings.codes[language])
+    with explained("dataset", settings.dataset):
+        url = dataset_file(settings.dataset, revision, file)
+        rows = list(load_dataset("json", data_files={"prompts": [url]}, split="prompts", streaming=True))
+    return parallel_prompts(rows, settings.n_prompts, f"dataset {settings.dataset}, {file}"), revision

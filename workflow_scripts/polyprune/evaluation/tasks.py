@@ -26,10 +26,10 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE
-from polyprune.benchmarks import OWN_TASKS, Column
-from polyprune.corpora.demo import localize
 from polyprune.errors import UserError
 from polyprune.evaluation import mkqa
+from polyprune.evaluation.cloze import as_cloze
+from polyprune.grammar.benchmarks import OWN_TASKS, Column
 
 CLOZE, CURRENT, PAPER = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
@@ -105,37 +105,10 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
         else:
             config["dataset_name"] = column.part
     if prompting.profile == CLOZE:
-        config |= _cloze(column.task, column.language)
+        config |= as_cloze(column.task, column.language)
     if prompting.profile == PAPER and column.task.startswith("belebele"):
         config["doc_to_text"] = config["doc_to_text"].replace(_BELEBELE_ANSWER, _FULL_WIDTH_ANSWER)
     return config
-
-
-def _cloze(task: str, language: str) -> dict[str, Any]:
-    """Prompt and options as plain text in the language's own labels."""
-    gap, labels = localize.phrases(language).gap, localize.phrases(language).labels
-
-    def exchange(question: str) -> str:
-        return f"{labels['question']}{gap}{{{{{question}}}}}\n{labels['answer']}"
-
-    changes: dict[str, Any] = {"target_delimiter": gap}
-    match task.split("_"):
-        case ["arc", "easy" | "challenge"] | ["mkqa", _]:
-            changes["doc_to_text"] = exchange("question")
-        case ["arc", _]:
-            changes["doc_to_text"] = exchange("instruction")
-        case ["m", "mmlu", _]:
-            changes["doc_to_text"] = exchange("instruction")
-            changes["doc_to_choice"] = "{{[option_a, option_b, option_c, option_d]}}"
-            changes["doc_to_target"] = "{{['A', 'B', 'C', 'D'].index(answer)}}"
-        case ["belebele", *_]:
-            changes["doc_to_text"] = f"{labels['text']}{gap}{{{{flores_passage}}}}\n{exchange('question')}"
-            changes["doc_to_choice"] = "{{[mc_answer1, mc_answer2, mc_answer3, mc_answer4]}}"
-        case ["hellaswag", *_]:
-            changes["doc_to_text"] = "{{ctx}}"
-        case _:
-            raise UserError(f"task {task} has no cloze form")
-    return changes
 
 
 @contextmanager

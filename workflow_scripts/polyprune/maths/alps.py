@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 from polyprune.maths.checks import require_finite, require_full_float32
 from polyprune.maths.cholesky import damped_hessian, hessian_factor
 from polyprune.maths.pruned_weight import PrunedWeight, in_storage_dtype

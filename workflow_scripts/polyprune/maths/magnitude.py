@@ -10,7 +10,7 @@ threshold: a 4096 x 4096 bfloat16 matrix at sparsity 0.50 loses about 0.501 of i
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 from polyprune.maths.checks import require_finite
 from polyprune.maths.selection import keep_per_row, removed_by_threshold
 

@@ -10,7 +10,7 @@ a column or row of zeros it divides 0 by 0; here such a share is 0. Its channel 
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 from polyprune.maths.checks import require_finite
 from polyprune.maths.selection import keep_per_row, removed_by_threshold
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 
 WIDE = 64
 """Columns from which a selection per row is faster than a sort."""

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 from polyprune.maths.checks import require_full_float32
 from polyprune.maths.cholesky import HessianFactor
 from polyprune.maths.error_feedback import gpu_kernels, made_up, walk_block

@@ -11,7 +11,7 @@ weights, and divide ‖X_j‖² by the number of sequences, which changes no ord
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 from polyprune.maths.checks import require_finite
 from polyprune.maths.selection import keep_per_row
 

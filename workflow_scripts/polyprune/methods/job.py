@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from polyprune.artifacts.weights import CellWeight
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 
 
 @dataclass(frozen=True)

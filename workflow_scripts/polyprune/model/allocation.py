@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polyprune.artifacts.outliers import load_outliers
 from polyprune.errors import UserError
-from polyprune.grammar import Scheme
+from polyprune.grammar.schemes import Scheme
 from polyprune.maths.owl import layer_sparsities
 
 

@@ -11,10 +11,11 @@ from torch import Tensor
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder, LayerCall, choose_device, sequences_per_batch
+from polyprune.model.decoder import Decoder, LayerCall, sequences_per_batch
 from polyprune.model.source import read_manifest
 from polyprune.model.statistics import PROBE_TOKENS
-from polyprune.settings import Engine
+from polyprune.running.device import choose_device
+from polyprune.settings.engine import Engine
 
 
 @dataclass(frozen=True)

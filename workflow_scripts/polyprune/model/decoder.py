@@ -23,7 +23,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from polyprune import gpus
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 
@@ -223,24 +222,6 @@ def _for_any_batch(call: LayerCall, architecture: str) -> LayerCall:
 def linears_of(layer: nn.Module) -> dict[str, nn.Linear]:
     """The linear layers of a decoder layer by name, in order of definition: what gets compressed."""
     return {name: module for name, module in layer.named_modules() if type(module) is nn.Linear}
-
-
-def choose_device(wanted: str) -> torch.device:
-    """`auto` is the first GPU if torch sees one, else the CPU, as on a laptop.
-
-    Raises:
-        UserError: `cuda` where torch sees no GPU; `auto` where this job was given one that torch does not see: a large
-            model would silently take weeks.
-    """
-    available = torch.cuda.is_available()
-    if wanted == "auto" and not available and (names := gpus.given()):
-        raise UserError(
-            f"this job was given GPU {', '.join(names)}, but torch {torch.__version__} sees none: install a build of "
-            "torch with CUDA, check the driver with nvidia-smi, or set engine.device to cpu in config.yaml"
-        )
-    if wanted == "cuda" and not available:
-        raise UserError("engine.device is cuda, but torch sees no GPU here; set it to auto or cpu in config.yaml")
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
 def sequences_per_batch(tokens_per_batch: int, sequence_length: int) -> int:

@@ -17,7 +17,7 @@ from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.provenance import digest, file_digest
-from polyprune.settings import Shape
+from polyprune.settings.models import Shape
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from polyprune.log import Progress
-from polyprune.settings import Shape, TrainedSource
+from polyprune.settings.models import Shape, TrainedSource
 
 BOS, EOS = "<s>", "</s>"
 _QUINTIC = (3.4445, -4.7750, 2.0315)

@@ -16,8 +16,9 @@ from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder, choose_device
+from polyprune.model.decoder import Decoder
 from polyprune.model.source import read_manifest
+from polyprune.running.device import choose_device
 
 _LONG = ("columns", "items")
 """Metadata that describe a file's content, not its origin."""

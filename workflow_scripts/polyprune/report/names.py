@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from polyprune.methods import DENSE
+from polyprune.grammar.paths import DENSE
 
 METHOD_TITLES = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "gptq": "GPTQ"}
 """In the order of tables: the paper's. Other methods follow by name, and are called by it."""

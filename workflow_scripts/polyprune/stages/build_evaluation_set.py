@@ -14,7 +14,7 @@ from polyprune.corpora.windows import packed_windows
 from polyprune.log import logger
 from polyprune.model.source import locate, read_config, read_manifest, special_tokens
 from polyprune.provenance import file_digest
-from polyprune.settings import TextSettings
+from polyprune.settings.models import TextSettings
 
 SPLIT = "evaluation"
 

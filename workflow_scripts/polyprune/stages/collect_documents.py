@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.corpora.collected import save_collected
-from polyprune.settings import LocalCorpus
+from polyprune.settings.text import LocalCorpus
 
 
 def collect_documents(corpus: LocalCorpus, language: str, output: Path, provenance: dict[str, Any]) -> None:

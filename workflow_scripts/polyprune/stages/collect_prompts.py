@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.prompts import save_prompts
-from polyprune.corpora.prompts import file_prompts, generated_prompts
+from polyprune.corpora.from_demo import generated_prompts
+from polyprune.corpora.from_files import file_prompts
 from polyprune.log import logger
-from polyprune.settings import DemoPrompts, LocalPrompts
+from polyprune.settings.text import DemoPrompts, LocalPrompts
 
 
 def collect_prompts(prompts: LocalPrompts, language: str, output: Path, provenance: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from polyprune.log import logger
 from polyprune.model.activations import HOOKS, activation_pass, tokens_of_blocks
 from polyprune.model.decoder import sequences_per_batch
 from polyprune.model.variant import open_variants
-from polyprune.settings import Engine
+from polyprune.settings.engine import Engine
 
 
 def count_activations(

@@ -15,7 +15,7 @@ from polyprune.model.decoder import sequences_per_batch
 from polyprune.model.paired import paired_pass, sample_of
 from polyprune.model.streams import HOOKS
 from polyprune.model.variant import open_dumps, open_variants
-from polyprune.settings import Engine
+from polyprune.settings.engine import Engine
 
 
 def dump_hidden_states(

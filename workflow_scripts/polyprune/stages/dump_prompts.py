@@ -14,7 +14,7 @@ from polyprune.log import logger
 from polyprune.model.prompts import prompt_pass
 from polyprune.model.streams import HOOKS
 from polyprune.model.variant import open_dumps, open_variants
-from polyprune.settings import Engine
+from polyprune.settings.engine import Engine
 
 
 def dump_prompts(

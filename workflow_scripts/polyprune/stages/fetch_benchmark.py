@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE, save_manifest
-from polyprune.benchmarks import datasets
+from polyprune.grammar.benchmarks import datasets
 from polyprune.hub import download_dataset, download_file, resolve_revision
 from polyprune.log import logger
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from polyprune.corpora.collected import save_collected
 from polyprune.corpora.from_hub import split_documents
-from polyprune.settings import HubCorpus
+from polyprune.settings.text import HubCorpus
 
 
 def fetch_documents(corpus: HubCorpus, language: str, output: Path, provenance: dict[str, Any]) -> None:

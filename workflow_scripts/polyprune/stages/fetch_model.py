@@ -8,7 +8,7 @@ from typing import Any
 from polyprune.hub import download_model, resolve_revision
 from polyprune.log import logger
 from polyprune.model.source import check_shape, read_config, write_manifest
-from polyprune.settings import HubSource, Shape
+from polyprune.settings.models import HubSource, Shape
 
 
 def fetch_model(source: HubSource, shape: Shape, name: str, output: Path, provenance: dict[str, Any]) -> None:

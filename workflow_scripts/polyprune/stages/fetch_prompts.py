@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.prompts import save_prompts
-from polyprune.corpora.prompts import hub_prompts
+from polyprune.corpora.from_hub import hub_prompts
 from polyprune.log import logger
-from polyprune.settings import HubPrompts
+from polyprune.settings.text import HubPrompts
 
 
 def fetch_prompts(prompts: HubPrompts, language: str, output: Path, provenance: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from polyprune.artifacts.outliers import save_outliers
 from polyprune.log import logger
 from polyprune.model.calibration import open_calibration
 from polyprune.model.outliers import outlier_shares
-from polyprune.settings import Engine
+from polyprune.settings.engine import Engine
 
 
 def measure_outliers(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.measurements import load_measurements, save_frame
-from polyprune.report.drawing import save_figure
-from polyprune.report.lsar import draw_lsar, figure_rows
-from polyprune.settings import Figure
+from polyprune.report.figures.drawing import save_figure
+from polyprune.report.figures.subspaces import draw_lsar, figure_rows
+from polyprune.settings.studies import Figure
 
 
 def plot_lsar(

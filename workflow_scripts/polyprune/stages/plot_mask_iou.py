@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.measurements import load_measurements, save_frame
-from polyprune.report.drawing import save_figure
-from polyprune.report.mask_iou import draw_mask_iou, figure_rows
-from polyprune.settings import Figure
+from polyprune.report.figures.drawing import save_figure
+from polyprune.report.figures.masks import draw_mask_iou, figure_rows
+from polyprune.settings.studies import Figure
 
 
 def plot_mask_iou(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.measurements import load_measurements, save_frame
-from polyprune.report.drawing import save_figure
-from polyprune.report.lape import draw_mean_activations, mean_activation_rows
-from polyprune.settings import Figure
+from polyprune.report.figures.channels import draw_mean_activations, mean_activation_rows
+from polyprune.report.figures.drawing import save_figure
+from polyprune.settings.studies import Figure
 
 
 def plot_mean_activations(

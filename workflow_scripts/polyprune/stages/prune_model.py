@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from polyprune.artifacts.cells import join_layers
-from polyprune.grammar import parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
 from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import open_calibration
 from polyprune.model.compression import compress
-from polyprune.settings import Engine
+from polyprune.settings.engine import Engine
 
 
 def prune_model(

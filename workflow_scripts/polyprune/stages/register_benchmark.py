@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.benchmark_data import folder_digest, save_manifest
-from polyprune.benchmarks import datasets
+from polyprune.grammar.benchmarks import datasets
 
 
 def register_benchmark(benchmark: str, data_root: str, output: Path, provenance: dict[str, Any]) -> None:

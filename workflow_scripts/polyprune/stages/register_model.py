@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.model.source import check_shape, read_config, write_manifest
-from polyprune.settings import FolderSource, Shape
+from polyprune.settings.models import FolderSource, Shape
 
 
 def register_model(source: FolderSource, shape: Shape, name: str, output: Path, provenance: dict[str, Any]) -> None:

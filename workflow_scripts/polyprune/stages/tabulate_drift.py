@@ -7,10 +7,10 @@ from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.log import logger
-from polyprune.report.blocks import Metric, make_blocks
-from polyprune.report.heatmap import save_picture
-from polyprune.report.markdown import render_markdown, summary_line
-from polyprune.report.rows import (
+from polyprune.report.tables.blocks import Metric, make_blocks
+from polyprune.report.tables.heatmap import save_picture
+from polyprune.report.tables.markdown import render_markdown, summary_line
+from polyprune.report.tables.rows import (
     add_paper_values,
     aggregate,
     in_order,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import load_measurements, save_frame
 from polyprune.log import logger
-from polyprune.report.mask_iou import load_paper_iou, render_iou, save_iou_picture, table_rows
+from polyprune.report.tables.mask_iou import load_paper_iou, render_iou, save_iou_picture, table_rows
 
 
 def tabulate_mask_iou(

@@ -15,7 +15,7 @@ from polyprune.errors import UserError
 from polyprune.log import logger
 from polyprune.model.source import special_tokens, write_manifest
 from polyprune.model.training import build_model, save_model, train, train_tokenizer
-from polyprune.settings import Shape, TrainedSource
+from polyprune.settings.models import Shape, TrainedSource
 
 
 def train_model(

@@ -1,0 +1,93 @@
+"""What configuration and paths say about benchmarks."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from polyprune.errors import UserError
+from polyprune.settings.load import load_settings
+from polyprune.workflow import needs
+from polyprune.workflow.targets import check_target
+
+ROOT = Path(__file__).parents[2]
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(*path: str, to: Any) -> dict[str, Any]:
+    config = copy.deepcopy(CONFIG)
+    section = config
+    for key in path[:-1]:
+        section = section.setdefault(key, {})
+    section[path[-1]] = to
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (
+            ("evaluation", "profil"),
+            "paper",
+            r"evaluation\.profil: unknown key; .*did you mean profile",
+        ),
+        (("evaluation", "profile"), "cloze", "evaluation.profile: .*'paper' or 'current'"),
+        (("evaluation", "generation"), "sglang", "evaluation.generation: .*'own' or 'vllm'"),
+        (("evaluation", "demo_questions"), 90, "evaluation.demo_questions: .*less than or equal to 89"),
+        (("evaluation", "mkqa", "prompt"), "Q:", r"evaluation.mkqa.prompt: 'Q:' must hold \{question\} once"),
+        (("evaluation", "mkqa", "prompt"), "{question} {x}", "no other braces"),
+        (("studies", "paper", "tables", "table3", "benchmarks"), ["mkqs"], "'mkqs' is not one of .*did you mean mkqa"),
+        (("models", "benchmarks"), CONFIG["models"]["tiny-llama"], "name of a folder of results"),
+    ],
+)
+def test_bad_values_are_refused_with_what_is_valid(path: tuple[str, ...], value: Any, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        load_settings(changed(*path, to=value))
+
+
+def test_demo_models_have_generated_benchmarks_and_the_papers_models_the_hubs() -> None:
+    settings = load_settings(CONFIG)
+    assert [settings.benchmarks_of(model) for model in ("tiny-aya", "aya-23-8b")] == ["demo", "hub"]
+    assert settings.benchmark_languages("tiny-aya", "hellaswag") == ["ar", "de", "en", "es", "ru", "sw", "zh"]
+    assert settings.benchmark_languages("aya-23-8b", "hellaswag") == ["ar", "de", "en", "es", "ru"]
+    assert settings.benchmark_languages("aya-23-8b", "arc") == ["ar", "de", "en", "es", "ru", "zh"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/tiny-llama/dense/evaluation/arc.parquet",
+        "results/aya-23-8b/wanda/0.50/de/seed0/evaluation/items/mkqa.parquet",
+        "results/benchmarks/demo/belebele.json",
+    ],
+)
+def test_paths_of_benchmarks_are_known(target: str) -> None:
+    check_target(target, load_settings(CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("results/tiny-llama/dense/evaluation/ark.parquet", "benchmark 'ark' .*did you mean arc"),
+        ("results/tiny-llama/wanda/0.50/de/seed0/evaluation/items/mqa.parquet", "did you mean mkqa"),
+        ("results/benchmarks/dmo/arc.json", "did you mean demo"),
+        ("results/benchmarks/hub/arcs.json", "did you mean arc"),
+    ],
+)
+def test_misspelt_paths_are_refused(target: str, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        check_target(target, load_settings(CONFIG))
+
+
+def test_resources_grow_with_model_and_benchmark() -> None:
+    models = load_settings(CONFIG).models
+    small, large, tiny = models["llama-3-8b"], models["llama-3-70b"], models["tiny-llama"]
+    assert needs.evaluation_flops(large, "mmlu") > 5 * needs.evaluation_flops(small, "mmlu")
+    assert needs.evaluation_flops(small, "hellaswag") > needs.evaluation_flops(small, "belebele")
+    assert needs.minutes(needs.evaluation_flops(small, "mkqa"), 150e12) > 10
+    assert needs.minutes(needs.evaluation_flops(tiny, "mmlu"), 150e12) <= 10
+    assert needs.evaluation_memory_mb(tiny) < 4000 < needs.evaluation_memory_mb(large)

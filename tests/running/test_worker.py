@@ -1,0 +1,242 @@
+"""The warm worker: jobs run in its children as they would run alone, and nothing outlives who asked for it."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polyprune.running import worker
+
+PACKAGES = Path(worker.__file__).parents[2]
+STAGES = '''
+"""Stages for these tests, and no torch: `preload` is empty here."""
+import os, signal, sys, time
+from pathlib import Path
+from types import ModuleType
+
+sys.modules["polyprune.model.preload"] = ModuleType("polyprune.model.preload")
+for name in ("tell", "nap", "refuse"):
+    sys.modules[f"polyprune.stages.{name}"] = sys.modules[__name__]
+
+def tell(output: Path, word: str, provenance: dict):
+    print("printed", word)
+    variables = [os.environ.get(name) for name in ("POLYPRUNE_TEST", "OF_THE_WORKER")]
+    output.write_text(f"{word}\\n{Path.cwd()}\\n{variables}\\n{os.getppid()}\\n")
+
+def nap(output: Path):
+    output.with_suffix(".part").write_text(str(os.getpid()))
+    output.with_suffix(".part").rename(output)
+    time.sleep(120)
+
+def refuse(output: Path):
+    from polyprune.errors import UserError
+    raise UserError("bring more text")
+'''
+PARENT = """
+import os, sys
+from polyprune.running import worker
+worker.start()
+print(os.environ[worker.SOCKET_VARIABLE], flush=True)
+sys.stdin.read()
+"""
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """Fields of a process's status, empty if there is none or only a zombie."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return {} if fields["State"].startswith("Z") else fields
+
+
+def children_of(pid: int) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [child for child in pids if status_of(child).get("PPid") == str(pid)]
+
+
+@dataclass
+class Warm:
+    """A worker and the process that started it."""
+
+    parent: subprocess.Popen[str]
+    socket: str
+    pid: int
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("stages")
+    (folder / "stages_of_this_test.py").write_text(STAGES)
+    (folder / "sitecustomize.py").write_text("import stages_of_this_test\n")
+    paths = os.pathsep.join([str(folder), str(PACKAGES)])
+    clean = {key: value for key, value in os.environ.items() if key != worker.SOCKET_VARIABLE}
+    return {**clean, "PYTHONPATH": paths}
+
+
+@pytest.fixture(scope="module")
+def warm(environment: dict[str, str]) -> Iterator[Warm]:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        env={**environment, "OF_THE_WORKER": "1"},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdin
+    assert parent.stdout
+    path = parent.stdout.readline().strip()
+    wait_until(Path(path).exists)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        wait_until(lambda: connection.connect_ex(path) == 0)
+        credentials = array.array("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    yield Warm(parent, path, credentials[0])
+    parent.kill()
+    parent.wait()
+    parent.stdin.close()
+    parent.stdout.close()
+    wait_until(lambda: not status_of(credentials[0]))
+
+
+def command(stage: str, output: Path, **settings: Any) -> list[str]:
+    return [
+        sys.executable, "-m", "polyprune", stage, "--settings", json.dumps(settings), "--output", str(output),
+        "--log", f"{output}.log", "--threads", "1",
+    ]  # fmt: skip
+
+
+def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(environment: dict[str, str], warm: Warm, tmp_path: Path):
+    outputs = {}
+    for name, path in (("alone", ""), ("warm", warm.socket), ("unreachable", str(tmp_path / "no.sock"))):
+        env = {**environment, worker.SOCKET_VARIABLE: path, "POLYPRUNE_TEST": f"of {name}"}
+        output = tmp_path / name
+        done = subprocess.run(
+            command("tell", output, word="grüße", job=name), env=env, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (0, "printed grüße\n"), done.stderr
+        assert done.stderr.startswith(f"[{name}] done in ")
+        outputs[name] = output.read_text().splitlines()
+        assert outputs[name][:3] == ["grüße", str(tmp_path), f"['of {name}', None]"]
+        assert "INFO done in" in Path(f"{output}.log").read_text()
+    assert outputs["warm"][3] == str(warm.pid)
+    assert outputs["alone"][3] == outputs["unreachable"][3] == str(os.getpid())
+
+
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "alone"])
+def test_failure_and_its_reason_reach_the_caller(
+    environment: dict[str, str], warm: Warm, tmp_path: Path, is_warm: bool
+):
+    env = {**environment, worker.SOCKET_VARIABLE: warm.socket if is_warm else ""}
+    done = subprocess.run(command("refuse", tmp_path / "x", job="a job"), env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "[a job] error: bring more text\n")
+
+
+def start_nap(
+    environment: dict[str, str], warm: Warm, output: Path, stderr: int | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
+    env = {**environment, worker.SOCKET_VARIABLE: warm.socket}
+    client = subprocess.Popen(command("nap", output), env=env, stderr=stderr)
+    wait_until(output.exists)
+    pid = int(output.read_text())
+    assert status_of(pid)["PPid"] == str(warm.pid)
+    return client, pid
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_killing_the_caller_ends_its_job(
+    environment: dict[str, str], warm: Warm, tmp_path: Path, signum: signal.Signals
+):
+    client, pid = start_nap(environment, warm, tmp_path / "pid")
+    client.send_signal(signum)
+    client.wait()
+    wait_until(lambda: not status_of(pid))
+
+
+def test_a_job_that_dies_without_an_answer_fails_and_says_so(environment: dict[str, str], warm: Warm, tmp_path: Path):
+    client, pid = start_nap(environment, warm, tmp_path / "pid", stderr=subprocess.PIPE)
+    os.kill(pid, signal.SIGKILL)
+    _, said = client.communicate(timeout=20)
+    assert client.returncode == 137
+    assert said == b"the job was killed from outside: most likely this machine is out of memory\n"
+
+
+@pytest.mark.parametrize("sent", [b"", (1000).to_bytes(8, "little")], ids=["nothing", "half a request"])
+def test_a_caller_that_dies_while_asking_leaves_no_child_behind(warm: Warm, sent: bytes):
+    wait_until(lambda: not children_of(warm.pid))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(warm.socket)
+        wait_until(lambda: children_of(warm.pid))
+        if sent:
+            terminal = array.array("i", [1, 2])
+            connection.sendmsg([sent], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, terminal)])
+            connection.sendall(b"{")
+    wait_until(lambda: not children_of(warm.pid))
+
+
+def test_the_worker_leaves_with_a_parent_that_is_gone_before_it_is_ready(environment: dict[str, str], tmp_path: Path):
+    path = tmp_path / "folder" / "worker.sock"
+    path.parent.mkdir()
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    done = subprocess.run(
+        [sys.executable, "-m", "polyprune.running.worker", str(path), str(dead.pid)], env=environment, timeout=20
+    )
+    assert done.returncode == 0
+    assert not path.parent.exists()
+
+
+def test_without_a_worker_nothing_is_delegated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv(worker.SOCKET_VARIABLE, raising=False)
+    assert worker.delegate(["tell"]) is None
+    monkeypatch.setenv(worker.SOCKET_VARIABLE, str(tmp_path / "no.sock"))
+    assert worker.delegate(["tell"]) is None
+
+
+def test_a_long_temporary_folder_is_no_place_for_a_socket(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("x" * 80)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        env={**environment, "TMPDIR": str(folder)},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdin and parent.stdout
+    path = Path(parent.stdout.readline().strip())
+    wait_until(path.exists)
+    parent.stdin.close()
+    parent.stdout.close()
+    parent.wait()
+    wait_until(lambda: not path.parent.exists())
+
+
+def test_the_worker_and_its_socket_go_with_the_process_that_started_it(warm: Warm):
+    """The last test here: it ends the worker."""
+    assert status_of(warm.pid)
+    assert Path(warm.socket).exists()
+    warm.parent.kill()
+    warm.parent.wait()
+    wait_until(lambda: not status_of(warm.pid))
+    assert not Path(warm.socket).parent.exists()

@@ -1,0 +1,175 @@
+"""What the ledger counts and where its estimates come from."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from polyprune.errors import UserError
+from polyprune.grammar.paths import Cell
+from polyprune.settings.config import Settings
+from polyprune.settings.load import load_settings
+from polyprune.workflow import needs
+from polyprune.workflow.ledger import (
+    GPU_RULES,
+    benchmark_seconds,
+    cells_of,
+    incomplete_outputs,
+    job_seconds,
+    ledger,
+    output_bytes,
+)
+
+ROOT = Path(__file__).parents[2]
+WILDCARDS = {"model": "llama-3-8b", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": "0"}
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return load_settings(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+
+
+def job(seed: int, rule: str = "prune_model") -> dict[str, Any]:
+    output = f"results/llama-3-8b/wanda/0.50/de/seed{seed}/mask.safetensors"
+    return {"rule": rule, "wildcards": WILDCARDS | {"seed": str(seed)}, "output": [output]}
+
+
+def test_targets_are_studies_tables_figures_and_cells(settings: Settings) -> None:
+    assert len(cells_of(settings, ["paper"])) == 362
+    assert len(cells_of(settings, ["results/table12.parquet"])) == 21
+    assert len(cells_of(settings, ["results/figure3.pdf"])) == 2
+    assert len(cells_of(settings, ["results/table1.parquet", "results/table2.parquet"])) == 84
+    assert len(cells_of(settings, [])) == len(cells_of(settings, ["paper", "demo"]))
+    (cell,) = cells_of(settings, ["results/llama-3-8b/wanda/0.65/sw/seed7/perplexity.parquet"])
+    assert cell == Cell("llama-3-8b", "wanda", "0.65", "sw", 7)
+    with pytest.raises(UserError, match=r"did you mean 0\.50"):
+        cells_of(settings, ["results/llama-3-8b/wanda/0.5/sw/seed7/perplexity.parquet"])
+    with pytest.raises(UserError, match="is not a study, a table, a figure or a cell"):
+        cells_of(settings, ["results/llama-3-8b/model.json"])
+
+
+def test_benchmark_records_win_over_the_formula(settings: Settings, tmp_path: Path) -> None:
+    formula = needs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops
+    assert job_seconds(job(0), settings, {}) == (pytest.approx(formula), "formula")
+    for seed, seconds in enumerate((100.0, 300.0, 170.0)):
+        folder = tmp_path / f"logs/llama-3-8b/wanda/0.50/de/seed{seed}"
+        folder.mkdir(parents=True)
+        (folder / "prune_model.benchmark.jsonl").write_text(json.dumps({"s": seconds}) + "\n")
+        (folder / "evaluation").mkdir()
+        (folder / "evaluation/arc.benchmark.jsonl").write_text(json.dumps({"s": 7.0}) + "\n")
+    records = benchmark_seconds(tmp_path / "logs")
+    assert job_seconds(job(0), settings, records) == (170.0, "benchmark")
+    evaluation = {"rule": "evaluate_model", "wildcards": WILDCARDS | {"benchmark": "arc"}, "output": []}
+    assert job_seconds(evaluation, settings, records) == (7.0, "benchmark")
+    evaluation["wildcards"] = WILDCARDS | {"benchmark": "mmlu"}
+    assert job_seconds(evaluation, settings, records)[1] == "formula"
+
+
+def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settings: Settings) -> None:
+    model, rate = settings.models["llama-3-8b"], settings.engine.planning_flops
+
+    def dump(rule: str, wildcards: dict[str, str], variants: list[str]) -> dict[str, Any]:
+        folders = [f"results/llama-3-8b/{variant}/hidden_states/mc4" for variant in variants]
+        output = [f"{folder}/{language}.h5" for folder in folders for language in ("de", "en")]
+        return {"rule": rule, "wildcards": wildcards, "output": output}
+
+    some = {name: WILDCARDS[name] for name in ("model", "method", "scheme")}
+    bundle = dump(
+        "dump_cells_mc4_0f3a97c1", some, ["wanda/0.50/de/seed0", "wanda/0.50/en/seed0", "wanda/0.50/zh/seed0"]
+    )
+    alone = dump("dump_cell_mc4", WILDCARDS, ["wanda/0.50/de/seed0"])
+    dense = dump("dump_dense_mc4", {"model": "llama-3-8b"}, ["dense"])
+    one_pass = needs.dump_flops(model, 7, 0) / rate
+    for job_of, passes in ((bundle, 4), (alone, 2), (dense, 1)):
+        assert job_seconds(job_of, settings, {}) == (pytest.approx(passes * one_pass), "formula")
+
+
+@pytest.mark.parametrize(
+    ("folder", "log", "rule"),
+    [
+        ("dense", "hidden_states/mc4", "dump_dense_mc4"),
+        ("dense", "hidden_states/belebele", "dump_dense_belebele"),
+        ("dense", "evaluation/arc", "evaluate_dense"),
+        ("dense", "activations/mc4/de", "count_activations_dense"),
+        ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
+        ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_0f3a97c1"),
+        ("wanda/0.50/de/seed0", "hidden_states/belebele", "dump_cell_belebele"),
+        ("wanda/0.50/de/seed0", "activations/mc4/de", "count_activations_cell"),
+        ("wanda/0.50/de/seed0", "prune_model", "prune_model"),
+    ],
+)
+def test_the_record_of_every_job_on_a_gpu_is_found(
+    folder: str, log: str, rule: str, settings: Settings, tmp_path: Path
+) -> None:
+    """For the same rule, model and method; and no other."""
+    path = tmp_path / "logs/llama-3-8b" / folder / f"{log}.benchmark.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"s": 11.0}) + "\n")
+    wildcards = {"model": "llama-3-8b"} if folder == "dense" else WILDCARDS
+    wildcards |= {"benchmark": "arc"} if "evaluation" in log else {}
+    records = benchmark_seconds(tmp_path / "logs")
+    assert job_seconds({"rule": rule, "wildcards": wildcards, "output": []}, settings, records) == (11.0, "benchmark")
+    assert list(records.values()) == [11.0]
+
+
+def test_records_of_other_jobs_do_no_harm(tmp_path: Path) -> None:
+    for name in ("tiny-llama/train_model", "tiny-llama/wanda/0.50/de/seed0/export_model"):
+        path = tmp_path / f"{name}.benchmark.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"s": 3.0}) + "\n")
+    found = {("train_model", "tiny-llama", ""): 3.0, ("export_model", "tiny-llama", "wanda"): 3.0}
+    assert benchmark_seconds(tmp_path) == found
+
+
+def test_activations_cost_one_pass_over_their_tokens(settings: Settings) -> None:
+    counting = {"rule": "count_activations_dense", "wildcards": {"model": "llama-3-8b"}, "output": ["de.h5"]}
+    shape, n_tokens = settings.models["llama-3-8b"].shape, settings.analysis.activation_tokens
+    expected = needs.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
+    assert job_seconds(counting, settings, {}) == (pytest.approx(expected), "formula")
+    assert output_bytes(counting, settings) == 8 * 32 * (8 * 3 * 14336 + 2 * 2 * 4096)
+
+
+def test_every_rule_that_asks_for_a_gpu_keeps_a_record_and_is_in_the_ledger() -> None:
+    """The ledger knows rules by the beginnings of their names."""
+    names: list[str] = []
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"^ *(?=rule\b)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            if "gpu=gpus" in text:
+                assert "benchmark.jsonl" in text, text[:100]
+                names += re.findall(r'^rule (\w+):|name:\s+(?:f"(\w+)|(dump)\.rule)', text)[0]
+    assert {name for name in names if name} and all(name.startswith(GPU_RULES) for name in names if name)
+
+
+def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, tmp_path: Path) -> None:
+    place = {"model": "llama-3-8b", "calibration": "de", "seed": "0"}
+    outliers = {"rule": "measure_outliers", "wildcards": place, "output": ["outliers.json"]}
+    assert job_seconds(outliers, settings, {}) == job_seconds(job(0), settings, {})
+    assert 0 < output_bytes(outliers, settings) < 1e6
+    folder = tmp_path / "logs/llama-3-8b/calibration/de/seed0"
+    folder.mkdir(parents=True)
+    (folder / "measure_outliers.benchmark.jsonl").write_text(json.dumps({"s": 9.0}) + "\n")
+    assert job_seconds(outliers, settings, benchmark_seconds(tmp_path / "logs")) == (9.0, "benchmark")
+
+
+def test_cells_are_done_begun_or_outstanding(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [Cell("llama-3-8b", "wanda", "0.50", "de", seed) for seed in range(3)]
+    begun = job(1)["output"][0]
+    marker = tmp_path / ".snakemake/incomplete" / base64.b64encode(begun.encode()).decode().rstrip("=")
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert incomplete_outputs(marker.parent) == {begun}
+    line, total = ledger(settings, cells, [job(1), job(2)], incomplete_outputs(marker.parent))
+    assert (line.done, line.incomplete, line.outstanding) == (1, 1, 1)
+    one = needs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops / 3600
+    assert line.gpu_hours == total.gpu_hours == pytest.approx(2 * one)
+    assert line.gigabytes == pytest.approx(2 * settings.models["llama-3-8b"].shape.linear_weights / 8 / 1e9)
+    assert line.sources == {"formula"}

@@ -1,0 +1,162 @@
+"""What Snakemake and its Slurm plugin leave to us: jobs of a killed run, and why a job failed.
+
+A Snakemake that is killed leaves its jobs behind. Started again, it would submit the same work once more, and two jobs
+would write one file: so they are found and cancelled before anything is submitted.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polyprune.errors import UserError
+from polyprune.workflow.bundles import essence
+
+PREFIX = "polyprune_"
+"""Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
+_ROW = re.compile(rf"(\d+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)")
+"""Of our jobs in squeue's answer. Comments of others are any text, even several lines; folders may have bars."""
+_PATIENCE = 300.0
+_SLURM_LOG = re.compile(r"\d+\.log")
+"""Names of Slurm's logs of jobs: their numbers, as the plugin has it."""
+_LOG_END = 100_000
+_LINES_SHOWN = 15
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job of this user that is queued, running or ending; `work` is the plugin's comment: rule and wildcards."""
+
+    number: str
+    work: str
+
+
+def queued_jobs(folder: Path) -> list[QueuedJob]:
+    """Our jobs in Slurm's queue that work in `folder`.
+
+    Raises:
+        UserError: Slurm does not answer, or is not here.
+    """
+    ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z|%k"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise UserError(
+            "squeue is not found, so jobs of an earlier run cannot be ruled out: start where Slurm's commands are, "
+            "such as on the login node, after `module load slurm` if your cluster wants it; or without a cluster, with "
+            "--profile local"
+        ) from None
+    if done.returncode:
+        raise UserError(f"squeue does not answer, so jobs of an earlier run cannot be ruled out: {done.stderr.strip()}")
+    rows = (match.groups() for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line)))
+    return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
+
+
+def end_orphans(planned: Collection[str], folder: Path, say: Say, patience: float = _PATIENCE) -> None:
+    """Cancel queued and running jobs that do what is `planned` (see `works_like`), and wait until they are gone.
+
+    Other jobs in `folder` are left alone: they may be another living Snakemake's, which works on other files.
+
+    Raises:
+        UserError: they are not gone after `patience` seconds.
+    """
+    orphans = {job.number: job.work for job in queued_jobs(folder) if essence(job.work) in planned}
+    if not orphans:
+        return
+    listed = ", ".join(f"{number} ({work})" for number, work in orphans.items())
+    say(f"Slurm jobs of a run that was killed are still there; they are cancelled and run anew: {listed}")
+    subprocess.run(["scancel", *orphans], capture_output=True)
+    deadline = time.monotonic() + patience
+    while left := [job.number for job in queued_jobs(folder) if job.number in orphans]:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"Slurm jobs {', '.join(left)} of a run that was killed are not gone {patience:g} s after scancel; "
+                f"nothing was submitted. See `squeue -j {','.join(left)}`, and start again when they are gone"
+            )
+        time.sleep(min(2.0, patience / 10))
+
+
+_REASONS = {
+    "killed for memory: it had {mem_mb} MB": r"'OUT_OF_MEMORY'|slurmstepd\S*: .*(oom.?kill|exceeded memory limit)",
+    "killed because its time was over: it had {runtime} minutes": r"'TIMEOUT'|CANCELLED AT .* DUE TO TIME LIMIT",
+    "killed because its node failed": r"'(NODE|BOOT)_FAIL'|CANCELLED AT .* DUE TO NODE FAILURE",
+    "cancelled": r"'CANCELLED|CANCELLED AT (?!.* DUE TO (PREEMPTION|JOB REQUEUE))",
+}
+"""Why Slurm ends jobs, by the states in the plugin's messages and what slurmstepd writes; the first counts.
+
+A job that was preempted or requeued runs again and appends to its Slurm log: that is not how it ended.
+"""
+
+
+def reason(message: str, slurm_log: str) -> str | None:
+    """Why Slurm ended a job, as a template for its resources, from the plugin's message and the job's Slurm log."""
+    text = f"{message}\n{slurm_log}"
+    return next((said for said, pattern in _REASONS.items() if re.search(pattern, text)), None)
+
+
+def end_of(path: Path) -> str:
+    """The end of a log, empty if there is none."""
+    try:
+        return path.read_bytes()[-_LOG_END:].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def account_of_failure(job: Any, message: str, logs: Sequence[Path], stale: Collection[Path] = ()) -> str:
+    """What befell a job of Snakemake's, in words for its user.
+
+    `message` is the plugin's. `logs` are the job's own and, last, Slurm's if the job began. Those that are `stale` an
+    earlier attempt wrote and this one did not.
+    """
+    slurm_log = next((path for path in logs if _SLURM_LOG.fullmatch(path.name)), None)
+    why = reason(message, end_of(slurm_log) if slurm_log else "")
+    what = " ".join([job.rule.name, *job.wildcards])
+    again = f"it is tried again, with more memory and time (attempt {job.attempt + 1} of {job.restart_times + 1})"
+    outlook = again if job.attempt <= job.restart_times else "it is not tried again"
+    if why:
+        account = f"{what} was {why.format(mem_mb=job.resources.get('mem_mb'), runtime=job.resources.get('runtime'))}"
+    else:
+        telling = [path for path in logs if path not in stale] if slurm_log else []
+        said = next((text for path in telling if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
+        account = "\n    ".join([f"{what} failed:", *said])
+    return f"{account}\n  {outlook}. Logs: {', '.join(map(str, logs))}"
+
+
+def written(path: Path) -> int | None:
+    """When a file was last written, in ns by the clock of its file system; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+class FailureReports(logging.Handler):
+    """Handler of Snakemake's log: says of every Slurm job that failed why. `job_of` finds the job of a job id."""
+
+    def __init__(self, job_of: Callable[[int], Any], say: Say) -> None:
+        super().__init__()
+        self.job_of, self.say = job_of, say
+        self._before: dict[Path, int | None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Of a job that is about to be submitted, note when its logs were written; account for one that failed.
+
+        Of the latter, only events with a message of the plugin's: local jobs have none.
+        """
+        event, details = getattr(record, "event", None), vars(record)
+        if event is None:
+            return
+        logs = [Path(log) for log in details.get("log") or ()]
+        if event.name == "JOB_INFO":
+            self._before |= {log: written(log) for log in logs}
+        elif event.name == "JOB_ERROR" and (message := details["rule_msg"]):
+            stale = {log for log in logs if log in self._before and written(log) == self._before[log]}
+            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs, stale))

@@ -1,0 +1,47 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polyprune.grammar.schemes import Scheme
+
+
+@dataclass(frozen=True)
+class Traits:
+    """`updates`: the surviving weights change too. `settings`: what of `compression` in config.yaml it reads."""
+
+    updates: bool = False
+    quantises: bool = False
+    unstructured: bool = False
+    gram: bool = False
+    settings: tuple[str, ...] = ()
+
+
+METHODS = {
+    "alps": Traits(updates=True, gram=True, settings=("damping", "alps")),
+    "dsnot": Traits(unstructured=True, settings=("dsnot",)),
+    "gptq": Traits(updates=True, quantises=True, gram=True, settings=("gptq",)),
+    "magnitude": Traits(),
+    "random": Traits(),
+    "ria": Traits(settings=("ria",)),
+    "sparsegpt": Traits(updates=True, gram=True, settings=("damping", "block_size")),
+    "wanda": Traits(),
+}
+
+
+def takes(method: str, scheme: Scheme) -> bool:
+    """Whether the method knows what to do with the scheme: some quantise, the others remove weights."""
+    traits = METHODS[method]
+    return traits.quantises == scheme.quantises and not (traits.unstructured and scheme.n_of_m)
+
+
+def why_not(method: str) -> str:
+    """Which schemes the method takes instead, for those who asked for another (see `takes`)."""
+    only = "w4g128 is for quantisation, sparsities for pruning"
+    return f"{only}, and {method} has no n:m" if METHODS[method].unstructured else only
+
+
+def settings_read(method: str, scheme: Scheme) -> set[str]:
+    """What of `compression` in config.yaml a cell depends on."""
+    return {*METHODS[method].settings, *(["owl"] if scheme.owl else [])}

@@ -1,0 +1,221 @@
+"""How language-specific neurons are: figures 3 and 8 to 10, from groups of neurons by their LAPE in the dense model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from polyprune.grammar.paths import DENSE
+from polyprune.grammar.schemes import parse_scheme
+from polyprune.maths.lape import BOX
+from polyprune.report.figures.drawing import (
+    DENSE_COLOUR,
+    INK,
+    PALE,
+    caption_height,
+    colour_of,
+    head_height,
+    heading,
+    number_of_columns,
+    panel_grid,
+)
+from polyprune.settings.studies import Figure as FigureSettings
+
+SHOWN_SHARE = 0.3
+"""Of the neurons in figure 3's boxes: those with the lowest LAPE."""
+ALL_LAYERS = "all"
+_STATISTICS = {
+    "neuron_overview": {*(f"lape_{name}" for name in BOX), "p", "|output|", "n_never_active"},
+    "neuron_entropy": {*(f"lape_{name}" for name in BOX), "n_never_active"},
+    "neuron_probability": {"p_max", "n_never_active"},
+    "neuron_output": {"output_mean", "n_never_active"},
+}
+
+
+def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+    """What a figure shows: figure 3 all layers together, the others each layer; 9 and 10 only the dense model."""
+    rows = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
+    pooled = figure.draws == "neuron_overview"
+    rows = rows[(rows["layer"] == ALL_LAYERS) == pooled]
+    if figure.draws in ("neuron_probability", "neuron_output"):
+        rows = rows[(rows["method"] == DENSE) & (rows["series"] == "full")]
+    if figure.draws == "neuron_overview":
+        language = next(name for name in rows["calibration"] if name != DENSE)
+        rows = rows[rows["eval_language"].isna() | (rows["eval_language"] == language)]
+    if figure.layers:
+        rows = rows[rows["layer"].isin([str(layer - 1) for layer in figure.layers])]
+    return rows.reset_index(drop=True)
+
+
+def draw_lape(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    """The picture of a figure's rows."""
+    if figure.draws == "neuron_overview":
+        return _draw_overview(rows, figure, names)
+    return _draw_layers(rows, figure, names)
+
+
+def _values(rows: pd.DataFrame, statistic: str) -> np.ndarray:
+    """Values by group."""
+    shown = rows[rows["statistic"] == statistic].sort_values("group")
+    return shown["value"].to_numpy(dtype=float)
+
+
+def _series(rows: pd.DataFrame, scheme: str, series: str) -> pd.DataFrame:
+    return rows[(rows["scheme"] == scheme) & (rows["series"] == series)]
+
+
+def _schemes(rows: pd.DataFrame) -> list[str]:
+    return sorted({scheme for scheme in rows["scheme"] if scheme != DENSE})
+
+
+def _scheme_title(scheme: str) -> str:
+    sparsity = parse_scheme(scheme).sparsity
+    return f"{100 * float(sparsity):g} % sparsity" if sparsity is not None else scheme
+
+
+def _dead(rows: pd.DataFrame) -> str:
+    """How many neurons have no LAPE, for a caption."""
+    counts = rows[(rows["statistic"] == "n_never_active") & (rows["series"] == "full")]
+    said = []
+    for scheme in (DENSE, *_schemes(rows)):
+        of_scheme = counts[counts["scheme"] == scheme]
+        if len(of_scheme):
+            name = "dense" if scheme == DENSE else _scheme_title(scheme)
+            said.append(f"{name} {of_scheme['value'].sum():,.0f}")
+    total = counts[counts["scheme"] == counts["scheme"].iloc[0]]["n"].sum()
+    return f"Neurons that no language ever activates have no LAPE and are left out (of {total:,}: {', '.join(said)})."
+
+
+def _draw_boxes(axes: Axes, rows: pd.DataFrame, n_shown: int, colour: str, linewidth: float = 0.6) -> None:
+    """Boxes over percent of neurons: quartiles filled, median, whiskers."""
+    low, q1, median, q3, high = (_values(rows, f"lape_{name}")[:n_shown] for name in BOX)
+    n_groups = int(rows["group"].max()) + 1
+    width = 100 / n_groups
+    centre = (np.arange(len(median)) + 0.5) * width
+    axes.vlines(centre, low, high, color=INK, linewidth=linewidth)
+    axes.bar(centre, q3 - q1, 0.72 * width, q1, color=colour, edgecolor=INK, linewidth=linewidth)
+    axes.hlines(median, centre - 0.36 * width, centre + 0.36 * width, color=INK, linewidth=linewidth * 1.6)
+    axes.tick_params(length=2, pad=1.5)
+
+
+def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
+    low = rows.loc[rows["statistic"] == "lape_whisker_low", "value"].min()
+    high = rows.loc[rows["statistic"] == "lape_whisker_high", "value"].max()
+    return low - 0.04 * (high - low), high + 0.04 * (high - low)
+
+
+def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    schemes = _schemes(rows)
+    language = next(name for name in rows["calibration"] if name != DENSE)
+    n_groups = int(rows["group"].max()) + 1
+    n_shown = round(SHOWN_SHARE * n_groups)
+    caption = (
+        f"{names}, calibrated on {language.upper()}. All MLP neurons in {n_groups} equal groups by their LAPE in the "
+        "dense "
+        f"model; boxes are quartiles, whiskers reach 1.5 interquartile ranges, the {100 * SHOWN_SHARE:.0f} % lowest "
+        "are "
+        "shown. Noise floor: grouped by the dense model's LAPE on one half of the text, measured in the dense model "
+        "on the "
+        "other; what pruning adds is what goes beyond. Bars: the dense model, lines: pruned. Output: |act(gate) · "
+        "up|, mean "
+        f"over tokens. {_dead(rows)}"
+    )
+    panels = [
+        ("Full-sized base model", _series(rows, DENSE, "full"), DENSE_COLOUR),
+        *((_scheme_title(scheme), _series(rows, scheme, "full"), colour_of(language)) for scheme in schemes),
+        ("Noise floor: dense, half against half", _series(rows, DENSE, "half"), PALE),
+    ]
+    width = 0.5 + 2.35 * len(panels)
+    head, bottom = head_height(figure.title, width, False), caption_height(caption, width)
+    height = head + 2.3 + 2 * 1.35 + bottom - 0.1
+    sheet = Figure(figsize=(width, height))
+    boxes = pd.concat([panel for _, panel, _ in panels])
+    boxes = boxes[boxes["group"].isna() | (boxes["group"] < n_shown)]
+    for column, (title, of_panel, colour) in enumerate(panels):
+        axes = sheet.add_axes(
+            ((0.5 + column * 2.35) / width, (height - head - 1.85) / height, 2.0 / width, 1.65 / height)
+        )
+        _draw_boxes(axes, of_panel, n_shown, colour)
+        axes.set(title=title, xlabel="% of neurons", ylim=_entropy_range(boxes))
+        axes.set_xlim(0, 100 * SHOWN_SHARE)
+        if column == 0:
+            axes.set_ylabel("LAPE [nat]")
+    for row, (statistic, title, label) in enumerate(
+        (
+            ("p", f"Activation probability for {language.upper()}, mean of each group", "p"),
+            ("|output|", f"Neuron output magnitude for {language.upper()}, mean of each group", "|output|"),
+        )
+    ):
+        y = height - head - 2.3 - (row + 1) * 1.35 + 0.42
+        axes = sheet.add_axes((0.5 / width, y / height, (width - 0.65) / width, 0.75 / height))
+        _draw_bars(axes, _series(rows, DENSE, "full"), statistic)
+        edges = np.linspace(0, 100, n_groups + 1)
+        for scheme, line in zip(schemes, ("--", "-", ":"), strict=False):
+            values = _values(_series(rows, scheme, "full"), statistic)
+            axes.stairs(
+                values, edges, baseline=None, color=INK, linestyle=line, linewidth=0.9, label=_scheme_title(scheme)
+            )
+        axes.set(title=title, ylabel=label)
+        if row == 0:
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3)
+        else:
+            axes.set_xlabel("% of neurons, by LAPE in the dense model")
+    heading(sheet, figure.title, caption)
+    return sheet
+
+
+def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
+    values = _values(rows, statistic)
+    width = 100 / len(values)
+    axes.bar((np.arange(len(values)) + 0.5) * width, values, 0.8 * width, color=DENSE_COLOUR, linewidth=0)
+    axes.set_xlim(0, 100)
+    axes.tick_params(length=2, pad=1.5)
+
+
+def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    """One panel a layer."""
+    layers = sorted(set(rows["layer"]), key=int)
+    n_groups = int(rows["group"].max()) + 1
+    grouped = f"{names}. MLP neurons of each layer in {n_groups} equal groups by their LAPE in the dense model."
+    captions = {
+        "neuron_entropy": "Boxes: LAPE in the pruned model, whiskers of 1.5 interquartile ranges. Grey: the noise "
+        "floor, "
+        "whiskers in the dense model on one half of the text of groups made on the other.",
+        "neuron_probability": "Bars: activation probability in the language where it is largest, mean over the group; "
+        "dense.",
+        "neuron_output": "Bars: |act(gate) · up|, mean over tokens, languages and the group; dense model.",
+    }
+    labels = {"neuron_entropy": "LAPE [nat]", "neuron_probability": "largest p", "neuron_output": "|output|"}
+    caption = f"{grouped} {captions[figure.draws]} {_dead(rows)}"
+    columns = number_of_columns(len(layers))
+    size = (1.35, 0.95) if columns == 8 else (2.1, 1.35)
+    sheet, panels = panel_grid(len(layers), columns, size, (0.42, 0.52), figure.title, caption, legend=False)
+    for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
+        of_layer = rows[rows["layer"] == layer]
+        if figure.draws == "neuron_entropy":
+            _draw_layer_boxes(axes, of_layer, columns == 8)
+            axes.set_ylim(_entropy_range(rows))
+        else:
+            _draw_bars(axes, of_layer, {"neuron_probability": "p_max", "neuron_output": "output_mean"}[figure.draws])
+            if figure.draws == "neuron_probability":
+                axes.set_ylim(0, 1.04 * rows.loc[rows["statistic"] == "p_max", "value"].max())
+        axes.set_title(f"Layer {layer}", pad=3)
+        if index % columns == 0:
+            axes.set_ylabel(labels[figure.draws], labelpad=2)
+        if index >= len(layers) - columns:
+            axes.set_xlabel("% of neurons", labelpad=1.5)
+    heading(sheet, figure.title, caption)
+    return sheet
+
+
+def _draw_layer_boxes(axes: Axes, rows: pd.DataFrame, small: bool) -> None:
+    floor = _series(rows, DENSE, "half")
+    low, high = (_values(floor, f"lape_{name}") for name in ("whisker_low", "whisker_high"))
+    edges = np.linspace(0, 100, len(low) + 1)
+    axes.stairs(high, edges, baseline=low, fill=True, color=PALE, linewidth=0)
+    pruned = rows[(rows["scheme"] != DENSE) & (rows["series"] == "full")]
+    colour = colour_of(str(pruned["calibration"].iloc[0]))
+    _draw_boxes(axes, pruned, int(pruned["group"].max()) + 1, colour, 0.3 if small else 0.5)
+    axes.set_xlim(0, 100)

@@ -1,0 +1,282 @@
+"""How far features of prompts move: figures 1, 4 to 7, and the same with other language subspaces.
+
+Layers are counted as transformers counts them, which is the paper's way: 1 to L − 1 are outputs of decoder layers, and
+L is the output of the final norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from polyprune.errors import UserError
+from polyprune.report.figures.drawing import (
+    GREY,
+    INK,
+    colour_of,
+    heading,
+    language_keys,
+    marker_of,
+    number_of_columns,
+    panel_grid,
+)
+from polyprune.settings.studies import Figure as FigureSettings
+
+METRICS = {
+    "token_shift": ("token_shift",),
+    "prompt_shift": ("prompt_shift",),
+    "agnostic_shift": ("agnostic_shift",),
+    "specific_shift": ("specific_shift",),
+    "shift_overview": ("agnostic_shift", "specific_shift"),
+    "shift_controls": ("agnostic_shift", "specific_shift"),
+}
+PROJECTORS = {
+    "per_model": "one per model",
+    "cross_fitted": "per model, cross-fitted",
+    "dense": "the dense model's",
+    "pooled": "pooled",
+    "random": "random",
+}
+"""In the order of figure 14."""
+PARTS = {"agnostic_shift": "language-agnostic", "specific_shift": "language-specific"}
+SPREAD = "agnostic_shift_spread"
+_SWEEP_STYLES = {
+    "per_model": ("#882255", "o", "-"),
+    "cross_fitted": ("#8c564b", "s", "--"),
+    "dense": ("#332288", "^", "-"),
+    "pooled": ("#999933", "D", "-."),
+    "random": ("#7f7f7f", "x", ":"),
+}
+"""Colours that no language has."""
+
+
+def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+    """What a figure shows: means over seeds, and the smallest and largest seed's value, by layer and language.
+
+    Raises:
+        UserError: the measurements lack a layer or rank that the figure asks for.
+    """
+    rows = measured[measured["metric"].isin(METRICS[figure.draws])].copy()
+    depth = max(int(layer) for layer in rows["layer"] if layer.isdecimal())
+    shown = {str(layer): layer for layer in range(1, depth)} | {"L_normed": depth}
+    rows["layer"] = rows["layer"].map(shown)
+    rows = rows[rows["layer"].notna()].astype({"layer": "int64"})
+    if figure.draws not in ("token_shift", "prompt_shift"):
+        rows = _of_subspace(rows, figure)
+    if figure.layers:
+        rows = rows[rows["layer"].isin(figure.layers)]
+    keys = ["model", "method", "scheme", "layer", "metric", "projector", "rank", "calibration", "eval_language"]
+    grouped = rows.groupby(keys, sort=True, dropna=False, as_index=False)
+    means = grouped.agg(
+        value=("value", "mean"),
+        low=("value", "min"),
+        high=("value", "max"),
+        n_seeds=("value", "size"),
+        n=("n", "first"),
+    )
+    return pd.concat([means, _spread(means)], ignore_index=True) if figure.draws == "shift_controls" else means
+
+
+def _of_subspace(rows: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+    highest = int(rows["rank"].max())
+    rank = figure.rank or highest
+    if rank > highest:
+        raise UserError(f"rank {rank} was not measured; the highest is {highest}, one less than the languages")
+    if figure.draws == "shift_controls":
+        return rows
+    return rows[(rows["projector"] == figure.projector) & (rows["rank"] == rank)]
+
+
+def _spread(means: pd.DataFrame) -> pd.DataFrame:
+    """How far from flat agnostic curves are: (largest − smallest) / mean over languages, mean over calibrations."""
+    keys = ["model", "method", "scheme", "layer", "projector", "rank"]
+    agnostic = means[means["metric"] == "agnostic_shift"].groupby([*keys, "calibration"], as_index=False)
+    curves = agnostic["value"].agg(["min", "max", "mean"])
+    curves["value"] = (curves["max"] - curves["min"]) / curves["mean"]
+    spread = curves.groupby(keys, as_index=False)["value"].agg(value="mean", low="min", high="max")
+    return spread.assign(metric=SPREAD)
+
+
+def draw_lsar(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    """The picture of a figure's rows."""
+    if figure.draws == "shift_controls":
+        return _draw_controls(rows, figure, names)
+    if figure.draws == "shift_overview":
+        return _draw_overview(rows, figure, names)
+    return _draw_layers(rows, figure, names)
+
+
+def _languages(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
+    calibrations = sorted(set(rows["calibration"].dropna()))
+    return calibrations, sorted(set(rows["eval_language"].dropna()))
+
+
+def _draw_curves(axes: Axes, rows: pd.DataFrame) -> None:
+    """A line a calibration language over evaluation languages; a star where the two are the same."""
+    calibrations, languages = _languages(rows)
+    places = np.arange(len(languages))
+    for calibration in calibrations:
+        curve = rows[rows["calibration"] == calibration].set_index("eval_language").reindex(languages)
+        value, low, high = (curve[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+        colour = colour_of(calibration, calibrations)
+        axes.plot(
+            places, value, color=colour, marker=marker_of(calibration, calibrations), markersize=2.6, linewidth=0.9
+        )
+        if (high > low).any():
+            axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+        if calibration in languages:
+            own = languages.index(calibration)
+            star = {"marker": "*", "markersize": 9, "markeredgecolor": "#ffffff", "markeredgewidth": 0.5}
+            axes.plot([own], [value[own]], color=colour, zorder=5, **star)  # type: ignore[arg-type]
+    axes.set_xticks(places, [language.upper() for language in languages])
+    axes.set_xlim(-0.4, len(languages) - 0.6)
+    axes.grid(axis="y", color="#ffffff" if to_rgb(axes.get_facecolor())[0] < 0.97 else "#e6eaec", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=2, pad=1.5)
+
+
+def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
+    seeds = int(rows["n_seeds"].max())
+    band = f" Lines: mean of {seeds} seeds, bands: smallest to largest." if seeds > 1 else ""
+    n = int(rows["n"].max())
+    return (
+        f"{names}. {what} Colour and marker: calibration language, ★: evaluated in it.{band} "
+        f"{f'Up to {n:,} tokens' if 'token_shift' in set(rows['metric']) else f'{n:,} prompts'} a language. "
+        "The last layer is after the final norm."
+    )
+
+
+def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    what = {
+        "token_shift": "Mean over tokens of ‖h − h̃‖, the change of a layer's hidden states.",
+        "prompt_shift": "Mean over prompts of ‖e − ẽ‖, e the mean of a prompt's hidden states.",
+        "agnostic_shift": "Mean over prompts of ‖a − ã‖, the part outside the language-specific subspace.",
+        "specific_shift": "Mean over prompts of ‖s − s̃‖, the part in the language-specific subspace.",
+    }[figure.draws]
+    if figure.draws in PARTS:
+        what += f" Subspace: {PROJECTORS[figure.projector]}, rank {int(rows['rank'].max())}."
+    caption = _caption(rows, names, f"{what} The greyer a panel, the larger its maximum.")
+    layers = sorted(set(rows["layer"]))
+    columns = number_of_columns(len(layers))
+    size = (1.18, 0.95) if columns == 8 else (1.75, 1.35)
+    sheet, panels = panel_grid(len(layers), columns, size, (0.42, 0.52), figure.title, caption, legend=True)
+    maxima = rows.groupby("layer")["value"].max()
+    for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
+        grey = 1 - 0.22 * (maxima[layer] - maxima.min()) / max(maxima.max() - maxima.min(), 1e-30)
+        axes.set_facecolor((grey, grey, grey))
+        _draw_curves(axes, rows[rows["layer"] == layer])
+        axes.set_title(f"Layer {layer}", pad=3)
+        if index % columns == 0:
+            axes.set_ylabel("Δ magnitude", labelpad=2)
+        if index >= len(layers) - columns:
+            axes.set_xlabel("evaluation language", labelpad=1.5)
+    heading(sheet, figure.title, caption, language_keys(_languages(rows)[0]))
+    return sheet
+
+
+def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    """Agnostic above specific, some layers; one scale in both rows of a column."""
+    layers = sorted(set(rows["layer"]))
+    what = (
+        f"Mean over prompts of the change of each part. Subspace: {PROJECTORS[figure.projector]}, "
+        f"rank {int(rows['rank'].max())}: with this rank and a subspace for each model the upper curves are nearly "
+        "flat by "
+        "construction (docs/methods.md; figure 14 shows other subspaces)."
+    )
+    caption = _caption(rows, names, what)
+    sheet, panels = panel_grid(
+        2 * len(layers), len(layers), (1.75, 1.35), (0.5, 0.55), figure.title, caption, legend=True
+    )
+    for row, (metric, part) in enumerate(PARTS.items()):
+        for column, layer in enumerate(layers):
+            axes = panels[row * len(layers) + column]
+            in_column = rows[rows["layer"] == layer]
+            _draw_curves(axes, in_column[in_column["metric"] == metric])
+            _share_scale(axes, in_column)
+            axes.set_title(f"Layer {layer}, {part}", pad=3)
+            if column == 0:
+                axes.set_ylabel("Δ magnitude", labelpad=2)
+            if row == 1:
+                axes.set_xlabel("evaluation language", labelpad=1.5)
+    heading(sheet, figure.title, caption, language_keys(_languages(rows)[0]))
+    return sheet
+
+
+def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
+    low, high = rows["low"].min(), rows["high"].max()
+    axes.set_ylim(low - 0.08 * (high - low), high + 0.1 * (high - low))
+
+
+def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    """For each layer: both parts with each subspace at the highest rank, and how flat the agnostic one is at each."""
+    layers, projectors = sorted(set(rows["layer"])), list(PROJECTORS)
+    rank = int(rows["rank"].max())
+    curves = rows[(rows["metric"] != SPREAD) & (rows["rank"] == rank)]
+    what = (
+        f"Columns: where the language-specific subspace (rank {rank}) is from. One for each model is the paper's: the "
+        "agnostic "
+        "part of every language's mean is then the same, so its change is as flat as the spread within languages "
+        "allows, "
+        "whatever pruning did. With one subspace for both models (dense, pooled) it need not be. Random: what any "
+        "subspace "
+        "of this rank leaves (its specific part on a scale of its own). Right: (largest − smallest) / mean of the "
+        "agnostic curve over evaluation languages, mean over "
+        "calibrations, by rank."
+    )
+    caption = _caption(curves, names, what)
+    columns = len(projectors) + 1
+    sheet, panels = panel_grid(
+        2 * len(layers) * columns, columns, (1.6, 1.2), (0.6, 0.55), figure.title, caption, legend=True
+    )
+    for row, (layer, metric) in enumerate((layer, metric) for layer in layers for metric in PARTS):
+        of_row = curves[(curves["layer"] == layer) & (curves["metric"] == metric)]
+        of_row_shared = of_row[of_row["projector"] != "random"] if metric == "specific_shift" else of_row
+        for column, projector in enumerate(projectors):
+            axes = panels[row * columns + column]
+            of_panel = of_row[of_row["projector"] == projector]
+            _draw_curves(axes, of_panel)
+            _share_scale(axes, of_panel if projector == "random" and metric == "specific_shift" else of_row_shared)
+            axes.set_title(PROJECTORS[projector], pad=3)
+            if column == 0:
+                axes.set_ylabel(f"layer {layer}: Δ\n{PARTS[metric]}", labelpad=2)
+            if row == 2 * len(layers) - 1:
+                axes.set_xlabel("evaluation language", labelpad=1.5)
+        last = panels[row * columns + columns - 1]
+        if metric == "agnostic_shift":
+            _draw_sweep(last, rows[(rows["metric"] == SPREAD) & (rows["layer"] == layer)], projectors)
+        else:
+            last.set_axis_off()
+            _key_of_sweep(last, projectors)
+    heading(sheet, figure.title, caption, language_keys(_languages(curves)[0]))
+    return sheet
+
+
+def _draw_sweep(axes: Axes, spread: pd.DataFrame, projectors: Sequence[str]) -> None:
+    for projector in reversed(projectors):
+        curve = spread[spread["projector"] == projector].sort_values("rank")
+        colour, marker, line = _SWEEP_STYLES[projector]
+        axes.plot(
+            *(curve["rank"].to_numpy(dtype=float), curve["value"].to_numpy(dtype=float)),
+            color=colour,
+            marker=marker,
+            linestyle=line,
+            markersize=6 if projector == "cross_fitted" else 3,
+            markerfacecolor="none" if projector == "cross_fitted" else colour,
+        )
+    axes.set(title="agnostic: spread by rank", ylim=(0, None))
+    axes.set_xticks(sorted(set(spread["rank"].astype(int))))
+    axes.set_xlabel("rank of the subspace", labelpad=1.5)
+    axes.set_ylabel("spread / mean", labelpad=2)
+    axes.tick_params(length=2, pad=1.5, colors=INK)
+
+
+def _key_of_sweep(axes: Axes, projectors: Sequence[str]) -> None:
+    for projector in projectors:
+        colour, marker, line = _SWEEP_STYLES[projector]
+        axes.plot([], [], color=colour, marker=marker, linestyle=line, markersize=3, label=PROJECTORS[projector])
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.1, 1.0), labelcolor=GREY)

@@ -1,0 +1,175 @@
+"""Long tables: a row a value, from the score files of many variants; and their means over seeds.
+
+model, method, scheme, calibration   string        `dense` three times for the uncompressed model
+seed                                 int32         null for the uncompressed model
+metric                               string
+eval_language                        string
+value                                double
+unit                                 string
+n                                    int64         tokens or questions that the value is taken over
+paper_value                          double        the mean that the paper prints; null where it prints none
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from polyprune.artifacts import evaluations, scores
+from polyprune.artifacts.tables import open_table, save_table
+from polyprune.errors import UserError
+from polyprune.grammar.paths import DENSE
+from polyprune.report.names import method_rank
+
+GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]
+"""Columns that name a value up to its seed."""
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("model", "method", "scheme", "calibration")),
+        ("seed", pa.int32()),
+        *((name, pa.string()) for name in ("metric", "eval_language")),
+        ("value", pa.float64()),
+        ("unit", pa.string()),
+        ("n", pa.int64()),
+        ("paper_value", pa.float64()),
+    ]
+)
+
+Variant = tuple[str, str, str, str, int | None]
+"""Model, method, scheme, calibration, seed."""
+
+
+def load_scores(files: Sequence[Path]) -> pd.DataFrame:
+    """Rows of score files (see `artifacts/scores.py`): values of whole models and, of layers, only their mean."""
+    table = pa.concat_tables(open_table(file).read().cast(scores.SCHEMA) for file in files)
+    rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
+    return rows[rows["layer"].isna() | (rows["layer"] == "mean")]
+
+
+def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
+    """The values of evaluation files (see `artifacts/evaluations.py`) that tables print, in per cent; their profiles.
+
+    Column `metric` is the benchmark.
+    """
+    table = pa.concat_tables(open_table(file).read().cast(evaluations.SCORES) for file in files)
+    rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
+    rows = rows[rows["headline"]]
+    return rows.assign(metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(set(rows["profile"]))
+
+
+def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
+    """Refuse benchmark rows of which a value is missing or there twice, or that are means over different questions.
+
+    Raises:
+        UserError: names the first such value and says how many there are.
+    """
+    found = Counter(_key(row) for row in rows.to_dict("records"))
+    variants = {key[0] for key in found}
+    variants |= {(model, DENSE, DENSE, DENSE, None) for model, *_ in variants}
+    columns = {(variant[0], metric, language) for variant, metric, language in found}
+    wanted = {
+        (variant, metric, language)
+        for variant in variants
+        for model, metric, language in columns
+        if model == variant[0]
+    }
+    if lacking := sorted(set(metrics) - {metric for _, metric, _ in columns}):
+        raise UserError(f"no scores of {', '.join(lacking)}: list the score files of every benchmark")
+    _refuse(wanted - set(found), "is missing; other variants of the model have this column")
+    _refuse({key for key, count in found.items() if count > 1}, "is there twice; list every score file once")
+    most = rows.groupby(["model", "metric", "eval_language"])["n"].transform("max")
+    fewer = {_key(row) for row in rows[rows["n"] != most].to_dict("records")}
+    _refuse(fewer, "is over fewer questions than elsewhere; delete the variant's evaluation and make it again")
+
+
+def load_paper(files: Sequence[Path]) -> pd.DataFrame:
+    """The paper's printed means (see `data/README.md`): `GROUP` and `paper_value`."""
+    frames = [pd.read_csv(file, dtype=dict.fromkeys(GROUP, "str"), keep_default_na=False) for file in files]
+    printed = pd.concat(frames) if frames else pd.DataFrame(columns=[*GROUP, "mean"])
+    return printed[[*GROUP, "mean"]].rename(columns={"mean": "paper_value"}).astype({"paper_value": "float64"})
+
+
+def add_paper_values(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column `paper_value`, NaN where the paper prints none."""
+    return rows.merge(paper, how="left", on=GROUP, validate="many_to_one")
+
+
+def require_complete(rows: pd.DataFrame, dense_metrics: Sequence[str], cell_metrics: Sequence[str]) -> None:
+    """Refuse rows of which a value is missing, not a number, or there twice.
+
+    A model's cells and its dense variant must have all of their metrics in every language in which any of them has one.
+
+    Raises:
+        UserError: names the first such value and says how many there are.
+    """
+    found = Counter(_key(row) for row in rows.to_dict("records"))
+    variants = {key[0] for key in found}
+    variants |= {(model, DENSE, DENSE, DENSE, None) for model, *_ in variants}
+    languages = {(variant[0], language) for variant, _, language in found}
+    wanted = {
+        (variant, metric, language)
+        for variant in variants
+        for metric in (dense_metrics if variant[1] == DENSE else cell_metrics)
+        for model, language in languages
+        if model == variant[0]
+    }
+    undefined = {_key(row) for row in rows[rows["value"].isna()].to_dict("records")}
+    _refuse(wanted - set(found), "is missing; other variants of the model have this language")
+    _refuse({key for key, count in found.items() if count > 1}, "is there twice; list every score file once")
+    _refuse(undefined, "is not a number; delete the variant's results and make them again")
+
+
+Key = tuple[Variant, str, str]
+"""Variant, metric, language."""
+
+
+def _key(row: Mapping[Any, Any]) -> Key:
+    seed = None if pd.isna(row["seed"]) else int(row["seed"])
+    return (row["model"], row["method"], row["scheme"], row["calibration"], seed), row["metric"], row["eval_language"]
+
+
+def _refuse(keys: set[Key], complaint: str) -> None:
+    if keys:
+        (model, method, scheme, calibration, seed), metric, language = min(keys, key=str)
+        variant = DENSE if seed is None else f"{method}/{scheme}/{calibration}/seed{seed}"
+        more = f" (and {len(keys) - 1} more like this)" if len(keys) > 1 else ""
+        raise UserError(f"{model}/{variant}: {metric} of {language} {complaint}{more}")
+
+
+def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Rows sorted as tables show them: the dense model, single languages, mixes; `models` in their order."""
+    keys = pd.DataFrame(
+        {
+            "model": rows["model"].map(list(models).index),
+            "rank": rows["method"].map(method_rank),
+            "method": rows["method"],
+            "scheme": rows["scheme"],
+            "mixed": rows["calibration"].str.count("-"),
+            "calibration": rows["calibration"],
+            "seed": rows["seed"],
+            "metric": rows["metric"].map(list(metrics).index),
+            "eval_language": rows["eval_language"],
+        }
+    )
+    return rows.loc[keys.sort_values(list(keys.columns)).index].reset_index(drop=True)
+
+
+def save_rows(path: Path, rows: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
+    """Write the columns of `SCHEMA`."""
+    save_table(path, pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False), provenance)
+
+
+def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
+    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `paper_value`.
+
+    `std` is the sample's (n − 1 in the denominator), NaN for one value. A dense model counts as one seed.
+    """
+    groups = rows.groupby(GROUP, sort=False, as_index=False)
+    return groups.agg(
+        mean=("value", "mean"), std=("value", "std"), n_seeds=("value", "size"), paper_value=("paper_value", "first")
+    )

@@ -1,0 +1,26 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import torch
+
+from polyprune.errors import UserError
+from polyprune.running import gpus
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is the first GPU if torch sees one, else the CPU, as on a laptop.
+
+    Raises:
+        UserError: `cuda` where torch sees no GPU; `auto` where this job was given one that torch does not see: a large
+            model would silently take weeks.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "auto" and not available and (names := gpus.given()):
+        raise UserError(
+            f"this job was given GPU {', '.join(names)}, but torch {torch.__version__} sees none: install a build of "
+            "torch with CUDA, check the driver with nvidia-smi, or set engine.device to cpu in config.yaml"
+        )
+    if wanted == "cuda" and not available:
+        raise UserError("engine.device is cuda, but torch sees no GPU here; set it to auto or cpu in config.yaml")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")

@@ -1,0 +1,70 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from polyprune.grammar.methods import settings_read
+from polyprune.grammar.schemes import parse_scheme
+from polyprune.settings.base import Count, Section
+
+
+class Gptq(Section):
+    """GPTQ; bits and group size are the scheme's (w4g128). "GPTQ at 4 bit" is not one method: public codes differ.
+
+    Defaults are those of transformers' GPTQConfig, the stack of 2024. IST-DASLab/gptq: damping 0.01, asymmetric, not
+    true-sequential; llm-compressor: damping 0.01, static groups, act order; GPTQModel: damping 0.05.
+    """
+
+    damping: float = Field(default=0.1, gt=0, lt=1, description="share of mean(diag H) added to diag H")
+    symmetric: bool = Field(default=True, description="grids symmetric about 0")
+    act_order: bool = Field(default=False, description="columns by falling diag H instead of as stored (desc_act)")
+    static_groups: bool = Field(default=False, description="grids from the original weights")
+    true_sequential: bool = Field(default=True, description="within a layer: q, k, v, then o, then gate, up, then down")
+
+
+class Ria(Section):
+    """RIA, as in the authors' code."""
+
+    exponent: float = Field(default=0.5, ge=0, description="of the input norm")
+    per_row: bool = Field(default=False, description="compare weights within a row instead of the whole matrix")
+
+
+class Dsnot(Section):
+    """DSnoT, which refines Wanda's mask, as in the authors' code."""
+
+    threshold: float = Field(default=0.1, ge=0, description="a row whose output lacks no more than this is done")
+    max_cycles: Count = 50
+    same_sign: bool = Field(default=False, description="a row is also done before a swap that turns the sign it lacks")
+
+
+class Alps(Section):
+    """ALPS, as in the authors' code."""
+
+    max_iterations: Count = 300
+    refit_iterations: Count = Field(default=10, description="conjugate gradient steps once the support is found")
+
+
+class Owl(Section):
+    """Sparsity by layer (schemes that end in -owl), as in the authors' code."""
+
+    outlier_factor: float = Field(default=5.0, gt=0, description="times the layer's mean score makes an outlier")
+    spread: float = Field(default=0.08, ge=0, lt=0.5, description="largest distance of a layer from the mean sparsity")
+
+
+class Compression(Section):
+    """Settings of the compression methods, as in the published code."""
+
+    damping: float = Field(default=0.01, gt=0, lt=1, description="share of mean(diag H) added to diag H")
+    block_size: Count = Field(default=128, description="columns a block of SparseGPT")
+    gptq: Gptq = Gptq()
+    ria: Ria = Ria()
+    dsnot: Dsnot = Dsnot()
+    alps: Alps = Alps()
+    owl: Owl = Owl()
+
+    def read_by(self, method: str, scheme: str) -> dict[str, Any]:
+        """What a cell depends on."""
+        return self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))

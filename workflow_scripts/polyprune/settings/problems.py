@@ -1,0 +1,61 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polyprune.settings.base import HINT
+from polyprune.settings.yaml_lines import LineMap, Place
+
+Problem = tuple[Place, str]
+"""Where in the configuration (keys and indices from the top), and what is wrong."""
+
+
+def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap], elsewhere: str) -> str:
+    """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it.
+
+    Of a problem that no file has a line for, `elsewhere` says where it is.
+    """
+    lines = []
+    for place, message in problems:
+        nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
+        _, found = max(nearest_first, key=lambda location: location[0], default=(0, elsewhere))
+        lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
+    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
+    return "\n  ".join([count, *lines])
+
+
+def readable(item: Any, config: Mapping[str, Any]) -> Problem:
+    """A pydantic error as place and sentence."""
+    *inner, last = item["loc"] or ("",)
+    if item["type"] == "extra_forbidden":
+        key, _, hint = str(last).partition(HINT)
+        return (*place_of(inner, config), key), f"unknown key; {key!r} is {hint}"
+    if item["type"] == "missing":
+        return (*place_of(inner, config), last), "this key is required"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] not in ("value_error", "union_tag_not_found", "union_tag_invalid"):
+        message += f", got {item['input']!r}"
+    return place_of(item["loc"], config), message
+
+
+def place_of(location: Sequence[str | int], config: Any) -> Place:
+    """The error's location without what pydantic adds: tags of unions, types of alternatives and `[key]`."""
+    place: list[str | int] = []
+    node: Any = config
+    tag_waits = False
+    for key in location:
+        if tag_waits and node.get("kind") == key:
+            tag_waits = False
+            continue
+        has_places = isinstance(node, Mapping | list)
+        if key == "[key]" or (place and not has_places):
+            continue
+        place.append(key)
+        try:
+            node = node[key]
+        except (KeyError, IndexError, TypeError):
+            node = None
+        tag_waits = isinstance(node, Mapping) and "kind" in node
+    return tuple(place)

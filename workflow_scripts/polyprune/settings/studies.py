@@ -1,0 +1,132 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.methods import METHODS
+from polyprune.grammar.paths import Cell
+from polyprune.grammar.schemes import canonical_sparsity, parse_calibration, parse_scheme
+from polyprune.grammar.spelling import nearest
+from polyprune.settings.base import Count, Section, distinct
+
+
+def _canonical_scheme(text: Any) -> Any:
+    if isinstance(text, float) and 0 < text < 1:
+        raise ValueError(f'{text!r} is a number; quote it: "{canonical_sparsity(f"{Decimal(repr(text)):f}")}"')
+    if not isinstance(text, str):
+        raise ValueError(f'{text!r} is not a scheme; write text in quotes, e.g. "0.50"')
+    parse_scheme(text)
+    return text
+
+
+def _canonical_calibration(text: str) -> str:
+    parse_calibration(text)
+    return text
+
+
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"{name!r} is {nearest(name, METHODS)}")
+    return name
+
+
+SchemeName = Annotated[str, BeforeValidator(_canonical_scheme)]
+CalibrationName = Annotated[str, AfterValidator(_canonical_calibration)]
+MethodName = Annotated[str, AfterValidator(_known_method)]
+
+
+class Grid(Section):
+    """All combinations of its lists: a block of cells."""
+
+    models: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
+    methods: Annotated[list[MethodName], Field(min_length=1), AfterValidator(distinct)]
+    schemes: Annotated[list[SchemeName], Field(min_length=1), AfterValidator(distinct)]
+    calibrations: Annotated[list[CalibrationName], Field(min_length=1), AfterValidator(distinct)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)]
+
+    def cells(self) -> Iterator[Cell]:
+        for combination in product(self.models, self.methods, self.schemes, self.calibrations, self.seeds):
+            yield Cell(*combination)
+
+
+def _known_benchmark(name: str) -> str:
+    if name not in BENCHMARKS:
+        raise ValueError(f"{name!r} is {nearest(name, BENCHMARKS)}")
+    return name
+
+
+Benchmark = Annotated[str, AfterValidator(_known_benchmark)]
+
+
+class Table(Section):
+    """One table of a study: what it reports about which grids."""
+
+    title: str
+    report: Literal["drift", "benchmarks", "mask_iou", "mask_iou_languages"] = Field(
+        description="drift: perplexity, SNR and pruning error on the model's corpus; "
+        "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
+        "mask_iou_languages: of what the seeds of two languages agree on"
+    )
+    grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
+    benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
+
+
+LSAR_DRAWINGS = ("token_shift", "prompt_shift", "agnostic_shift", "specific_shift", "shift_overview", "shift_controls")
+LAPE_DRAWINGS = ("neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output")
+DENSE_DRAWINGS = ("neuron_probability", "neuron_output")
+"""Of a grid these need only the model."""
+Drawing = Literal[
+    "mask_iou",
+    "token_shift",
+    "prompt_shift",
+    "agnostic_shift",
+    "specific_shift",
+    "shift_overview",
+    "shift_controls",
+    "neuron_overview",
+    "neuron_entropy",
+    "neuron_probability",
+    "neuron_output",
+    "mean_activations",
+]
+
+
+class Figure(Section):
+    """One figure of a study: what it draws of which grids."""
+
+    title: str
+    draws: Drawing
+    grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
+    layers: Annotated[list[Count], AfterValidator(distinct)] = Field(
+        default=[], description="decoder layers counted from 1; all if not given"
+    )
+    matrix: Literal["down_proj", "o_proj"] | None = Field(None, description="for mean_activations")
+    projector: Literal["per_model", "dense", "pooled", "cross_fitted", "random"] = Field(
+        "per_model", description="where the language-specific subspace is from; per_model is the paper's"
+    )
+    rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
+
+
+class Study(Section):
+    """A set of tables and figures over named grids. `paper` is written to results/, any other to results/{study}/."""
+
+    grids: dict[str, Grid]
+    tables: dict[Annotated[str, Field(pattern=r"^table[1-9]\d*$")], Table]
+    figures: dict[Annotated[str, Field(pattern=r"^figure[1-9]\d*$")], Figure] = Field(default={})
+
+    def cells(self, name: str) -> list[Cell]:
+        """The cells of a table or figure, each once, in the order of its grids."""
+        grids = (self.tables[name] if name in self.tables else self.figures[name]).grids
+        return list(dict.fromkeys(cell for grid in grids for cell in self.grids[grid].cells()))
+
+    def all_cells(self) -> list[Cell]:
+        """The cells of all tables and of all figures that are not of the dense model alone, each once."""
+        figures = (name for name, figure in self.figures.items() if figure.draws not in DENSE_DRAWINGS)
+        return list(dict.fromkeys(cell for name in (*self.tables, *figures) for cell in self.cells(name)))

@@ -1,0 +1,124 @@
+"""Paths of results, and the refusal of paths that are not of the grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from polyprune.errors import UserError
+from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
+from polyprune.grammar.methods import METHODS, takes, why_not
+from polyprune.grammar.paths import PAPER, artifact
+from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.grammar.spelling import SpellingError, nearest
+from polyprune.settings.config import Settings
+
+OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
+"""What a model's folder of one variant may hold, the dense one included."""
+OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
+"""What only a cell's may, beside the cell itself."""
+
+
+def check_target(target: str, settings: Settings) -> None:
+    """Refuse a target under results/ that misspells the grammar, before Snakemake says only that no rule makes it.
+
+    Raises:
+        UserError: names the part, the valid choices and the nearest one.
+    """
+    parts = target.split("/")
+    if parts[0] != "results" or len(parts) < 2:
+        return
+    try:
+        if len(parts) == 2:
+            _check_study_file(parts[1], PAPER, settings)
+        elif parts[1] in settings.studies and parts[1] != PAPER:
+            _check_study_file(parts[2], parts[1], settings)
+        elif parts[1] in settings.models:
+            _check_model_path(parts[1], parts[2:], settings)
+        elif parts[1] == "corpora":
+            _check_corpus_file(parts[2:], settings)
+        elif parts[1] == "benchmarks":
+            if parts[2] not in SOURCES:
+                raise SpellingError(f"{parts[2]!r} is {nearest(parts[2], SOURCES)}")
+            _check_benchmark(parts[3:])
+        elif parts[1] == "prompts" and settings.prompts:
+            _check_prompts_file(parts[2:], settings)
+        elif parts[1] == "mask_iou":
+            _check_study_file(parts[1], PAPER, settings)
+        else:
+            raise SpellingError(
+                f"{parts[1]!r} is {nearest(parts[1], [*settings.models, *settings.studies, 'corpora', 'benchmarks'])}"
+            )
+    except SpellingError as error:
+        raise UserError(f"{target}: {error}") from error
+
+
+def _check_study_file(name: str, study: str, settings: Settings) -> None:
+    stem = name.split(".")[0]
+    known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
+    if stem not in [*known, "mask_iou"]:
+        raise SpellingError(f"{stem!r} is {nearest(stem, known)} (study {study})")
+
+
+def _check_prompts_file(parts: list[str], settings: Settings) -> None:
+    if parts[0] not in settings.prompts:
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], settings.prompts)}")
+    if len(parts) > 1:
+        language, known = parts[1].split(".")[0], settings.prompts[parts[0]].languages
+        if language not in known:
+            raise SpellingError(f"{language!r} is {nearest(language, known)} (prompts {parts[0]})")
+
+
+def _check_corpus_file(parts: list[str], settings: Settings) -> None:
+    if parts[0] not in settings.corpora:
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], settings.corpora)}")
+    if len(parts) > 1:
+        language, known = parts[1].split(".")[0], settings.corpora[parts[0]].languages
+        if language not in known:
+            raise SpellingError(f"{language!r} is {nearest(language, known)} (corpus {parts[0]})")
+
+
+def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
+    if parts[0] in ("checkpoint", "evaluation_text", "model.json", "prompts"):
+        return
+    known, shape = settings.languages_of(model), settings.models[model].shape
+    if parts[0] == "calibration":
+        _check_calibration(parts[1:], known)
+        return
+    if "evaluation" in parts:
+        _check_benchmark(parts[parts.index("evaluation") + 1 :])
+    if parts[0] == "dense":
+        _check_variant_file(parts[1:2], OF_VARIANTS)
+        return
+    if parts[0] not in METHODS:
+        choices = [*METHODS, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], choices)}")
+    if len(parts) > 1:
+        scheme = parse_scheme(parts[1])
+        if not takes(parts[0], scheme):
+            raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: {why_not(parts[0])}")
+        if reason := shape.why_not(scheme):
+            raise SpellingError(f"{model} does not take scheme {parts[1]!r}: {reason}")
+    _check_calibration(parts[2:], known)
+    _check_variant_file(parts[4:5], [artifact(parts[0]), *OF_VARIANTS, *OF_CELLS])
+
+
+def _check_variant_file(parts: list[str], known: Sequence[str]) -> None:
+    if parts and parts[0] not in known:
+        raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], known)}")
+
+
+def _check_benchmark(parts: list[str]) -> None:
+    name = parts[-1].split(".")[0] if parts else ""
+    if parts and name not in BENCHMARKS:
+        raise SpellingError(f"benchmark {name!r} is {nearest(name, BENCHMARKS)}")
+
+
+def _check_calibration(parts: list[str], known: list[str]) -> None:
+    if parts:
+        parse_calibration(parts[0], known)
+    if len(parts) > 1 and not re.fullmatch(r"seed(0|[1-9]\d*)", parts[1]):
+        digits = re.sub(r"\D", "", parts[1])
+        raise SpellingError(
+            f"{parts[1]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0")
+        )
