@@ -16,13 +16,13 @@ from polyprune.errors import UserError
 from polyprune.grammar import schemes as grammar
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
+from polyprune.grammar.reports import DRAWINGS
 from polyprune.grammar.paths import DENSE, PAPER, artifact, study_path
 from polyprune.provenance import canonical_json, code_digest, digest
 from polyprune.report.names import method_title
 from polyprune.running import worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
-from polyprune.settings.studies import DENSE_DRAWINGS, LAPE_DRAWINGS, LSAR_DRAWINGS
 from polyprune.settings.text import FilesCorpus
 from polyprune.workflow import bundles as bundling
 from polyprune.workflow import needs as resources
@@ -471,9 +471,7 @@ def figures_by(stage):
 
 
 def plot_stage(drawing):
-    if drawing in LSAR_DRAWINGS:
-        return "plot_lsar"
-    return "plot_lape" if drawing in LAPE_DRAWINGS else f"plot_{drawing}"
+    return f"plot_{DRAWINGS[drawing].measurements}"
 
 
 def figure_spec(study, figure):
@@ -489,7 +487,7 @@ def figure_spec(study, figure):
 
 def figure_names(cells, drawing):
     """What a figure's caption says of its cells: model, method and schemes."""
-    if drawing in DENSE_DRAWINGS:
+    if DRAWINGS[drawing].of_dense:
         return settings.models[cells[0].model].title
     schemes = " and ".join(sorted({cell.scheme for cell in cells}))
     return f"{settings.models[cells[0].model].title}, {method_title(cells[0].method)} {schemes}"
@@ -589,7 +587,7 @@ def lape_files(study, figure):
     """The dense model's and, where pruned models are drawn, each cell's."""
     model = settings.studies[study].cells(figure)[0].model
     dense = [f"results/{model}/dense/lape.parquet"]
-    if settings.studies[study].figures[figure].draws in DENSE_DRAWINGS:
+    if DRAWINGS[settings.studies[study].figures[figure].draws].of_dense:
         return dense
     return dense + figure_cells(study, figure, "lape.parquet")
 

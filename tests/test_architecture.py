@@ -37,7 +37,7 @@ ALLOWED = {
         *("running", "settings"),
     },
     "running": {"settings", "model"},
-    "cluster": {"settings"},
+    "cluster": {"settings", "workflow"},
     "workflow": {"grammar", "settings"},
     "__main__": {"running"},
     "__init__": set(),

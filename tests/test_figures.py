@@ -40,7 +40,7 @@ def test_every_figure_of_the_paper_is_there(study: str):
         ("figure8", {"grids": ["subspaces"]}, "figure8.grids: neuron_entropy draws one calibration language and one"),
         ("figure11", {"matrix": None}, "figure11.matrix: mean_activations draws one matrix, other figures none"),
         ("figure11", {"layers": [1, 2]}, "figure11.layers: mean_activations draws one layer"),
-        ("figure5", {"draws": "promt_shift"}, "figure5.draws: Input should be"),
+        ("figure5", {"draws": "promt_shift"}, "figure5.draws: 'promt_shift' is not one of"),
         ("figure5", {"colour": "red"}, "figure5.colour: unknown key"),
     ],
 )

@@ -395,7 +395,7 @@ def children_seconds() -> float:
 
 def test_loading_is_fast_and_takes_no_torch():
     code = (
-        "import sys, pathlib, yaml; from polyprune.settings import load_settings; "
+        "import sys, pathlib, yaml; from polyprune.settings.load import load_settings; "
         "file = pathlib.Path('config.yaml'); load_settings(yaml.safe_load(file.read_text()), [file]); "
         "print(sorted({'torch', 'transformers', 'pandas', 'h5py'} & set(sys.modules)))"
     )

@@ -14,7 +14,7 @@ from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.errors import UserError
 from polyprune.maths.lsar import specific_basis
 from polyprune.report.figures.subspaces import SPREAD, figure_rows
-from polyprune.settings.studies import Drawing, Figure
+from polyprune.settings.studies import Figure
 from polyprune.stages.measure_lsar import measure_lsar
 from polyprune.stages.plot_lsar import plot_lsar
 
@@ -109,7 +109,7 @@ def test_other_prompts_and_equal_languages_are_refused(tmp_path: Path):
         measure_lsar(twice, cell, LANGUAGES, {}, tmp_path / "x.parquet", {})
 
 
-def figure(draws: Drawing, layers: list[int] | None = None, rank: int | None = None) -> Figure:
+def figure(draws: str, layers: list[int] | None = None, rank: int | None = None) -> Figure:
     return Figure(
         title="Title", draws=draws, grids=["g"], layers=layers or [], matrix=None, projector="per_model", rank=rank
     )
@@ -136,7 +136,7 @@ def test_figures_count_layers_as_transformers_does_and_average_seeds(tmp_path: P
 
 
 @pytest.mark.parametrize("draws", ["token_shift", "shift_overview", "shift_controls"])
-def test_figures_are_drawn_twice_alike(draws: Drawing, tmp_path: Path):
+def test_figures_are_drawn_twice_alike(draws: str, tmp_path: Path):
     files = [measure(tmp_path, 0, "de"), measure(tmp_path, 0, "zh")]
     names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
     drawn = figure(draws, [1] if draws == "shift_controls" else None)

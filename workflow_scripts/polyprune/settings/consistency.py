@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polyprune.grammar.methods import takes, why_not
+from polyprune.grammar.reports import DRAWINGS
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import Model, TrainedSource
 from polyprune.settings.problems import Problem
 from polyprune.settings.studies import (
-    LAPE_DRAWINGS,
-    LSAR_DRAWINGS,
     Study,
 )
 from polyprune.settings.text import (
@@ -142,7 +141,7 @@ def _figure_inconsistencies(settings: Settings, study: Study, name: str, place: 
                 yield (*place, "layers", index), f"{model} has {deep} layers, counted from 1"
     if (figure.matrix is not None) != (figure.draws == "mean_activations"):
         yield (*place, "matrix"), "mean_activations draws one matrix, other figures none"
-    if figure.draws in LSAR_DRAWINGS:
+    if DRAWINGS[figure.draws].measurements == "lsar":
         for model in models:
             prompts = settings.prompts.get(settings.models[model].prompts or "")
             if prompts is None:
@@ -158,6 +157,6 @@ def _figure_inconsistencies(settings: Settings, study: Study, name: str, place: 
             yield (*place, "layers"), "mean_activations draws one layer"
         if any("-" in cell.calibration for cell in cells):
             yield (*place, "grids"), "mean_activations evaluates in the calibration language: one language, no mix"
-    alone = (*LAPE_DRAWINGS, "mean_activations")
-    if figure.draws in alone and len({(cell.calibration, cell.seed) for cell in cells}) > 1:
+    alone = DRAWINGS[figure.draws].measurements in ("lape", "mean_activations")
+    if alone and len({(cell.calibration, cell.seed) for cell in cells}) > 1:
         yield (*place, "grids"), f"{figure.draws} draws one calibration language and one seed"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import Cell
+from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import canonical_sparsity, parse_calibration, parse_scheme
 from polyprune.grammar.spelling import nearest
 from polyprune.settings.base import Count, Section, distinct
@@ -31,15 +32,27 @@ def _canonical_calibration(text: str) -> str:
     return text
 
 
-def _known_method(name: str) -> str:
-    if name not in METHODS:
-        raise ValueError(f"{name!r} is {nearest(name, METHODS)}")
-    return name
+def _one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """Validator: the name is one of these; another is refused with the nearest."""
+
+    def known(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{name!r} is {nearest(name, names)}")
+        return name
+
+    return known
+
+
+def _choice(names: Iterable[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(names)})
 
 
 SchemeName = Annotated[str, BeforeValidator(_canonical_scheme)]
 CalibrationName = Annotated[str, AfterValidator(_canonical_calibration)]
-MethodName = Annotated[str, AfterValidator(_known_method)]
+MethodName = Annotated[str, AfterValidator(_one_of(METHODS)), _choice(METHODS)]
+Benchmark = Annotated[str, AfterValidator(_one_of(BENCHMARKS)), _choice(BENCHMARKS)]
+TableKind = Annotated[str, AfterValidator(_one_of(TABLES)), _choice(TABLES)]
+DrawingKind = Annotated[str, AfterValidator(_one_of(DRAWINGS)), _choice(DRAWINGS)]
 
 
 class Grid(Section):
@@ -56,20 +69,11 @@ class Grid(Section):
             yield Cell(*combination)
 
 
-def _known_benchmark(name: str) -> str:
-    if name not in BENCHMARKS:
-        raise ValueError(f"{name!r} is {nearest(name, BENCHMARKS)}")
-    return name
-
-
-Benchmark = Annotated[str, AfterValidator(_known_benchmark)]
-
-
 class Table(Section):
     """One table of a study: what it reports about which grids."""
 
     title: str
-    report: Literal["drift", "benchmarks", "mask_iou", "mask_iou_languages"] = Field(
+    report: TableKind = Field(
         description="drift: perplexity, SNR and pruning error on the model's corpus; "
         "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
         "mask_iou_languages: of what the seeds of two languages agree on"
@@ -78,31 +82,11 @@ class Table(Section):
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
 
 
-LSAR_DRAWINGS = ("token_shift", "prompt_shift", "agnostic_shift", "specific_shift", "shift_overview", "shift_controls")
-LAPE_DRAWINGS = ("neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output")
-DENSE_DRAWINGS = ("neuron_probability", "neuron_output")
-"""Of a grid these need only the model."""
-Drawing = Literal[
-    "mask_iou",
-    "token_shift",
-    "prompt_shift",
-    "agnostic_shift",
-    "specific_shift",
-    "shift_overview",
-    "shift_controls",
-    "neuron_overview",
-    "neuron_entropy",
-    "neuron_probability",
-    "neuron_output",
-    "mean_activations",
-]
-
-
 class Figure(Section):
     """One figure of a study: what it draws of which grids."""
 
     title: str
-    draws: Drawing
+    draws: DrawingKind
     grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
     layers: Annotated[list[Count], AfterValidator(distinct)] = Field(
         default=[], description="decoder layers counted from 1; all if not given"
@@ -128,5 +112,5 @@ class Study(Section):
 
     def all_cells(self) -> list[Cell]:
         """The cells of all tables and of all figures that are not of the dense model alone, each once."""
-        figures = (name for name, figure in self.figures.items() if figure.draws not in DENSE_DRAWINGS)
+        figures = (name for name, figure in self.figures.items() if not DRAWINGS[figure.draws].of_dense)
         return list(dict.fromkeys(cell for name in (*self.tables, *figures) for cell in self.cells(name)))
