@@ -14,7 +14,7 @@ from polyprune.artifacts.activations import LayerActivations, write_activations
 from polyprune.errors import UserError
 from polyprune.report.figures.channels import mean_activation_rows
 from polyprune.report.figures.neurons import figure_rows
-from polyprune.settings.studies import Drawing, Figure
+from polyprune.settings.studies import Figure
 from polyprune.stages.measure_lape import measure_lape
 from polyprune.stages.measure_mean_activations import measure_mean_activations
 from polyprune.stages.plot_lape import plot_lape
@@ -117,12 +117,12 @@ def test_one_block_cannot_be_halved(tmp_path: Path):
         measure_lape(files, [], LANGUAGES, 2, DENSE_VARIANT, tmp_path / "x.parquet", {})
 
 
-def figure(draws: Drawing, **values: Any) -> Figure:
+def figure(draws: str, **values: Any) -> Figure:
     return Figure.model_validate({"title": "Title", "draws": draws, "grids": ["g"], **values})
 
 
 @pytest.mark.parametrize("draws", ["neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output"])
-def test_figures_of_neurons_are_drawn_twice_alike(draws: Drawing, tmp_path: Path):
+def test_figures_of_neurons_are_drawn_twice_alike(draws: str, tmp_path: Path):
     files = [measured(tmp_path, cell=False), measured(tmp_path)]
     names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
     plot_lape(files, figure(draws), "Model", names[0], names[1], names[2], {})
