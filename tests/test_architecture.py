@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from polyprune.provenance import import_closure
+from polyprune.workflow.specs import Specs
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "workflow_scripts" / "polyprune"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -103,10 +106,21 @@ def test_a_stage_imports_no_stage_and_is_one_function_of_its_name(stage: str):
     assert {name for name in entry_points if not name.startswith("_")} == {stage}
 
 
-def test_every_stage_has_a_rule_and_every_rule_a_stage():
+def test_rules_stages_specs_and_tests_are_the_same_set():
     text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
-    called = set(re.findall(r"python -m polyprune (\w+) ", text))
-    assert called == set(STAGES)
+    called = re.findall(r"python -m polyprune (\w+) .*?\n(?!        )", text, flags=re.DOTALL)
+    asked = re.findall(r"spec=specs\.(\w+).*?python -m polyprune (\w+) ", text, flags=re.DOTALL)
+    methods = {name for name in vars(Specs) if not name.startswith("_")}
+    tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests" / "stages").glob("test_*.py")}
+    assert all(spec == stage for spec, stage in asked) and len(asked) == len(called)
+    assert set(called) == set(STAGES) == methods == tested
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_reads_are_not_the_tables_of_what_there_is(stage: str):
+    """A new method, benchmark, table or figure beside the existing ones makes nothing again."""
+    closure = {file.relative_to(PACKAGE).as_posix() for file in import_closure(PACKAGE / "stages" / f"{stage}.py")}
+    assert not closure & {"grammar/methods.py", "grammar/benchmarks.py", "grammar/reports.py", "__init__.py"}
 
 
 def test_the_arguments_of_every_rule_are_parameters_of_its_stage():

@@ -11,7 +11,8 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation.tasks import HARNESS_TASKS, Prompting, brisk_harness, build_tasks, options_of, task_config
-from polyprune.grammar.benchmarks import BENCHMARKS, OWN_TASKS, SOURCES, Column, columns, datasets
+from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES, columns, datasets
+from polyprune.grammar.columns import OWN_TASKS, Column
 from polyprune.provenance import PACKAGE, import_closure
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from polyprune.artifacts.tokens import TokenSet, load_tokens
 from polyprune.corpora.windows import seeded_order
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.settings.models import TextSettings
 from polyprune.stages.build_calibration_set import build_calibration_set
 
 LENGTH, BOS, EOS = 16, 256, 257
@@ -55,22 +54,18 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
     return root
 
 
-def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> TextSettings:
-    return TextSettings(
-        corpus="x",
-        sequence_length=length,
-        calibration_sequences=n,
-        evaluation_sequences=3,
-        sampling=sampling,
-        sampled_tokens=1,
-    )
+def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> dict[str, Any]:
+    return {"sampling": sampling, "n_sequences": n, "sequence_length": length}
 
 
 def build(
-    root: Path, output: Path, languages: list[str], seed: int = 0, settings: TextSettings | None = None
+    root: Path, output: Path, languages: list[str], seed: int = 0, settings: dict[str, Any] | None = None
 ) -> TokenSet:
     corpus = [root / f"{language}.parquet" for language in languages]
-    build_calibration_set(root / "model.json", corpus, languages, seed, settings or text(), output, {"code": "abc"})
+    asked = settings or text()
+    build_calibration_set(
+        root / "model.json", corpus, languages, seed, output=output, provenance={"code": "abc"}, **asked
+    )
     return load_tokens(output)
 
 

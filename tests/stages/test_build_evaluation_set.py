@@ -15,7 +15,6 @@ from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.settings.models import TextSettings
 from polyprune.stages.build_evaluation_set import build_evaluation_set
 
 LENGTH, BOS = 16, 256
@@ -46,17 +45,9 @@ def workplace(tmp_path: Path) -> Path:
 
 
 def build(root: Path, folder: Path, n: int = 5) -> list[Path]:
-    text = TextSettings(
-        corpus="x",
-        sequence_length=LENGTH,
-        calibration_sequences=1,
-        evaluation_sequences=n,
-        sampling="long_documents",
-        sampled_tokens=1,
-    )
     outputs = [folder / f"{language}.safetensors" for language in DOCUMENTS]
     corpus = [root / f"{language}.parquet" for language in DOCUMENTS]
-    build_evaluation_set(root / "model.json", corpus, text, outputs, {"code": "abc"})
+    build_evaluation_set(root / "model.json", corpus, n, LENGTH, outputs, {"code": "abc"})
     return outputs
 
 

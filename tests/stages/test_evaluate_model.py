@@ -20,6 +20,7 @@ from polyprune.errors import UserError
 from polyprune.evaluation import vllm_backend
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import HARNESS_TASKS
+from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.source import read_manifest, write_manifest
@@ -66,8 +67,7 @@ def run(
         "cell": [],
         "data": home / f"{benchmark}.json",
         "benchmark": benchmark,
-        "source": "demo",
-        "languages": ["en", "zh"],
+        "columns": columns(benchmark, "demo", ["en", "zh"]),
         "profile": "cloze",
         "mkqa": Mkqa(max_new_tokens=4) if benchmark == "mkqa" else None,
         "generation": "own" if benchmark == "mkqa" else None,
@@ -173,15 +173,15 @@ def test_parts_of_another_job_are_not_taken_over(home: Path, tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(stage, "join_parts", lambda *_: None)
         stage_run = {"provenance": {"code": "1"}}
-        arguments: dict[str, Any] = {"languages": ["zh"], **stage_run}
+        arguments: dict[str, Any] = {"columns": columns("arc", "demo", ["zh"]), **stage_run}
         with pytest.raises(FileNotFoundError):
             run(home, tmp_path, **arguments)
     asked = []
-    monkeypatch.setattr(stage, "_evaluate_column", lambda *_: asked.append(1) or pytest.skip("recomputed"))
+    monkeypatch.setattr(stage, "evaluate_column", lambda *_: asked.append(1) or pytest.skip("recomputed"))
     before = pq.read_table(tmp_path / "arc.parquet.parts" / "zh.scores.parquet")
     assert before.num_rows == 2
     with pytest.raises(pytest.skip.Exception):
-        run(home, tmp_path, languages=["zh"], provenance={"code": "2"})
+        run(home, tmp_path, columns=columns("arc", "demo", ["zh"]), provenance={"code": "2"})
     assert asked == [1]
 
 
@@ -226,10 +226,10 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
     write_english_mmlu(tmp_path / "hub")
     (tmp_path / "hub" / "alexandrainst" / "m_mmlu").mkdir(parents=True)
     (tmp_path / "hub" / "alexandrainst" / "m_mmlu" / "README.md").write_text("empty")
-    register_benchmark("mmlu", str(tmp_path / "hub"), tmp_path / "mmlu.json", {})
+    register_benchmark(datasets("mmlu", "hub"), str(tmp_path / "hub"), tmp_path / "mmlu.json", {})
     assert load_manifest(tmp_path / "mmlu.json").revisions["cais/mmlu"] == folder_digest(tmp_path / "hub" / "cais/mmlu")
     scores, items = run(
-        home, tmp_path, "mmlu", data=tmp_path / "mmlu.json", source="hub", languages=["en"], profile="paper"
+        home, tmp_path, "mmlu", data=tmp_path / "mmlu.json", columns=columns("mmlu", "hub", ["en"]), profile="paper"
     )
     (pooled,) = [row for row in scores if row["headline"]]
     subjects = [row for row in scores if not row["headline"]]
@@ -245,7 +245,7 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
 
 def test_missing_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"belebele does not exist or is empty"):
-        register_benchmark("belebele", str(tmp_path), tmp_path / "m.json", {})
+        register_benchmark(["facebook/belebele"], str(tmp_path), tmp_path / "m.json", {})
     save_manifest(tmp_path / "m.json", "gone", {"facebook/belebele": "1"}, {})
     with pytest.raises(UserError, match=r"facebook/belebele, which does not exist"):
         load_manifest(tmp_path / "m.json")

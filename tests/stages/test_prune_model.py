@@ -17,8 +17,7 @@ from tests.helpers.tiny import random_model
 
 from polyprune import log
 from polyprune.artifacts.cells import CellReader
-from polyprune.grammar.methods import METHODS, takes
-from polyprune.grammar.paths import artifact
+from polyprune.grammar.methods import METHODS, artifact, takes
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.running.run import run
 

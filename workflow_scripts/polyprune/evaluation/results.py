@@ -12,7 +12,7 @@ from lm_eval.evaluator import evaluate
 
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import PAPER, Prompting, brisk_harness, build_tasks, options_of
-from polyprune.grammar.benchmarks import Column
+from polyprune.grammar.columns import Column
 
 _METRICS = {"mkqa": ("f1", "f1_ws", "em"), "mmlu": ("acc",)}
 _CHOICE_METRICS = ("acc", "acc_norm")

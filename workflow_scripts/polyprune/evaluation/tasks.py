@@ -29,7 +29,7 @@ from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.errors import UserError
 from polyprune.evaluation import mkqa
 from polyprune.evaluation.cloze import as_cloze
-from polyprune.grammar.benchmarks import OWN_TASKS, Column
+from polyprune.grammar.columns import OWN_TASKS, Column
 
 CLOZE, CURRENT, PAPER = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -14,7 +14,6 @@ from polyprune.corpora.windows import equal_shares, long_document_windows, packe
 from polyprune.log import logger
 from polyprune.model.source import locate, read_config, read_manifest, special_tokens
 from polyprune.provenance import file_digest
-from polyprune.settings.models import TextSettings
 
 
 def build_calibration_set(
@@ -22,29 +21,29 @@ def build_calibration_set(
     corpus: list[Path],
     languages: list[str],
     seed: int,
-    text: TextSettings,
+    sampling: Literal["long_documents", "packed"],
+    n_sequences: int,
+    sequence_length: int,
     output: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write `output` (see `artifacts/tokens.py`): `text.calibration_sequences` in equal shares of `languages`.
+    """Write `output` (see `artifacts/tokens.py`): `n_sequences` in equal shares of `languages`.
 
     A mix takes the first sequences of each of its languages' own shards, so shards of one seed share text.
     """
     folder = locate(model)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     frame = special_tokens(read_config(folder))
-    shares = equal_shares(text.calibration_sequences, languages)
+    shares = equal_shares(n_sequences, languages)
     parts = []
     for language, file in zip(languages, corpus, strict=True):
         documents = load_documents(file, "calibration")
         draw, name = f"{language}/{seed}", f"calibration text {file}"
-        if text.sampling == "long_documents":
-            parts.append(
-                long_document_windows(documents, tokenizer, text.sequence_length, shares[language], draw, name)
-            )
+        if sampling == "long_documents":
+            parts.append(long_document_windows(documents, tokenizer, sequence_length, shares[language], draw, name))
         else:
             ordered = (documents[index] for index in seeded_order(len(documents), draw))
-            parts.append(packed_windows(ordered, tokenizer, frame, text.sequence_length, shares[language], name))
+            parts.append(packed_windows(ordered, tokenizer, frame, sequence_length, shares[language], name))
     tokens, n_bytes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     logger.info("%d sequences of %d tokens: %s", *tokens.shape, shares)
     metadata = provenance | {

@@ -14,13 +14,17 @@ from polyprune.corpora.windows import packed_windows
 from polyprune.log import logger
 from polyprune.model.source import locate, read_config, read_manifest, special_tokens
 from polyprune.provenance import file_digest
-from polyprune.settings.models import TextSettings
 
 SPLIT = "evaluation"
 
 
 def build_evaluation_set(
-    model: Path, corpus: list[Path], text: TextSettings, output: list[Path], provenance: dict[str, Any]
+    model: Path,
+    corpus: list[Path],
+    n_sequences: int,
+    sequence_length: int,
+    output: list[Path],
+    provenance: dict[str, Any],
 ) -> None:
     """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order."""
     folder = locate(model)
@@ -36,7 +40,7 @@ def build_evaluation_set(
     for source, target in zip(corpus, output, strict=True):
         documents = load_documents(source, SPLIT)
         tokens, n_bytes = packed_windows(
-            documents, tokenizer, frame, text.sequence_length, text.evaluation_sequences, f"evaluation text {source}"
+            documents, tokenizer, frame, sequence_length, n_sequences, f"evaluation text {source}"
         )
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
         save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))

@@ -17,7 +17,7 @@ from polyprune.evaluation.results import (
 from polyprune.evaluation.scoring import Weights
 from polyprune.evaluation.tasks import Prompting
 from polyprune.evaluation.vllm_backend import with_vllm
-from polyprune.grammar.benchmarks import columns
+from polyprune.grammar.columns import Column
 from polyprune.log import logger
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
@@ -32,8 +32,7 @@ def evaluate_model(
     cell: list[Path],
     data: Path,
     benchmark: str,
-    source: str,
-    languages: list[str],
+    columns: list[Column],
     profile: str,
     mkqa: Mkqa | None,
     generation: str | None,
@@ -55,9 +54,6 @@ def evaluate_model(
             f"{reader.path} was made from another version of this model than {model}; delete it and run again"
         )
     found = load_manifest(data)
-    wanted = columns(benchmark, source, languages)
-    if not wanted:
-        raise UserError(f"{benchmark} has no task in {', '.join(languages)}")
     provenance = provenance | {
         "model_digest": manifest["digest"],
         "cell": None if reader is None else {key: value for key, value in reader.metadata.items() if key != "columns"},
@@ -65,9 +61,9 @@ def evaluate_model(
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
     }
     parts = scores.with_name(scores.name + ".parts")
-    missing = [column for column in wanted if not is_finished(parts, column.name, provenance)]
-    if len(missing) < len(wanted):
-        logger.info("%d of %d languages are finished from before", len(wanted) - len(missing), len(wanted))
+    missing = [column for column in columns if not is_finished(parts, column.name, provenance)]
+    if len(missing) < len(columns):
+        logger.info("%d of %d languages are finished from before", len(columns) - len(missing), len(columns))
     if missing:
         lm = _language_model(model, reader, generation, engine)
         asking = mkqa or Mkqa()
@@ -91,7 +87,7 @@ def evaluate_model(
                 "%s: %s %.2f %% ± %.2f of %d questions",
                 *(column.task, value["metric"], 100 * value["value"], 100 * value["stderr"], value["n"]),
             )
-    join_parts(parts, [column.name for column in wanted], scores, items, provenance)
+    join_parts(parts, [column.name for column in columns], scores, items, provenance)
 
 
 def _language_model(model: Path, reader: CellReader | None, generation: str | None, engine: Engine) -> SharedPrefixLM:
