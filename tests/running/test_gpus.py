@@ -209,16 +209,14 @@ def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Jo
     assert one == other == {"3", "5"}
 
 
-def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> None:
+def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> list[str]:
     """`gpus.lease` in this process, whose torch sees no GPU."""
-    monkeypatch.setattr(gpus, "_given", [])
-    monkeypatch.setattr(gpus, "_held", [])
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    gpus.lease(n)
+    return gpus.lease(n)
 
 
 @pytest.mark.parametrize(
@@ -228,19 +226,18 @@ def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variabl
 def test_a_job_whose_torch_does_not_see_its_gpu_says_so_and_does_not_take_the_cpu(
     variables: dict[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    leased_here(monkeypatch, tmp_path, 1, **variables)
+    leased = leased_here(monkeypatch, tmp_path, 1, **variables)
+    assert leased == [name]
     with pytest.raises(UserError, match=rf"given GPU {name}, but torch \S+ sees none: install .* engine.device to cpu"):
-        choose_device("auto")
-    assert choose_device("cpu").type == "cpu"
-    for descriptor in gpus._held:
-        os.close(descriptor)
+        choose_device("auto", leased)
+    assert choose_device("cpu", leased).type == "cpu"
 
 
 @pytest.mark.parametrize(("n", "listed"), [(0, "3,5"), (1, "")])
 def test_without_a_gpu_the_cpu_is_taken(n: int, listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Jobs of tiny models; and of large ones on a laptop."""
-    leased_here(monkeypatch, tmp_path, n, CUDA_VISIBLE_DEVICES=listed)
-    assert choose_device("auto").type == "cpu"
+    assert leased_here(monkeypatch, tmp_path, n, CUDA_VISIBLE_DEVICES=listed) == []
+    assert choose_device("auto", []).type == "cpu"
 
 
 def test_the_local_profile_runs_as_many_gpu_jobs_as_there_are_gpus(monkeypatch: pytest.MonkeyPatch):

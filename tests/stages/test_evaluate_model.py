@@ -74,7 +74,8 @@ def run(
         "variant": VARIANT,
         "scores": out / "arc.parquet",
         "items": out / "items" / "arc.parquet",
-        "engine": Engine(device="cpu"),
+        "device": torch.device("cpu"),
+        "engine": Engine(),
         "provenance": {"code": "1"},
         **changes,
     }

@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
@@ -19,10 +21,10 @@ from polyprune.evaluation.tasks import Prompting
 from polyprune.evaluation.vllm_backend import with_vllm
 from polyprune.grammar.benchmarks import columns
 from polyprune.log import logger
+from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import locate, read_manifest
-from polyprune.running.device import choose_device
 from polyprune.settings.engine import Engine
 from polyprune.settings.scores import Mkqa
 
@@ -40,6 +42,7 @@ def evaluate_model(
     variant: dict[str, Any],
     scores: Path,
     items: Path,
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
@@ -49,11 +52,7 @@ def evaluate_model(
     `generation` are for that benchmark alone.
     """
     manifest = read_manifest(model)
-    reader = CellReader(cell[0]) if cell else None
-    if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(
-            f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-        )
+    reader = open_cell(cell[0], model) if cell else None
     found = load_manifest(data)
     wanted = columns(benchmark, source, languages)
     if not wanted:
@@ -69,7 +68,7 @@ def evaluate_model(
     if len(missing) < len(wanted):
         logger.info("%d of %d languages are finished from before", len(wanted) - len(missing), len(wanted))
     if missing:
-        lm = _language_model(model, reader, generation, engine)
+        lm = _language_model(model, reader, generation, device, engine.tokens_per_batch)
         asking = mkqa or Mkqa()
         prompting = Prompting(profile, asking.prompt, asking.max_new_tokens)
         facts = {
@@ -94,7 +93,9 @@ def evaluate_model(
     join_parts(parts, [column.name for column in wanted], scores, items, provenance)
 
 
-def _language_model(model: Path, reader: CellReader | None, generation: str | None, engine: Engine) -> SharedPrefixLM:
-    weights = Weights(Decoder(open_model(model), choose_device(engine.device)), reader)
-    lm = SharedPrefixLM(weights, locate(model), engine.tokens_per_batch)
+def _language_model(
+    model: Path, reader: CellReader | None, generation: str | None, device: torch.device, tokens_per_batch: int
+) -> SharedPrefixLM:
+    weights = Weights(Decoder(open_model(model), device), reader)
+    lm = SharedPrefixLM(weights, locate(model), tokens_per_batch)
     return with_vllm(lm) if generation == "vllm" else lm
