@@ -54,7 +54,8 @@ def run_engine(
     folder: Path, tokens: Tensor, method: str, scheme: str, out: Path, offload: bool = False, **settings: Any
 ) -> CellReader:
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, offload, {})
-    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3)
+    sequential = settings.get("gptq", {}).get("true_sequential", False)
+    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3, true_sequential=sequential)
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), {"job": "test"})
     join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, {"job": "test"})
     return CellReader(out)

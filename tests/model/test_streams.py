@@ -81,6 +81,9 @@ def test_each_layer_is_read_once_and_is_dense_again_after_each_cell(
     with compressed(layer, "model.layers.0.", cells[0]):
         assert all(not torch.equal(linear.weight, before[name]) for name, linear in linears_of(layer).items())
     assert all(linear.weight is before[name] for name, linear in linears_of(layer).items())
+    with pytest.raises(KeyError), compressed(layer, "model.layers.0.", cells[0]):
+        raise KeyError
+    assert all(linear.weight is before[name] for name, linear in linears_of(layer).items())
 
 
 DUMP_AND_MEASURE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,9 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
 from polyprune.errors import UserError
 from polyprune.evaluation.language_model import SharedPrefixLM
-from polyprune.evaluation.results import (
-    evaluate_column,
-)
+from polyprune.evaluation.results import evaluate_column
 from polyprune.evaluation.scoring import Weights
 from polyprune.evaluation.tasks import Prompting
-from polyprune.evaluation.vllm_backend import with_vllm
 from polyprune.grammar.benchmarks import columns
 from polyprune.log import logger
 from polyprune.model.cells import open_cell
@@ -96,6 +94,8 @@ def evaluate_model(
 def _language_model(
     model: Path, reader: CellReader | None, generation: str | None, device: torch.device, tokens_per_batch: int
 ) -> SharedPrefixLM:
-    weights = Weights(Decoder(open_model(model), device), reader)
-    lm = SharedPrefixLM(weights, locate(model), tokens_per_batch)
-    return with_vllm(lm) if generation == "vllm" else lm
+    """Generating by our own means, or by `evaluation/vllm_backend.py`, which is imported where it is chosen."""
+    kind = SharedPrefixLM
+    if generation == "vllm":
+        kind = importlib.import_module("polyprune.evaluation.vllm_backend").VllmLM
+    return kind(Weights(Decoder(open_model(model), device), reader), locate(model), tokens_per_batch)

@@ -39,7 +39,8 @@ def prune_model(
     decoder = calibration.decoder
     metadata = provenance | calibration.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
-    job = Job(parse_scheme(scheme), compression, len(calibration.tokens), seed)
+    sequential = compression.get(method, {}).get("true_sequential", False)
+    job = Job(parse_scheme(scheme), compression, len(calibration.tokens), seed, true_sequential=sequential)
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
         spread = compression["owl"]["spread"]
