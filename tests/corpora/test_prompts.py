@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.helpers.parallel_prompts import row, write_prompts
 
 from polyprune.artifacts.prompts import load_prompts, save_prompts
 from polyprune.corpora import from_demo, from_files
@@ -15,22 +15,11 @@ from polyprune.settings.text import DemoPrompts, FilesPrompts
 from polyprune.stages.collect_prompts import collect_prompts
 
 
-def row(link: str, number: int, **changes: Any) -> dict[str, Any]:
-    fields = {"link": link, "question_number": number, "flores_passage": f" On {link}. ", "question": f"Q{number}?"}
-    return fields | changes
-
-
-def write(folder: Path, rows: list[dict[str, Any]]) -> FilesPrompts:
-    file = folder / "eng_Latn.jsonl"
-    file.write_text("\n".join(json.dumps(each) for each in rows) + "\n", encoding="utf-8")
-    return FilesPrompts(kind="files", files={"en": str(file)}, n_prompts=2)
-
-
 def test_prompts_are_in_one_order_whatever_the_files(tmp_path: Path):
     """Sorted by passage and question number, as numbers; the first ones."""
     rows = [row("b", 1), row("a", 10), row("a", 2)]
     for shuffled in (rows, rows[::-1]):
-        prompts, source = from_files.parallel_prompts(write(tmp_path, shuffled), "en")
+        prompts, source = from_files.parallel_prompts(write_prompts(tmp_path, shuffled), "en")
         assert source == {"dataset": str(tmp_path / "eng_Latn.jsonl")}
         assert [(each.item, each.text) for each in prompts] == [("a#2", "On a.\nQ2?"), ("a#10", "On a.\nQ10?")]
 
@@ -45,7 +34,7 @@ def test_prompts_are_in_one_order_whatever_the_files(tmp_path: Path):
 )
 def test_files_of_another_layout_are_refused(rows: list[dict[str, Any]], complaint: str, tmp_path: Path):
     with pytest.raises(UserError) as refused:
-        from_files.parallel_prompts(write(tmp_path, rows), "en")
+        from_files.parallel_prompts(write_prompts(tmp_path, rows), "en")
     assert str(refused.value).endswith(complaint)
 
 

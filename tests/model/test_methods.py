@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from tests.helpers.cells import kept_of
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.reference import compress_plainly, inputs_of, linears
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
@@ -20,7 +22,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.alps import alps as alps_plainly
 from polyprune.maths.dsnot import dsnot_keep
-from polyprune.methods import alps, dsnot, gptq, random, ria, wanda
+from polyprune.methods import random, wanda
 from polyprune.methods.job import Job
 from polyprune.model.allocation import owl_sparsities
 from polyprune.model.calibration import Calibration
@@ -29,14 +31,6 @@ from polyprune.model.compression import apply_cell, compress
 from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.outliers import outlier_shares
 
-CPU = torch.device("cpu")
-METHODS: dict[str, Any] = {"alps": alps, "dsnot": dsnot, "gptq": gptq, "random": random, "ria": ria, "wanda": wanda}
-SETTINGS: dict[str, Any] = {
-    "damping": 0.01,
-    "ria": {"exponent": 0.5, "per_row": False},
-    "dsnot": {"threshold": 0.1, "max_cycles": 5, "same_sign": False},
-    "alps": {"max_iterations": 60, "refit_iterations": 10},
-}
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}
 STEPS = {
     "llama": [
@@ -48,17 +42,6 @@ STEPS = {
 }
 STEPS["cohere"] = STEPS["llama"]
 WIDER: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128}
-
-
-def run_engine(
-    folder: Path, tokens: Tensor, method: str, scheme: str, out: Path, offload: bool = False, **settings: Any
-) -> CellReader:
-    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, offload, {})
-    sequential = settings.get("gptq", {}).get("true_sequential", False)
-    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3, true_sequential=sequential)
-    compress(calibration, METHODS[method], job, out.with_suffix(".layers"), {"job": "test"})
-    join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, {"job": "test"})
-    return CellReader(out)
 
 
 def plain_masks(model: PreTrainedModel, tokens: Tensor, keep_of: Any) -> dict[str, Tensor]:
@@ -181,7 +164,7 @@ def test_a_quantised_cell_is_loaded_as_the_job_left_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cell is quantised: it has codes, no masks"):
         cell.packed_keep("model.layers.0.mlp.up_proj")
     with pytest.raises(UserError, match="cell is quantised: it has codes, no masks"):
-        cell.read(next(iter(cell.columns)))
+        cell.packed_keep(next(iter(cell.columns)))
     for index, layer in (decoder := Decoder(Checkpoint(folder), CPU)).walk():
         apply_cell(layer, f"{decoder.prefix}.{index}.", cell)
         for name, linear in linears_of(layer).items():
@@ -213,8 +196,8 @@ def test_ria_equals_the_plain_loop(architecture: str, scheme: str, tmp_path: Pat
         return torch.ones(len(scores), scores.shape[1] // 4, 4, dtype=torch.bool).scatter_(2, lowest, False).flatten(1)
 
     for name, keep in plain_masks(model, tokens, keep_of).items():
-        kept = cell.read(name)
-        assert kept is not None and kept.values is None and torch.equal(kept.keep, keep), name
+        kept = kept_of(cell, name)
+        assert kept.values is None and torch.equal(kept.keep, keep), name
 
 
 @pytest.mark.parametrize("architecture", ["llama", "cohere"])
@@ -236,8 +219,8 @@ def test_dsnot_refines_wandas_mask_by_sums_and_variances(architecture: str, tmp_
 
     equal = total = 0
     for name, keep in plain_masks(model, tokens, keep_of).items():
-        kept = cell.read(name)
-        assert kept is not None and kept.values is None
+        kept = kept_of(cell, name)
+        assert kept.values is None
         equal, total = equal + int((kept.keep == keep).sum()), total + keep.numel()
     assert swapped > 0.02 * total
     assert equal / total > 0.999
@@ -257,8 +240,8 @@ def test_alps_gets_the_gram_matrix_of_each_input(architecture: str, scheme: str,
     def prune(name: str, weight: Tensor, x: Tensor) -> Tensor:
         nonlocal equal, total
         expected, keep = alps_plainly(weight, x.T @ x, 0.01, parse_scheme(scheme), name, 60, 10)
-        kept = cell.read(name)
-        assert kept is not None and kept.values is not None
+        kept = kept_of(cell, name)
+        assert kept.values is not None
         equal, total = equal + int((kept.keep == keep).sum()), total + keep.numel()
         ours = kept.dense(dense[f"{name}.weight"])
         assert ((ours - weight) @ x.T).norm() == pytest.approx(((expected - weight) @ x.T).norm().item(), rel=0.01)
@@ -272,7 +255,7 @@ def test_random_masks_differ_between_matrices_seeds_and_keep_the_share(tmp_path:
     """RAND-1."""
     folder = save_checkpoint(random_model("llama"), tmp_path / "model")
     cell = run_engine(folder, random_tokens(2, 8), "random", "0.25", tmp_path / "cell")
-    masks = {name: weight for name in cell.columns if (weight := cell.read(name)) is not None}
+    masks = {name: kept_of(cell, name) for name in cell.columns}
     assert all((weight.keep.sum(1) == weight.keep.shape[1] * 3 // 4).all() for weight in masks.values())
     shapes = [weight.keep for weight in masks.values() if weight.keep.shape == (32, 32)]
     assert len(shapes) == 6 and len({mask.numpy().tobytes() for mask in shapes}) == 6
@@ -310,7 +293,7 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", {"job": "owl"})
+    compress(calibration, wanda, job, tmp_path / "parts", {"job": "owl"})
     join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
     cell = CellReader(tmp_path / "cell")
 
@@ -318,8 +301,8 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
         return plain_wanda(weight, x, int(weight.shape[1] * found[int(name.split(".")[2])]))
 
     for name, keep in plain_masks(model, tokens, keep_of).items():
-        kept = cell.read(name)
-        assert kept is not None and torch.equal(kept.keep, keep), name
+        kept = kept_of(cell, name)
+        assert torch.equal(kept.keep, keep), name
 
 
 def test_a_spread_that_does_not_fit_the_sparsity_is_refused(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers.warm_worker import wait_until, warm_worker, with_stages
 
 from polyprune.errors import UserError
 from polyprune.running import gpus, worker
@@ -19,7 +19,6 @@ from polyprune.running.device import choose_device
 from polyprune.running.gpus import visible_gpus
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = Path(worker.__file__).parents[2]
 STAGES = '''
 """A stage that says what it sees and stays until it is told to go; and a worker without torch."""
 import os, sys, time
@@ -37,20 +36,6 @@ def hold(output: Path, provenance: dict):
 
 sys.modules["polyprune.stages.hold"].hold = hold
 '''
-PARENT = """
-import os, sys
-from polyprune.running import worker
-worker.start()
-print(os.environ[worker.SOCKET_VARIABLE], flush=True)
-sys.stdin.read()
-"""
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 class Job:
@@ -65,11 +50,11 @@ class Job:
         )  # fmt: skip
 
     def sees(self) -> str:
-        wait_for(self.output.exists)
+        wait_until(self.output.exists)
         return self.output.read_text().split(" ")[0]
 
     def waits(self, gpus: str = "3, 5") -> bool:
-        wait_for(lambda: self.log.exists() and f"waiting: other jobs have all GPUs ({gpus})" in self.log.read_text())
+        wait_until(lambda: self.log.exists() and f"waiting: other jobs have all GPUs ({gpus})" in self.log.read_text())
         return not self.output.exists()
 
     def end(self) -> None:
@@ -86,13 +71,9 @@ def scratch() -> Iterator[str]:
 
 @pytest.fixture
 def environment(tmp_path: Path, scratch: str) -> dict[str, str]:
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    (packages / "stages_of_this_test.py").write_text(STAGES)
-    (packages / "sitecustomize.py").write_text("import stages_of_this_test\n")
     clean = {key: value for key, value in os.environ.items() if key not in (worker.SOCKET_VARIABLE, "SLURM_JOB_ID")}
     return clean | {
-        "PYTHONPATH": f"{packages}:{PACKAGES}", "TMPDIR": scratch, "CUDA_VISIBLE_DEVICES": "3,5",
+        "PYTHONPATH": with_stages(tmp_path / "packages", STAGES), "TMPDIR": scratch, "CUDA_VISIBLE_DEVICES": "3,5",
     }  # fmt: skip
 
 
@@ -114,13 +95,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
 @pytest.fixture
 def warm(environment: dict[str, str]) -> Iterator[str]:
     """The socket of a warm worker."""
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdin and parent.stdout
-    with parent:  # closes its input, which ends it, and waits
-        socket = parent.stdout.readline().strip()
-        wait_for(Path(socket).exists)
+    with warm_worker(environment) as (_, socket):
         yield socket
 
 

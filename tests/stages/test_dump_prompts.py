@@ -10,9 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import torch
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model.test_compression import run_engine
 
 from polyprune.artifacts.activations import Activations
 from polyprune.artifacts.prompt_states import PromptStates
@@ -25,7 +24,6 @@ from polyprune.stages.count_activations import count_activations, first_tokens
 from polyprune.stages.dump_hidden_states import dump_hidden_states
 from polyprune.stages.dump_prompts import dump_prompts
 
-CPU = torch.device("cpu")
 ENGINE = Engine(tokens_per_batch=64)
 ORIGIN = {"dataset": "allenai/c4", "revision": "e" * 40, "split": "evaluation", "tokenizer_digest": "d" * 64}
 TEXT = TokenSet(
