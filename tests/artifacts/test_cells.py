@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from tests.helpers.cells import kept_of
 from torch import Tensor
 
-from polyprune.artifacts.cells import CellReader, SparseWeight, finished_layer, join_layers, save_layer
+from polyprune.artifacts.cells import CellReader, finished_layer, join_layers, save_layer
 from polyprune.artifacts.tensors import save_arrays
-from polyprune.artifacts.weights import QuantisedWeight
+from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError
 from polyprune.maths.gptq import gptq
 from polyprune.maths.grids import GridSettings, dequantise

@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from tests.helpers.harness import model_folder
 
 from polyprune.artifacts.benchmark_data import folder_digest, load_manifest, save_manifest
-from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, save_layer
 from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import HARNESS_TASKS
