@@ -1,8 +1,8 @@
 """Belebele's layout of parallel prompts, a passage and a question on it.
 
-It is JSON lines with `link`, `question_number`, `flores_passage` and `question`; link and number
-identify the question across languages. Prompts are sorted by them, so those on one passage are neighbours, in every
-language. Passage and question are joined by a line break: the paper says "concatenating".
+It is JSON lines with `link`, `question_number`, `flores_passage` and `question`; link and number identify the question
+across languages. Prompts are sorted by them, so those on one passage are neighbours, in every language. Passage and
+question are joined by a line break: the paper says "concatenating".
 """
 
 from __future__ import annotations
