@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.helpers.parallel_prompts import LLAMA_LIKE
 from transformers import PreTrainedTokenizerFast
 
 from polyprune.artifacts.prompts import Prompt
@@ -11,10 +12,6 @@ from polyprune.errors import UserError
 from polyprune.model.chat import tokenise_prompt, tokenise_prompts
 from polyprune.model.training import train_tokenizer
 
-LLAMA_LIKE = (
-    "{{ bos_token }}{% for m in messages %}<|head|>{{ m['role'] }}<|tail|>\n\n{{ m['content'] | trim }}{{ eos_token }}"
-    "{% endfor %}{% if add_generation_prompt %}<|head|>assistant<|tail|>\n\n{% endif %}"
-)
 TEXT = "Die Katze trinkt Milch.\nWer trinkt? 猫喝牛奶。"
 
 

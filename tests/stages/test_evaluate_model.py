@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 from lm_eval.api.metrics import pooled_sample_stderr
+from safetensors.torch import load_file
 from tests.helpers.harness import model_folder
 
 from polyprune.artifacts.benchmark_data import folder_digest, load_manifest, save_manifest
-from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, save_layer
 from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
-from polyprune.evaluation import vllm_backend
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import HARNESS_TASKS
 from polyprune.grammar.benchmarks import columns, datasets
@@ -74,7 +77,8 @@ def run(
         "variant": VARIANT,
         "scores": out / "arc.parquet",
         "items": out / "items" / "arc.parquet",
-        "engine": Engine(device="cpu"),
+        "device": torch.device("cpu"),
+        "engine": Engine(),
         "provenance": {"code": "1"},
         **changes,
     }
@@ -194,12 +198,33 @@ def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
 
 
 def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> Any:
-        raise ImportError(f"No module named {name!r}")
-
-    monkeypatch.setattr(vllm_backend.importlib, "import_module", absent)
+    monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UserError, match=r"evaluation\.generation is vllm .* not installed here"):
         run(home, tmp_path, "mkqa", generation="vllm")
+
+
+def test_vllm_generates_from_a_folder_of_the_compressed_weights(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for vLLM that says the number of tokens it was asked with, and then what must be cut off."""
+    tensors: list[dict[str, torch.Tensor]] = []
+
+    class LLM:
+        def __init__(self, model: str, **_: Any) -> None:
+            tensors.append(load_file(Path(model) / "model.safetensors"))
+
+        def generate(self, prompts: list[dict[str, list[int]]], sampling: Any) -> list[Any]:
+            assert sampling.temperature == 0.0 and sampling.max_tokens == 4 and "\n" in sampling.stop
+            texts = [f"{len(prompt['prompt_token_ids'])}\nmore" for prompt in prompts]
+            return [SimpleNamespace(outputs=[SimpleNamespace(text=text)]) for text in texts]
+
+    vllm = SimpleNamespace(LLM=LLM, SamplingParams=lambda **options: SimpleNamespace(**options))
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    scores, items = run(home, tmp_path, "mkqa", cell=[home / "mask.safetensors"], variant=CELL, generation="vllm")
+    assert {row["backend"] for row in scores} == {"vllm"}
+    assert all(int(item["answer"]) > 5 for item in items) and len({item["answer"] for item in items}) > 1
+    weight = tensors[0]["model.layers.0.mlp.up_proj.weight"]
+    assert 0.4 < (weight == 0).float().mean() < 0.6
 
 
 def write_english_mmlu(folder: Path) -> None:

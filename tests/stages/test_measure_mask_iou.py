@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, save_layer
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
 from polyprune.settings.studies import Figure
 from polyprune.stages.measure_mask_iou import layer_of, measure_mask_iou

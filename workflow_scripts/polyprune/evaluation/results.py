@@ -1,4 +1,4 @@
-"""TODO."""
+"""The harness's answers on one column of a benchmark, as rows of scores and of items (`artifacts/evaluations.py`)."""
 
 from __future__ import annotations
 

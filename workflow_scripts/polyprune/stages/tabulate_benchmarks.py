@@ -36,8 +36,7 @@ def tabulate_benchmarks(
     """Write the long table (`report/rows.py`), its printed form and its picture. Values are in per cent.
 
     `scores` are files of the cells and of their dense models on all `benchmarks`; `paper` is a file of the paper's
-    numbers or nothing. `titles` are pairs of model and its name in
-    print, in the order of the table.
+    numbers or nothing. `titles` are pairs of model and its name in print, in the order of the table.
     """
     rows, profiles = load_benchmark_scores(scores)
     require_same_questions(rows, benchmarks)

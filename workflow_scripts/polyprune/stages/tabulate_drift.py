@@ -41,9 +41,8 @@ def tabulate_drift(
 ) -> None:
     """Write the long table (`report/rows.py`), its printed form and its picture.
 
-    `scores` are perplexity and drift files of the cells and perplexity files of their dense models; `paper` is
-    a file of the paper's numbers or nothing. `titles` are pairs of model and its name in print,
-    in the order of the table.
+    `scores` are perplexity and drift files of the cells and perplexity files of their dense models; `paper` is a file
+    of the paper's numbers or nothing. `titles` are pairs of model and its name in print, in the order of the table.
     """
     names = dict(titles)
     rows = load_scores(scores)

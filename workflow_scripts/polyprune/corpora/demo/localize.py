@@ -111,7 +111,6 @@ _CLDR_NAMES: dict[str, Callable[[Locale, str], tuple[str, dict[str, str]]]] = {
     "month": _month,
     "currency": _currency,
 }
-NAME_KINDS = tuple(_CLDR_NAMES)
 
 
 @cache
