@@ -16,8 +16,8 @@ from matplotlib.text import Text
 
 from polyprune.report.figures.drawing import styled
 
-LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh", "am", "bn", "fa", "fil", "fr", "hi", "id", "ja", "ko", "pt", "ta",
-             "tr", "yue"]  # fmt: skip
+LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh", "am", "bn", "fa", "fil", "fr", "hi", "id", "ja", "ko", "pt"]
+LANGUAGES += ["ta", "tr", "yue"]
 """Seven that have colours of their own, then others."""
 LONG_TITLE = (
     "Downstream tasks of a model with a rather long name at 50 % unstructured sparsity, all calibration languages and "
@@ -48,11 +48,9 @@ class Drawn:
 def drawn(draw: Callable[[], Figure]) -> tuple[Figure, list[Drawn]]:
     """A picture and all texts that appear in it when it is rendered."""
     seen: list[Text] = []
-    original = Text.draw
 
-    def record(self: Text, *args: object, **kwargs: object) -> None:
+    def record(self: Text, *_: object, **__: object) -> None:
         seen.append(self)
-        original(self, *args, **kwargs)
 
     with styled():
         figure = draw()
@@ -142,7 +140,9 @@ def read_table(draw: Callable[[], Figure]) -> tuple[list[Panel], Key, list[Drawn
     ]
     assert abs(low_y - high_y) == height and axes.get_xlim() == (0, width)
     *panels, key = meshes
-    return [_read_panel(mesh, texts, frames, low_y) for mesh in panels], _read_key(key, texts, low_y), texts
+    left = min(float(np.asarray(mesh.get_coordinates())[0, 0, 0]) for mesh in panels)
+    labels = [text for text in texts if text.right < left]
+    return [_read_panel(mesh, texts, labels, frames, low_y) for mesh in panels], _read_key(key, texts, low_y), texts
 
 
 Box = tuple[float, float, float, float]
@@ -164,10 +164,10 @@ def _edges(mesh: QuadMesh, low_y: float) -> tuple[np.ndarray, np.ndarray, list[l
     return corners[0, :, 0], low_y - corners[:, 0, 1], rows
 
 
-def _read_panel(mesh: QuadMesh, texts: list[Drawn], frames: list[Box], low_y: float) -> Panel:
+def _read_panel(mesh: QuadMesh, texts: list[Drawn], labels: list[Drawn], frames: list[Box], low_y: float) -> Panel:
     x, y, colours = _edges(mesh, low_y)
     above = [text for text in texts if y[0] < text.middle[1] < y[0] + 0.2 and x[0] < text.middle[0] < x[-1]]
-    beside = [text for text in texts if text.right < x[0] and y[-1] < text.middle[1] < y[0]]
+    beside = [text for text in labels if y[-1] < text.middle[1] < y[0]]
     title = min((text for text in texts if text.bottom > max(a.top for a in above) and abs(text.left - x[0]) < 0.03),
                 key=lambda text: text.bottom)  # fmt: skip
     panel = Panel(title.text)
