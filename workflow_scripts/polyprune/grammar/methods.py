@@ -1,4 +1,4 @@
-"""TODO."""
+"""Table of the compression methods: what the rules and the configuration must know of each, without importing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Where results lie: a cell's folder, the file that holds it, a study's tables and figures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The spellings that paths and the configuration are made of: schemes, calibrations, seeds.
+"""How schemes, calibrations and seeds are spelt.
 
-Every spelling is canonical: one cell, one path. `parse` functions refuse everything else and name the nearest
-valid spelling. Imported while Snakemake parses the workflow, so nothing heavy is imported here.
+`parse` functions refuse everything else and name the nearest valid spelling.
 
     scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
                  2of4  4of8           n:m, n weights kept of every m consecutive inputs

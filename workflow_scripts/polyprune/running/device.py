@@ -1,4 +1,4 @@
-"""TODO."""
+"""The device that a stage computes on; never quietly the CPU where a GPU was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What sections of the configuration share: the refusal of unknown keys, and types of single values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What types cannot say: names that must exist, values that must fit each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`models`: where a model comes from, its sizes, and the text it is calibrated and evaluated on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Problems of the configuration told to its author: where each stands, what is wrong, what is valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`studies`: tables and figures over named grids of cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`corpora` and `prompts`: text that is generated, fetched from the hub, or read from local files."""
 
 from __future__ import annotations
 

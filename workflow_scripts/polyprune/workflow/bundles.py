@@ -1,4 +1,4 @@
-"""TODO."""
+"""Jobs that dump hidden states: which cells share one, and what the name of such a job says. No torch."""
 
 from __future__ import annotations
 
