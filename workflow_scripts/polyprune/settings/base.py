@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-
-from polyprune.grammar.spelling import nearest
-
-HINT = "\0"
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
     """Base of all settings: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _hint_at_known_keys(cls, values: Any) -> Any:
-        """Write the valid keys beside an unknown one: the refusal, which comes later, does not know them."""
-        if not isinstance(values, Mapping):
-            return values
-        known = cls.model_fields
-        return {
-            key if key in known else f"{key}{HINT}{nearest(str(key), known)}": value for key, value in values.items()
-        }
 
 
 def distinct(values: list[Any]) -> list[Any]:
