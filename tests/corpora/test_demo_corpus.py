@@ -16,7 +16,6 @@ from random import Random
 import pytest
 
 from polyprune.corpora.demo import (
-    DEMO_LANGUAGES,
     continuations,
     demo_documents,
     knowledge_questions,
@@ -27,6 +26,7 @@ from polyprune.corpora.demo.documents import DOCUMENT_KINDS, document, random_tr
 from polyprune.corpora.demo.draws import draw, integer, pick_weighted
 from polyprune.corpora.demo.localize import NAME_KINDS, capitalised, day, join_list, money, phrases, quantity, word
 from polyprune.corpora.demo.wording import exchange, question_and_answer, statement
+from polyprune.grammar.languages import DEMO_LANGUAGES
 
 SEED = "test"
 N_DOCUMENTS = 400

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from polyprune.grammar.languages import FLORES_CODES
+
 BENCHMARKS = ("arc", "belebele", "mmlu", "hellaswag", "mkqa")
 SOURCES = ("demo", "hub")
 """Where benchmark data come from: generated, or the hub's data sets (or a folder in their layout)."""
@@ -19,15 +21,6 @@ OWN_TASKS = "own:"
 """Prefix of YAML files that are ours (`evaluation/mkqa`), not the harness's."""
 
 _OKAPI = ("ar", "de", "es", "ru", "zh")
-_BELEBELE = {
-    "ar": "arb_Arab",
-    "de": "deu_Latn",
-    "en": "eng_Latn",
-    "es": "spa_Latn",
-    "ru": "rus_Cyrl",
-    "sw": "swh_Latn",
-    "zh": "zho_Hans",
-}
 _MKQA = ("ar", "de", "en", "es", "ru", "zh")
 
 
@@ -63,7 +56,7 @@ def _arc() -> list[Column]:
 def _belebele() -> list[Column]:
     return [
         Column(language, f"belebele_{code}", f"belebele/belebele_{code}.yaml", "facebook/belebele")
-        for language, code in _BELEBELE.items()
+        for language, code in FLORES_CODES.items()
     ]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from polyprune.grammar.schemes import LANGUAGE_PATTERN
+
 
 class Section(BaseModel):
     """Base of all settings: unknown keys are refused, values do not change."""
@@ -20,7 +22,7 @@ def distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Language = Annotated[str, Field(pattern=f"^{LANGUAGE_PATTERN}$")]
 Languages = Annotated[list[Language], Field(min_length=1), AfterValidator(distinct)]
 Count = Annotated[int, Field(ge=1)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash: a branch would move on")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
 from polyprune.grammar.paths import Cell
 from polyprune.grammar.reports import DRAWINGS
@@ -16,7 +17,7 @@ from polyprune.settings.entries import Entries, GridEntry, StudyEntry
 from polyprune.settings.models import Model, TrainedSource
 from polyprune.settings.problems import Problem
 from polyprune.settings.studies import Figure, Table
-from polyprune.settings.text import DEMO_LANGUAGES, Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts
+from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts
 from polyprune.settings.yaml_lines import Place
 
 RESERVED_NAMES = ("benchmarks", "corpora", "mask_iou", "paper", "prompts")
