@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.grammar.methods import METHODS
@@ -22,12 +23,13 @@ from polyprune.grammar.paths import Cell
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.base import Section
 from polyprune.settings.config import Settings
-from polyprune.settings.load import load_settings
+from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.settings.models import Shape
 from polyprune.settings.text import DemoCorpus, FilesCorpus, HubCorpus
 from polyprune.settings.yaml_lines import read_yaml_lines
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = [ROOT / file for file in SHIPPED_FILES]
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 
 CORRECT = """\
@@ -146,7 +148,7 @@ def test_snakemake_merges_configuration_files_as_these_tests_do():
 
 
 def test_the_shipped_configuration_is_valid():
-    settings = load([ROOT / "config.yaml"])
+    settings = load(SHIPPED)
     assert isinstance(settings.corpora["mc4"], HubCorpus)
     assert isinstance(settings.corpora["demo"], DemoCorpus)
     paper = settings.studies["paper"].cells("table1")
@@ -157,7 +159,7 @@ def test_the_shipped_configuration_is_valid():
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda file: file.stem)
 def test_every_shipped_study_is_valid_over_the_configuration(study: Path):
-    settings = load([ROOT / "config.yaml", study])
+    settings = load([*SHIPPED, study])
     assert settings.studies[study.stem].cells("table1")
     assert "paper" in settings.studies
 
@@ -413,7 +415,7 @@ def test_loading_is_fast_and_takes_no_torch():
 
 def test_problems_of_every_kind_are_told_in_one_round() -> None:
     """What types refuse and what only disagrees; names that fell with a refused section are not complained about."""
-    config = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))))
+    config = shipped_config()
     config["compression"]["dampning"] = 0.1
     config["corpora"]["mc4"]["languages"] = ["ar", "ar", "de"]
     config["studies"]["demo"]["grids"]["mix"]["calibrations"] = ["en-de", "de"]

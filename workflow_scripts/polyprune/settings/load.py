@@ -19,6 +19,9 @@ from polyprune.settings.entries import read_entries
 from polyprune.settings.problems import explain, readable
 from polyprune.settings.yaml_lines import read_yaml_lines
 
+SHIPPED_FILES = ("config.yaml", "studies/demo.yaml")
+"""What the Snakefile reads, in this order, before the files that --configfile names."""
+
 
 def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:
     """Validate the merged configuration.
