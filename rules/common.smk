@@ -25,8 +25,12 @@ from polyprune.workflow.specs import Specs
 from polyprune.workflow.targets import check_target
 from polyprune.workflow.wildcards import Only
 
+# Snakemake lists the command line's files first, but merges them last.
+of_command_line = workflow.overwrite_configfiles
+config_files = [*workflow.configfiles[len(of_command_line) :], *of_command_line]
+
 try:
-    settings = load_settings(config, [Path(file) for file in workflow.configfiles])
+    settings = load_settings(config, [Path(file) for file in config_files])
     for word in sys.argv[1:]:
         check_target(word, settings)
     cluster = load_cluster()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.settings.load import load_settings
 from polyprune.workflow import costs
 from polyprune.workflow.targets import check_target
 
-ROOT = Path(__file__).parents[2]
-CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = shipped_config()
 
 
 def changed(*path: str, to: Any) -> dict[str, Any]:

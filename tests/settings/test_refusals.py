@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.helpers.configuration import complaints, edited, line_of, load
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.schemes import parse_scheme
-from polyprune.settings.load import load_settings
+from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.settings.models import Shape
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = [ROOT / file for file in SHIPPED_FILES]
+STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 
 
 def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
@@ -183,7 +184,7 @@ def test_a_model_cannot_be_named_like_a_folder_of_results(tmp_path: Path):
 
 def test_problems_of_every_kind_are_told_in_one_round() -> None:
     """What types refuse and what only disagrees; names that fell with a refused section are not complained about."""
-    config = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))))
+    config = shipped_config()
     config["compression"]["dampning"] = 0.1
     config["corpora"]["mc4"]["languages"] = ["ar", "ar", "de"]
     config["studies"]["demo"]["grids"]["mix"]["calibrations"] = ["en-de", "de"]

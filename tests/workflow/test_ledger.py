@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.grammar.paths import Cell
@@ -32,7 +32,7 @@ WILDCARDS = {"model": "llama-3-8b", "method": "wanda", "scheme": "0.50", "calibr
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    return load_settings(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+    return load_settings(shipped_config())
 
 
 def job(seed: int, rule: str = "prune_model") -> dict[str, Any]:

@@ -31,7 +31,7 @@ from polyprune.errors import UserError
 from polyprune.evaluation import mkqa
 from polyprune.grammar.columns import OWN_TASKS, Column
 
-CLOZE, CURRENT, PAPER = "cloze", "current", "paper"
+CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
 _BELEBELE_ANSWER, _FULL_WIDTH_ANSWER = "\nAnswer:", "\nAnswer："
 
@@ -107,7 +107,7 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
     if prompting.profile == CLOZE:
         cloze = importlib.import_module("polyprune.evaluation.cloze")
         config |= cloze.as_cloze(column.task, column.language)
-    if prompting.profile == PAPER and column.task.startswith("belebele"):
+    if prompting.profile == PAPER_PROFILE and column.task.startswith("belebele"):
         config["doc_to_text"] = config["doc_to_text"].replace(_BELEBELE_ANSWER, _FULL_WIDTH_ANSWER)
     return config
 

@@ -12,21 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from polyprune.grammar.columns import OWN_TASKS, Column
+from polyprune.grammar.languages import FLORES_CODES
 
 BENCHMARKS = ("arc", "belebele", "mmlu", "hellaswag", "mkqa")
 SOURCES = ("demo", "hub")
 """Where benchmark data come from: generated, or the hub's data sets (or a folder in their layout)."""
 
 _OKAPI = ("ar", "de", "es", "ru", "zh")
-_BELEBELE = {
-    "ar": "arb_Arab",
-    "de": "deu_Latn",
-    "en": "eng_Latn",
-    "es": "spa_Latn",
-    "ru": "rus_Cyrl",
-    "sw": "swh_Latn",
-    "zh": "zho_Hans",
-}
 _MKQA = ("ar", "de", "en", "es", "ru", "zh")
 
 
@@ -44,7 +36,7 @@ def _arc() -> list[Column]:
 def _belebele() -> list[Column]:
     return [
         Column(language, f"belebele_{code}", f"belebele/belebele_{code}.yaml", "facebook/belebele")
-        for language, code in _BELEBELE.items()
+        for language, code in FLORES_CODES.items()
     ]
 
 

@@ -28,7 +28,7 @@ import yaml
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
-from polyprune.settings.load import load_settings
+from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.workflow import costs
 from polyprune.workflow.bundles import record_key, recorded_rule
 from polyprune.workflow.targets import check_target
@@ -208,7 +208,7 @@ def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Cell, bool]:
 
 
 def read_config(files: Sequence[Path]) -> Settings:
-    """The settings of config.yaml with further files on top, as Snakemake merges them."""
+    """The settings of several files, later ones on top, as Snakemake merges them."""
 
     def merged(base: Any, over: Any) -> Any:
         if isinstance(base, dict) and isinstance(over, dict):
@@ -259,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="machine-readable")
     options = parser.parse_args(argv)
     try:
-        settings = read_config([Path("config.yaml"), *options.configfile])
+        settings = read_config([*map(Path, SHIPPED_FILES), *options.configfile])
         cells = cells_of(settings, options.targets)
         words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
         jobs = planned_jobs(options.targets or sorted(settings.studies), words)
