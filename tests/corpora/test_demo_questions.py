@@ -9,7 +9,6 @@ import pytest
 from tests.helpers.demo_text import SEED, each_language
 
 from polyprune.corpora.demo import (
-    DEMO_LANGUAGES,
     continuations,
     knowledge_questions,
     reading_questions,
@@ -17,6 +16,7 @@ from polyprune.corpora.demo import (
 )
 from polyprune.corpora.demo.localize import phrases, word
 from polyprune.corpora.demo.wording import exchange, question_and_answer, statement
+from polyprune.grammar.languages import DEMO_LANGUAGES
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from polyprune.corpora.demo import (
-    DEMO_LANGUAGES,
     demo_documents,
 )
+from polyprune.grammar.languages import DEMO_LANGUAGES
 
 SEED = "test"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
-from polyprune.grammar.schemes import CALIBRATION_PATTERN, SCHEME_PATTERN, SEED_PATTERN
+from polyprune.grammar.schemes import CALIBRATION_PATTERN, LANGUAGE_PATTERN, SCHEME_PATTERN, SEED_PATTERN
 from polyprune.settings.config import Settings
 
 Wildcards = Mapping[str, str]
@@ -36,7 +36,7 @@ class Only:
             "calibration": CALIBRATION_PATTERN,
             "seed": SEED_PATTERN,
             "benchmark": any_of(BENCHMARKS),
-            "language": "[a-z]{2,3}",
+            "language": LANGUAGE_PATTERN,
         }
 
     def models_from(self, kind: str) -> str:
