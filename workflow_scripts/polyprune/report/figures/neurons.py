@@ -18,6 +18,7 @@ from polyprune.report.figures.drawing import (
     colour_of,
     number_of_columns,
     panel_grid,
+    small_ticks,
 )
 from polyprune.report.figures.letters import text_width
 from polyprune.report.names import calibration_label, scheme_title
@@ -112,7 +113,7 @@ def _draw_boxes(axes: Axes, rows: pd.DataFrame, n_shown: int, colour: str, linew
     axes.vlines(centre, low, high, color=INK, linewidth=linewidth)
     axes.bar(centre, q3 - q1, 0.72 * width, q1, color=colour, edgecolor=INK, linewidth=linewidth)
     axes.hlines(median, centre - 0.36 * width, centre + 0.36 * width, color=INK, linewidth=linewidth * 1.6)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
@@ -164,8 +165,7 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         for scheme, style in zip(schemes, _LINES, strict=False):
             values = _values(_series(rows, scheme, "full"), statistic)
             axes.stairs(values, edges, baseline=None, color=INK, linestyle=style, linewidth=0.9)
-        axes.set(title=title, ylabel=label)
-    axes.set_xlabel("% of neurons, by LAPE in the dense model")
+        axes.set(title=title, ylabel=label, xlabel="% of neurons, by LAPE in the dense model" if row else None)
     return sheet.figure
 
 
@@ -184,7 +184,7 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
     width = 100 / len(values)
     axes.bar((np.arange(len(values)) + 0.5) * width, values, 0.8 * width, color=DENSE_COLOUR, linewidth=0)
     axes.set_xlim(0, 100)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
@@ -194,13 +194,14 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
     what, label = _BY_LAYER[figure.draws]
     grouped = f"{names}. MLP neurons of each layer in {n_groups} equal groups by their LAPE in the dense model."
     caption = f"{grouped} {what} Layers are counted from 0. {_dead(rows)}"
-    columns = number_of_columns(len(layers), 1.8)
-    size = (1.35, 0.95) if columns == 8 else (2.1, 1.35)
+    small = len(layers) > 16
+    size = (1.35, 0.95) if small else (2.1, 1.35)
+    columns = number_of_columns(len(layers), size[0] + 0.46)
     sheet, panels = panel_grid(len(layers), columns, size, (0.46, 0.52), figure.title, caption)
     for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
         of_layer = rows[rows["layer"] == layer]
         if figure.draws == "neuron_entropy":
-            _draw_layer_boxes(axes, of_layer, columns == 8)
+            _draw_layer_boxes(axes, of_layer, small)
             axes.set_ylim(_entropy_range(rows))
         else:
             statistic = {"neuron_probability": "p_max", "neuron_output": "output_mean"}[figure.draws]

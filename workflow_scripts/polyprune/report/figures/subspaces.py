@@ -25,6 +25,7 @@ from polyprune.report.figures.drawing import (
     number_of_columns,
     panel_grid,
     room_for_languages,
+    small_ticks,
 )
 from polyprune.settings.studies import Figure as FigureSettings
 
@@ -142,7 +143,7 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, width: float) -> None:
     label_languages(axes, languages, width)
     axes.grid(axis="y", color="#ffffff" if to_rgb(axes.get_facecolor())[0] < 0.97 else "#e6eaec", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
@@ -168,8 +169,8 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
     what += " Each panel has a scale of its own, which need not begin at 0: the greyer a panel, the larger its maximum."
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     size, labels = room_for_languages(languages, (1.18, 0.95) if len(layers) > 16 else (1.75, 1.35))
-    columns = number_of_columns(len(layers), size[0] + 0.42)
-    gap = (0.42, 0.52 + labels)
+    columns = number_of_columns(len(layers), size[0] + 0.46)
+    gap = (0.46, 0.52 + labels)
     caption = _caption(rows, names, what)
     sheet, panels = panel_grid(len(layers), columns, size, gap, figure.title, caption, language_keys(calibrations))
     maxima = rows.groupby("layer")["value"].max()
@@ -213,8 +214,10 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
 
 
 def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
-    low, high = rows["low"].min(), rows["high"].max()
-    axes.set_ylim(low - 0.08 * (high - low), high + 0.1 * (high - low))
+    """The range of some rows, with room for stars; equal values stand in its middle."""
+    low, high = float(rows["low"].min()), float(rows["high"].max())
+    room = high - low if high > low else max(abs(high), 1e-30)
+    axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
 
 
 def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:

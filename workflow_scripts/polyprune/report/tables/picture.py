@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -30,8 +31,8 @@ WIDEST = 15.0
 """Of a line of grids; further ones stand below."""
 PALE_INK, PALE_FROM = "#ffffff", 0.6
 """Letters are white from this shade on: where contrast with white overtakes contrast with ink."""
-_PLAIN = {"parse_math": False}
-_RULE = {"color": INK, "linewidth": 0.9, "zorder": 3}
+_PLAIN: dict[str, Any] = {"parse_math": False}
+_RULE: dict[str, Any] = {"color": INK, "linewidth": 0.9, "zorder": 3}
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _draw_grid(axes: Axes, grid: Grid, cell: float, left: float, top: float) -> 
             axes.add_patch(Rectangle(*frame, fill=False, edgecolor=INK, linewidth=1.2, zorder=4))
 
 
-def draw_shades(axes: Axes, edges_x: np.ndarray, edges_y: np.ndarray, shades: np.ndarray, **how: object) -> None:
+def draw_shades(axes: Axes, edges_x: np.ndarray, edges_y: np.ndarray, shades: np.ndarray, **how: Any) -> None:
     """Cells in the colours of `SHADES`; none where the shade is NaN."""
     axes.pcolormesh(edges_x, edges_y, np.ma.masked_invalid(shades), cmap=SHADES, vmin=0, vmax=1, **how)
 
