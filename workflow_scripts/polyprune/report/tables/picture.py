@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from polyprune.report.figures.drawing import GREY, INK, MARGIN, SHADES, TITLE_SIZE, Sheet
+from polyprune.report.figures.drawing import GREY, INK, MARGIN, SHADES, SMALLEST_WIDTH, Sheet
 from polyprune.report.figures.letters import LINE_SPACING, text_height, text_width, widest, wrapped
 
 SIZE, HEADING_SIZE = 8.0, 9.5
@@ -79,7 +79,8 @@ def draw_sections(sections: Sequence[Section], title: str, ends: tuple[str, str]
     axis = max(_down_width(section) for section in sections)
     left = MARGIN + axis + widest((row for section in sections for row in section.rows), SIZE) + 0.16
     width = left + max(_line_width(line, cell) for of_section in lines for line in of_section) + MARGIN
-    width = max(width, min(_longest_line(sections, title), 8.0))
+    longest = widest((section.heading for section in sections), HEADING_SIZE, bold=True)
+    width = max(width, min(longest + 2 * MARGIN, WIDEST / 2), SMALLEST_WIDTH)
     headings = [wrapped(section.heading, width - 2 * MARGIN, HEADING_SIZE, bold=True) for section in sections]
     tall = [
         text_height(heading, HEADING_SIZE) + len(of_section) * (HEADER + _height(section) + LINE_GAP) + SECTION_GAP
@@ -132,11 +133,6 @@ def _grid_width(grid: Grid, cell: float) -> float:
 
 def _line_width(line: Sequence[Grid], cell: float) -> float:
     return sum(_grid_width(grid, cell) for grid in line) + GRID_GAP * (len(line) - 1)
-
-
-def _longest_line(sections: Sequence[Section], title: str) -> float:
-    headings = widest((section.heading for section in sections), HEADING_SIZE, bold=True)
-    return max(headings, text_width(title, TITLE_SIZE, bold=True)) + 2 * MARGIN
 
 
 def _down(section: Section) -> str:
