@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from tests.helpers.pictures import LANGUAGES
 from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
@@ -81,5 +82,7 @@ def test_each_language_has_a_colour_and_marker_of_its_own():
     languages = ["ar", "de", "en", "es", "fr", "ja", "ru", "sw", "zh"]
     assert len({colour_of(each, languages) for each in languages}) == len(languages)
     assert len({marker_of(each, languages) for each in languages}) == len(languages)
+    both = {(colour_of(each, LANGUAGES), marker_of(each, LANGUAGES)) for each in LANGUAGES}
+    assert len(both) == len(LANGUAGES) == 20
     for few in (["de"], ["de", "zh"], languages):
         assert colour_of("de", few) == COLOURS["de"] and marker_of("de", few) == MARKERS["de"]

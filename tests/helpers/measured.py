@@ -46,14 +46,16 @@ def mask_iou(
     return _frame(rows, MASK_IOU)
 
 
-def lsar(languages: Sequence[str], n_layers: int, seeds: Sequence[int] = (0, 1)) -> pd.DataFrame:
+def lsar(
+    languages: Sequence[str], n_layers: int, seeds: Sequence[int] = (0, 1), with_parts: bool = True
+) -> pd.DataFrame:
     """Shifts of every calibration in every language, also of parts with two ranks of every subspace."""
     draws = np.random.default_rng(2)
     layers = [*(str(layer) for layer in range(1, n_layers + 1)), "L_normed"]
     whole = [("token_shift", None, None), ("prompt_shift", None, None)]
     parts = itertools.product(("agnostic_shift", "specific_shift"), PROJECTORS, (1, 2))
     rows = []
-    for layer, (metric, projector, rank) in itertools.product(layers, [*whole, *parts]):
+    for layer, (metric, projector, rank) in itertools.product(layers, [*whole, *(parts if with_parts else ())]):
         for seed, calibration, language in itertools.product(seeds, languages, languages):
             what = {"layer": layer, "metric": metric, "projector": projector, "rank": rank, "seed": seed}
             number = {"value": float(draws.uniform(1, 9)), "n": 900}

@@ -9,7 +9,6 @@ from unittest import mock
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
@@ -202,4 +201,4 @@ def _read_key(mesh: QuadMesh, texts: list[Drawn], low_y: float) -> Key:
 
 def same_colour(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:
     """Whether an eye would take them for one."""
-    return a is not None and b is not None and bool(np.allclose(to_rgba(a), to_rgba(b), atol=0.02))
+    return a is not None and b is not None and bool(np.allclose(a, b, atol=0.02))

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure as Picture
 from tests.helpers import measured
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, drawn, lightness
 
+from polyprune.errors import UserError
 from polyprune.report.figures import channels, masks, neurons, subspaces
 from polyprune.report.figures.drawing import COLOURS, colour_of, marker_of
 from polyprune.settings.studies import Figure
@@ -34,22 +35,60 @@ def titles_of(figure: Picture) -> dict[str, Axes]:
     return {axes.get_title(): axes for axes in figure.axes}
 
 
-@pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
-@pytest.mark.parametrize("draws", ["token_shift", "specific_shift", "shift_overview", "shift_controls"])
+def test_shifts_count_layers_as_transformers_does_and_average_seeds() -> None:
+    """Layer 3 of 3 is the final norm's output; the raw one is not drawn."""
+    rows = measured.lsar(["de", "en", "sw"], 3)
+    shown = subspaces.rows(rows, settings("prompt_shift"))
+    assert sorted(set(shown["layer"])) == [1, 2, 3] and set(shown["n_seeds"]) == {2}
+    of = rows.query(
+        "metric == 'prompt_shift' and layer == 'L_normed' and calibration == 'en' and eval_language == 'sw'"
+    )
+    last = shown.query("layer == 3 and calibration == 'en' and eval_language == 'sw'")
+    expected = of["value"].mean(), of["value"].min(), of["value"].max()
+    assert tuple(last[["value", "low", "high"]].iloc[0]) == pytest.approx(expected)
+    agnostic = subspaces.rows(rows, settings("agnostic_shift", layers=[2], rank=1))
+    assert [set(agnostic[name]) for name in ("rank", "projector", "layer")] == [{1}, {"per_model"}, {2}]
+    controls = subspaces.rows(rows, settings("shift_controls", layers=[1, 2]))
+    spread = controls[controls["metric"] == subspaces.SPREAD]
+    assert set(spread["projector"]) == set(rows["projector"].dropna()) and set(spread["rank"]) == {1, 2}
+    with pytest.raises(UserError, match="rank 4 was not measured; the highest is 2"):
+        subspaces.rows(rows, settings("agnostic_shift", rank=4))
+
+
+def test_neurons_are_of_the_layers_and_models_that_a_figure_asks_for() -> None:
+    """Layers of the configuration count from one, those of the measurements from zero."""
+    rows = measured.lape(3)
+    assert set(neurons.rows(rows, settings("neuron_entropy", layers=[2]))["layer"]) == {"1"}
+    for draws in ("neuron_probability", "neuron_output"):
+        assert set(neurons.rows(rows, settings(draws))["method"]) == {"dense"}
+    overview = neurons.rows(rows, settings("neuron_overview"))
+    assert set(overview["layer"]) == {"all"} and set(overview["eval_language"].dropna()) == {"de"}
+
+
+def test_channels_are_sorted_by_the_dense_model() -> None:
+    rows = pd.concat([measured.mean_activations(9, layer) for layer in (1, 2)])
+    shown = channels.rows(rows, settings("mean_activations", layers=[2], matrix="down_proj"))
+    assert shown["dense"].is_monotonic_increasing and list(shown["rank"]) == list(range(9))
+    assert set(shown["layer"]) == {2} and sorted(shown["channel"]) == list(range(9))
+
+
+@pytest.mark.parametrize("draws", ["token_shift", "shift_overview", "shift_controls"])
 @pytest.mark.parametrize(("n_languages", "n_layers"), [(1, 1), (2, 3), (3, 4), (7, 5), (20, 2)])
-def test_curves_are_readable(n_languages: int, n_layers: int, draws: str, title: str) -> None:
-    rows = measured.lsar(LANGUAGES[:n_languages], n_layers, (0,))
+def test_curves_are_readable(n_languages: int, n_layers: int, draws: str) -> None:
+    title = LONG_TITLE if n_languages % 2 else "Title"
+    rows = measured.lsar(LANGUAGES[:n_languages], n_layers, (0,), with_parts=draws != "token_shift")
     assert_readable(lambda: picture(subspaces, rows, settings(draws, title, layers=[1] if "controls" in draws else [])))
 
 
 def test_many_layers_are_readable() -> None:
-    assert_readable(lambda: picture(subspaces, measured.lsar(LANGUAGES[:7], 32, (0,)), settings("token_shift")))
-    assert_readable(lambda: picture(neurons, measured.lape(32), settings("neuron_output")))
+    assert_readable(
+        lambda: picture(subspaces, measured.lsar(LANGUAGES[:7], 32, (0,), with_parts=False), settings("token_shift"))
+    )
+    assert_readable(lambda: picture(neurons, measured.lape(32, ("0.50",), 4), settings("neuron_output")))
 
 
-@pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
 @pytest.mark.parametrize("draws", ["neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output"])
-@pytest.mark.parametrize("n_layers", [1, 4])
+@pytest.mark.parametrize(("n_layers", "title"), [(1, LONG_TITLE), (4, "Title")], ids=["1", "4"])
 def test_neurons_are_readable(n_layers: int, draws: str, title: str) -> None:
     schemes = ("0.20", "0.50-dense-ends") if draws == "neuron_overview" else ("0.50",)
     assert_readable(lambda: picture(neurons, measured.lape(n_layers, schemes), settings(draws, title)))
@@ -62,12 +101,18 @@ def test_channels_are_readable(n_channels: int, title: str) -> None:
     assert_readable(lambda: picture(channels, measured.mean_activations(n_channels), figure))
 
 
-@pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
 @pytest.mark.parametrize(("n_languages", "n_layers"), [(1, 2), (2, 4), (3, 32), (7, 80), (20, 3)])
-def test_masks_are_readable(n_languages: int, n_layers: int, title: str) -> None:
+def test_masks_are_readable(n_languages: int, n_layers: int) -> None:
+    title = LONG_TITLE if n_languages % 2 else "Title"
     matrices = ("q", "ffn.down") if n_languages == 20 else measured.MATRICES
     rows = measured.mask_iou(LANGUAGES[:n_languages], n_layers, matrices)
     assert_readable(lambda: picture(masks, rows, settings("mask_iou", title)))
+
+
+def test_masks_that_are_all_alike_are_drawn() -> None:
+    """As by a method that does not look at its calibration text."""
+    rows = measured.mask_iou(["de", "en"]).assign(value=1.0)
+    assert_readable(lambda: picture(masks, rows, settings("mask_iou")))
 
 
 def test_the_lighter_the_more_similar() -> None:
@@ -139,7 +184,7 @@ def test_the_greyer_a_panel_the_larger_its_maximum() -> None:
     layers = {"Layer 1": "1", "Layer 2": "2", "Layer 3": "L_normed"}
     maxima = rows[rows["metric"] == "prompt_shift"].groupby("layer")["value"].max()
     by_size = sorted(layers, key=lambda title: maxima[layers[title]])
-    light = [lightness(titles_of(figure)[title].get_facecolor()) for title in by_size]
+    light = [lightness(to_rgba(titles_of(figure)[title].get_facecolor())) for title in by_size]
     assert light == sorted(light, reverse=True) and len(set(light)) == 3
 
 

@@ -137,7 +137,7 @@ def test_the_dense_model_is_not_on_the_scale_and_mixes_are_below_a_line() -> Non
     assert {cell.row for cell in panel.cells if cell.colour is None} == {"dense"}
     assert list(dict.fromkeys(cell.row for cell in panel.cells)) == ["dense", "AR", "DE", "EN", "AR+DE", "all 3"]
     (axes,) = draw(blocks_of(3), "T", {"m": "Model"}).axes
-    heights = {tuple(line.get_ydata()) for line in axes.lines}
+    heights = {tuple(np.asarray(line.get_ydata())) for line in axes.lines}
     mesh = np.asarray(axes.collections[0].get_coordinates())  # type: ignore[attr-defined]
     assert heights == {(mesh[4, 0, 1], mesh[4, 0, 1])}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +17,20 @@ NAMES = {"m": "Model"}
 
 def rows_of(n_languages: int, compares: str, **how: object) -> pd.DataFrame:
     return table_rows(measured.mask_iou(LANGUAGES[:n_languages], **how), compares, load_paper([]))  # type: ignore[arg-type]
+
+
+def test_rows_are_means_over_layers_with_the_papers_values_beside(tmp_path: Path) -> None:
+    paper = tmp_path / "table17.csv"
+    header = "model,method,scheme,calibration,metric,eval_language,mean,std\n"
+    paper.write_text(f"{header}m,sparsegpt,0.50,en-de,iou:q,,0.886,\n")
+    of = measured.mask_iou(["de", "en"])
+    rows = table_rows(of, "languages", load_paper([paper]))
+    found = rows[rows["metric"] == "iou:q"]
+    assert found["value"].item() == of.query("comparison == 'stable' and matrix == 'q'")["value"].mean()
+    pairs = of.query("comparison == 'pairs' and matrix == 'q' and calibration == 'de-en'")
+    assert rows.loc[rows["metric"] == "pair_iou:q", "value"].item() == pairs["value"].mean()
+    assert found["paper_value"].item() == 0.886 and found["n_layers"].item() == 2 and found["n"].item() == 200
+    assert list(rows["metric"]) == [f"{part}:{name}" for part in ("iou", "pair_iou") for name in TABLE_ORDER]
 
 
 @pytest.mark.parametrize(("n_languages", "compares"), [(1, "seeds"), (3, "seeds"), (2, "languages"), (3, "languages")])

@@ -14,8 +14,8 @@ from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.grammar.titles import compression_title
 from polyprune.provenance import canonical_json, code_digest
-from polyprune.report.names import method_title
 from polyprune.settings.config import Settings
 from polyprune.settings.text import FilesCorpus
 from polyprune.workflow.wildcards import Wildcards
@@ -205,10 +205,12 @@ class Specs:
     def tabulate(self, study: str, table: str) -> str:
         entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
         models = dict.fromkeys(cell.model for cell in cells)
+        module = TABLES[entry.report].module
         return _spec(
             "tabulate",
             {},
-            f"report/tables/{TABLES[entry.report].module}.py",
+            f"report/tables/{module}.py",
+            module=module,
             table=entry.model_dump(mode="json", exclude={"grids"}),
             titles=[[model, self.settings.models[model].title] for model in models],
         )
@@ -218,12 +220,12 @@ class Specs:
         kind, first = DRAWINGS[entry.draws], cells[0]
         names = self.settings.models[first.model].title
         if not kind.of_dense:
-            schemes = " and ".join(sorted({cell.scheme for cell in cells}))
-            names += f", {method_title(first.method)} {schemes}"
+            names += f", {compression_title(first.method, sorted({cell.scheme for cell in cells}))}"
         return _spec(
             "plot_figure",
             {},
             f"report/figures/{kind.module}.py",
+            module=kind.module,
             figure=entry.model_dump(mode="json", exclude={"grids"}),
             names=names,
         )

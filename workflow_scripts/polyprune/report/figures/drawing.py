@@ -45,7 +45,7 @@ TITLE_SIZE, KEY_SIZE, CAPTION_SIZE, TICK_SIZE = 10.5, 7.5, 7.0, 6.5
 MARGIN = 0.14
 SMALLEST_WIDTH = 5.4
 """Of a sheet, so that captions have lines that can be read."""
-LARGEST_WIDTH = 13.5
+LARGEST_WIDTH = 14.8
 """Of a sheet of panels; more of them go below."""
 STYLE = {
     "font.family": FONT,
@@ -80,7 +80,11 @@ def colour_of(language: str, languages: Sequence[str] = ()) -> str:
 
 
 def marker_of(language: str, languages: Sequence[str] = ()) -> str:
-    return MARKERS.get(language) or _MORE_MARKERS[_place(language, languages) % len(_MORE_MARKERS)]
+    """Likewise; languages that must share a further colour have different markers."""
+    if language in MARKERS:
+        return MARKERS[language]
+    place = _place(language, languages)
+    return _MORE_MARKERS[(place + place // len(_MORE_COLOURS)) % len(_MORE_MARKERS)]
 
 
 def _place(language: str, languages: Sequence[str]) -> int:
@@ -206,6 +210,13 @@ def panel_grid(
 def number_of_columns(n_panels: int, width: float) -> int:
     """Columns of a sheet of panels that need `width`: eight for 32 panels, no more than four for a few."""
     return max(1, min(8 if n_panels > 16 else 4, n_panels, int(LARGEST_WIDTH / width)))
+
+
+def small_ticks(axes: Axes) -> None:
+    """Short tick labels on both axes; a power of ten above the vertical one where numbers are large or small."""
+    axes.tick_params(length=2, pad=1.5)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    axes.yaxis.get_offset_text().set_fontsize(TICK_SIZE)
 
 
 def label_languages(axes: Axes, languages: Sequence[str], width: float) -> None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polyprune.grammar.paths import DENSE
+from polyprune.grammar.titles import scheme_title
 from polyprune.maths.lape import BOX
 from polyprune.report.figures.drawing import (
     DENSE_COLOUR,
@@ -18,10 +19,11 @@ from polyprune.report.figures.drawing import (
     colour_of,
     number_of_columns,
     panel_grid,
+    small_ticks,
 )
 from polyprune.report.figures.letters import text_width
-from polyprune.report.names import calibration_label, scheme_title
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.report.names import calibration_label
+from polyprune.settings.studies import Drawing
 
 SHOWN_SHARE = 0.3
 """Of the neurons in figure 3's boxes: those with the lowest LAPE."""
@@ -54,7 +56,7 @@ _BY_LAYER = {
 """What figures of one panel a layer show, and their vertical axis."""
 
 
-def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     """What a figure shows: figure 3 all layers together, the others each layer; 9 and 10 only the dense model."""
     shown = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
     pooled = figure.draws == "neuron_overview"
@@ -69,7 +71,7 @@ def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     return shown.reset_index(drop=True)
 
 
-def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "neuron_overview":
         return _draw_overview(rows, figure, names)
@@ -112,7 +114,7 @@ def _draw_boxes(axes: Axes, rows: pd.DataFrame, n_shown: int, colour: str, linew
     axes.vlines(centre, low, high, color=INK, linewidth=linewidth)
     axes.bar(centre, q3 - q1, 0.72 * width, q1, color=colour, edgecolor=INK, linewidth=linewidth)
     axes.hlines(median, centre - 0.36 * width, centre + 0.36 * width, color=INK, linewidth=linewidth * 1.6)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
@@ -121,7 +123,7 @@ def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
-def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_overview(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """Boxes of the lowest groups for each model above bars of all groups for two of their traits."""
     schemes = _schemes(rows)
     calibration = next(name for name in rows["calibration"] if name != DENSE)
@@ -164,8 +166,7 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         for scheme, style in zip(schemes, _LINES, strict=False):
             values = _values(_series(rows, scheme, "full"), statistic)
             axes.stairs(values, edges, baseline=None, color=INK, linestyle=style, linewidth=0.9)
-        axes.set(title=title, ylabel=label)
-    axes.set_xlabel("% of neurons, by LAPE in the dense model")
+        axes.set(title=title, ylabel=label, xlabel="% of neurons, by LAPE in the dense model" if row else None)
     return sheet.figure
 
 
@@ -184,23 +185,24 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
     width = 100 / len(values)
     axes.bar((np.arange(len(values)) + 0.5) * width, values, 0.8 * width, color=DENSE_COLOUR, linewidth=0)
     axes.set_xlim(0, 100)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
-def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """One panel a layer."""
     layers = sorted(set(rows["layer"]), key=int)
     n_groups = int(rows["group"].max()) + 1
     what, label = _BY_LAYER[figure.draws]
     grouped = f"{names}. MLP neurons of each layer in {n_groups} equal groups by their LAPE in the dense model."
     caption = f"{grouped} {what} Layers are counted from 0. {_dead(rows)}"
-    columns = number_of_columns(len(layers), 1.8)
-    size = (1.35, 0.95) if columns == 8 else (2.1, 1.35)
+    small = len(layers) > 16
+    size = (1.35, 0.95) if small else (2.1, 1.35)
+    columns = number_of_columns(len(layers), size[0] + 0.46)
     sheet, panels = panel_grid(len(layers), columns, size, (0.46, 0.52), figure.title, caption)
     for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
         of_layer = rows[rows["layer"] == layer]
         if figure.draws == "neuron_entropy":
-            _draw_layer_boxes(axes, of_layer, columns == 8)
+            _draw_layer_boxes(axes, of_layer, small)
             axes.set_ylim(_entropy_range(rows))
         else:
             statistic = {"neuron_probability": "p_max", "neuron_output": "output_mean"}[figure.draws]

@@ -25,8 +25,9 @@ from polyprune.report.figures.drawing import (
     number_of_columns,
     panel_grid,
     room_for_languages,
+    small_ticks,
 )
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import Drawing
 
 METRICS = {
     "token_shift": ("token_shift",),
@@ -62,7 +63,7 @@ _SWEEP_STYLES = {
 """Colours that no language has."""
 
 
-def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     """What a figure shows: means over seeds, and the smallest and largest seed's value, by layer and language.
 
     Raises:
@@ -89,7 +90,7 @@ def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     return pd.concat([means, _spread(means)], ignore_index=True) if figure.draws == "shift_controls" else means
 
 
-def _of_subspace(rows: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+def _of_subspace(rows: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     highest = int(rows["rank"].max())
     rank = figure.rank or highest
     if rank > highest:
@@ -109,7 +110,7 @@ def _spread(means: pd.DataFrame) -> pd.DataFrame:
     return spread.assign(metric=SPREAD)
 
 
-def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "shift_controls":
         return _draw_controls(rows, figure, names)
@@ -142,7 +143,7 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, width: float) -> None:
     label_languages(axes, languages, width)
     axes.grid(axis="y", color="#ffffff" if to_rgb(axes.get_facecolor())[0] < 0.97 else "#e6eaec", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
@@ -156,11 +157,11 @@ def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
     )
 
 
-def _subspace(rows: pd.DataFrame, figure: FigureSettings) -> str:
+def _subspace(rows: pd.DataFrame, figure: Drawing) -> str:
     return f"Subspace: {PROJECTORS[figure.projector]}, rank {int(rows['rank'].max())}"
 
 
-def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """A panel a layer, each on a scale of its own."""
     what = CHANGES[figure.draws]
     if figure.draws in PARTS:
@@ -168,8 +169,8 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
     what += " Each panel has a scale of its own, which need not begin at 0: the greyer a panel, the larger its maximum."
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     size, labels = room_for_languages(languages, (1.18, 0.95) if len(layers) > 16 else (1.75, 1.35))
-    columns = number_of_columns(len(layers), size[0] + 0.42)
-    gap = (0.42, 0.52 + labels)
+    columns = number_of_columns(len(layers), size[0] + 0.46)
+    gap = (0.46, 0.52 + labels)
     caption = _caption(rows, names, what)
     sheet, panels = panel_grid(len(layers), columns, size, gap, figure.title, caption, language_keys(calibrations))
     maxima = rows.groupby("layer")["value"].max()
@@ -185,7 +186,7 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
     return sheet
 
 
-def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_overview(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """Agnostic above specific, some layers; one scale in both rows of a column."""
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     what = (
@@ -213,11 +214,13 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
 
 
 def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
-    low, high = rows["low"].min(), rows["high"].max()
-    axes.set_ylim(low - 0.08 * (high - low), high + 0.1 * (high - low))
+    """The range of some rows, with room for stars; equal values stand in its middle."""
+    low, high = float(rows["low"].min()), float(rows["high"].max())
+    room = high - low if high > low else max(abs(high), 1e-30)
+    axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
 
 
-def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_controls(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """For each layer: both parts with each subspace at the highest rank, and how flat the agnostic one is at each."""
     layers, projectors = sorted(set(rows["layer"])), list(PROJECTORS)
     rank = int(rows["rank"].max())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from polyprune.report.names import BENCHMARK_TITLES
+from polyprune.grammar.titles import BENCHMARK_TITLES
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -19,10 +19,10 @@ from polyprune.report.tables.rows import (
     long_table,
     require_same_questions,
 )
-from polyprune.settings.studies import Table
+from polyprune.settings.studies import Reporting
 
 
-def report(measurements: Sequence[Path], paper: Sequence[Path], table: Table, titles: Mapping[str, str]) -> Report:
+def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
     """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks."""
     rows, profiles = load_benchmark_scores(measurements)
     require_same_questions(rows, table.benchmarks)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from polyprune.grammar.paths import DENSE
-from polyprune.report.names import compression_title, is_single_language, language_of
+from polyprune.grammar.titles import compression_title
+from polyprune.report.names import is_single_language, language_of
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from polyprune.report.names import BENCHMARK_TITLES, calibration_label
+from polyprune.grammar.titles import BENCHMARK_TITLES
+from polyprune.report.names import calibration_label
 from polyprune.report.numbers import decimals_of, format_number, format_printed
 from polyprune.report.tables.blocks import Block, Panel, diagonal_count, seeds_phrase
 

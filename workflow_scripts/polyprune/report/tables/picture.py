@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from polyprune.report.figures.drawing import GREY, INK, MARGIN, SHADES, TITLE_SIZE, Sheet
+from polyprune.report.figures.drawing import GREY, INK, MARGIN, SHADES, SMALLEST_WIDTH, Sheet
 from polyprune.report.figures.letters import LINE_SPACING, text_height, text_width, widest, wrapped
 
 SIZE, HEADING_SIZE = 8.0, 9.5
@@ -30,8 +31,8 @@ WIDEST = 15.0
 """Of a line of grids; further ones stand below."""
 PALE_INK, PALE_FROM = "#ffffff", 0.6
 """Letters are white from this shade on: where contrast with white overtakes contrast with ink."""
-_PLAIN = {"parse_math": False}
-_RULE = {"color": INK, "linewidth": 0.9, "zorder": 3}
+_PLAIN: dict[str, Any] = {"parse_math": False}
+_RULE: dict[str, Any] = {"color": INK, "linewidth": 0.9, "zorder": 3}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def draw_sections(sections: Sequence[Section], title: str, ends: tuple[str, str]
     axis = max(_down_width(section) for section in sections)
     left = MARGIN + axis + widest((row for section in sections for row in section.rows), SIZE) + 0.16
     width = left + max(_line_width(line, cell) for of_section in lines for line in of_section) + MARGIN
-    width = max(width, min(_longest_line(sections, title), 8.0))
+    longest = widest((section.heading for section in sections), HEADING_SIZE, bold=True)
+    width = max(width, min(longest + 2 * MARGIN, WIDEST / 2), SMALLEST_WIDTH)
     headings = [wrapped(section.heading, width - 2 * MARGIN, HEADING_SIZE, bold=True) for section in sections]
     tall = [
         text_height(heading, HEADING_SIZE) + len(of_section) * (HEADER + _height(section) + LINE_GAP) + SECTION_GAP
@@ -133,11 +135,6 @@ def _line_width(line: Sequence[Grid], cell: float) -> float:
     return sum(_grid_width(grid, cell) for grid in line) + GRID_GAP * (len(line) - 1)
 
 
-def _longest_line(sections: Sequence[Section], title: str) -> float:
-    headings = widest((section.heading for section in sections), HEADING_SIZE, bold=True)
-    return max(headings, text_width(title, TITLE_SIZE, bold=True)) + 2 * MARGIN
-
-
 def _down(section: Section) -> str:
     """The name of the rows in lines as long as the rows are high, if its words allow it."""
     return wrapped(section.down, len(section.rows) * CELL_HEIGHT, SIZE)
@@ -190,7 +187,7 @@ def _draw_grid(axes: Axes, grid: Grid, cell: float, left: float, top: float) -> 
             axes.add_patch(Rectangle(*frame, fill=False, edgecolor=INK, linewidth=1.2, zorder=4))
 
 
-def draw_shades(axes: Axes, edges_x: np.ndarray, edges_y: np.ndarray, shades: np.ndarray, **how: object) -> None:
+def draw_shades(axes: Axes, edges_x: np.ndarray, edges_y: np.ndarray, shades: np.ndarray, **how: Any) -> None:
     """Cells in the colours of `SHADES`; none where the shade is NaN."""
     axes.pcolormesh(edges_x, edges_y, np.ma.masked_invalid(shades), cmap=SHADES, vmin=0, vmax=1, **how)
 
