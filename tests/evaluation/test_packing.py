@@ -71,7 +71,8 @@ def test_every_prediction_sees_what_a_row_of_its_own_would_show_it(
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 200))
 def test_batches_keep_to_budget_and_padding(lengths: list[int], budget: int) -> None:
     rows = [Row([0] * n, list(range(n)), [0] * n) for n in sorted(lengths, reverse=True)]
-    batch = fill_batch(rows, budget)
+    batch = fill_batch(rows, budget, lambda length: length > 20)
     assert batch == rows[: len(batch)] and batch
     assert len(batch) == 1 or len(batch) * len(batch[0]) <= budget
     assert len(batch[-1]) >= (1 - MOST_PADDING) * len(batch[0])
+    assert (len(batch[-1]) > 20) == (len(batch[0]) > 20)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from polyprune.artifacts.corpus import load_documents
 from polyprune.artifacts.tables import origin_of
 from polyprune.artifacts.tokens import TokenSet, save_tokens
 from polyprune.corpora.windows import packed_windows
 from polyprune.log import logger
-from polyprune.model.source import locate, read_config, read_manifest, special_tokens
+from polyprune.model.source import locate, read_manifest
+from polyprune.model.tokenizer import open_tokenizer
 from polyprune.provenance import file_digest
 from polyprune.settings.models import TextSettings
 
@@ -24,8 +23,8 @@ def build_evaluation_set(
 ) -> None:
     """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order."""
     folder = locate(model)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    frame = special_tokens(read_config(folder))
+    tokenizer = open_tokenizer(folder)
+    frame = tokenizer.frame(text)
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": file_digest(folder / "tokenizer.json"),
@@ -35,8 +34,11 @@ def build_evaluation_set(
     }
     for source, target in zip(corpus, output, strict=True):
         documents = load_documents(source, SPLIT)
+        name = f"evaluation text {source}"
+        tokenizer.require_agreement(documents, name)
         tokens, n_bytes = packed_windows(
-            documents, tokenizer, frame, text.sequence_length, text.evaluation_sequences, f"evaluation text {source}"
+            documents, tokenizer.plain, frame, text.sequence_length, text.evaluation_sequences, name
         )
+        tokenizer.require_embedded(tokens, name)
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
         save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))
