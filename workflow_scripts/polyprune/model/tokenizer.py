@@ -58,18 +58,13 @@ class ModelTokenizer:
             by_file = self.stored.encode_batch(sample, add_special_tokens=special)
             for ours, theirs in zip(by_class, by_file, strict=True):
                 if ours.ids != theirs.ids:
-                    same = next(
-                        (n for n, (a, b) in enumerate(zip(ours.ids, theirs.ids, strict=False)) if a != b),
-                        min(len(ours.ids), len(theirs.ids)),
-                    )
-                    part = slice(same, same + 3)
+                    part = slice(first := _first_difference(ours.ids, theirs.ids), first + 3)
                     raise UserError(
-                        f"{self.folder} has two tokenizers, which differ on {where}: from token {same} on, "
+                        f"{self.folder} has two tokenizers, which differ on {where}: from token {first} on, "
                         f"transformers' {type(self.fast).__name__} gives {ours.ids[part]} {ours.tokens[part]}, "
                         f"{TOKENIZER} {theirs.ids[part]} {theirs.tokens[part]}; find out which the model was trained "
-                        'with: set tokenizer_class to "TokenizersBackend" (and no add_bos_token or add_eos_token) in '
-                        f"tokenizer_config.json if it is the file, or save the class's with "
-                        "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+                        'with, then set tokenizer_class to "TokenizersBackend" in tokenizer_config.json if it is the '
+                        "file, else save the class's with AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
                     )
 
     def require_embedded(self, ids: np.ndarray | Sequence[int], where: str) -> None:
@@ -116,7 +111,7 @@ class ModelTokenizer:
         """The token that config.json means by an id."""
         if id is None:
             return None
-        token = self.stored.id_to_token(id) if isinstance(id, int) and id >= 0 else None
+        token = self.stored.id_to_token(id) if type(id) is int and id >= 0 else None
         if token is None:
             raise UserError(
                 f"{self.folder / CONFIG} names token {id} as BOS or EOS, which {TOKENIZER} does not have (it has "
@@ -155,6 +150,11 @@ def open_tokenizer(folder: Path) -> ModelTokenizer:
         if (id := getattr(fast, f"{name}_id")) is not None:
             found.require_embedded([id], f"{name} of tokenizer_config.json")
     return found
+
+
+def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> int:
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
 
 
 def _read_stored(file: Path) -> Tokenizer:
