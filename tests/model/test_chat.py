@@ -73,7 +73,8 @@ def test_templates_that_change_the_text_and_long_prompts_are_refused(tokenizer: 
 
 BY_THE_CLOCK = "{{ strftime_now('%d %b %Y %H:%M:%S, %A') }}"
 AS_LLAMA_31 = (
-    "{% if not date_string is defined %}{% if strftime_now is defined %}{% set date_string = strftime_now('%d %b %Y') %}"
+    "{% if not date_string is defined %}{% if strftime_now is defined %}"
+    "{% set date_string = strftime_now('%d %b %Y') %}"
     "{% else %}{% set date_string = '26 Jul 2024' %}{% endif %}{% endif %}{{ date_string }}"
 )
 IN_A_MACRO = "{% macro today() %}{{ strftime_now('%Y-%m-%d') }}{% endmacro %}{{ today() }}"
