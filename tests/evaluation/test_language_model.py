@@ -237,7 +237,7 @@ def test_prompts_that_lose_their_beginning_are_counted(
     options = {"until": [], "max_gen_toks": 4}
     with caplog.at_level("INFO"):
         lm.generate_until([_asked(prompt, options) for prompt in ("Where?", "Where is everything now? " * 9)])
-    assert "1 of 2 prompts have more than 20 tokens: they lose their beginning" in caplog.text
+    assert "1 of 2 prompts are longer than 20 tokens and lose their beginning" in caplog.text
 
 
 def _asked(prompt: str, what: Any) -> Any:

@@ -107,7 +107,7 @@ def test_the_template_and_what_it_prints_are_its_identity(
     assert first is not None and len(first) == 16 and template_digest(tokenizer) == first
     monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
     assert template_digest(tokenizer) == first
-    digests = [first]
+    digests: list[str | None] = [first]
     for template in (LLAMA_LIKE + " ", LLAMA_LIKE.replace("| trim", ""), BY_THE_CLOCK, "{{ raise_exception('no') }}"):
         tokenizer.chat_template = template
         digests.append(template_digest(tokenizer))

@@ -32,7 +32,7 @@ TEXTS = [
 ]
 VOCABULARY = 340
 BOS, EOS = 0, 1
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], Any]
 
 
 def entries(file: str, **changes: Any) -> Damage:
@@ -56,7 +56,7 @@ def both(*damages: Damage) -> Damage:
 
 
 def content(file: str, data: bytes) -> Damage:
-    return lambda folder: (folder / file).write_bytes(data)  # type: ignore[return-value]
+    return lambda folder: (folder / file).write_bytes(data)
 
 
 def added(*words: str, special: bool = False) -> Damage:

@@ -134,9 +134,9 @@ class SharedPrefixLM(LM):
         texts: dict[int, str] = {}
         for limits, chosen in self._by_limits(requests).items():
             room = self._room(limits.max_tokens)
-            if cut := sum(len(encoded[prompts[index]]) > room for index in chosen):
+            if n_long := sum(len(encoded[prompts[index]]) > room for index in chosen):
                 logger.info(
-                    "%d of %d prompts are longer than %d tokens and lose their beginning", cut, len(chosen), room
+                    "%d of %d prompts are longer than %d tokens and lose their beginning", n_long, len(chosen), room
                 )
             tokens = [encoded[prompts[index]][-room:] for index in chosen]
             found = self._generate([prompts[index] for index in chosen], tokens, limits)

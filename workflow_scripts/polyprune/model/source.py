@@ -102,13 +102,20 @@ def _refuse_quantised(config: dict[str, Any], folder: Path) -> None:
     places = [config, *(part for part in config.values() if isinstance(part, dict) and "hidden_size" in part)]
     for place in places:
         for name in _QUANTISED:
-            if place.get(name):
-                about = place[name] if isinstance(place[name], dict) else {}
+            about = place[name] if isinstance(place.get(name), dict) else {}
+            if place.get(name) and not _is_plain(about):
                 method = about.get("quant_method") or about.get("format") or "a method it does not name"
                 raise UserError(
                     f"{folder} is already quantised, with {method} ({name} in config.json): its tensors are codes, "
                     f"which would be read as weights; {_PLAIN_WEIGHTS}"
                 )
+
+
+def _is_plain(about: dict[str, Any]) -> bool:
+    """Whether a tool that can quantise or pack has written ordinary weights, which it may have pruned."""
+    sparsity = about.get("sparsity_config")
+    formats = {about.get("format"), sparsity.get("format") if isinstance(sparsity, dict) else None}
+    return "dense" in formats and formats <= {"dense", None} and not about.get("config_groups")
 
 
 def _refuse_impossible_sizes(config: dict[str, Any], file: Path) -> None:
