@@ -75,10 +75,10 @@ class _StoppedClock(datetime):
 
 
 def template_digest(tokenizer: PreTrainedTokenizerFast) -> str | None:
-    """Identifies how questions are put: template, date, and what it prints. None if there is no template."""
+    """Identifies how questions are put: the template and what it prints. None if there is no template."""
     if not tokenizer.chat_template:
         return None
-    return digest(canonical_json(tokenizer.chat_template), _DATE_STRING, *(_probe(tokenizer, chat) for chat in _PROBES))
+    return digest(canonical_json(tokenizer.chat_template), *(_probe(tokenizer, chat) for chat in _PROBES))
 
 
 def _probe(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message]) -> str:
