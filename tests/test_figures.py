@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.report.figures.drawing import COLOURS, MARKERS, colour_of, marker_of
 from polyprune.settings.load import load_settings
 from polyprune.workflow.targets import check_target
 
-CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text(encoding="utf-8"))
+CONFIG = shipped_config()
 
 
 def changed(figure: str, **values: Any) -> dict[str, Any]:

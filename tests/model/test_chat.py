@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.parallel_prompts import LLAMA_LIKE
 from tests.helpers.tiny import random_model, save_checkpoint
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
@@ -25,10 +26,6 @@ from polyprune.model.chat import (
 from polyprune.model.tokenizer import ModelTokenizer
 from polyprune.model.training import train_tokenizer
 
-LLAMA_LIKE = (
-    "{{ bos_token }}{% for m in messages %}<|head|>{{ m['role'] }}<|tail|>\n\n{{ m['content'] | trim }}{{ eos_token }}"
-    "{% endfor %}{% if add_generation_prompt %}<|head|>assistant<|tail|>\n\n{% endif %}"
-)
 TEXT = "Die Katze trinkt Milch.\nWer trinkt? 猫喝牛奶。"
 
 

@@ -21,7 +21,6 @@ from polyprune.corpora.windows import long_document_windows, packed_windows
 from polyprune.errors import UserError
 from polyprune.model.tokenizer import open_tokenizer
 from polyprune.model.training import train_tokenizer
-from polyprune.settings.models import TextSettings
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog, 12345 times in 1999.",
@@ -144,11 +143,6 @@ def folder(good: dict[str, bytes], tmp_path: Path) -> Path:
     for name, data in good.items():
         (tmp_path / name).write_bytes(data)
     return tmp_path
-
-
-def settings(**changes: Any) -> TextSettings:
-    counts = {"sequence_length": 8, "calibration_sequences": 1, "evaluation_sequences": 1}
-    return TextSettings(**{"corpus": "x", "sampling": "packed", **counts, **changes})
 
 
 @pytest.mark.parametrize("name", AS_TRANSFORMERS)
@@ -278,7 +272,7 @@ FRAMES: dict[str, tuple[Damage, dict[str, str], tuple[int | None, int | None]]] 
 def test_what_stands_around_a_document(folder: Path, name: str) -> None:
     damage, wanted, frame = FRAMES[name]
     damage(folder)
-    assert open_tokenizer(folder).frame(settings(**wanted)) == frame
+    assert open_tokenizer(folder).frame(**wanted) == frame
 
 
 UNFRAMED: dict[str, tuple[Damage, dict[str, str], str]] = {
@@ -299,4 +293,4 @@ def test_unknown_tokens_around_documents_are_refused(folder: Path, name: str) ->
     damage, wanted, message = UNFRAMED[name]
     damage(folder)
     with pytest.raises(UserError, match=message):
-        open_tokenizer(folder).frame(settings(**wanted))
+        open_tokenizer(folder).frame(**wanted)

@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.corpora.test_prompts import row, write
+from tests.helpers.parallel_prompts import LLAMA_LIKE, row, write_prompts
 from tests.helpers.tiny import random_model, save_checkpoint
-from tests.model.test_chat import LLAMA_LIKE
 
 from polyprune.artifacts.prompts import load_prompt_set
 from polyprune.model.chat import template_digest
@@ -38,7 +37,7 @@ def model(tmp_path: Path) -> Path:
 def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = write(tmp_path, ROWS)
+    files = write_prompts(tmp_path, ROWS)
     collect_prompts(files, "en", tmp_path / "prompts" / "en.parquet", {"code": "x"})
     build_prompt_set(model, [tmp_path / "prompts" / "en.parquet"], 200, [tmp_path / "en.safetensors"], {"code": "abc"})
     expected = {
@@ -55,7 +54,7 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     }
     assert load_prompt_set(tmp_path / "en.safetensors").metadata == expected
     rows = [json.loads(line) for line in Path(files.files["en"]).read_text().splitlines()]
-    monkeypatch.setattr("polyprune.hub.resolve_revision", lambda *_: "f" * 40)
+    monkeypatch.setattr("polyprune.corpora.from_hub.resolve_revision", lambda *_: "f" * 40)
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: rows)
     hub = HubPrompts(kind="hub", dataset="facebook/belebele", revision=None, codes={"en": "eng_Latn"}, n_prompts=2)
     fetch_prompts(hub, "en", tmp_path / "hub" / "en.parquet", {})

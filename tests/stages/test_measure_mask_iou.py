@@ -9,13 +9,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from polyprune.stages.plot_mask_iou import plot_mask_iou
+from polyprune.stages.tabulate_mask_iou import tabulate_mask_iou
 
-from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, save_layer
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
 from polyprune.settings.studies import Figure
 from polyprune.stages.measure_mask_iou import layer_of, measure_mask_iou
-from polyprune.stages.plot_mask_iou import plot_mask_iou
-from polyprune.stages.tabulate_mask_iou import tabulate_mask_iou
 
 SHAPES = {"self_attn.q_proj": (4, 11), "mlp.down_proj": (3, 20)}
 CALIBRATIONS, SEEDS = ("de", "en"), (0, 1, 2)

@@ -115,17 +115,3 @@ def test_what_is_missing_or_over_other_questions_is_refused(files: list[Path], t
     score_file(files[3], "arc", "en", 0, n=59)
     with pytest.raises(UserError, match=r"tiny/wanda/0\.50/en/seed0: arc of de is over fewer questions"):
         tabulate(files, tmp_path, [])
-
-
-@pytest.mark.parametrize(("usual", "other"), [("a" * 16, "b" * 16), (None, "b" * 16), ("a" * 16, None)])
-def test_rows_asked_with_another_template_are_refused(
-    files: list[Path], tmp_path: Path, usual: str | None, other: str | None
-) -> None:
-    for file in files:
-        benchmark, *calibration, seed = file.stem.split("-")
-        variant = (None, None) if seed == "None" else ("-".join(calibration), int(seed))
-        score_file(file, benchmark, *variant, chat_template=usual)
-    tabulate(files, tmp_path, [])
-    score_file(files[3], "arc", "en", 0, chat_template=other)
-    with pytest.raises(UserError, match=r"tiny/wanda/0\.50/en/seed0: arc of de was asked with another chat.*3 more"):
-        tabulate(files, tmp_path, [])

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.tensors import METADATA_KEY, concatenate, open_tensors, read_metadata
-from polyprune.artifacts.weights import CellWeight, QuantisedWeight, SparseWeight, read_weight
+from polyprune.artifacts.weights import CellWeight, QuantisedWeight, read_weight
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 
@@ -56,20 +56,6 @@ class CellReader:
 
         return read_weight(read, self.columns[name], self.metadata.get("quantisation"), f"{self.path}: {name}")
 
-    def read(self, name: str) -> SparseWeight | None:
-        """What is kept of a linear layer, by its full name; None if the cell leaves it dense.
-
-        Raises:
-            UserError: the cell is quantised and has no masks.
-        """
-        weight = self.weight(name)
-        if isinstance(weight, QuantisedWeight):
-            raise self._has_no_masks()
-        return weight
-
-    def _has_no_masks(self) -> UserError:
-        return UserError(f"{self.path} is quantised: it has codes, no masks")
-
     @property
     def job(self) -> dict[str, Any]:
         """The part of the metadata that identifies the job."""
@@ -82,7 +68,7 @@ class CellReader:
             UserError: the cell is quantised and has no masks.
         """
         if "quantisation" in self.metadata:
-            raise self._has_no_masks()
+            raise UserError(f"{self.path} is quantised: it has codes, no masks")
         return self._file.get_tensor(f"{name}.keep").numpy()
 
 

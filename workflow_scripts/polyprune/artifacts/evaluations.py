@@ -97,14 +97,11 @@ def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
     )
 
 
-def join_parts(
-    folder: Path, columns: Sequence[str], scores: Path, items: Path, provenance: Mapping[str, Any]
-) -> pa.Table:
-    """Write both files from the finished columns, in this order, and remove the parts; the scores."""
+def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, provenance: Mapping[str, Any]) -> None:
+    """Write both files from the finished columns, in this order, and remove the parts."""
     tables = [
         pa.concat_tables(open_table(_parts(folder, column)[kind]).read() for column in columns) for kind in (0, 1)
     ]
     save_table(items, tables[0], provenance)
     save_table(scores, tables[1], provenance)
     shutil.rmtree(folder)
-    return tables[1]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyprune.artifacts.prompts import Prompt
-from polyprune.corpora.prompts import parallel_prompts
+from polyprune.corpora.prompts import prompts_of_rows
 from polyprune.errors import UserError
 from polyprune.settings.text import FilesCorpus, FileShares, FilesPrompts
 
@@ -143,12 +143,17 @@ def cut_by_shares(documents: Sequence[str], shares: FileShares, name: str) -> di
     return splits
 
 
-def file_prompts(settings: FilesPrompts, language: str) -> list[Prompt]:
-    """Prompts of a local file."""
-    file = Path(settings.files[language]).expanduser()
+def parallel_prompts(prompts: FilesPrompts, language: str) -> tuple[list[Prompt], dict[str, str]]:
+    """The prompts of a language's JSON lines; the file's name.
+
+    Raises:
+        UserError: no such file, no JSON, or another layout.
+    """
+    name = prompts.files[language]
+    file = Path(name).expanduser()
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read as JSON lines ({error})") from error
-    return parallel_prompts(rows, settings.n_prompts, str(file))
+    return prompts_of_rows(rows, prompts.n_prompts, str(file)), {"dataset": name}

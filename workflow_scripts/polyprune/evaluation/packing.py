@@ -7,8 +7,8 @@ other. Each of these branches sees the prefix and itself, and its positions go o
     positions   0  1  2  3    4  5    4    4  5  6
     segments    0  0  0  0    1  1    2    3  3  3        a query sees keys of segment 0 and of its own, causally
 
-The last token of a continuation is only predicted, never read; so continuations of one token ("A", "B", "C", "D")
-need no branch at all: their row is the prompt.
+The last token of a continuation is only predicted, never read; so continuations of one token ("A", "B", "C", "D") need
+no branch at all: their row is the prompt.
 """
 
 from __future__ import annotations

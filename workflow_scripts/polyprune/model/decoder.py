@@ -5,8 +5,8 @@ the checkpoint when the walk reaches it and emptied when it leaves, while the ne
 
 What a layer is called with besides the hidden states (rotary embeddings, masks) is recorded from the model's own
 forward with its layers bypassed. So nothing here knows an architecture, and one that cannot be walked is refused by
-name. Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it
-is, always.
+name. Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it is,
+always.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from polyprune.errors import UserError
 from polyprune.model.source import CONFIG, TOKENIZER, read_config, read_object, special_tokens
-from polyprune.settings.models import FROM_MODEL, NO_TOKEN, TextSettings
+from polyprune.settings.models import FROM_MODEL, NO_TOKEN
 
 _SAMPLE, _SAMPLE_LENGTH = 32, 2048
 """Texts that class and file are compared on, and characters of each."""
@@ -77,17 +77,17 @@ class ModelTokenizer:
                 f"tokenizer, of {len(self.fast):,} tokens, is another model's or was added to; bring the right one"
             )
 
-    def frame(self, text: TextSettings) -> Frame:
-        """What stands before and after a packed document (see `TextSettings`).
+    def frame(self, bos: str = FROM_MODEL, separator: str = FROM_MODEL) -> Frame:
+        """What stands before and after a packed document (see `settings.models.TextSettings`).
 
         Raises:
             UserError: a token that the settings or config.json name is unknown to the tokenizer.
         """
         begin, end = special_tokens(read_object(self.folder / CONFIG))
-        separator = self._separator(end) if text.separator == FROM_MODEL else self._chosen(text.separator, "separator")
-        if text.bos != FROM_MODEL:
-            return self._chosen(text.bos, "bos"), separator
-        return None if begin == separator or self._named(begin) in _OF_A_TURN else begin, separator
+        after = self._separator(end) if separator == FROM_MODEL else self._chosen(separator, "separator")
+        if bos != FROM_MODEL:
+            return self._chosen(bos, "bos"), after
+        return None if begin == after or self._named(begin) in _OF_A_TURN else begin, after
 
     def _separator(self, end: int | None) -> int | None:
         """The model's EOS, unless that ends a turn of a chat."""

@@ -9,16 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hdf5 import Attributes
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
-from polyprune.errors import UserError
+from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import read_manifest
-from polyprune.running.device import choose_device
 
 _LONG = ("columns", "items")
 """Metadata that describe a file's content, not its origin."""
@@ -91,17 +92,12 @@ def _brief(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in metadata.items() if name not in _LONG}
 
 
-def open_variants(model: Path, cells: list[Path], device: str) -> Variants:
+def open_variants(model: Path, cells: list[Path], device: torch.device) -> Variants:
     """A model by its manifest, and cells by their files.
 
     Raises:
         UserError: a cell was made from other weights.
     """
     manifest = read_manifest(model)
-    readers = [CellReader(cell) for cell in cells]
-    for reader in readers:
-        if reader.metadata["model_digest"] != manifest["digest"]:
-            raise UserError(
-                f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-            )
-    return Variants(Decoder(open_model(model), choose_device(device)), readers, manifest)
+    readers = [open_cell(cell, model) for cell in cells]
+    return Variants(Decoder(open_model(model), device), readers, manifest)

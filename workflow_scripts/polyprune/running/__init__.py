@@ -1,1 +1,1 @@
-"""Around one stage on one machine: its command line, the warm worker, network, leases of GPUs. No science here."""
+"""Around one stage on one machine: its command line, the warm worker, its GPUs and device, the network."""

@@ -9,9 +9,6 @@ from pydantic import AfterValidator, Field
 
 from polyprune.settings.base import Commit, Count, Language, Languages, Section
 
-DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
-"""Languages for which the demo corpus has sentence templates."""
-
 
 def _only_language_in_braces(pattern: str) -> str:
     if left := re.findall(r"\{.*?\}|[{}]", pattern.replace("{language}", "")):

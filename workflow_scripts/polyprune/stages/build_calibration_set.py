@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from polyprune.log import logger
 from polyprune.model.source import locate, read_manifest
 from polyprune.model.tokenizer import open_tokenizer
 from polyprune.provenance import file_digest
-from polyprune.settings.models import TextSettings
 
 
 def build_calibration_set(
@@ -22,30 +21,33 @@ def build_calibration_set(
     corpus: list[Path],
     languages: list[str],
     seed: int,
-    text: TextSettings,
+    sampling: Literal["long_documents", "packed"],
+    n_sequences: int,
+    sequence_length: int,
+    bos: str,
+    separator: str,
     output: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write `output` (see `artifacts/tokens.py`): `text.calibration_sequences` in equal shares of `languages`.
+    """Write `output` (see `artifacts/tokens.py`): `n_sequences` in equal shares of `languages`.
 
+    `bos` and `separator` stand around each document of packed text (see `settings.models.TextSettings`).
     A mix takes the first sequences of each of its languages' own shards, so shards of one seed share text.
     """
     folder = locate(model)
     tokenizer = open_tokenizer(folder)
-    shares = equal_shares(text.calibration_sequences, languages)
+    shares = equal_shares(n_sequences, languages)
     parts = []
     for language, file in zip(languages, corpus, strict=True):
         documents = load_documents(file, "calibration")
         draw, name = f"{language}/{seed}", f"calibration text {file}"
         tokenizer.require_agreement(documents, name)
-        if text.sampling == "long_documents":
-            found = long_document_windows(
-                documents, tokenizer.plain, text.sequence_length, shares[language], draw, name
-            )
+        if sampling == "long_documents":
+            found = long_document_windows(documents, tokenizer.plain, sequence_length, shares[language], draw, name)
         else:
             ordered = (documents[index] for index in seeded_order(len(documents), draw))
-            frame = tokenizer.frame(text)
-            found = packed_windows(ordered, tokenizer.plain, frame, text.sequence_length, shares[language], name)
+            frame = tokenizer.frame(bos, separator)
+            found = packed_windows(ordered, tokenizer.plain, frame, sequence_length, shares[language], name)
         tokenizer.require_embedded(found[0], name)
         parts.append(found)
     tokens, n_bytes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

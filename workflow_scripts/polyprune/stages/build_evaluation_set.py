@@ -13,18 +13,27 @@ from polyprune.log import logger
 from polyprune.model.source import locate, read_manifest
 from polyprune.model.tokenizer import open_tokenizer
 from polyprune.provenance import file_digest
-from polyprune.settings.models import TextSettings
 
 SPLIT = "evaluation"
 
 
 def build_evaluation_set(
-    model: Path, corpus: list[Path], text: TextSettings, output: list[Path], provenance: dict[str, Any]
+    model: Path,
+    corpus: list[Path],
+    n_sequences: int,
+    sequence_length: int,
+    bos: str,
+    separator: str,
+    output: list[Path],
+    provenance: dict[str, Any],
 ) -> None:
-    """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order."""
+    """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order.
+
+    `bos` and `separator` stand around each document (see `settings.models.TextSettings`).
+    """
     folder = locate(model)
     tokenizer = open_tokenizer(folder)
-    frame = tokenizer.frame(text)
+    frame = tokenizer.frame(bos, separator)
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": file_digest(folder / "tokenizer.json"),
@@ -36,9 +45,7 @@ def build_evaluation_set(
         documents = load_documents(source, SPLIT)
         name = f"evaluation text {source}"
         tokenizer.require_agreement(documents, name)
-        tokens, n_bytes = packed_windows(
-            documents, tokenizer.plain, frame, text.sequence_length, text.evaluation_sequences, name
-        )
+        tokens, n_bytes = packed_windows(documents, tokenizer.plain, frame, sequence_length, n_sequences, name)
         tokenizer.require_embedded(tokens, name)
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
         save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))

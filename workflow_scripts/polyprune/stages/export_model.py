@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.artifacts.cells import CellReader
-from polyprune.errors import UserError
 from polyprune.log import logger
+from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.export import export_weights
-from polyprune.model.source import locate, read_manifest
+from polyprune.model.source import locate
 from polyprune.report.card import model_card
 
 BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
@@ -24,9 +23,7 @@ def export_model(
     model: Path, cell: Path, output: Path, title: str, source: dict[str, Any], provenance: dict[str, Any]
 ) -> None:
     """Fill the folder of `output`, its config.json, which is written last; `source` is the model's in config.yaml."""
-    reader = CellReader(cell)
-    if reader.metadata["model_digest"] != read_manifest(model)["digest"]:
-        raise UserError(f"{cell} was made from another version of this model than {model}; delete it and run again")
+    reader = open_cell(cell, model)
     checkpoint, folder = Checkpoint(locate(model)), output.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from polyprune.artifacts.cells import join_layers
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
@@ -25,6 +27,7 @@ def prune_model(
     seed: int,
     compression: dict[str, Any],
     output: Path,
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
@@ -32,11 +35,12 @@ def prune_model(
 
     `outliers` is one file if the scheme gives layers sparsities by OWL, else empty.
     """
-    calibration = open_calibration(model, tokens, engine)
+    calibration = open_calibration(model, tokens, device, engine)
     decoder = calibration.decoder
     metadata = provenance | calibration.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
-    job = Job(parse_scheme(scheme), compression, len(calibration.tokens), seed)
+    sequential = compression.get(method, {}).get("true_sequential", False)
+    job = Job(parse_scheme(scheme), compression, len(calibration.tokens), seed, true_sequential=sequential)
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
         spread = compression["owl"]["spread"]

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
-from polyprune.artifacts.tables import open_table, save_table
+from polyprune.artifacts.tables import open_table
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import method_rank
@@ -165,9 +165,9 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
     return rows.loc[keys.sort_values(list(keys.columns)).index].reset_index(drop=True)
 
 
-def save_rows(path: Path, rows: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
-    """Write the columns of `SCHEMA`."""
-    save_table(path, pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False), provenance)
+def long_table(rows: pd.DataFrame) -> pa.Table:
+    """The columns of `SCHEMA`."""
+    return pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
 
 
 def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
