@@ -77,10 +77,23 @@ def test_bytes_do_not_depend_on_the_run_and_values_not_on_batches(tmp_path: Path
 
 def test_batches_hold_every_prompt_once_within_the_budget() -> None:
     lengths = np.array([7, 3, 50, 3, 8, 20])
-    batches = list(length_batches(lengths, 24))
+    batches = list(length_batches(lengths, 24, lambda _: 0))
     assert sorted(np.concatenate(batches).tolist()) == list(range(6))
     assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= 24 for batch in batches)
     assert len(batches) == 4
+    of_a_kind = list(length_batches(lengths, 24, lambda length: length > 7))
+    assert [sorted(lengths[batch].tolist()) for batch in of_a_kind] == [[3, 3, 7], [8], [20], [50]]
+
+
+def test_where_positions_depend_on_the_length_each_prompt_is_as_alone(tmp_path: Path) -> None:
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 12, "factor": 2.0}
+    rope |= {"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]}
+    model = random_model("llama", rope_parameters=rope)
+    path = dump(save_checkpoint(model, tmp_path / "model"), None, tmp_path / "dense.h5", budget=1000)
+    with PromptStates(path) as found:
+        for index in range(len(LENGTHS)):
+            for row, h in enumerate(prompt_states(model, index)):
+                np.testing.assert_allclose(found.means(row)[index], h.mean(0), rtol=1e-4, atol=1e-5)
 
 
 def test_overflow_is_refused(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
 
 
 def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> dict[str, Any]:
-    return {"sampling": sampling, "n_sequences": n, "sequence_length": length}
+    counts = {"n_sequences": n, "sequence_length": length}
+    return {"sampling": sampling, **counts, "bos": "model", "separator": "model"}
 
 
 def build(
@@ -67,6 +68,21 @@ def build(
         root / "model.json", corpus, languages, seed, output=output, provenance={"code": "abc"}, **asked
     )
     return load_tokens(output)
+
+
+def test_what_stands_around_documents_is_what_the_settings_say(workplace: Path, tmp_path: Path):
+    usual = build(workplace, tmp_path / "a", ["en"])
+    none = build(workplace, tmp_path / "b", ["en"], settings=text() | {"bos": "none", "separator": "none"})
+    turned = build(workplace, tmp_path / "c", ["en"], settings=text() | {"bos": "</s>", "separator": "<s>"})
+    assert none.tokens.max() < BOS
+    swapped = np.where(usual.tokens == BOS, EOS, np.where(usual.tokens == EOS, BOS, usual.tokens))
+    assert {BOS, EOS} <= set(usual.tokens.flatten()) and np.array_equal(turned.tokens, swapped)
+    long = text("long_documents")
+    drawn = [
+        build(workplace, tmp_path / name, ["en"], settings=long | {"bos": bos})
+        for name, bos in (("d", "model"), ("e", "</s>"))
+    ]
+    assert np.array_equal(drawn[0].tokens, drawn[1].tokens), "the published loaders frame nothing"
 
 
 def test_packed_sequences_are_the_documents_in_the_seeds_order(workplace: Path, tmp_path: Path, tokenizer: Tokenizer):

@@ -11,7 +11,9 @@ from tests.helpers.parallel_prompts import LLAMA_LIKE, row, write_prompts
 from tests.helpers.tiny import random_model, save_checkpoint
 
 from polyprune.artifacts.prompts import load_prompt_set
+from polyprune.model.chat import template_digest
 from polyprune.model.source import read_manifest, write_manifest
+from polyprune.model.tokenizer import open_tokenizer
 from polyprune.model.training import train_tokenizer
 from polyprune.settings.text import HubPrompts
 from polyprune.stages.build_prompt_set import build_prompt_set
@@ -24,7 +26,7 @@ ROWS = [row("a", 1), row("b", 1)]
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """The manifest of a tiny chat model."""
-    folder = save_checkpoint(random_model("llama"), tmp_path / "model")
+    folder = save_checkpoint(random_model("llama", vocab_size=280), tmp_path / "model")
     tokenizer = train_tokenizer(["On a. Q1?", "user assistant head tail"] * 20, 280)
     tokenizer.chat_template = LLAMA_LIKE
     tokenizer.save_pretrained(folder)
@@ -46,6 +48,7 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": hashlib.sha256((tmp_path / "model/tokenizer.json").read_bytes()).hexdigest(),
         "template": True,
+        "chat_template": template_digest(open_tokenizer(tmp_path / "model").fast),
         "content": "tokens with a character of the user's text",
         "items": ["a#1", "b#1"],
     }

@@ -2,13 +2,13 @@
 
 `parse` functions refuse everything else and name the nearest valid spelling.
 
-    scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
-                 2of4  4of8           n:m, n weights kept of every m consecutive inputs
-                 …-dense-ends         the first and the last decoder layer stay dense
-                 0.70-owl             unstructured on average; layers with more outliers are pruned less
-                 w4g128  w8g128       quantisation: bits (2 to 8) and group size
-    calibration  de  de-en            language codes in alphabetical order
-    seed         seed0  seed12
+scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
+             2of4  4of8           n:m, n weights kept of every m consecutive inputs
+             …-dense-ends         the first and the last decoder layer stay dense
+             0.70-owl             unstructured on average; layers with more outliers are pruned less
+             w4g128  w8g128       quantisation: bits (2 to 8) and group size
+calibration  de  de-en            language codes in alphabetical order
+seed         seed0  seed12
 """
 
 from __future__ import annotations

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from polyprune.artifacts.corpus import load_documents
 from polyprune.artifacts.tables import origin_of
 from polyprune.artifacts.tokens import TokenSet, save_tokens
 from polyprune.corpora.windows import packed_windows
 from polyprune.log import logger
-from polyprune.model.source import locate, read_config, read_manifest, special_tokens
+from polyprune.model.source import locate, read_manifest
+from polyprune.model.tokenizer import open_tokenizer
 from polyprune.provenance import file_digest
 
 SPLIT = "evaluation"
@@ -23,13 +22,18 @@ def build_evaluation_set(
     corpus: list[Path],
     n_sequences: int,
     sequence_length: int,
+    bos: str,
+    separator: str,
     output: list[Path],
     provenance: dict[str, Any],
 ) -> None:
-    """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order."""
+    """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order.
+
+    `bos` and `separator` stand around each document (see `settings.models.TextSettings`).
+    """
     folder = locate(model)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    frame = special_tokens(read_config(folder))
+    tokenizer = open_tokenizer(folder)
+    frame = tokenizer.frame(bos, separator)
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": file_digest(folder / "tokenizer.json"),
@@ -39,8 +43,9 @@ def build_evaluation_set(
     }
     for source, target in zip(corpus, output, strict=True):
         documents = load_documents(source, SPLIT)
-        tokens, n_bytes = packed_windows(
-            documents, tokenizer, frame, sequence_length, n_sequences, f"evaluation text {source}"
-        )
+        name = f"evaluation text {source}"
+        tokenizer.require_agreement(documents, name)
+        tokens, n_bytes = packed_windows(documents, tokenizer.plain, frame, sequence_length, n_sequences, name)
+        tokenizer.require_embedded(tokens, name)
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
         save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))

@@ -34,7 +34,8 @@ def export_model(
             shutil.copyfile(file, folder / file.name)
     scores = [path for name in ("perplexity", "drift") if (path := cell.with_name(f"{name}.parquet")).is_file()]
     (folder / "README.md").write_text(model_card(reader.metadata, title, source, scores), encoding="utf-8")
-    (folder / "polyprune.json").write_text(json.dumps({"cell": reader.job, "export": provenance}, indent=2) + "\n")
+    about = json.dumps({"cell": reader.job, "export": provenance}, indent=2)
+    (folder / "polyprune.json").write_text(about + "\n", encoding="utf-8")
     with atomic_write(output) as part:
         part.write_text(json.dumps(checkpoint.config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())

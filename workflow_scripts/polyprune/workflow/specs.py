@@ -17,6 +17,7 @@ from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
+from polyprune.settings.models import NO_TOKEN, TextSettings
 from polyprune.settings.text import FilesCorpus
 from polyprune.workflow.wildcards import Wildcards
 
@@ -74,6 +75,7 @@ class Specs:
             sampling=text.sampling,
             n_sequences=text.calibration_sequences,
             sequence_length=text.sequence_length,
+            **_framing(text, text.sampling == "packed"),
         )
 
     def build_evaluation_set(self, wildcards: Wildcards) -> str:
@@ -83,6 +85,7 @@ class Specs:
             wildcards,
             n_sequences=text.evaluation_sequences,
             sequence_length=text.sequence_length,
+            **_framing(text, packed=True),
         )
 
     def build_prompt_set(self, wildcards: Wildcards) -> str:
@@ -261,6 +264,11 @@ class Specs:
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
     job = " ".join([stage, *(value for _, value in wildcards.items())])
     return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
+
+
+def _framing(text: TextSettings, packed: bool) -> dict[str, str]:
+    """What stands around documents: it matters for packed text only."""
+    return {"bos": text.bos, "separator": text.separator} if packed else {"bos": NO_TOKEN, "separator": NO_TOKEN}
 
 
 def _variant(wildcards: Wildcards) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def _write_data_set(folder: Path, configurations: Configurations) -> None:
             files.append({"split": split, "path": f"{name}/{split}.jsonl"})
         front.append({"config_name": name, "data_files": files})
     text = yaml.safe_dump({"configs": front}, sort_keys=False)
-    (folder / "README.md").write_text(f"---\n{text}---\nGenerated from CLDR facts; no data of the real benchmark.\n")
+    card = f"---\n{text}---\nGenerated from CLDR facts; no data of the real benchmark.\n"
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -63,7 +63,9 @@ def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str
 
 
 def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """Refuse benchmark rows of which a value is missing or there twice, or that are means over different questions.
+    """Refuse benchmark rows of which a value is missing or there twice, or that were not asked the same questions.
+
+    A model's rows must be means over equally many questions, put by one chat template.
 
     Raises:
         UserError: names the first such value and says how many there are.
@@ -85,6 +87,10 @@ def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
     most = rows.groupby(["model", "metric", "eval_language"])["n"].transform("max")
     fewer = {_key(row) for row in rows[rows["n"] != most].to_dict("records")}
     _refuse(fewer, "is over fewer questions than elsewhere; delete the variant's evaluation and make it again")
+    usual = rows.assign(template=rows["chat_template"].fillna("none")).groupby("model")["template"]
+    others = rows["chat_template"].fillna("none") != usual.transform(lambda of_model: of_model.mode()[0])
+    put_otherwise = {_key(row) for row in rows[others].to_dict("records")}
+    _refuse(put_otherwise, "was asked with another chat template; delete the variant's evaluation and make it again")
 
 
 def load_paper(files: Sequence[Path]) -> pd.DataFrame:
