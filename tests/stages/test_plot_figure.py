@@ -40,7 +40,7 @@ def test_a_figure_is_drawn_twice_alike(draws: str, tmp_path: Path) -> None:
     outputs = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         paths = [folder / f"figure1.{ending}" for ending in ("parquet", "pdf", "png")]
-        plot_figure([source], figure, "Model", paths[0], paths[1], paths[2], {})
+        plot_figure([source], DRAWINGS[draws].module, figure, "Model", paths[0], paths[1], paths[2], {})
         outputs.append([path.read_bytes() for path in paths])
     assert outputs[0] == outputs[1]
     assert outputs[0][1].startswith(b"%PDF") and outputs[0][2].startswith(b"\x89PNG")
