@@ -156,7 +156,7 @@ def test_a_block_by_a_loop(tables: dict[int, pd.DataFrame]):
 
     orders = [gain(dict(zip(LANGUAGES, order, strict=True))) for order in permutations(LANGUAGES)]
     rows = compare_blocks(tables).set_index(["table", "model", "method", "metric"])
-    row = rows.loc[(7, "llama-3-8b", "sparsegpt", "all")]
+    row = rows.loc[[(7, "llama-3-8b", "sparsegpt", "all")]].iloc[0]
     assert row["over_others"] == pytest.approx(sum(gains) / 25)
     assert row["over_english"] == pytest.approx(sum(over_english) / 20)
     assert (row["above_english"], row["of"]) == (sum(gain > 0 for gain in over_english), 20)

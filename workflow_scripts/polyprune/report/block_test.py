@@ -69,7 +69,7 @@ def render_blocks(rows: pd.DataFrame, title: str) -> str:
         "",
         "Points by which calibrating in the language of evaluation is better, mean over the columns of a block. p: "
         "share of all relabellings of the calibrations, the same over all columns, that do as well (columns centred; "
-        "rows and columns centred, so that a language that is good or bad everywhere is no evidence). From means alone: "
+        "rows and columns centred, so that a language that is good or bad everywhere is no evidence). From means: "
         "noise of questions needs no estimate here, but one draw of calibration text is behind most tables, and blocks "
         "are not corrected for their number.",
         "",

@@ -186,31 +186,30 @@ def among_the_worst(language: str) -> Callable[[Tables], Found]:
     return check
 
 
-def pruned_means(tables: Tables, method: str) -> dict[str, Any]:
-    return {model: block(tables, 2, model, method).mean() for model in SMALL}
+def pruned_mean(tables: Tables, model: str, method: str) -> Any:
+    """By column, over calibrations."""
+    return block(tables, 2, model, method).mean()
 
 
 def aya_better(tables: Tables) -> Found:
-    shares = {"dense": (dense(tables, 2, AYA) > dense(tables, 2, LLAMA)).mean()}
+    above = {"dense": dense(tables, 2, AYA) > dense(tables, 2, LLAMA)}
     for method in METHODS:
-        means = pruned_means(tables, method)
-        shares[method_title(method)] = (means[AYA] > means[LLAMA]).mean()
-    text = ", ".join(f"{key} {25 * share:.0f}/25" for key, share in shares.items())
-    return Found(text, of_blocks(list(shares.values())))
+        above[method_title(method)] = pruned_mean(tables, AYA, method) > pruned_mean(tables, LLAMA, method)
+    text = ", ".join(f"{key} {each.sum()}/{len(each)}" for key, each in above.items())
+    return Found(text, of_blocks([each.mean() for each in above.values()]))
 
 
 def aya_drops_less(tables: Tables) -> Found:
     texts, less = [], []
     for method in METHODS:
-        means = pruned_means(tables, method)
-        drop = {model: float((dense(tables, 2, model) - means[model]).mean()) for model in SMALL}
+        drop = {model: (dense(tables, 2, model) - pruned_mean(tables, model, method)).mean() for model in SMALL}
         texts.append(f"{method_title(method)} {drop[AYA]:.1f} against {drop[LLAMA]:.1f} points")
         less.append(drop[AYA] < drop[LLAMA] - 0.5)
     return Found("; ".join(texts), of_blocks(less))
 
 
 def llama_sparsegpt(tables: Tables) -> Found:
-    better = pruned_means(tables, "sparsegpt")[LLAMA] > pruned_means(tables, "wanda")[LLAMA]
+    better = pruned_mean(tables, LLAMA, "sparsegpt") > pruned_mean(tables, LLAMA, "wanda")
     return Found(f"{better.sum()} of {len(better)} columns", of_blocks([float(better.mean())]))
 
 
