@@ -48,15 +48,16 @@ def load_all_printed(folder: Path) -> dict[int, pd.DataFrame]:
     return {number: load_printed(files[number]) for number in sorted(files)}
 
 
+def load_study_rows(files: Iterable[Path]) -> dict[int, pd.DataFrame]:
+    """A study's long tables (`tables/rows.py`), by number; tables of another layout are left out."""
+    rows = {table_number(file): open_table(file).read().to_pandas() for file in files}
+    return {number: frame for number, frame in rows.items() if {*GROUP, "seed"} <= set(frame.columns)}
+
+
 def load_study(files: Iterable[Path]) -> dict[int, pd.DataFrame]:
-    """Means and std over seeds of a study's long tables (`tables/rows.py`), by number; other layouts are left out."""
-    found = {}
-    for file in files:
-        rows = open_table(file).read().to_pandas()
-        if set(GROUP) <= set(rows.columns):
-            means = rows.groupby(GROUP, as_index=False, dropna=False)["value"].agg(["mean", "std"])
-            found[table_number(file)] = means
-    return found
+    """Means and std over seeds of a study's long tables, by number."""
+    rows = load_study_rows(files).items()
+    return {number: each.groupby(GROUP, as_index=False)["value"].agg(["mean", "std"]) for number, each in rows}
 
 
 def as_matrix(rows: pd.DataFrame, metrics: Iterable[str] | None = None, mixes: bool = False) -> pd.DataFrame:
