@@ -1,4 +1,4 @@
-"""Paired differences: against textbook formulas, statsmodels and simulated studies of known truth; INF-1 to INF-9."""
+"""Paired differences: against textbook formulas, statsmodels and simulated studies of known truth; INF-1 to INF-10."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from polyprune.maths.inference import against, contrast, draws_of, holm, may_be_best
+from polyprune.maths.inference import (
+    Draws,
+    against,
+    contrast,
+    draws_of,
+    holm,
+    may_be_best,
+    pooled,
+    pooled_draws,
+    spread_of_draws,
+)
 
+NO_DRAWS = Draws(float("nan"), float("nan"), 0)
 PAIR = {"de": 1.0, "en": -1.0}
 
 
@@ -197,10 +209,44 @@ def test_equivalence_is_two_one_sided_tests():
         assert (found.p_equivalent(margin) < 0.05) == (-margin < low and high < margin)
 
 
+def test_the_mean_of_columns_is_the_column_of_means():
+    """INF-10: columns of equal size in which draws do the same; against one column of their items' means."""
+    rng = np.random.default_rng(9)
+    draws = {name: rng.normal(size=(1, 3)) for name in ("ar", "de", "en")}
+    columns = [{name: rng.normal(size=(40, 3)) + draw for name, draw in draws.items()} for _ in range(4)]
+    of_columns = [draws_of(column, alone(40)) for column in columns]
+    each = [contrast(column, PAIR, alone(40), NO_DRAWS) for column in columns]
+    together = pooled_draws(columns, of_columns)
+    found = pooled(each, spread_of_draws(columns[0], PAIR), together)
+    joint = {name: np.mean([column[name] for column in columns], axis=0) for name in draws}
+    expected = draws_of(joint, alone(40))
+    assert together.between == pytest.approx(expected.between) and together.df == expected.df == 6
+    assert found.value == pytest.approx(contrast(joint, PAIR, alone(40), expected).value)
+    assert found.of_items == pytest.approx(sum(one.of_items for one in each) / 16)
+    assert found.of_draws == pytest.approx((together.between - together.residual) * 2 / 3)
+    assert found.n_groups == 160 and 4 < found.df < 12
+
+
+def test_pooled_intervals_cover_the_truth_though_a_draw_is_in_all_columns():
+    """INF-10: four columns of 40 questions, three draws whose luck is the same in all."""
+    rng, hits, studies = np.random.default_rng(10), 0, 600
+    for _ in range(studies):
+        luck = {str(c): rng.normal(0, 0.1, (1, 3)) for c in range(7)}
+        columns = [{c: 0.5 + rng.normal(0, 0.5, (40, 3)) + each for c, each in luck.items()} for _ in range(4)]
+        weights = {"0": 1.0, "1": -1.0}
+        each = [contrast(column, weights, alone(40), NO_DRAWS) for column in columns]
+        together = pooled_draws(columns, [draws_of(column, alone(40)) for column in columns])
+        low, high = pooled(each, spread_of_draws(columns[0], weights), together).interval()
+        hits += low <= 0 <= high
+    assert 0.93 <= hits / studies <= 0.97
+
+
 def test_holm_by_hand():
-    """INF-8: .01·3, then max(.03, .02·2), then .04 is not below what came before; in the order given."""
+    """INF-8: .01·3, then max(.03, .02·2), then .04 is not below that; in the order given. And statsmodels."""
     assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
     assert holm([]) == []
+    p = np.random.default_rng(8).uniform(0, 0.2, 30)
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_the_best_is_nearly_always_among_those_that_may_be():

@@ -19,6 +19,8 @@ come in G groups g (the questions on one passage); an item of its own is a group
     INF-8   p of m hypotheses together, step-down: p_(j) max over i ≤ j of (m − i + 1) p_(i)    Holm (1979)
     INF-9   c may be the best if (K − 1) P(T_ν > d/√var) ≥ α for the difference d of the best seen and c
                                                                                    Hsu (1981): the best is among them
+    INF-10  of J columns of other items: d = mean_j d_j,  V = Σ_j V_j / J²,  E = Σ_j E_j / J²,  B of means of cells
+            over columns: a draw is the same in all, and what it does to all does not average out
 
 V holds what questions and draws share, E is taken out of B so that it counts once: with equal groups INF-4 is the sum
 of the three mean squares of the crossed two-way layout. σ² is taken over all calibrations of a column, whose draws are
@@ -31,7 +33,7 @@ coverage is what it can be with so few right answers: 91 to 93 % with three draw
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Integer
@@ -135,14 +137,53 @@ def contrast(
         extra = (step - centre) ** 2 / 4 + (step + centre) ** 2 / 4 + centre**2 / 2
     squares = float((_sums((items - centre)[:, None], groups) ** 2).sum()) + extra
     of_items = _spread_over(n_groups) * squares / n**2
-    k = sum(weight**2 / values[name].shape[1] for name, weight in weights.items())
+    alone = Difference(value, centre, of_items, 0.0, float(n_groups - 1), n_groups - bounded)
+    return _with_draws(alone, spread_of_draws(values, weights), draws)
+
+
+def _with_draws(difference: Difference, k: float, draws: Draws) -> Difference:
+    """INF-4 and INF-5: a difference that knows its items only, and the draws."""
     sigma = draws.variance if draws.df else 0.0
+    if sigma == 0:
+        return difference
+    of_items, df = difference.of_items, difference.df
     total = of_items + k * sigma
-    df = float(n_groups - 1)
-    if sigma > 0:
-        parts = of_items**2 / df + (k * draws.between) ** 2 / draws.df + (k * draws.residual) ** 2 / (draws.df * df)
-        df = max(total**2 / parts, float(min(df, draws.df)))
-    return Difference(value, centre, of_items, k * sigma, df, n_groups - bounded)
+    parts = of_items**2 / df + (k * draws.between) ** 2 / draws.df + (k * draws.residual) ** 2 / (draws.df * df)
+    return replace(difference, of_draws=k * sigma, df=max(total**2 / parts, float(min(df, draws.df))))
+
+
+def pooled_draws(columns: Sequence[Mapping[str, Values]], of_columns: Sequence[Draws]) -> Draws:
+    """INF-10: B and E of the mean of columns, in which the same cells have values."""
+    n = len(columns)
+    df = of_columns[0].df
+    if df == 0:
+        return of_columns[0]
+    between = 0.0
+    for name in columns[0]:
+        of_draw = np.mean([column[name].mean(axis=0) for column in columns], axis=0)
+        between += float(((of_draw - of_draw.mean()) ** 2).sum()) / df
+    return Draws(between, sum(each.residual for each in of_columns) / n**2, df)
+
+
+def pooled(differences: Sequence[Difference], k: float, draws: Draws) -> Difference:
+    """INF-10 of one contrast in several columns; `draws` are theirs together, k is that of INF-4."""
+    n = len(differences)
+    of_items = sum(each.of_items for each in differences) / n**2
+    parts = sum((each.of_items / n**2) ** 2 / (each.n_groups - 1) for each in differences)
+    alone = Difference(
+        value=sum(each.value for each in differences) / n,
+        centre=sum(each.centre for each in differences) / n,
+        of_items=of_items,
+        of_draws=0.0,
+        df=of_items**2 / parts if parts else float(min(each.n_groups - 1 for each in differences)),
+        n_groups=sum(each.n_groups for each in differences),
+    )
+    return _with_draws(alone, k, draws)
+
+
+def spread_of_draws(values: Mapping[str, Values], weights: Mapping[str, float]) -> float:
+    """k of INF-4."""
+    return sum(weight**2 / values[name].shape[1] for name, weight in weights.items())
 
 
 def _sums(items: Float64[np.ndarray, "n_items k"], groups: Groups) -> Float64[np.ndarray, "n_groups k"]:
@@ -163,10 +204,10 @@ def against(first: str, others: Sequence[str]) -> dict[str, float]:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """INF-8, in the order given."""
-    from statsmodels.stats.multitest import multipletests  # seconds to import, for what alone it is wanted here
-
-    return np.asarray(multipletests(p, method="holm")[1]).tolist() if len(p) else []
+    """INF-8, in the order given. (statsmodels' collects garbage at every call: a quarter of a second.)"""
+    order = np.argsort(p)
+    steps = np.minimum(1.0, np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)))
+    return steps[np.argsort(order)].tolist()
 
 
 def may_be_best(p_larger: Mapping[str, float], alpha: float = 0.05) -> list[str]:

@@ -29,6 +29,8 @@ from polyprune.report.printed import BLOCK, COLUMN, GROUP, SMALLER_IS_BETTER
 
 OF_COLUMN = ["table", *BLOCK, *COLUMN]
 FAR = 2.0
+OWN_UNITS = ("perplexity", "snr", "pruning_error")
+"""Metrics that cannot be put together with others."""
 
 
 def beside_paper(ours: Mapping[int, pd.DataFrame], paper: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
@@ -78,9 +80,10 @@ def diagonal(column: pd.DataFrame, values: str) -> bool | None:
 
 
 def block_lines(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """A line a table, model, method and scheme; the uncompressed model is one, too."""
-    for names, block in cells.groupby(["table", *BLOCK], sort=False):
-        line: dict[str, Any] = dict(zip(["table", *BLOCK], names, strict=True))
+    """A line a table, model, method, scheme and unit; the uncompressed model is one, too."""
+    of_unit = cells["metric"].where(cells["metric"].isin(OWN_UNITS), "")
+    for names, block in cells.groupby(["table", *BLOCK, of_unit], sort=False):
+        line: dict[str, Any] = dict(zip(["table", *BLOCK, "of"], names, strict=True))
         columns = [column for _, column in block.groupby(COLUMN, sort=False)]
         pairs = [(diagonal(column, "ours"), diagonal(column, "paper")) for column in columns]
         known = [pair for pair in pairs if pair[0] is not None]
@@ -105,19 +108,21 @@ def render_versus(cells: pd.DataFrame, title: str) -> str:
     lines += [
         f"{len(cells)} cells that the paper prints. Difference: ours less theirs, in the table's unit; far: beyond "
         f"{FAR:g} times the spread between two runs (of the cells for which one is known). ρ: Spearman's, mean over "
-        "columns of a block. Diagonal: columns in which the language of evaluation is the best calibration, ties included.",
+        "columns of a block. Diagonal: columns in which the language of evaluation is the best calibration, or ties.",
         "",
         "| table | block | cells | median difference | median distance | far | ρ | diagonal, ours | diagonal, paper |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for line in block_lines(cells):
         dense = line["method"] == DENSE
-        name = f"{line['model']} " + ("uncompressed" if dense else f"{method_title(line['method'])} {line['scheme']}")
+        name = f"{line['of']} {line['model']} ".lstrip() + (
+            "uncompressed" if dense else f"{method_title(line['method'])} {line['scheme']}"
+        )
         correlation = line["rank_correlation"]
         counts = [
             f"{line[f'{who}_diagonal']} of {line['columns']}" if line["columns"] else "-" for who in ("ours", "paper")
         ]
-        numbers = f"{line['median_difference']:+.2f} | {line['median_distance']:.2f}"
+        numbers = f"{line['median_difference']:+.3g} | {line['median_distance']:.3g}"
         far = f"{line['far']} of {line['measured']}" if line["measured"] else "-"
         rho = f"{correlation:.2f}" if correlation == correlation else "-"
         lines.append(
