@@ -18,7 +18,7 @@ from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.names import calibration_label, language_of, method_title
 from polyprune.report.tables.markdown import pipe_table
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 REFERENCES = {"english": "English", "mix": "the mix", OTHERS: "the average other language"}
 HEADINGS = {POOLED: "benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
 """What an answer is given for, if it was measured."""
