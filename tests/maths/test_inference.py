@@ -195,10 +195,11 @@ def test_one_group_says_nothing_of_others():
         contrast(values, PAIR, groups, draws_of(values, groups))
 
 
-def test_equivalence_is_two_one_sided_tests():
+@pytest.mark.parametrize("mean", [0.02, -0.02])
+def test_equivalence_is_two_one_sided_tests(mean: float):
     """INF-7 by scipy; and p is below .05 exactly where the 90 % interval lies within the margin."""
     rng = np.random.default_rng(6)
-    values = {"de": rng.normal(0.02, 0.1, (80, 1)), "en": np.zeros((80, 1))}
+    values = {"de": rng.normal(mean, 0.1, (80, 1)), "en": np.zeros((80, 1))}
     found = contrast(values, PAIR, alone(80), draws_of(values, alone(80)))
     y = values["de"][:, 0]
     for margin in (0.02, 0.04, 0.06):
