@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
-.PHONY: demo outstanding test test-slurm check format install clean
+.PHONY: demo outstanding claims test test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -14,6 +14,9 @@ demo: install  ## run the demo study, print its Table 1 and where it lies
 
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
+
+claims: install  ## the paper's claims in words, recomputed from the numbers it prints
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q

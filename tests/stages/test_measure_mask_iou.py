@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from polyprune.stages.plot_mask_iou import plot_mask_iou
-from polyprune.stages.tabulate_mask_iou import tabulate_mask_iou
 
 from polyprune.artifacts.cells import join_layers, save_layer
 from polyprune.artifacts.weights import SparseWeight

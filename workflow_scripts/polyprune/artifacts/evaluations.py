@@ -23,6 +23,7 @@ Items, a row a question, in the harness's order of documents:
     task, eval_language       string
     doc_id                    int32
     doc_hash                  string    the harness's, of the document
+    passage                   string    digest of the text that several questions are on (belebele); null for others
     gold, prediction          int16     option numbers; null for mkqa
     correct                   bool      mkqa: exact match
     log_likelihoods           list<float>  of every option, nats
@@ -66,6 +67,7 @@ ITEMS = pa.schema(
         ("eval_language", pa.string()),
         ("doc_id", pa.int32()),
         ("doc_hash", pa.string()),
+        ("passage", pa.string()),
         ("gold", pa.int16()),
         ("prediction", pa.int16()),
         ("correct", pa.bool_()),
@@ -95,6 +97,11 @@ def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
     return all(
         file.is_file() and read_provenance(file) == json.loads(json.dumps(key)) for file in _parts(folder, column)
     )
+
+
+def load_items(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Answers, and their provenance: `variant` and `benchmark` say whose they are."""
+    return open_table(path).read(), read_provenance(path)
 
 
 def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, provenance: Mapping[str, Any]) -> None:
