@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests.helpers.cells import kept_of
-from tests.helpers.engine import CPU, run_engine
+from tests.helpers.engine import CPU, METHODS, run_engine
 from tests.helpers.reference import compress_plainly, inputs_of, linears
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
@@ -25,7 +25,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.alps import alps as alps_plainly
 from polyprune.maths.dsnot import dsnot_keep
-from polyprune.methods import random, wanda
+from polyprune.methods import random
 from polyprune.methods.job import Job
 from polyprune.model.allocation import owl_sparsities
 from polyprune.model.calibration import Calibration
@@ -167,7 +167,7 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(calibration, wanda, job, tmp_path / "parts", {"job": "owl"})
+    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", {"job": "owl"})
     join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
     cell = CellReader(tmp_path / "cell")
 
@@ -189,5 +189,5 @@ def test_offloaded_hidden_states_give_the_same_bytes(tmp_path: Path) -> None:
     folder = save_checkpoint(random_model("llama"), tmp_path / "model")
     tokens = random_tokens(8, 24)
     for offload in (True, False):
-        run_engine(folder, tokens, "wanda", "0.50", tmp_path / str(offload), offload)
+        run_engine(folder, tokens, "wanda", "0.50", tmp_path / str(offload), offload=offload)
     assert (tmp_path / "True").read_bytes() == (tmp_path / "False").read_bytes()

@@ -90,7 +90,7 @@ def environment(hub: HTTPServer, tmp_path: Path) -> dict[str, str]:
 def run(stage: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     words = ["--settings", "{}", "--output", "sha", "--log", "probe.log", "--threads", "1"]
     command = [sys.executable, "-m", "polyprune", stage, *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(params=["alone", "warm"])
