@@ -32,7 +32,7 @@ def write(path: Path, outputs: Outputs) -> Path:
     """The activation file of a model that puts out `outputs`."""
     with write_activations(path, N_LAYERS, TOKENS, {}) as writer:
         for layer in range(N_LAYERS):
-            neurons = dict.fromkeys(("active", "sum_abs_act", "sum_abs_out"), np.zeros((len(TOKENS), 6), np.int64))
+            neurons = {name: np.zeros((len(TOKENS), 6)) for name in ("active", "sum_abs_act", "sum_abs_out")}
             sums = {name: np.stack([y[:, layer].sum(0), np.abs(y[:, layer]).sum(0)]) for name, y in outputs.items()}
             writer.write_layer(layer, LayerActivations(neurons, sums))
     return path
