@@ -111,9 +111,10 @@ def test_an_outlier_language_keeps_the_first_of_its_documents(share: float, kept
 
 def test_nothing_of_a_checkpoint_from_before_is_left(tmp_path: Path):
     (tmp_path / "results" / "checkpoint").mkdir(parents=True)
-    (tmp_path / "results" / "checkpoint" / "model-00001-of-00002.safetensors").touch()
-    folder = trained(tmp_path / "results", corpora(tmp_path))
-    assert not (folder / "model-00001-of-00002.safetensors").exists() and (folder / "model.safetensors").exists()
+    for name in ("model.safetensors.index.json", "added_tokens.json"):
+        (tmp_path / "results" / "checkpoint" / name).write_text("{}")
+    corpus = corpora(tmp_path)
+    assert files_of(trained(tmp_path / "results", corpus)) == files_of(trained(tmp_path / "fresh", corpus))
 
 
 def test_text_that_does_not_do_is_refused_and_leaves_no_model(tmp_path: Path):
