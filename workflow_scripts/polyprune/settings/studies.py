@@ -53,6 +53,7 @@ MethodName = Annotated[str, AfterValidator(_one_of(METHODS)), _choice(METHODS)]
 Benchmark = Annotated[str, AfterValidator(_one_of(BENCHMARKS)), _choice(BENCHMARKS)]
 TableKind = Annotated[str, AfterValidator(_one_of(TABLES)), _choice(TABLES)]
 DrawingKind = Annotated[str, AfterValidator(_one_of(DRAWINGS)), _choice(DRAWINGS)]
+GridNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Grid(Section):
@@ -69,8 +70,8 @@ class Grid(Section):
             yield Cell(*combination)
 
 
-class Table(Section):
-    """One table of a study: what it reports about which grids."""
+class TableSettings(Section):
+    """A table apart from its grids: what the module of its kind reads."""
 
     title: str
     report: TableKind = Field(
@@ -78,16 +79,20 @@ class Table(Section):
         "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
         "mask_iou_languages: of what the seeds of two languages agree on"
     )
-    grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
 
 
-class Figure(Section):
-    """One figure of a study: what it draws of which grids."""
+class Table(TableSettings):
+    """One table of a study: what it reports about which grids."""
+
+    grids: GridNames
+
+
+class FigureSettings(Section):
+    """A figure apart from its grids: what the module of its kind reads."""
 
     title: str
     draws: DrawingKind
-    grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
     layers: Annotated[list[Count], AfterValidator(distinct)] = Field(
         default=[], description="decoder layers counted from 1; all if not given"
     )
@@ -96,6 +101,12 @@ class Figure(Section):
         "per_model", description="where the language-specific subspace is from; per_model is the paper's"
     )
     rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
+
+
+class Figure(FigureSettings):
+    """One figure of a study: what it draws of which grids."""
+
+    grids: GridNames
 
 
 class Study(Section):

@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Any, cast
 
 from polyprune.artifacts.measurements import load_measurements, save_frame
-from polyprune.grammar.reports import DRAWINGS
 from polyprune.report.figures.drawing import save_figure
 from polyprune.report.figures.plugin import FigureModule
-from polyprune.settings.studies import Figure
+from polyprune.settings.studies import FigureSettings
 
 
 def plot_figure(
     measurements: list[Path],
-    figure: Figure,
+    module: str,
+    figure: FigureSettings,
     names: str,
     output: Path,
     pdf: Path,
     png: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write a figure's tidy rows and both its pictures, as the module of its kind draws it (`report/figures/`).
+    """Write a figure's tidy rows and both its pictures, as the `module` of its kind draws it (`report/figures/`).
 
-    `names` says of which model, method and schemes it is.
+    `figure` holds what this kind reads; `names` says of which model, method and schemes it is.
     """
-    module = cast(FigureModule, importlib.import_module(f"polyprune.report.figures.{DRAWINGS[figure.draws].module}"))
-    rows = module.rows(load_measurements(measurements), figure)
+    kind = cast(FigureModule, importlib.import_module(f"polyprune.report.figures.{module}"))
+    rows = kind.rows(load_measurements(measurements), figure)
     save_frame(output, rows, provenance)
-    save_figure(lambda: module.draw(rows, figure, names), pdf, png)
+    save_figure(lambda: kind.draw(rows, figure, names), pdf, png)

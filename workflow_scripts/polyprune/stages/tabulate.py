@@ -8,30 +8,30 @@ from typing import Any, cast
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.tables import save_table
-from polyprune.grammar.reports import TABLES
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
 from polyprune.report.tables.report import TableModule
-from polyprune.settings.studies import Table
+from polyprune.settings.studies import TableSettings
 
 
 def tabulate(
     measurements: list[Path],
     paper: list[Path],
-    table: Table,
+    module: str,
+    table: TableSettings,
     titles: list[tuple[str, str]],
     output: Path,
     markdown: Path,
     picture: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write a table in its three forms, as the module of its kind arranges it (`report/tables/`).
+    """Write a table in its three forms, as the `module` of its kind arranges it (`report/tables/`).
 
     `paper` is a file of the paper's numbers or nothing. `titles` are pairs of model and its name in print, in the order
     of the table.
     """
-    module = cast(TableModule, importlib.import_module(f"polyprune.report.tables.{TABLES[table.report].module}"))
-    report = module.report(measurements, paper, table, dict(titles))
+    kind = cast(TableModule, importlib.import_module(f"polyprune.report.tables.{module}"))
+    report = kind.report(measurements, paper, table, dict(titles))
     for line in report.log:
         logger.info("%s", line)
     save_table(output, report.rows, provenance | report.provenance)

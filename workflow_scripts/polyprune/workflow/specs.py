@@ -114,7 +114,7 @@ class Specs:
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
-            source=self._source(model),
+            source={name: value for name, value in self._source(model).items() if name in ("kind", "id", "gated")},
         )
 
     # Dumps and what is measured in them.
@@ -204,11 +204,12 @@ class Specs:
 
     def tabulate(self, study: str, table: str) -> str:
         entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
-        models = dict.fromkeys(cell.model for cell in cells)
+        module, models = TABLES[entry.report].module, dict.fromkeys(cell.model for cell in cells)
         return _spec(
             "tabulate",
             {},
-            f"report/tables/{TABLES[entry.report].module}.py",
+            f"report/tables/{module}.py",
+            module=module,
             table=entry.model_dump(mode="json", exclude={"grids"}),
             titles=[[model, self.settings.models[model].title] for model in models],
         )
@@ -224,7 +225,8 @@ class Specs:
             "plot_figure",
             {},
             f"report/figures/{kind.module}.py",
-            figure=entry.model_dump(mode="json", exclude={"grids"}),
+            module=kind.module,
+            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
             names=names,
         )
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from polyprune.report.figures.drawing import DENSE_COLOUR, GREY, Sheet, colour_of
 from polyprune.report.names import calibration_label
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import FigureSettings
 
 
 def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:

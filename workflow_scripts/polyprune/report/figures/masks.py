@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from polyprune.report.figures.drawing import GREY, SHADES, Sheet
 from polyprune.report.names import calibration_label, pair_label
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import FigureSettings
 
 FIGURE_ORDER = ("q", "k", "v", "attn.out", "ffn.gate", "ffn.up", "ffn.down")
 """The figure's; the paper's tables have another."""

@@ -21,7 +21,7 @@ from polyprune.report.figures.drawing import (
 )
 from polyprune.report.figures.letters import text_width
 from polyprune.report.names import calibration_label, scheme_title
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import FigureSettings
 
 SHOWN_SHARE = 0.3
 """Of the neurons in figure 3's boxes: those with the lowest LAPE."""

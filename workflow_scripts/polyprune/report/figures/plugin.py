@@ -7,7 +7,7 @@ from typing import Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import FigureSettings
 
 
 class FigureModule(Protocol):

@@ -26,7 +26,7 @@ from polyprune.report.figures.drawing import (
     panel_grid,
     room_for_languages,
 )
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import FigureSettings
 
 METRICS = {
     "token_shift": ("token_shift",),

@@ -1,0 +1,126 @@
+"""Which kinds of job a setting makes again: the table of docs/reruns.md, from plans.
+
+    PYTHONPATH=.:workflow_scripts python -m tests.helpers.reruns
+
+writes it into the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tests.helpers.checkout import ROOT, copy_repository
+from tests.helpers.leaves import before_and_after, settings_of_types
+from tests.helpers.planner import PlannedJob, plans
+
+PAGE = ROOT / "docs/reruns.md"
+TARGETS = ("all", "results/trained/sparsegpt/0.50/de/seed0/export/config.json")
+
+KINDS = {
+    "text": ("collect_documents", "fetch_documents"),
+    "prompts": ("collect_prompts", "fetch_prompts"),
+    "model": ("train_model", "fetch_model", "register_model"),
+    "shard": ("build_calibration_set",),
+    "eval": ("build_evaluation_set",),
+    "asked": ("build_prompt_set",),
+    "owl": ("measure_outliers",),
+    "cell": ("prune_model",),
+    "export": ("export_model",),
+    "dump": ("dump_hidden_states",),
+    "states": ("dump_prompts",),
+    "neurons": ("count_activations",),
+    "drift": ("measure_drift",),
+    "lsar": ("measure_lsar",),
+    "lape": ("measure_lape",),
+    "means": ("measure_mean_activations",),
+    "iou": ("measure_mask_iou",),
+    "bench": ("generate_benchmark", "fetch_benchmark", "register_benchmark"),
+    "score": ("evaluate_model",),
+    "table": ("tabulate",),
+    "figure": ("plot_figure",),
+}
+"""Stages by the column of the table that they are in."""
+
+ITSELF, FOLLOWS, NEW = "●", "○", "+"
+Marks = dict[str, str]
+"""Kind of job and what the setting does to jobs of the kind."""
+
+
+def kind_of(stage: str) -> str:
+    return next(kind for kind, stages in KINDS.items() if stage in stages)
+
+
+def marks(before: Iterable[PlannedJob], after: Sequence[PlannedJob]) -> Marks:
+    """What is planned under settings `after` where all jobs of `before` are finished.
+
+    As Snakemake decides: a job is made again that writes a file which was there, from another spec or other inputs, or
+    one of whose inputs is made again.
+    """
+    finished = {file: job for job in before for file in job.outputs}
+    made = {file: job for job in after for file in job.outputs}
+    found = {job: mark for job in after if (mark := _by_itself(job, finished))}
+    waiting = list(found)
+    readers: dict[PlannedJob, list[PlannedJob]] = {}
+    for job in after:
+        for file in job.inputs & made.keys():
+            readers.setdefault(made[file], []).append(job)
+    while waiting:
+        for reader in readers.get(waiting.pop(), []):
+            if reader not in found:
+                found[reader] = FOLLOWS
+                waiting.append(reader)
+    by_kind = {kind: {mark for job, mark in found.items() if kind_of(job.stage) == kind} for kind in KINDS}
+    return {kind: _joined(marks) for kind, marks in by_kind.items() if marks}
+
+
+def _by_itself(job: PlannedJob, finished: Mapping[str, PlannedJob]) -> str | None:
+    known = [finished[file] for file in job.outputs if file in finished]
+    if not known:
+        return NEW
+    same = len(known) == len(job.outputs) and all((job.spec, job.inputs) == (was.spec, was.inputs) for was in known)
+    return None if same else ITSELF
+
+
+def _joined(found: set[str]) -> str:
+    again = ITSELF if ITSELF in found else FOLLOWS if FOLLOWS in found else ""
+    return again + (NEW if NEW in found else "")
+
+
+def measured() -> dict[str, Marks]:
+    """By setting; takes a plan a setting."""
+    pairs = {name: before_and_after(name) for name in settings_of_types()}
+    configs = {json.dumps(config): config for pair in pairs.values() for config in pair}
+    with tempfile.TemporaryDirectory() as folder:
+        found = plans(copy_repository(Path(folder)), configs.values(), *TARGETS)
+    jobs = dict(zip(configs, found, strict=True))
+    return {name: marks(*(jobs[json.dumps(config)] for config in pair)) for name, pair in pairs.items()}
+
+
+def table(rows: Mapping[str, Marks]) -> str:
+    """Markdown: a row a setting, a column a kind of job."""
+    lines = ["| |" + "".join(f"{kind}|" for kind in KINDS), "|-|" + ":-:|" * len(KINDS)]
+    lines += [f"|{name}|" + "".join(f"{found.get(kind, '')}|" for kind in KINDS) for name, found in rows.items()]
+    return "\n".join(lines)
+
+
+def read_table(page: str) -> dict[str, Marks]:
+    """What `table` wrote into a page."""
+    rows = [line.strip("|").split("|") for line in page.splitlines() if re.match(r"\|[a-z]", line)]
+    return {name: {kind: mark for kind, mark in zip(KINDS, cells, strict=True) if mark} for name, *cells in rows}
+
+
+def with_table(page: str, rows: Mapping[str, Marks]) -> str:
+    """The page with these rows in place of its own."""
+    text = re.sub(r"^\|.*\n", "", page, flags=re.MULTILINE)
+    assert text.count(PLACE) == 1
+    return text.replace(PLACE, f"{PLACE}\n{table(rows)}")
+
+
+PLACE = "<!-- The table: PYTHONPATH=.:workflow_scripts python -m tests.helpers.reruns -->\n"
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), measured()) , encoding="utf-8")
