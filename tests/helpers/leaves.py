@@ -51,7 +51,7 @@ VALUES: dict[str, Any] = {
 EDITS: dict[str, dict[str, Any]] = {
     "corpora (demo).languages": {"corpora.made.languages": ["de", "en", "es", "sw"]},
     "corpora (hub).languages": {"corpora.web.languages": ["de", "en", "es", "sw"]},
-    "corpora (files).files": {"corpora.mine.files.en": ["text/other.txt"]},
+    "corpora (files).files": {"corpora.mine.files.de": ["text/other.txt"]},
     "corpora (files).shares.train": {"corpora.mine.shares.train": 0.3, "corpora.mine.shares.calibration": 0.3},
     "corpora (files).shares.calibration": {
         "corpora.mine.shares.calibration": 0.5,
@@ -73,7 +73,7 @@ EDITS: dict[str, dict[str, Any]] = {
     },
     "models.prompts": {"models.trained.prompts": "my-prompts"},
     "studies.grids.models": {"studies.all.grids.gptq.models": ["trained", "local"]},
-    "studies.grids.methods": {"studies.all.grids.others.methods": ["alps", "dsnot", "ria", "wanda"]},
+    "studies.grids.methods": {"studies.all.grids.main.methods": ["wanda", "sparsegpt", "magnitude"]},
     "studies.grids.schemes": {"studies.all.grids.main.schemes": ["0.50", "0.60"]},
     "studies.grids.calibrations": {"studies.all.grids.main.calibrations": ["de", "de-en"]},
     "studies.grids.seeds": {"studies.all.grids.main.seeds": [0, 1]},
@@ -172,7 +172,9 @@ def before_and_after(name: str) -> tuple[Config, Config]:
         LookupError: neither its type nor a table above says which.
     """
     before = edited(everything(), STARTS.get(name, {}))
-    edits = EDITS.get(name) or {place: _another(name, value_at(before, place), field) for place, field in places()[name]}
+    edits = EDITS.get(name) or {
+        place: _another(name, value_at(before, place), field) for place, field in places()[name]
+    }
     after = edited(before, edits)
     load_settings(after)
     return before, after

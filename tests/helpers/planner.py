@@ -33,7 +33,7 @@ class PlannedJob:
 
 
 def plans(folder: Path, configs: Iterable[Mapping[str, Any]], *targets: str) -> list[list[PlannedJob]]:
-    """The jobs that make the targets under each configuration; `folder` is a copy of the repository, which is spoilt."""
+    """The jobs that make the targets under each configuration; `folder`, a copy of the repository, is left changed."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{folder / 'workflow_scripts'}"}
     command = [sys.executable, "-m", "tests.helpers.planner", *targets]
     lines = "".join(json.dumps(config) + "\n" for config in configs)

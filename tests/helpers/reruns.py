@@ -8,17 +8,17 @@ writes it into the page.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.helpers.checkout import ROOT, copy_repository
-from tests.helpers.leaves import before_and_after, settings_of_types
+from tests.helpers.leaves import Config, before_and_after, settings_of_types
 from tests.helpers.planner import PlannedJob, plans
 
 PAGE = ROOT / "docs/reruns.md"
-TARGETS = ("all", "results/trained/sparsegpt/0.50/de/seed0/export/config.json")
+EXPORTED = ("trained", "local", "hubbed")
+TARGETS = ("all", *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json" for model in EXPORTED))
 
 KINDS = {
     "text": ("collect_documents", "fetch_documents"),
@@ -44,6 +44,8 @@ KINDS = {
     "figure": ("plot_figure",),
 }
 """Stages by the column of the table that they are in."""
+
+GENERATED = "<!-- Generated from here on: PYTHONPATH=.:workflow_scripts python -m tests.helpers.reruns -->\n"
 
 ITSELF, FOLLOWS, NEW = "●", "○", "+"
 Marks = dict[str, str]
@@ -90,13 +92,16 @@ def _joined(found: set[str]) -> str:
     return again + (NEW if NEW in found else "")
 
 
-def measured() -> dict[str, Marks]:
-    """By setting; takes a plan a setting."""
-    pairs = {name: before_and_after(name) for name in settings_of_types()}
+def turned() -> dict[str, tuple[Config, Config]]:
+    """By setting: the configuration before and after it is turned to another value."""
+    return {name: before_and_after(name) for name in settings_of_types()}
+
+
+def measured(folder: Path) -> dict[str, Marks]:
+    """By setting, from a plan each; `folder` is a copy of the repository, which is left changed."""
+    pairs = turned()
     configs = {json.dumps(config): config for pair in pairs.values() for config in pair}
-    with tempfile.TemporaryDirectory() as folder:
-        found = plans(copy_repository(Path(folder)), configs.values(), *TARGETS)
-    jobs = dict(zip(configs, found, strict=True))
+    jobs = dict(zip(configs, plans(folder, configs.values(), *TARGETS), strict=True))
     return {name: marks(*(jobs[json.dumps(config)] for config in pair)) for name, pair in pairs.items()}
 
 
@@ -104,23 +109,33 @@ def table(rows: Mapping[str, Marks]) -> str:
     """Markdown: a row a setting, a column a kind of job."""
     lines = ["| |" + "".join(f"{kind}|" for kind in KINDS), "|-|" + ":-:|" * len(KINDS)]
     lines += [f"|{name}|" + "".join(f"{found.get(kind, '')}|" for kind in KINDS) for name, found in rows.items()]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
-def read_table(page: str) -> dict[str, Marks]:
-    """What `table` wrote into a page."""
-    rows = [line.strip("|").split("|") for line in page.splitlines() if re.match(r"\|[a-z]", line)]
-    return {name: {kind: mark for kind, mark in zip(KINDS, cells, strict=True) if mark} for name, *cells in rows}
+def legend() -> str:
+    """Markdown: the stages of each kind of job."""
+    lines = ["|kind of job|stages|", "|-|-|"]
+    return "\n".join([*lines, *(f"|{kind}|{', '.join(stages)}|" for kind, stages in KINDS.items())]) + "\n"
 
 
-def with_table(page: str, rows: Mapping[str, Marks]) -> str:
-    """The page with these rows in place of its own."""
-    text = re.sub(r"^\|.*\n", "", page, flags=re.MULTILINE)
-    assert text.count(PLACE) == 1
-    return text.replace(PLACE, f"{PLACE}\n{table(rows)}")
+def page(text: str, rows: Mapping[str, Marks]) -> str:
+    """The text with its generated part, which is its end, made of these rows."""
+    written, mark, _ = text.partition(GENERATED)
+    assert mark, f"docs/reruns.md lacks the line {GENERATED}"
+    return f"{written}{GENERATED}\n{table(rows)}\n{legend()}"
 
 
-PLACE = "<!-- The table: PYTHONPATH=.:workflow_scripts python -m tests.helpers.reruns -->\n"
+def read_table(text: str) -> dict[str, Marks]:
+    """The rows of a page."""
+    _, _, generated = text.partition(GENERATED)
+    lines = [
+        line.removeprefix("|").removesuffix("|").split("|")
+        for line in generated.split("\n\n")[0].strip().splitlines()[2:]
+    ]
+    return {name: {kind: mark for kind, mark in zip(KINDS, cells, strict=True) if mark} for name, *cells in lines}
+
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), measured()) , encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measured(copy_repository(Path(folder)))
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
+from polyprune.grammar.columns import OWN_FOLDER
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
@@ -182,19 +183,22 @@ class Specs:
     def evaluate_model(self, wildcards: Wildcards) -> str:
         model, benchmark = wildcards["model"], wildcards["benchmark"]
         source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
+        asked = columns(benchmark, source, self.settings.languages_of(model))
         profile = "cloze" if source == "demo" else evaluation.profile
         generates = benchmark == "mkqa"
         plugins = {
             "evaluation/cloze.py": profile == "cloze",
             "evaluation/vllm_backend.py": generates and evaluation.generation == "vllm",
+            f"{OWN_FOLDER}/_mkqa.yaml": generates,
         }
         return _spec(
             "evaluate_model",
             wildcards,
             *(plugin for plugin, chosen in plugins.items() if chosen),
+            *(column.own_yaml for column in asked if column.own_yaml),
             variant=_variant(wildcards),
             benchmark=benchmark,
-            columns=[asdict(each) for each in columns(benchmark, source, self.settings.languages_of(model))],
+            columns=[asdict(each) for each in asked],
             profile=profile,
             mkqa=evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             generation=evaluation.generation if generates else None,
