@@ -17,7 +17,6 @@ from tests.helpers.planner import PlannedJob, plans
 from tests.helpers.reruns import KINDS, PAGE, TARGETS, kind_of, marks, measured, page, read_table
 from tests.helpers.runs import planned
 
-
 STAGES = {file.stem for file in (PAGE.parents[1] / "workflow_scripts/polyprune/stages").glob("[a-z]*.py")}
 
 

@@ -22,7 +22,7 @@ TARGETS = ("all", *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json
 
 KINDS = {
     "text": ("collect_documents", "fetch_documents"),
-    "prompts": ("collect_prompts", "fetch_prompts"),
+    "ask": ("collect_prompts", "fetch_prompts"),
     "model": ("train_model", "fetch_model", "register_model"),
     "shard": ("build_calibration_set",),
     "eval": ("build_evaluation_set",),
@@ -32,7 +32,7 @@ KINDS = {
     "export": ("export_model",),
     "dump": ("dump_hidden_states",),
     "states": ("dump_prompts",),
-    "neurons": ("count_activations",),
+    "acts": ("count_activations",),
     "drift": ("measure_drift",),
     "lsar": ("measure_lsar",),
     "lape": ("measure_lape",),
