@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from tests.helpers.leaves import edited, everything
 
+from polyprune.grammar import benchmarks
+from polyprune.grammar.columns import Column
 from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
 from polyprune.stages.build_calibration_set import build_calibration_set
 from polyprune.workflow.specs import Specs
 
+MKQA_OF_MINE = [f"evaluation/mkqa/{name}.yaml" for name in ("_mkqa", "mkqa_de", "mkqa_en")]
 CELL = {"model": "trained", "method": "sparsegpt", "scheme": "0.50", "calibration": "de-en", "seed": "3"}
 
 
@@ -99,11 +102,23 @@ def test_a_backend_counts_where_it_is_chosen() -> None:
     own, fast = specs(), specs(evaluation__generation="vllm")
     mkqa, belebele = (CELL | {"benchmark": name, "model": "local"} for name in ("mkqa", "belebele"))
     assert own.evaluate_model(belebele) == fast.evaluate_model(belebele)
-    assert json.loads(own.evaluate_model(mkqa))["code"] == code_digest("evaluate_model")
-    chosen = code_digest("evaluate_model", "evaluation/vllm_backend.py")
-    assert json.loads(fast.evaluate_model(mkqa))["code"] == chosen != code_digest("evaluate_model")
+    assert json.loads(own.evaluate_model(belebele))["code"] == code_digest("evaluate_model")
+    assert json.loads(own.evaluate_model(mkqa))["code"] == code_digest("evaluate_model", *MKQA_OF_MINE)
+    chosen = code_digest("evaluate_model", "evaluation/vllm_backend.py", *MKQA_OF_MINE)
+    assert json.loads(fast.evaluate_model(mkqa))["code"] == chosen
     cloze = code_digest("evaluate_model", "evaluation/cloze.py")
-    assert json.loads(own.evaluate_model(CELL | {"benchmark": "mkqa"}))["code"] == cloze
+    assert json.loads(own.evaluate_model(CELL | {"benchmark": "belebele"}))["code"] == cloze
+
+
+def test_a_language_more_in_a_benchmark_s_table_concerns_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of models whose corpus has no such language."""
+    jobs = [CELL | {"benchmark": "mkqa", "model": model} for model in ("trained", "local")]
+    before = [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])]
+    french = Column("fr", "mkqa_fr", "own:mkqa_fr.yaml", "apple/ml-mkqa")
+    for table in (benchmarks._HUB, benchmarks._DEMO):
+        monkeypatch.setitem(table, "mkqa", [*table["mkqa"], french])
+    assert [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])] == before
+    assert benchmarks.columns("mkqa", "hub", ["fr"]) == [french]
 
 
 @pytest.mark.parametrize(
