@@ -7,16 +7,16 @@ from typing import Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 
 class FigureModule(Protocol):
     """A kind of figure, or several that are drawn alike."""
 
-    def rows(self, measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+    def rows(self, measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
         """The tidy numbers that the figure shows, of `artifacts/measurements.py`'s."""
         ...
 
-    def draw(self, rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+    def draw(self, rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
         """The picture of these rows; `names` says of which model, method and schemes it is."""
         ...

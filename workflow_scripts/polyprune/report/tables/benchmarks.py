@@ -19,10 +19,12 @@ from polyprune.report.tables.rows import (
     long_table,
     require_same_questions,
 )
-from polyprune.settings.studies import Reporting
+from polyprune.settings.studies import TableSettings
 
 
-def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
+def report(
+    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+) -> Report:
     """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks."""
     rows, profiles = load_benchmark_scores(measurements)
     require_same_questions(rows, table.benchmarks)
