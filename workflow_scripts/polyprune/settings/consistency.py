@@ -92,8 +92,7 @@ def _of_model(model: Model, place: Place, entries: Entries) -> Iterator[Problem]
 
 def _of_training(model: Model, source: TrainedSource, place: Place, corpus: Corpus | None) -> Iterator[Problem]:
     """What a model needs that is trained here; `corpus` is None where it is not known."""
-    trains = isinstance(corpus, DemoCorpus) or (isinstance(corpus, FilesCorpus) and corpus.shares.train > 0)
-    if corpus is not None and not trains:
+    if corpus is not None and not corpus.trains:
         yield (*place, "text", "corpus"), f"corpus {model.text.corpus!r} has no training part"
     if source.vocabulary != model.shape.vocabulary:
         yield (*place, "source", "vocabulary"), f"differs from shape.vocabulary {model.shape.vocabulary}"
