@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polyprune.grammar.columns import OWN_TASKS, Column
-from polyprune.grammar.languages import FLORES_CODES
+from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES
 
 SOURCES = ("demo", "hub")
 """Where benchmark data come from: generated, or the hub's data sets (or a folder in their layout)."""
@@ -99,7 +99,8 @@ GENERATED = tuple(name for name, each in BENCHMARKS.items() if each.demo)
 
 def columns(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[Column]:
     """The columns of a benchmark for which `source` has data, in alphabetical order; all, or those of `languages`."""
-    found = {"hub": BENCHMARKS[benchmark].hub, "demo": BENCHMARKS[benchmark].demo}[source]
+    generated = [column for column in BENCHMARKS[benchmark].demo if column.language in DEMO_LANGUAGES]
+    found = {"hub": BENCHMARKS[benchmark].hub, "demo": generated}[source]
     return sorted(
         (column for column in found if languages is None or column.language in languages),
         key=lambda column: column.name,
