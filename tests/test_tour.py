@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.helpers.checkout import ROOT, copy_repository
+from tests.helpers.checkout import ROOT, TRACKED, copy_repository
 from tests.helpers.runs import snakemake
 from tests.helpers.tour import PAGE, apply, blocks, commands, links
 
@@ -72,9 +72,8 @@ def test_the_tree_has_every_folder() -> None:
     shown = set(re.findall(r"(?:^    |, )(?:  ){0,2}([\w./]+?)/(?=[ ,\n])", tree, flags=re.MULTILINE))
     package = ROOT / "workflow_scripts" / "polyprune"
     folders = {path.name for path in [*package.iterdir(), *(package / "report").iterdir()] if path.is_dir()}
-    tracked = subprocess.run(["git", "ls-tree", "-d", "--name-only", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    around = {name for name in tracked.stdout.split() if not name.startswith(".")} - {"workflow_scripts"}
-    assert shown - {"workflow_scripts/polyprune"} == (folders | around) - {"__pycache__"}
+    around = {"benchmarks", "docs", "tests", *(name.split("/")[0] for name in TRACKED if (ROOT / name).is_dir())}
+    assert shown - {"workflow_scripts/polyprune"} == (folders | around) - {"workflow_scripts", "__pycache__"}
 
 
 def test_there_is_an_example_of_everything_with_a_plan() -> None:
