@@ -8,7 +8,14 @@ from typing import Any
 
 from polyprune.artifacts.scores import save_scores
 
-UNITS = {"perplexity": "1", "bits_per_byte": "bit/byte", "snr": "dB", "pruning_error": "1"}
+UNITS = {
+    "perplexity": "1",
+    "bits_per_byte": "bit/byte",
+    "snr": "dB",
+    "pruning_error": "1",
+    "kl": "nat/token",
+    "top1_agreement": "1",
+}
 
 
 def write_variant(

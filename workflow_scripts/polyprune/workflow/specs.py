@@ -236,6 +236,19 @@ class Specs:
             names=names,
         )
 
+    # Answers and the paper.
+
+    def answer_question(self, study: str) -> str:
+        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
+        titles = [[model, self.settings.models[model].title] for model in models]
+        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=titles)
+
+    def compare_with_paper(self, study: str) -> str:
+        return _spec("compare_with_paper", {}, title=f"Study {study} beside the paper")
+
+    def tabulate_claims(self, study: str) -> str:
+        return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}")
+
     # What several of them hold.
 
     def _corpus_in(self, corpus: str, language: str) -> dict[str, Any]:

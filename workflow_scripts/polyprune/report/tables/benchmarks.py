@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from polyprune.grammar.titles import BENCHMARK_TITLES
+from polyprune.grammar.titles import benchmark_title
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -29,7 +29,7 @@ def report(
     rows, profiles = load_benchmark_scores(measurements)
     require_same_questions(rows, table.benchmarks)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), table.benchmarks)
-    metrics = [Metric(name, BENCHMARK_TITLES[name], larger_is_better=True, unit="%") for name in table.benchmarks]
+    metrics = [Metric(name, benchmark_title(name), larger_is_better=True, unit="%") for name in table.benchmarks]
     blocks = make_blocks(aggregate(rows), metrics)
     title = f"{table.title}; prompts: {', '.join(profiles)}"
     return Report(
