@@ -7,7 +7,7 @@ for study in settings.studies:
         name:
             f"answer_question_{study}"
         input:
-            items=inputs.answers(study),
+            answers=inputs.answers(study),
             dumps=inputs.dumps_of_study(study),
         output:
             parquet=study_path(study, "best_calibration.parquet"),
@@ -21,7 +21,7 @@ for study in settings.studies:
         params:
             spec=specs.answer_question(study),
         shell:
-            "python -m polyprune answer_question --settings {params.spec:q} --items {input.items} --dumps {input.dumps} "
+            "python -m polyprune answer_question --settings {params.spec:q} --items {input.answers} --dumps {input.dumps} "
             "--output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
 
     rule:

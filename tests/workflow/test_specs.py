@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.leaves import edited, everything
 
 from polyprune.grammar import benchmarks
+from polyprune.grammar.benchmarks import Benchmark
 from polyprune.grammar.columns import Column
 from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
@@ -115,8 +116,9 @@ def test_a_language_more_in_a_benchmark_s_table_concerns_no_job(monkeypatch: pyt
     jobs = [CELL | {"benchmark": "mkqa", "model": model} for model in ("trained", "local")]
     before = [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])]
     french = Column("fr", "mkqa_fr", "own:mkqa_fr.yaml", "apple/ml-mkqa")
-    for table in (benchmarks._HUB, benchmarks._DEMO):
-        monkeypatch.setitem(table, "mkqa", [*table["mkqa"], french])
+    mkqa = benchmarks.BENCHMARKS["mkqa"]
+    more = Benchmark(mkqa.tokens, [*mkqa.hub, french], [*mkqa.demo, french])
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "mkqa", more)
     assert [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])] == before
     assert benchmarks.columns("mkqa", "hub", ["fr"]) == [french]
 
