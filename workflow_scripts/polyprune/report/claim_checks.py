@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from polyprune.grammar.titles import method_title
+from polyprune.report.claim_parts import AYA, BLOCKS, LLAMA, METHODS, SMALL, block, dense, name, of_blocks, table
 from polyprune.report.claims import Found, Verdict
 from polyprune.report.names import language_of
 from polyprune.report.printed import (
@@ -19,9 +20,6 @@ from polyprune.report.printed import (
     target_ranks,
     targets,
 )
-
-LLAMA, AYA = "llama-3-8b", "aya-23-8b"
-from polyprune.report.claim_parts import BLOCKS, METHODS, SMALL, block, dense, name, of_blocks, table
 
 
 def lowest_perplexity(tables: Tables) -> Found:

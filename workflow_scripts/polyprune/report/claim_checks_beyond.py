@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from polyprune.maths.permutation import permutation_p, target_advantage
+from polyprune.report.claim_parts import AYA, BLOCKS, FIVE, LARGE, LLAMA, METHODS, SEVEN, block, name, of_blocks, table
 from polyprune.report.claims import Found
 from polyprune.report.names import language_of
 from polyprune.report.printed import (
@@ -18,9 +19,6 @@ from polyprune.report.printed import (
     over_english,
     targets,
 )
-
-LLAMA, AYA = "llama-3-8b", "aya-23-8b"
-from polyprune.report.claim_parts import BLOCKS, LARGE, METHODS, block, name, of_blocks, table
 
 
 def mixes_better(tables: Tables) -> Found:

@@ -7,9 +7,6 @@ permuted over all columns of a block, rows and columns centred (PERM-2).
 
 from __future__ import annotations
 
-from polyprune.report.claims import Claim
-
-LLAMA, AYA = "llama-3-8b", "aya-23-8b"
 from polyprune.report.claim_checks import (
     among_the_worst,
     arabic_example,
@@ -40,6 +37,7 @@ from polyprune.report.claim_checks_beyond import (
     stable_masks,
 )
 from polyprune.report.claim_parts import BLOCKS, counted
+from polyprune.report.claims import Claim
 
 MOSTLY = "mostly: in more than half of the columns, of every block (half: of some)"
 CLAIMS = [

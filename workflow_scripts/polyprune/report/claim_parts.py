@@ -21,8 +21,6 @@ from polyprune.report.printed import (
 )
 
 LLAMA, AYA = "llama-3-8b", "aya-23-8b"
-
-
 LARGE = ("llama-3-70b", "aya-23-35b")
 SMALL = (LLAMA, AYA)
 METHODS = ("wanda", "sparsegpt")
