@@ -148,10 +148,6 @@ def closure_of(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "files"),
     [
-        (
-            "stages/evaluate_model.py",
-            ["evaluation/mkqa/_mkqa.yaml", "evaluation/mkqa/mkqa_de.yaml", "evaluation/mkqa/utils.py"],
-        ),
         ("stages/evaluate_model.py", ["evaluation/packing.py", "evaluation/results.py"]),
         ("evaluation/cloze.py", ["corpora/demo/phrases/de.yaml"]),
         ("stages/generate_benchmark.py", ["corpora/demo/phrases/de.yaml", "corpora/demo/questions.py"]),

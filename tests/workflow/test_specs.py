@@ -40,6 +40,8 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
         "languages": ["de", "en"],
         "seed": 3,
         "sampling": "packed",
+        "bos": "model",
+        "separator": "model",
         "n_sequences": 8,
         "sequence_length": 160,
     }
@@ -141,7 +143,7 @@ def test_a_figure_has_what_its_kind_reads(figure: str, settings: set[str]) -> No
 
 
 def test_a_figure_says_of_which_cells_it_is() -> None:
-    assert json.loads(specs().plot_figure("all", "figure2"))["names"] == "Trained, SparseGPT 0.50"
+    assert json.loads(specs().plot_figure("all", "figure2"))["names"] == "Trained, SparseGPT 50 %"
     assert json.loads(specs().plot_figure("all", "figure10"))["names"] == "Trained"
 
 

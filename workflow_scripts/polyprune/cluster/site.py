@@ -140,5 +140,5 @@ def load_cluster() -> Cluster:
     try:
         return Cluster.model_validate(content)
     except ValidationError as error:
-        problems = [readable(item, content) for item in error.errors()]
+        problems = [readable(item, content, Cluster) for item in error.errors()]
         raise UserError(explain(problems, [read_yaml_lines(file)], str(file))) from error

@@ -35,7 +35,7 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
     try:
         settings = Settings.model_validate(config)
     except ValidationError as error:
-        problems += [readable(item, config) for item in error.errors()]
+        problems += [readable(item, config, Settings) for item in error.errors()]
     if entries := read_entries(config):
         problems += inconsistencies(entries)
     if settings is None or problems:

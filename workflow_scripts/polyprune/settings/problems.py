@@ -7,7 +7,6 @@ from typing import Annotated, Any, get_args, get_origin
 
 from polyprune.grammar.spelling import nearest
 from polyprune.settings.base import Section
-from polyprune.settings.config import Settings
 from polyprune.settings.yaml_lines import LineMap, Place
 
 Problem = tuple[Place, str]
@@ -28,11 +27,11 @@ def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap], elsewhere
     return "\n  ".join([count, *lines])
 
 
-def readable(item: Any, config: Mapping[str, Any]) -> Problem:
+def readable(item: Any, config: Mapping[str, Any], root: type[Section]) -> Problem:
     """A pydantic error as place and sentence."""
     *inner, last = item["loc"] or ("",)
     if item["type"] == "extra_forbidden":
-        known = section_at(inner).model_fields
+        known = section_at(inner, root).model_fields
         return (*place_of(inner, config), last), f"unknown key; {last!r} is {nearest(str(last), known)}"
     if item["type"] == "missing":
         return (*place_of(inner, config), last), "this key is required"
@@ -42,9 +41,9 @@ def readable(item: Any, config: Mapping[str, Any]) -> Problem:
     return place_of(item["loc"], config), message
 
 
-def section_at(location: Sequence[str | int]) -> type[Section]:
+def section_at(location: Sequence[str | int], root: type[Section]) -> type[Section]:
     """The section that an error's location leads to: by keys, indices and, in a union of sections, the kind."""
-    at: Any = Settings
+    at: Any = root
     for step in location:
         if get_origin(at) is Annotated:
             at, *_ = get_args(at)
