@@ -1,6 +1,6 @@
 """Where a model comes from and lies: manifests and folders in Hugging Face layout. No torch.
 
-Every model has a manifest, `results/{model}/model.json`: where it came from and what identifies it.
+Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
 
     {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM"}
 
@@ -13,12 +13,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.json_files import read_json, write_json
+from polyprune.artifacts.json_files import load_record, read_json, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.provenance import digest, file_digest
 from polyprune.settings.models import Shape
 
+SCHEMA = "model/2"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -98,11 +99,12 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
         "digest": model_digest(folder),
         "provenance": provenance,
     }
-    write_json(path, manifest)
+    save_record(path, SCHEMA, manifest)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    return read_json(path)
+    """Raises `UserError` if the manifest is missing, damaged, or of another model."""
+    return load_record(path, SCHEMA)
 
 
 def locate(manifest: Path) -> Path:

@@ -11,17 +11,14 @@ from typing import Any
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hdf5 import Attributes
+from polyprune.artifacts.identity import DENSE_VARIANT
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
-from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import read_manifest
 from polyprune.running.device import choose_device
-
-_LONG = ("columns", "items")
-"""Metadata that describe a file's content, not its origin."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,10 @@ class Variants:
         """What is looked at: each cell; without cells the dense model, as None."""
         yield from self.cells or [None]
 
+    def text_of(self, path: Path) -> dict[str, str]:
+        """What the header of a file of this model's tokens says, `{language}.safetensors`."""
+        return {"model_digest": self.manifest["digest"], "language": path.stem}
+
     def attributes(
         self, cell: CellReader | None, data: TokenSet | PromptSet, hooks: str, provenance: Mapping[str, Any]
     ) -> Attributes:
@@ -45,7 +46,7 @@ class Variants:
         files of other variants too.
         """
         source, origin = self.manifest["source"], data.metadata
-        compression = cell.metadata if cell else {"method": "dense"}
+        compression = cell.metadata if cell else DENSE_VARIANT
         found = {
             "model": source.get("id", source.get("path", "trained")),
             "model_revision": source.get("revision"),
@@ -56,6 +57,7 @@ class Variants:
             "d_model": self.decoder.d_model,
             **{name: compression.get(name) for name in ("method", "scheme", "calibration", "seed")},
             **{name: origin[name] for name in ("dataset", "split", "language", "tokenizer_digest", "template")},
+            "corpus": origin.get("text", {}).get("corpus"),
             "dataset_revision": origin.get("revision"),
             "data_digest": data.digest,
             "tokens": origin["content"],
@@ -63,8 +65,8 @@ class Variants:
             "provenance": {
                 **{name: value for name, value in provenance.items() if name != "job"},
                 "transformers": version("transformers"),
-                "cell": _brief(cell.metadata) if cell else None,
-                "data": _brief(origin),
+                "cell": cell.brief if cell else None,
+                "data": {name: value for name, value in origin.items() if name != "items"},
             },
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -87,10 +89,6 @@ def open_dumps(
         ]
 
 
-def _brief(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name not in _LONG}
-
-
 def open_variants(model: Path, cells: list[Path], device: str) -> Variants:
     """A model by its manifest, and cells by their files.
 
@@ -98,10 +96,5 @@ def open_variants(model: Path, cells: list[Path], device: str) -> Variants:
         UserError: a cell was made from other weights.
     """
     manifest = read_manifest(model)
-    readers = [CellReader(cell) for cell in cells]
-    for reader in readers:
-        if reader.metadata["model_digest"] != manifest["digest"]:
-            raise UserError(
-                f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-            )
+    readers = [CellReader(cell, {"model_digest": manifest["digest"]}) for cell in cells]
     return Variants(Decoder(open_model(model), choose_device(device)), readers, manifest)

@@ -36,7 +36,7 @@ def build_calibration_set(
     shares = equal_shares(text.calibration_sequences, languages)
     parts = []
     for language, file in zip(languages, corpus, strict=True):
-        documents = load_documents(file, "calibration")
+        documents = load_documents(file, "calibration", {"language": language})
         draw, name = f"{language}/{seed}", f"calibration text {file}"
         if text.sampling == "long_documents":
             parts.append(

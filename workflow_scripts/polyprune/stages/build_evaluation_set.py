@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from polyprune.artifacts.corpus import load_documents
+from polyprune.artifacts.corpus import SCHEMA, load_documents
 from polyprune.artifacts.tables import origin_of
 from polyprune.artifacts.tokens import TokenSet, save_tokens
 from polyprune.corpora.windows import packed_windows
@@ -34,9 +34,9 @@ def build_evaluation_set(
         "content": "all tokens",
     }
     for source, target in zip(corpus, output, strict=True):
-        documents = load_documents(source, SPLIT)
+        documents = load_documents(source, SPLIT, {"language": source.stem})
         tokens, n_bytes = packed_windows(
             documents, tokenizer, frame, text.sequence_length, text.evaluation_sequences, f"evaluation text {source}"
         )
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
-        save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))
+        save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source, SCHEMA) | {"language": source.stem}))

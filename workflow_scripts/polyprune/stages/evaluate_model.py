@@ -9,6 +9,7 @@ from typing import Any
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
+from polyprune.artifacts.identity import of_variant
 from polyprune.errors import UserError
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.results import (
@@ -49,18 +50,18 @@ def evaluate_model(
     `generation` are for that benchmark alone.
     """
     manifest = read_manifest(model)
-    reader = CellReader(cell[0]) if cell else None
-    if reader is not None and reader.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(
-            f"{reader.path} was made from another version of this model than {model}; delete it and run again"
-        )
-    found = load_manifest(data)
+    expected = {"model_digest": manifest["digest"], **of_variant(variant)}
+    reader = CellReader(cell[0], expected) if cell else None
+    found = load_manifest(data, {"benchmark": benchmark})
     wanted = columns(benchmark, source, languages)
     if not wanted:
         raise UserError(f"{benchmark} has no task in {', '.join(languages)}")
     provenance = provenance | {
         "model_digest": manifest["digest"],
-        "cell": None if reader is None else {key: value for key, value in reader.metadata.items() if key != "columns"},
+        "variant": variant,
+        "benchmark": benchmark,
+        "sources": {"model": manifest["digest"]},
+        "cell": None if reader is None else reader.brief,
         "data": dict(found.revisions),
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
     }

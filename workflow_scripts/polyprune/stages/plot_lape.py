@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.measurements import load_measurements, save_frame
+from polyprune.artifacts.measurements import LAPE, load_measurements, save_frame
 from polyprune.report.figures.drawing import save_figure
 from polyprune.report.figures.neurons import draw_lape, figure_rows
 from polyprune.settings.studies import Figure
@@ -21,6 +21,6 @@ def plot_lape(
     provenance: dict[str, Any],
 ) -> None:
     """Write the tidy numbers and the pictures drawn from them."""
-    rows = figure_rows(load_measurements(measurements), figure)
+    rows = figure_rows(load_measurements(measurements, LAPE), figure)
     save_frame(output, rows, provenance)
     save_figure(lambda: draw_lape(rows, figure, names), pdf, png)

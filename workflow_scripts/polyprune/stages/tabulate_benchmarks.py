@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.evaluations import SCORES_SCHEMA
 from polyprune.log import logger
 from polyprune.report.names import BENCHMARK_TITLES
 from polyprune.report.tables.blocks import Metric, make_blocks
@@ -17,6 +18,7 @@ from polyprune.report.tables.rows import (
     in_order,
     load_benchmark_scores,
     load_paper,
+    notes,
     require_same_questions,
     save_rows,
 )
@@ -50,5 +52,5 @@ def tabulate_benchmarks(
     save_rows(output, rows, provenance | {"profiles": profiles})
     title = f"{title}; prompts: {', '.join(profiles)}"
     with atomic_write(markdown) as part:
-        part.write_text(render_markdown(blocks, title, names), encoding="utf-8")
+        part.write_text(render_markdown(blocks, title, names, notes(scores, SCORES_SCHEMA)), encoding="utf-8")
     save_picture(picture, blocks, title, names)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.scores import SCHEMA
 from polyprune.log import logger
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.heatmap import save_picture
@@ -16,6 +17,7 @@ from polyprune.report.tables.rows import (
     in_order,
     load_paper,
     load_scores,
+    notes,
     require_complete,
     save_rows,
 )
@@ -55,5 +57,5 @@ def tabulate_drift(
         logger.info("%s", summary_line(block, names).removeprefix("- "))
     save_rows(output, rows, provenance)
     with atomic_write(markdown) as part:
-        part.write_text(render_markdown(blocks, title, names), encoding="utf-8")
+        part.write_text(render_markdown(blocks, title, names, notes(scores, SCHEMA)), encoding="utf-8")
     save_picture(picture, blocks, title, names)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.artifacts.measurements import load_measurements, save_frame
+from polyprune.artifacts.measurements import MASK_IOU, load_measurements, save_frame
 from polyprune.log import logger
 from polyprune.report.tables.mask_iou import load_paper_iou, render_iou, save_iou_picture, table_rows
 
@@ -23,7 +23,7 @@ def tabulate_mask_iou(
     provenance: dict[str, Any],
 ) -> None:
     """Write the long table, its printed form and its picture (`report/mask_iou.py`)."""
-    rows = table_rows(load_measurements(measurements), compares, load_paper_iou(paper))
+    rows = table_rows(load_measurements(measurements, MASK_IOU), compares, load_paper_iou(paper))
     for metric, frame in rows.groupby("metric", sort=False):
         logger.info("%s: %.3f (mean of %d)", metric, frame["value"].mean(), len(frame))
     save_frame(output, rows, provenance)

@@ -29,7 +29,7 @@ def train_model(
     """Write `output` (manifest, see `model/source.py`) and the folder `checkpoint/` beside it."""
     documents = []
     for language, file in zip(languages, corpus, strict=True):
-        texts = load_documents(file, "train")
+        texts = load_documents(file, "train", {"language": language})
         kept = texts[: max(1, round(len(texts) * source.outlier_languages.get(language, 1.0)))]
         if not kept:
             raise UserError(f"{file} has no training documents for {language}")
