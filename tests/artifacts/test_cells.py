@@ -60,7 +60,8 @@ def test_cells_come_back_exactly(tmp_path: Path, d_in: int, changed: bool, dtype
 
     reader = CellReader(path)
     assert reader.columns == {"m.0.q": d_in, "m.0.k": d_in + 1, "m.1.q": d_in + 2}
-    assert reader.metadata == {**METADATA, "columns": reader.columns}
+    removed = {name: [int((~keep).sum()), keep.numel()] for name, (_, keep) in originals.items()}
+    assert reader.metadata == {**METADATA, "columns": reader.columns, "removed": removed, "allowances": {}}
     assert reader.read("m.1.k") is None
     for name, (weight, keep) in originals.items():
         found = reader.read(name)
@@ -130,7 +131,9 @@ def test_same_cell_same_bytes_however_it_was_interrupted(tmp_path: Path):
         for layer in range(2):
             kept = {f"m.{layer}.{part}": SparseWeight.of(weight, keep, changed=True) for part in "qkvo"}
             save_layer(tmp_path / f"{name}.layers", layer, kept, METADATA)
-    (tmp_path / "y.layers" / "layer-001.safetensors.part").write_bytes(b"left by a killed job")
+    (tmp_path / "y.layers" / "layer-001.safetensors.0123456789abcdef-1-01234567.part").write_bytes(
+        b"left by a killed job"
+    )
     (tmp_path / "y.layers" / "layer-002.safetensors").write_bytes(b"left by a job on a deeper model")
     for name in "xy":
         join_layers(tmp_path / f"{name}.layers", 2, tmp_path / name, METADATA)
@@ -154,8 +157,8 @@ def test_a_finished_layer_is_taken_over_only_by_the_same_job(tmp_path: Path):
 
 
 def test_files_that_are_no_cells_are_refused(tmp_path: Path):
-    save_arrays(tmp_path / "x", {}, {"method": "wanda"})
-    with pytest.raises(UserError, match=rf"^{tmp_path}/x is not a cell: its header has no `columns`$"):
+    save_arrays(tmp_path / "x", "tokens/2", {}, {"method": "wanda"})
+    with pytest.raises(UserError, match=rf"^{tmp_path}/x is of kind tokens/2, expected cell/2; delete it and make"):
         CellReader(tmp_path / "x")
     with pytest.raises(UserError, match=rf"^{tmp_path}/no does not exist$"):
         CellReader(tmp_path / "no")

@@ -11,7 +11,7 @@ import pytest
 
 from polyprune.artifacts import hdf5
 from polyprune.artifacts.activations import MATRICES, NEURONS, LayerActivations, write_activations
-from polyprune.artifacts.hdf5 import create_hdf5, open_hdf5
+from polyprune.artifacts.hdf5 import Hdf5Reader, create_hdf5
 from polyprune.artifacts.layer_rows import MEANS, write_rows
 from polyprune.errors import UserError
 
@@ -19,7 +19,7 @@ from polyprune.errors import UserError
 def write(path: Path, n: int = 20) -> None:
     with create_hdf5(path, "test/1", {}) as file:
         for index in range(n):
-            file.create_dataset(f"data/{index}", data=np.arange(1000), chunks=True, compression="gzip")
+            file.store(f"data/{index}", np.arange(1000))
 
 
 def limit_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
@@ -79,5 +79,5 @@ def test_a_full_disk_ends_a_pass_at_the_layer_that_does_not_fit(
 
 def test_with_room_the_file_is_whole(tmp_path: Path) -> None:
     write(tmp_path / "x.h5")
-    with open_hdf5(tmp_path / "x.h5", "test/1") as file:
-        assert all((np.asarray(file[f"data/{index}"]) == np.arange(1000)).all() for index in range(20))
+    with Hdf5Reader(tmp_path / "x.h5", "test/1") as file:
+        assert all((file.whole(f"data/{index}") == np.arange(1000)).all() for index in range(20))

@@ -21,10 +21,10 @@ ROW = {
 
 def test_a_table_keeps_its_columns_and_gets_provenance(tmp_path: Path):
     table = pa.table({"a": [1, 2], "b": ["x", None]}).replace_schema_metadata({"pandas": "{}"})
-    save_table(tmp_path / "x", table, {"z": 1, "a": "语"})
+    save_table(tmp_path / "x", "test/1", table, {"z": 1, "a": "语"})
     loaded = pq.read_table(tmp_path / "x")
     assert loaded.to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
-    assert loaded.schema.metadata == {b"polyprune": '{"a":"语","z":1}'.encode()}
+    assert loaded.schema.metadata == {b"polyprune": '{"a":"语","place":null,"schema":"test/1","z":1}'.encode()}
     assert pq.ParquetFile(tmp_path / "x").metadata.row_group(0).column(0).compression == "ZSTD"
 
 
@@ -38,11 +38,11 @@ def test_scores_have_the_documented_columns_and_exact_values(tmp_path: Path):
     dense = {key: value for key, value in ROW.items() if key not in ("seed", "layer")} | {"value": float("inf")}
     save_scores(tmp_path / "x", [ROW, dense], {})
     table = pq.read_table(tmp_path / "x")
-    assert table.schema.remove_metadata() == scores.SCHEMA
+    assert table.schema.remove_metadata() == scores.COLUMNS
     assert table.to_pylist() == [ROW, {**dense, "seed": None, "layer": None}]
     assert scores.__doc__
     documented = [word.strip(",") for line in scores.__doc__.splitlines() for word in line[:37].split()]
-    assert set(scores.SCHEMA.names) <= set(documented)
+    assert set(scores.COLUMNS.names) <= set(documented)
 
 
 def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path):
@@ -57,10 +57,10 @@ def test_a_truncated_table_is_named_with_what_to_do(tmp_path: Path, share: float
     save_scores(path, [ROW], {})
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match=r"x\.parquet cannot be read as parquet .* delete it and run again"):
-        open_table(path)
+    with pytest.raises(UserError, match=r"x\.parquet has no seal: .* delete it and make it again"):
+        open_table(path, "scores/2")
 
 
 def test_a_missing_table_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"x\.parquet does not exist"):
-        open_table(tmp_path / "x.parquet")
+        open_table(tmp_path / "x.parquet", "scores/2")

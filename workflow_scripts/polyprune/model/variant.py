@@ -33,9 +33,10 @@ class Variants:
         """What is looked at: each cell; without cells the dense model, as None."""
         yield from self.cells or [None]
 
-    def text_of(self, path: Path) -> dict[str, str]:
-        """What the header of a file of this model's tokens says, `{language}.safetensors`."""
-        return {"model_digest": self.manifest["digest"], "language": path.stem}
+    @property
+    def of_text(self) -> dict[str, str]:
+        """What the header of a file of this model's tokens says."""
+        return {"model_digest": self.manifest["digest"]}
 
     def attributes(
         self, cell: CellReader | None, data: TokenSet | PromptSet, hooks: str, provenance: Mapping[str, Any]

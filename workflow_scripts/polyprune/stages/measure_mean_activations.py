@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.activations import MATRICES, Activations
-from polyprune.artifacts.identity import DENSE_VARIANT, of_variant, sources_of
+from polyprune.artifacts.identity import DENSE_VARIANT, of_variant, require_agreement, sources_of
 from polyprune.artifacts.measurements import MEAN_ACTIVATIONS, save_measurements
 from polyprune.log import logger
 
@@ -17,9 +17,11 @@ def measure_mean_activations(
     """Write `output` (see `artifacts/measurements.py`) from activation files of the two models on the same text."""
     with (
         Activations(dense, of_variant(DENSE_VARIANT)) as of_dense,
-        Activations(cell, {"language": cell.stem, **of_variant(variant)}) as of_cell,
+        Activations(cell, of_variant(variant)) as of_cell,
     ):
-        sources = sources_of({dense: of_dense.header, cell: of_cell.header})
+        headers = {dense: of_dense.header, cell: of_cell.header}
+        require_agreement(headers, ("language",))
+        sources = sources_of(headers)
         n = int(of_cell.n_tokens.sum())
         rows: list[dict[str, Any]] = []
         for matrix in MATRICES:
