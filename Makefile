@@ -5,7 +5,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
-.PHONY: demo outstanding test test-slurm check format install clean
+RESULTS ?= results
+.PHONY: demo outstanding verify test test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -14,6 +15,9 @@ demo: install  ## run the demo study, print its Table 1 and where it lies
 
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
+
+verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q

@@ -38,7 +38,7 @@ def run_engine(
 ) -> CellReader:
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, False, {})
     job = Job(parse_scheme(scheme), SETTINGS, len(tokens))
-    identity = metadata or {"job": "test"}
+    identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
     join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)
     return CellReader(out)

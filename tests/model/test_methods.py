@@ -55,8 +55,9 @@ def run_engine(
 ) -> CellReader:
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, offload, {})
     job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3)
-    compress(calibration, METHODS[method], job, out.with_suffix(".layers"), {"job": "test"})
-    join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, {"job": "test"})
+    about = {"method": method, "scheme": scheme}
+    compress(calibration, METHODS[method], job, out.with_suffix(".layers"), about)
+    join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, about)
     return CellReader(out)
 
 
@@ -309,8 +310,9 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", {"job": "owl"})
-    join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
+    about = {"method": "wanda", "scheme": "0.60-owl", "layer_sparsities": [float(value) for value in found]}
+    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", about)
+    join_layers(tmp_path / "parts", 3, tmp_path / "cell", about)
     cell = CellReader(tmp_path / "cell")
 
     def keep_of(name: str, weight: Tensor, x: Tensor) -> Tensor:

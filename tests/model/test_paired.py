@@ -34,7 +34,7 @@ Pair = tuple[Arrays, PreTrainedModel, PreTrainedModel, Tensor]
 
 def token_set(tokens: Tensor) -> TokenSet:
     array = tokens.numpy().astype(np.int32)
-    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int16) % 5, {})
+    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int32) % 5, {})
 
 
 def dump(

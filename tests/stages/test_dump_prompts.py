@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ ENGINE = Engine(device="cpu", tokens_per_batch=64)
 ORIGIN = {"dataset": "allenai/c4", "revision": "e" * 40, "split": "evaluation", "tokenizer_digest": "d" * 64}
 TEXT = TokenSet(
     random_tokens(9, 8).numpy().astype(np.int32),
-    np.ones((9, 8), np.int16),
+    np.ones((9, 8), np.int32),
     ORIGIN | {"language": "de", "template": False, "content": "all tokens"},
 )
 PROMPTS = PromptSet(
@@ -48,8 +49,9 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("polyprune.model.source.cached_model", lambda *_: folder)
     source = {"kind": "hub", "id": "CohereForAI/aya", "revision": "f" * 40}
     write_manifest(tmp_path / "model.json", source, folder, {})
-    save_tokens(tmp_path / "text.safetensors", TEXT)
-    save_prompt_set(tmp_path / "prompts.safetensors", PROMPTS)
+    of = {"model_digest": read_manifest(tmp_path / "model.json")["digest"]}
+    save_tokens(tmp_path / "text.safetensors", replace(TEXT, metadata={**TEXT.metadata, **of}))
+    save_prompt_set(tmp_path / "prompts.safetensors", replace(PROMPTS, metadata={**PROMPTS.metadata, **of}))
     return tmp_path / "model.json"
 
 
@@ -84,11 +86,10 @@ def test_files_say_what_they_are_of(model: Path) -> None:
     """Every attribute, in every schema, of the dense model and of each cell."""
     dense, of_cells = dumps(model, [], "dense"), dumps(model, cells_of(model), "cells")
     data = {"text": TEXT, "prompts": PROMPTS, "counts": first_tokens(TEXT, 70)}
-    schemas = {"text": "hidden/1", "prompts": "prompts/1", "counts": "activations/1"}
+    schemas = {"text": "hidden/2", "prompts": "prompt-states/2", "counts": "activations/2"}
     for kind, schema in schemas.items():
         common = {
             "schema": schema,
-            "complete": True,
             "model": "CohereForAI/aya",
             "model_revision": "f" * 40,
             "model_digest": read_manifest(model)["digest"],
@@ -109,13 +110,15 @@ def test_files_say_what_they_are_of(model: Path) -> None:
             found = attributes_of(path)
             provenance, hooks = found.pop("provenance"), found.pop("hooks")
             assert ("down_proj" in hooks) == (kind == "counts") and ("L_normed" in hooks) == (kind != "counts")
-            compression = {"method": "dense"}
+            assert len(found.pop("seal")) == 32
+            compression: dict[str, Any] = dict.fromkeys(("method", "scheme", "calibration"), "dense")
             if cell is not None:
                 compression = {"method": "wanda", "scheme": "0.50", "calibration": CALIBRATIONS[cell], "seed": cell}
             assert found == common | compression, path
             assert (provenance["code"], provenance["torch"]) == ("abc", "9.9") and "job" not in provenance
             assert provenance["transformers"] == version("transformers")
-            assert provenance["data"] == {name: value for name, value in data[kind].metadata.items() if name != "items"}
+            origin = {**data[kind].metadata, "model_digest": common["model_digest"]}
+            assert provenance["data"] == {name: value for name, value in origin.items() if name != "items"}
             if cell is None:
                 assert provenance["cell"] is None
             else:
@@ -137,7 +140,8 @@ def test_numbers_have_units(model: Path) -> None:
 def test_cells_together_give_the_files_that_each_gives_alone(model: Path) -> None:
     """Two languages, so that outputs can be mixed up."""
     folder, cells = model.parent, cells_of(model)
-    other = TokenSet(random_tokens(9, 8, seed=5).numpy().astype(np.int32), TEXT.n_bytes, TEXT.metadata)
+    metadata = {**TEXT.metadata, "model_digest": read_manifest(model)["digest"]}
+    other = TokenSet(random_tokens(9, 8, seed=5).numpy().astype(np.int32), TEXT.n_bytes, metadata)
     save_tokens(folder / "other.safetensors", other)
     texts = [folder / f"{name}.safetensors" for name in ("text", "other")]
     together = [folder / f"{n}.h5" for n in range(4)]
@@ -184,9 +188,9 @@ def test_counts_are_over_whole_sequences_up_to_the_tokens_asked_for(model: Path,
 @pytest.mark.parametrize("other", range(len(CALIBRATIONS)))
 def test_a_cell_of_other_weights_is_refused(other: int, model: Path, tmp_path: Path) -> None:
     cells = cells_of(model)
-    metadata = {"model_digest": "0" * 16}
+    metadata = {"model_digest": "0" * 16, "method": "wanda", "scheme": "0.50"}
     run_engine(tmp_path / "model", random_tokens(4, 16), "wanda", "0.50", cells[other], metadata=metadata)
-    refused = f"{cells[other].name} was made from another version of this model"
+    refused = f"{cells[other].name} .*has model_digest 0{{16}}, expected"
     with pytest.raises(UserError, match=refused):
         dump_prompts(model, cells, [], [], ENGINE, {})
     with pytest.raises(UserError, match=refused):

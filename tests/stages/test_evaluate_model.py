@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.helpers.harness import model_folder
 from polyprune.artifacts.benchmark_data import folder_digest, load_manifest, save_manifest
 from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
 from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.artifacts.json_files import save_record
 from polyprune.errors import UserError
 from polyprune.evaluation import vllm_backend
 from polyprune.evaluation.language_model import SharedPrefixLM
@@ -41,9 +43,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = model_folder(home / "checkpoint", "llama")
     write_manifest(home / "model.json", {"kind": "train"}, folder, {})
     for benchmark in ("arc", "mkqa"):
-        generate_benchmark(benchmark, N, home / f"{benchmark}.json", {})
+        generate_benchmark(benchmark, N, home / f"{benchmark}.json", {"benchmark": benchmark})
     decoder = Decoder(Checkpoint(folder), torch.device("cpu"))
-    metadata = {"model_digest": read_manifest(home / "model.json")["digest"], "method": "wanda"}
+    metadata = {"model_digest": read_manifest(home / "model.json")["digest"]}
+    metadata |= {name: value for name, value in CELL.items() if name != "model"}
     for index, layer in decoder.walk():
         kept = {
             f"{decoder.prefix}.{index}.{name}": SparseWeight.of(
@@ -186,11 +189,11 @@ def test_parts_of_another_job_are_not_taken_over(home: Path, tmp_path: Path, mon
 
 
 def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
-    manifest = json.loads((home / "model.json").read_text()) | {"digest": "0" * 16}
+    manifest = read_manifest(home / "model.json") | {"digest": "0" * 16}
     (tmp_path / "checkpoint").symlink_to(home / "checkpoint")
-    (tmp_path / "model.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match="another version of this model"):
-        run(home, tmp_path, model=tmp_path / "model.json", cell=[home / "mask.safetensors"])
+    save_record(tmp_path / "model.json", "model/2", manifest)
+    with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected 0{16}"):
+        run(home, tmp_path, model=tmp_path / "model.json", cell=[home / "mask.safetensors"], variant=CELL)
 
 
 def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +229,7 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
     write_english_mmlu(tmp_path / "hub")
     (tmp_path / "hub" / "alexandrainst" / "m_mmlu").mkdir(parents=True)
     (tmp_path / "hub" / "alexandrainst" / "m_mmlu" / "README.md").write_text("empty")
-    register_benchmark("mmlu", str(tmp_path / "hub"), tmp_path / "mmlu.json", {})
+    register_benchmark("mmlu", str(tmp_path / "hub"), tmp_path / "mmlu.json", {"benchmark": "mmlu"})
     assert load_manifest(tmp_path / "mmlu.json").revisions["cais/mmlu"] == folder_digest(tmp_path / "hub" / "cais/mmlu")
     scores, items = run(
         home, tmp_path, "mmlu", data=tmp_path / "mmlu.json", source="hub", languages=["en"], profile="paper"
@@ -246,6 +249,12 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
 def test_missing_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"belebele does not exist or is empty"):
         register_benchmark("belebele", str(tmp_path), tmp_path / "m.json", {})
+    (tmp_path / "gone/facebook/belebele").mkdir(parents=True)
+    (tmp_path / "gone/facebook/belebele/x.jsonl").write_text("{}")
     save_manifest(tmp_path / "m.json", "gone", {"facebook/belebele": "1"}, {})
+    (tmp_path / "gone/facebook/belebele/x.jsonl").write_text("{ }")
+    with pytest.raises(UserError, match=r"facebook/belebele has digest [0-9a-f]{16}, .*m\.json says"):
+        load_manifest(tmp_path / "m.json")
+    shutil.rmtree(tmp_path / "gone")
     with pytest.raises(UserError, match=r"facebook/belebele, which does not exist"):
         load_manifest(tmp_path / "m.json")

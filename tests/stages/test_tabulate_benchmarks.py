@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.headers import scored
 
-from polyprune.artifacts.evaluations import SCORES
+from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
 from polyprune.stages.tabulate_benchmarks import tabulate_benchmarks
@@ -45,7 +46,8 @@ def score_file(path: Path, benchmark: str, calibration: str | None, seed: int | 
                 }
                 | changes
             )
-    save_table(path, pa.Table.from_pylist(rows, schema=SCORES), {})
+    variant = {name: rows[0][name] for name in ("model", "method", "scheme", "calibration", "seed")}
+    save_table(path, SCORES_SCHEMA, pa.Table.from_pylist(rows, schema=SCORES), scored(variant))
     return path
 
 

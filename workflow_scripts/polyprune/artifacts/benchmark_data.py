@@ -46,13 +46,18 @@ def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], about: 
 def load_manifest(path: Path, expected: Header | None = None) -> BenchmarkData:
     """Raises `UserError` if the manifest is not what was asked for, or the data are no longer what it describes."""
     content = load_record(path, SCHEMA, expected)
+    require_data(path, content)
+    return BenchmarkData(path.parent / content["folder"], content["datasets"])
+
+
+def require_data(path: Path, content: Header) -> None:
+    """Compare the data with what their manifest says; raises `UserError` if they are gone or others."""
     folder = path.parent / content["folder"]
     for name, wanted in content["digests"].items():
         if not (folder / name).is_dir():
             raise UserError(f"{path} names {folder / name}, which does not exist; {again(path)}")
         if (found := folder_digest(folder / name)) != wanted:
             raise ForeignError(f"{folder / name} has digest {found}, {path} says {wanted}; {again(path)}")
-    return BenchmarkData(folder, content["datasets"])
 
 
 def folder_digest(folder: Path) -> str:

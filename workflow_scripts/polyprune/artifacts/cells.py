@@ -56,7 +56,7 @@ class CellReader:
         self._file = TensorReader(path, SCHEMA, expected)
         self.metadata: dict[str, Any] = self._file.about
         self.columns: dict[str, int] = self.metadata["columns"]
-        _require_sparsities(path, self.metadata)
+        require_sparsities(path, self.metadata)
 
     def weight(self, name: str) -> CellWeight | None:
         """What the cell holds of a linear layer, by its full name; None if it leaves it dense."""
@@ -110,7 +110,7 @@ class CellReader:
         return self._file.tensor(f"{name}.keep").numpy()
 
 
-def _require_sparsities(path: Path, about: Header) -> None:
+def require_sparsities(path: Path, about: Header) -> None:
     """Compare the share that is removed of every matrix with what the scheme, or OWL for its layer, says.
 
     Raises:

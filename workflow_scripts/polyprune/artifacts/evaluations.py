@@ -45,7 +45,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from polyprune.artifacts.identity import DamagedError, again
+from polyprune.artifacts.identity import ForeignError, again
 from polyprune.artifacts.tables import open_table, read_header, save_table
 from polyprune.errors import UserError
 from polyprune.log import logger
@@ -142,14 +142,11 @@ def questions(items: pa.Table) -> dict[str, str]:
     return {language: digest(*parts) for language, parts in asked.items()}
 
 
-def load_items(path: Path, scores: Path) -> pa.Table:
-    """The answers behind a file of scores.
+def require_questions(path: Path, items: pa.Table, scores: Path) -> None:
+    """Compare the answers of a file with what the file of their scores says was asked.
 
     Raises:
-        UserError: either is missing or damaged, or the answers are to other questions.
+        UserError: the scores are missing or damaged, or are of other questions.
     """
-    with open_table(path, ITEMS_SCHEMA) as file:
-        items = file.read()
     if questions(items) != read_header(scores, SCORES_SCHEMA)["questions"]:
-        raise DamagedError(f"{path} has answers to other questions than {scores}; {again(path)}")
-    return items
+        raise ForeignError(f"{path} has answers to other questions than {scores}; {again(path)}")

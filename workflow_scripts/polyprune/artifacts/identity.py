@@ -22,6 +22,8 @@ from typing import Any
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 
+MODEL = "model/2"
+"""Schema of a model's manifest (`model/source.py`)."""
 RESULTS = "results"
 """The folder that places are counted from; the last one of this name in a path."""
 Header = Mapping[str, Any]

@@ -63,8 +63,8 @@ class Layout:
         return pa.schema(self.fields)
 
 
-FRAME = "numbers/2"
-"""Schema of the numbers behind a table or a figure."""
+TABLE, FRAME = "table/2", "numbers/2"
+"""Schemas of a table of scores (`report/tables/rows.py`), and of other numbers behind a table or a figure."""
 _VARIANT = [*((name, pa.string()) for name in ("model", "method", "scheme", "calibration")), ("seed", pa.int32())]
 MASK_IOU = Layout(
     "mask_iou/2",

@@ -13,13 +13,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import load_record, read_json, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.provenance import digest, file_digest
 from polyprune.settings.models import Shape
 
-SCHEMA = "model/2"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -99,12 +99,12 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
         "digest": model_digest(folder),
         "provenance": provenance,
     }
-    save_record(path, SCHEMA, manifest)
+    save_record(path, MODEL, manifest)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Raises `UserError` if the manifest is missing, damaged, or of another model."""
-    return load_record(path, SCHEMA)
+    return load_record(path, MODEL)
 
 
 def locate(manifest: Path) -> Path:

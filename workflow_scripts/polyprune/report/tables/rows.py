@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
 from polyprune.artifacts.cells import notes_on
+from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.tables import (
     VARIANT,
     header_of,
@@ -35,7 +36,6 @@ from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import method_rank
 
-TABLE_SCHEMA = "table/2"
 GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]
 """Columns that name a value up to its seed."""
 SCHEMA = pa.schema(
@@ -199,9 +199,7 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
 
 def save_rows(path: Path, rows: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
     """Write the columns of `SCHEMA`."""
-    save_table(
-        path, TABLE_SCHEMA, pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False), provenance
-    )
+    save_table(path, TABLE, pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False), provenance)
 
 
 def aggregate(rows: pd.DataFrame) -> pd.DataFrame:

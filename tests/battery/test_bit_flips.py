@@ -1,0 +1,74 @@
+"""One flipped bit in any artifact: its reader gets the right values or one readable error, never others.
+
+A few flips of each file in its head, its end and between; all three hold headers or indices of one format or another.
+`POLYPRUNE_FLIPS=48 pytest tests/battery/test_bit_flips.py` tries that many of each file instead.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from tests.helpers.artifacts import READERS, make_results
+
+from polyprune.artifacts.verify import complaint
+from polyprune.errors import UserError
+
+FLIPS = int(os.environ.get("POLYPRUNE_FLIPS", "6"))
+HEAD, END = 512, 256
+"""Bytes; small files are tried in the same places more than once."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("battery") / "results"
+    make_results(root)
+    return root
+
+
+def places(size: int, seed: str) -> list[tuple[int, int]]:
+    """Byte and bit of each flip: by turns in the head, the end and anywhere."""
+    draw = Random(seed)
+    ranges = [(0, min(HEAD, size)), (max(0, size - END), size), (0, size)]
+    return [(draw.randrange(*ranges[number % 3]), draw.randrange(8)) for number in range(FLIPS)]
+
+
+def same(first: Any, second: Any) -> bool:
+    return repr_of(first) == repr_of(second)
+
+
+def repr_of(value: Any) -> str:
+    """Everything in a value, arrays with all their digits."""
+    if hasattr(value, "tolist"):
+        return f"{value.dtype}{value.tolist()}"
+    if hasattr(value, "to_dict"):
+        return str(value.to_dict("list"))
+    if isinstance(value, dict):
+        return str({name: repr_of(entry) for name, entry in value.items()})
+    if isinstance(value, list | tuple):
+        return str([repr_of(entry) for entry in value])
+    return repr(value)
+
+
+@pytest.mark.parametrize("place", READERS)
+def test_a_flipped_bit_is_noticed_or_does_no_harm(results: Path, place: str):
+    path, read = results / place, READERS[place]
+    whole, right = path.read_bytes(), read(path)
+    for at, bit in places(len(whole), place):
+        changed = bytearray(whole)
+        changed[at] ^= 1 << bit
+        path.write_bytes(changed)
+        try:
+            found = read(path)
+        except UserError as error:
+            assert str(path) in str(error) and "\n" not in str(error), (at, bit)
+            assert f"snakemake --profile local results/{place}" in str(error), (at, bit)
+        else:
+            assert same(found, right), f"bit {bit} of byte {at} changed what is read"
+        said = complaint(path, results)
+        assert said is None or str(path) in said
+    path.write_bytes(whole)
+    assert same(read(path), right) and complaint(path, results) is None
