@@ -68,7 +68,7 @@ def save_cell(path: Path, method: str, scheme: str, changed: bool = False, bits:
 def save_dump(path: Path, prompts: bool, **about: Any) -> None:
     """A dump of a cell over tokens or prompts."""
     rng = np.random.default_rng(0)
-    counts, header = np.full(S, T), measured("de", CELL, **about)
+    counts, header = np.full(S, T), measured("de", CELL) | about
     names = {name: np.arange(4, dtype=np.int32) for name in ("sequence", "position", "token_id")}
     items = [f"item {number}" for number in range(S)]
     writing = (
@@ -87,7 +87,7 @@ def save_dump(path: Path, prompts: bool, **about: Any) -> None:
 def save_counts(path: Path, **about: Any) -> None:
     """Activations of a cell."""
     rng = np.random.default_rng(0)
-    with write_activations(path, L, np.array([4, 4]), measured("de", CELL, **about)) as writer:
+    with write_activations(path, L, np.array([4, 4]), measured("de", CELL) | about) as writer:
         for layer in range(L):
             neurons = {name: (9 * rng.random((2, F))).astype(kind) for name, kind in NEURONS.items()}
             writer.write_layer(layer, LayerActivations(neurons, {name: rng.random((2, D)) for name in MATRICES}))

@@ -11,6 +11,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
 from polyprune.artifacts.identity import of_variant
 from polyprune.errors import UserError
+from polyprune.evaluation.data_cache import data_cache
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.results import (
     evaluate_column,
@@ -83,8 +84,8 @@ def evaluate_model(
             "unit": "1",
         }
         for column in missing:
-            cache = data.parent / ".cache" / found.digest
-            rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, prompting)
+            with data_cache(data.parent / ".cache" / found.digest) as cache:
+                rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, prompting)
             about = {"eval_language": column.name, "data_revision": found.revisions[column.dataset]}
             save_part(parts, column.name, [variant | facts | about | row for row in rows], answers, provenance)
             value = next(row for row in rows if row["headline"])

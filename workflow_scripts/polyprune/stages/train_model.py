@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from polyprune.artifacts.atomic import share
 from polyprune.artifacts.corpus import load_documents
 from polyprune.corpora.windows import all_packed_windows
 from polyprune.errors import UserError
@@ -54,4 +55,5 @@ def train_model(
     folder = output.parent / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     save_model(model, tokenizer, folder)
+    share(folder)
     write_manifest(output, {"kind": "train"}, folder, provenance)
