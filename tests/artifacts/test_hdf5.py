@@ -91,7 +91,7 @@ def test_a_finished_file_is_read_while_somebody_holds_a_lock(tmp_path: Path) -> 
     write(tmp_path / "x.h5")
     with (tmp_path / "x.h5").open("rb") as backup:
         fcntl.flock(backup, fcntl.LOCK_EX)
-        with pytest.raises(OSError, match="errno = 11|errno=11"):
+        with pytest.raises(OSError, match=r"errno = 11|errno=11"):
             h5py.File(tmp_path / "x.h5", "r", locking=True)
         with Hdf5Reader(tmp_path / "x.h5", "test/1") as file:
             file.check()

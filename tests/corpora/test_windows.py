@@ -116,6 +116,17 @@ def test_bytes_of_the_tokens_add_up_to_the_text(text: str, tokenizer: Tokenizer)
     assert (sizes >= 0).all()
 
 
+@pytest.mark.parametrize("n", [32_766, 32_768, 40_000, 70_000])
+def test_a_token_may_cover_more_bytes_than_16_bits_count(n: int):
+    """A tokenizer that drops white space gives all of it to the next token."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    text = "a" + " " * n + "b"
+    assert bytes_per_token(text, tokenizer.encode(text)).tolist() == [1, n + 1]
+    _, sizes = packed_windows([text], tokenizer, (None, None), 2, 1, "text")
+    assert sizes.tolist() == [[1, n + 1]]
+
+
 def test_bytes_of_every_prefix_cover_the_characters_begun_so_far(tokenizer: Tokenizer):
     for text in SCRIPTS:
         encoding = tokenizer.encode(text, add_special_tokens=False)

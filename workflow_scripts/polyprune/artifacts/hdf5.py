@@ -236,7 +236,7 @@ class Hdf5Reader:
 
     def _complaint(self, error: Exception) -> UserError:
         """HDF5 puts the system's errors into words; all others are about the content."""
-        number = re.search(r"errno = (\d+)", str(error))
+        number = re.search(r"errno ?= ?(\d+)", str(error))
         if isinstance(error, OSError) and (error.errno is not None or number):
             return unreadable(self.path, error)
         return DamagedError(f"{self.path} cannot be read as HDF5 ({error}); {again(self.path)}")

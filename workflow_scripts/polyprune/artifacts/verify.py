@@ -140,7 +140,7 @@ def verify(root: Path, jobs: int, console: Console) -> list[str]:
         for words in pool.map(partial(complaint, root=root), files, chunksize=8):
             progress.advance(task)
             found += [words] if words else []
-    console.print(f"{len(files)} artifacts in {root} checked, {len(found)} wrong", highlight=False)
+    console.print(f"{len(files)} artifacts in {root} checked, {len(found)} wrong", highlight=False, soft_wrap=True)
     return found
 
 
