@@ -2,9 +2,9 @@
 
 For each kind of artifact, of the sizes that one decoder layer of an 8B model gives or of the demo's, the time of
 writing and reading it as a stage does, and in it the time that goes into digests and seals. The last column is what
-counts: the share of the time of writing and reading alone, though a job computes for most of its time. Files are
-written to FOLDER (else a temporary one) and are in the page cache when they are read, which is the worst case: a disk
-is slower, a digest is not.
+counts: of the files, the share of the time of writing and reading alone, though a job computes for most of its time;
+of the last line, of a whole job that computes little. Files are written to FOLDER (else a temporary one) and are in the
+page cache when they are read, which is the worst case: a disk is slower, a digest is not.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from polyprune.artifacts import hdf5, json_files, seals, tables, tensors
 from polyprune.artifacts.cells import CellReader, join_layers, save_layer
 from polyprune.artifacts.corpus import load_documents, save_corpus
 from polyprune.artifacts.hidden_states import SAMPLE, load_sums, write_hidden_states
+from polyprune.artifacts.identity import DENSE_VARIANT, of_variant
 from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
 from polyprune.artifacts.tokens import TokenSet, load_tokens, save_tokens
 from polyprune.artifacts.weights import SparseWeight
+from polyprune.stages.measure_lsar import measure_lsar
 
 ABOUT = {"method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 0}
 D_MODEL, INTERMEDIATE, SEQUENCES, LENGTH, ROWS = 4096, 14336, 64, 2048, 6
@@ -154,12 +156,33 @@ def corpus(path: Path) -> Callable[[], object]:
     return run
 
 
+def lsar_job(path: Path) -> Callable[[], object]:
+    """A whole job that does little but read: shifts of 300 prompts in four languages, in a few layers."""
+    cell = {"model": "m", **ABOUT}
+    draw, counts = np.random.default_rng(0), np.full(300, 200)
+    items, languages = [str(number) for number in range(300)], ["de", "en", "sw", "zh"]
+    files: dict[str, list[Path]] = {"dense": [], "wanda": []}
+    for variant in (DENSE_VARIANT, cell):
+        for language in languages:
+            about = {"model_digest": "m", "tokenizer_digest": "t", "data_digest": language, "language": language}
+            about |= {name: value for name, value in of_variant(variant).items() if value is not None}
+            file = path.with_name(f"{variant['method']}-{language}.h5")
+            files[variant["method"]].append(file)
+            provenance = {"provenance": {"cell": None}}
+            with write_prompt_states(file, ROWS - 2, D_MODEL, items, counts, counts, about | provenance) as writer:
+                for row in range(ROWS):
+                    writer.write_row(MEANS, row, draw.random((300, D_MODEL), dtype=np.float32))
+                writer.write_sums({"distance": draw.random((300, ROWS))})
+    return lambda: measure_lsar(files["dense"], files["wanda"], languages, cell, path, {})
+
+
 KINDS = {
     "cell.safetensors": cell,
     "hidden_states.h5": dump,
     "prompts.h5": prompt_dump,
     "tokens.safetensors": shard,
     "corpus.parquet": corpus,
+    "lsar.parquet": lsar_job,
 }
 
 

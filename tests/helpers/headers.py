@@ -10,7 +10,7 @@ from polyprune.artifacts.identity import DENSE_VARIANT
 VARIANT_COLUMNS = ("method", "scheme", "calibration", "seed")
 
 
-def measured(language: str, variant: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def measured(language: str, variant: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Attributes of a file of one variant (None: dense) on one text, as `model/variant.py` writes them."""
     columns = variant or DENSE_VARIANT
     return {
@@ -21,7 +21,6 @@ def measured(language: str, variant: Mapping[str, Any] | None = None, **changes:
         "language": language,
         "corpus": "demo",
         "provenance": {"cell": {"code": "c"} if columns["method"] != "dense" else None},
-        **changes,
     }
 
 

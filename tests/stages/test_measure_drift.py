@@ -125,7 +125,7 @@ def write_dump(path: Path, paired: bool, **changes: Any) -> Path:
         sums.pop("diff")
     sums |= PAIRED if paired else LOSSES
     place = {name: np.zeros(1, np.int32) for name in ("sequence", "position", "token_id")}
-    about = measured(path.stem, VARIANT if paired else None, **changes)
+    about = measured(path.stem, VARIANT if paired else None) | changes
     with write_hidden_states(path, 2, 2, np.ones(2), place, "float32", about) as writer:
         for row in range(4):
             writer.write_row(MEANS, row, np.zeros((2, 2)))

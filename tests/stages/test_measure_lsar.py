@@ -115,7 +115,7 @@ def test_other_prompts_and_equal_languages_are_refused(tmp_path: Path, monkeypat
     monkeypatch.setattr(here, "states", lambda index, row, pruned: of(max(index, 1), row, pruned))
     dense = write_dumps(tmp_path, False)
     with pytest.raises(UserError, match="layer 1: the languages' means span 2 directions, 3 are wanted"):
-        measure_lsar(dense, cell, LANGUAGES, {}, tmp_path / "x.parquet", {})
+        measure_lsar(dense, cell, LANGUAGES, VARIANT, tmp_path / "x.parquet", {})
 
 
 def figure(draws: str, layers: list[int] | None = None, rank: int | None = None) -> Figure:
