@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -109,7 +110,8 @@ def test_a_changed_value_is_noticed_where_it_is_read(tmp_path: Path, name: str) 
         file.store("text", np.array(["a", "ä"], dtype=h5py.string_dtype()))
     with h5py.File(path, "a") as file:
         place = {"layered": (1, 2, 3), "whole": 2, "text": 1}[name]
-        file[name][place] = "b" if name == "text" else 77
+        dataset: Any = file[name]
+        dataset[place] = "b" if name == "text" else 77
     with Hdf5Reader(path, "test/1") as file:
         file.at("layered", 0)
         with pytest.raises(UserError, match=rf"x\.h5: /{name} is damaged, .*; delete it and make it again"):
@@ -126,9 +128,10 @@ def test_digests_are_those_of_the_documented_bytes(tmp_path: Path) -> None:
             file.write("layered", index, layers[:, index])
         file.store("text", np.array(["a", "ä"], dtype=h5py.string_dtype()))
     with h5py.File(path) as file:
-        found = [bytes(row).hex() for row in file["layered"].attrs["digests"]]
+        digests: dict[str, Any] = {name: file[name].attrs["digests"] for name in ("layered", "text")}
+        found = [bytes(row).hex() for row in digests["layered"]]
         assert found == [xxhash.xxh3_128_hexdigest(layers[:, i].astype("<f4").tobytes()) for i in range(3)]
-        (text,) = file["text"].attrs["digests"]
+        (text,) = digests["text"]
         assert bytes(text).hex() == xxhash.xxh3_128_hexdigest("a\0ä\0".encode())
 
 
