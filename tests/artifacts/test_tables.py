@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.headers import scored
 
 from polyprune.artifacts import scores
+from polyprune.artifacts.measurements import MASK_IOU, load_measurements, save_measurements
 from polyprune.artifacts.scores import save_scores
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
+from polyprune.report.tables.rows import load_scores, notes
 
 ROW = {
     "model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1, "corpus": "demo",
@@ -64,3 +68,47 @@ def test_a_truncated_table_is_named_with_what_to_do(tmp_path: Path, share: float
 def test_a_missing_table_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"x\.parquet does not exist"):
         open_table(tmp_path / "x.parquet", "scores/2")
+
+
+VARIANT = {name: ROW[name] for name in ("model", "method", "scheme", "calibration", "seed")}
+
+
+def save(path: Path, header: dict[str, Any], **changes: Any) -> Path:
+    save_scores(path, [ROW, ROW | changes], scored(VARIANT) | header)
+    return path
+
+
+@pytest.mark.parametrize(("name", "value"), [("model", "m"), ("method", "ria"), ("calibration", "en"), ("seed", None)])
+def test_rows_of_a_variant_that_the_header_does_not_name_are_refused(tmp_path: Path, name: str, value: object):
+    load_scores([save(tmp_path / "x", {}, eval_language="sw")])
+    with pytest.raises(UserError, match=r"x has rows of .*, which its header does not name; delete it and make it"):
+        load_scores([save(tmp_path / "x", {}, **{name: value})])
+
+
+def test_what_was_compared_is_named_by_model_method_and_scheme(tmp_path: Path):
+    """Rows of two calibrations or of all seeds together are of no variant's name."""
+    about = {"variants": [VARIANT], "sources": {"model tiny": "m"}}
+    save_measurements(tmp_path / "x", [VARIANT | {"calibration": "de-en", "seed": None}], MASK_IOU, about)
+    assert len(load_measurements([tmp_path / "x"], MASK_IOU)) == 1
+    save_measurements(tmp_path / "x", [VARIANT | {"scheme": "0.20"}], MASK_IOU, about)
+    with pytest.raises(UserError, match=r"x has rows of tiny/wanda/0\.20, which its header does not name"):
+        load_measurements([tmp_path / "x"], MASK_IOU)
+
+
+@pytest.mark.parametrize("name", ["model", "text de", "questions of arc de", "chat template for arc"])
+def test_scores_of_one_model_from_different_things_do_not_share_a_table(tmp_path: Path, name: str):
+    first = save(tmp_path / "first", {"sources": {"model": "m", name: "1"}})
+    second = save(tmp_path / "second", {"sources": {"model": "m", name: "2"}})
+    with pytest.raises(UserError, match=rf"second and .*first were made from different things \({name}: 2 and 1\)"):
+        load_scores([first, second])
+    other = {**VARIANT, "model": "other"}
+    save_scores(tmp_path / "second", [ROW | {"model": "other"}], scored(other, sources={"model": "n", name: "2"}))
+    assert len(load_scores([first, tmp_path / "second"])) == 0, "two models; rows of single layers are left out"
+
+
+def test_what_is_to_be_said_of_a_cell_comes_from_its_header(tmp_path: Path):
+    cell = {"allowances": {"model.layers.0.mlp.up_proj": "0.86 removed instead of 0.50"}}
+    files = [save(tmp_path / "x", {"cell": cell}), save(tmp_path / "y", {"cell": cell}), save(tmp_path / "z", {})]
+    assert notes(files, scores.SCHEMA) == [
+        "tiny/wanda/0.50/de/1: model.layers.0.mlp.up_proj: 0.86 removed instead of 0.50"
+    ]
