@@ -98,3 +98,16 @@ def test_a_flipped_bit_is_noticed_or_does_no_harm(results: Path, place: str):
         assert said is None or str(path) in said
     path.write_bytes(whole)
     assert same(read(path), right) and complaint(path, results) is None
+
+
+@pytest.mark.parametrize("place", READERS)
+def test_a_truncated_file_is_refused_with_the_remedy(results: Path, place: str):
+    path = results / place
+    whole = path.read_bytes()
+    for kept in (0, 1, 11, len(whole) // 3, len(whole) * 9 // 10, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(UserError) as refused:
+            READERS[place](path)
+        assert f"delete it and make it again: snakemake --profile local results/{place}" in str(refused.value), kept
+        assert complaint(path, results) is not None
+    path.write_bytes(whole)

@@ -65,7 +65,10 @@ class TensorReader:
     def _read(self, path: Path, framework: str) -> None:
         require_seal(path)
         self.path = path
-        self._file = open_tensors(path, framework)
+        try:
+            self._file = safe_open(path, framework=framework)
+        except SafetensorError as error:
+            raise DamagedError(f"{path} cannot be read as safetensors ({error}); {again(path)}") from error
         self.header: dict[str, Any] = read_metadata(self._file)
         self.digests: dict[str, str] = self.header["digests"]
         names = set(self._file.keys())
