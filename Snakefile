@@ -6,6 +6,7 @@ min_version("9.0")
 
 
 configfile: "config.yaml"
+configfile: "studies/demo.yaml"
 
 
 include: "rules/common.smk"
@@ -17,13 +18,17 @@ if cluster.image:
 
 
 include: "rules/corpora.smk"
+include: "rules/prompts.smk"
 include: "rules/models.smk"
+include: "rules/benchmarks.smk"
 include: "rules/calibrate.smk"
 include: "rules/prune.smk"
 include: "rules/hidden_states.smk"
 include: "rules/metrics.smk"
 include: "rules/evaluate.smk"
-include: "rules/analysis.smk"
+include: "rules/masks.smk"
+include: "rules/subspaces.smk"
+include: "rules/neurons.smk"
 include: "rules/report.smk"
 
 
@@ -36,9 +41,7 @@ for study in settings.studies:
             study
         default_target: study == PAPER
         input:
-            tables_of(study),
-            figures_of(study),
-            cell_files(study),
+            inputs.study(study),
         localrule: True
 
 

@@ -100,7 +100,7 @@ def dump(path: Path) -> Callable[[], object]:
     draw = np.random.default_rng(0)
     means = draw.random((SEQUENCES, D_MODEL), dtype=np.float32)
     states = draw.random((1024, D_MODEL), dtype=np.float32)
-    sample = dict.fromkeys(("sequence", "position", "token_id"), np.arange(1024, dtype=np.int32))
+    sample: dict[str, np.ndarray] = dict.fromkeys(("sequence", "position", "token_id"), np.arange(1024, dtype=np.int32))
     sums = {name: draw.random((SEQUENCES, LENGTH - 1), dtype=np.float32) for name in ("nll_dense", "nll_pruned", "kl")}
 
     def run() -> None:

@@ -5,7 +5,7 @@
 rule build_calibration_set:
     input:
         model="results/{model}/model.json",
-        corpus=calibration_corpus_files,
+        corpus=inputs.calibration_text,
     output:
         "results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
     log:
@@ -16,16 +16,10 @@ rule build_calibration_set:
     resources:
         login_node=1,
     params:
-        spec=lambda w: spec(
-            "build_calibration_set",
-            w,
-            text=settings.models[w.model].text.model_dump(mode="json"),
-            languages=w.calibration.split("-"),
-            seed=int(w.seed),
-        ),
+        spec=specs.build_calibration_set,
     shell:
-        "python -m polyprune build_calibration_set --settings {params.spec:q} --model {input.model} "
-        "--corpus {input.corpus} --output {output} --log {log} --threads {threads}"
+        "python -m polyprune build_calibration_set --settings {params.spec:q} --model {input.model} --corpus "
+        "{input.corpus} --output {output} --log {log} --threads {threads}"
 
 
 for corpus in settings.corpora:
@@ -35,24 +29,20 @@ for corpus in settings.corpora:
             f"build_evaluation_set_{corpus}"
         input:
             model="results/{model}/model.json",
-            corpus=corpus_paths(corpus),
+            corpus=inputs.corpus(corpus),
         output:
-            evaluation_paths(corpus),
+            inputs.evaluation_text(corpus),
         log:
             f"logs/{{model}}/evaluation_text/{corpus}.log",
         wildcard_constraints:
-            model=models_of(corpus),
+            model=only.models_on(corpus),
         localrule: True
         conda:
             "../envs/polyprune.yaml"
         resources:
             login_node=1,
         params:
-            spec=lambda w: spec(
-                "build_evaluation_set",
-                w,
-                text=settings.models[w.model].text.model_dump(mode="json"),
-            ),
+            spec=specs.build_evaluation_set,
         shell:
-            "python -m polyprune build_evaluation_set --settings {params.spec:q} --model {input.model} "
-            "--corpus {input.corpus} --output {output} --log {log} --threads {threads}"
+            "python -m polyprune build_evaluation_set --settings {params.spec:q} --model {input.model} --corpus "
+            "{input.corpus} --output {output} --log {log} --threads {threads}"

@@ -8,23 +8,17 @@ rule collect_documents:
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=at_hand(settings.corpora),
+        corpus=only.corpora(fetched=False),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
     resources:
         login_node=1,
     params:
-        spec=lambda w: spec(
-            "collect_documents",
-            w,
-            f"corpora/from_{settings.corpora[w.corpus].kind}.py",
-            corpus=corpus_settings(w.corpus, w.language),
-            language=w.language,
-        ),
+        spec=specs.collect_documents,
     shell:
-        "python -m polyprune collect_documents --settings {params.spec:q} --output {output} "
-        "--log {log} --threads {threads}"
+        "python -m polyprune collect_documents --settings {params.spec:q} --output {output} --log {log} --threads "
+        "{threads}"
 
 
 rule fetch_documents:
@@ -33,19 +27,14 @@ rule fetch_documents:
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=from_hub(settings.corpora),
+        corpus=only.corpora(fetched=True),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
     resources:
         login_node=1,
     params:
-        spec=lambda w: spec(
-            "fetch_documents",
-            w,
-            corpus=corpus_settings(w.corpus, w.language),
-            language=w.language,
-        ),
+        spec=specs.fetch_documents,
     shell:
-        "python -m polyprune fetch_documents --settings {params.spec:q} --output {output} "
-        "--log {log} --threads {threads}"
+        "python -m polyprune fetch_documents --settings {params.spec:q} --output {output} --log {log} --threads "
+        "{threads}"

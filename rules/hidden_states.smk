@@ -1,5 +1,5 @@
-# What compression does to hidden states and predictions: dense and compressed model pushed through the same text.
-# One job a variant, or for the cells of a bundle (engine.cells_per_dump), with all evaluation languages as its outputs.
+# What compression does to hidden states and predictions: dense and compressed model pushed through the same text or
+# prompts. One job a variant, or for the cells of a bundle (engine.cells_per_dump), with all languages as its outputs.
 
 
 for corpus in settings.corpora:
@@ -9,41 +9,37 @@ for corpus in settings.corpora:
             f"dump_dense_{corpus}"
         input:
             model="results/{model}/model.json",
-            evaluation=evaluation_paths(corpus),
+            evaluation=inputs.evaluation_text(corpus),
         output:
-            dump_outputs(corpus, "results/{model}/dense"),
+            inputs.dumps(corpus, "{model}/dense"),
         log:
             f"logs/{{model}}/dense/hidden_states/{corpus}.log",
         benchmark:
             f"logs/{{model}}/dense/hidden_states/{corpus}.benchmark.jsonl"
         wildcard_constraints:
-            model=models_of(corpus),
+            model=only.models_on(corpus),
         conda:
             "../envs/polyprune.yaml"
-        threads: cpus
+        threads: needs.threads
         resources:
-            gpu=gpus,
-            gpu_model=gpu_model,
-            constraint=constraint,
-            mem_mb=dump_memory(0),
-            runtime=dump_minutes(0),
+            **needs.dump(0),
         params:
-            spec=dump_spec,
+            spec=specs.dump_hidden_states,
         shell:
             "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
             "--evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
-    for dump in dump_rules(corpus, models_of(corpus), dumped_on_corpus(corpus)):
+    for dump in bundles.on_corpus(corpus):
 
         rule:
             name:
                 dump.rule
             input:
                 model="results/{model}/model.json",
-                cell=cell_artifacts(dump.variants),
-                evaluation=evaluation_paths(corpus),
+                cell=inputs.cells(dump.variants),
+                evaluation=inputs.evaluation_text(corpus),
             output:
-                [path for variant in dump.variants for path in dump_outputs(corpus, f"results/{variant}")],
+                inputs.dumps(corpus, *dump.variants),
             log:
                 f"logs/{dump.variants[0]}/hidden_states/{dump.log}.log",
             benchmark:
@@ -54,15 +50,74 @@ for corpus in settings.corpora:
                 scheme=dump.scheme,
             conda:
                 "../envs/polyprune.yaml"
-            threads: cpus
+            threads: needs.threads
             resources:
-                gpu=gpus,
-                gpu_model=gpu_model,
-                constraint=constraint,
-                mem_mb=dump_memory(len(dump.variants)),
-                runtime=dump_minutes(len(dump.variants)),
+                **needs.dump(len(dump.variants)),
             params:
-                spec=dump_spec,
+                spec=specs.dump_hidden_states,
             shell:
-                "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} "
-                "--cell {input.cell} --evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
+                "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
+                "{input.cell} --evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus "
+                "{resources.gpu}"
+
+    workflow.ruleorder(*(dump.rule for dump in bundles.on_corpus(corpus)))
+
+
+for prompts in settings.prompts:
+
+    rule:
+        name:
+            f"dump_dense_{prompts}"
+        input:
+            model="results/{model}/model.json",
+            prompts=inputs.prompt_set(prompts),
+        output:
+            inputs.dumps(prompts, "{model}/dense"),
+        log:
+            f"logs/{{model}}/dense/hidden_states/{prompts}.log",
+        benchmark:
+            f"logs/{{model}}/dense/hidden_states/{prompts}.benchmark.jsonl"
+        wildcard_constraints:
+            model=only.models_asked(prompts),
+        conda:
+            "../envs/polyprune.yaml"
+        threads: needs.threads
+        resources:
+            **needs.dump(0),
+        params:
+            spec=specs.dump_prompts,
+        shell:
+            "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell --prompts "
+            "{input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
+
+    for dump in bundles.on_prompts(prompts):
+
+        rule:
+            name:
+                dump.rule
+            input:
+                model="results/{model}/model.json",
+                cell=inputs.cells(dump.variants),
+                prompts=inputs.prompt_set(prompts),
+            output:
+                inputs.dumps(prompts, *dump.variants),
+            log:
+                f"logs/{dump.variants[0]}/hidden_states/{dump.log}.log",
+            benchmark:
+                f"logs/{dump.variants[0]}/hidden_states/{dump.log}.benchmark.jsonl"
+            wildcard_constraints:
+                model=dump.model,
+                method=dump.method,
+                scheme=dump.scheme,
+            conda:
+                "../envs/polyprune.yaml"
+            threads: needs.threads
+            resources:
+                **needs.dump(len(dump.variants)),
+            params:
+                spec=specs.dump_prompts,
+            shell:
+                "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
+                "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
+
+    workflow.ruleorder(*(dump.rule for dump in bundles.on_prompts(prompts)))

@@ -1,7 +1,9 @@
 # Numbers from dumps. Short jobs: run where Snakemake runs.
+
+
 rule measure_dense:
     input:
-        dumps=dense_dumps,
+        dumps=inputs.corpus_dumps("{model}/dense"),
     output:
         perplexity="results/{model}/dense/perplexity.parquet",
     log:
@@ -10,20 +12,15 @@ rule measure_dense:
     conda:
         "../envs/polyprune.yaml"
     params:
-        spec=lambda w: spec(
-            "measure_drift",
-            w,
-            variant=variant_columns(w),
-            languages=settings.languages_of(w.model),
-        ),
+        spec=specs.measure_drift,
     shell:
-        "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} "
-        "--perplexity {output.perplexity} --drift --log {log} --threads {threads}"
+        "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} --perplexity "
+        "{output.perplexity} --drift --log {log} --threads {threads}"
 
 
 rule measure_drift:
     input:
-        dumps=cell_dumps,
+        dumps=inputs.corpus_dumps("{model}/{method}/{scheme}/{calibration}/seed{seed}"),
     output:
         perplexity="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/perplexity.parquet",
         drift="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/drift.parquet",
@@ -33,12 +30,7 @@ rule measure_drift:
     conda:
         "../envs/polyprune.yaml"
     params:
-        spec=lambda w: spec(
-            "measure_drift",
-            w,
-            variant=variant_columns(w),
-            languages=settings.languages_of(w.model),
-        ),
+        spec=specs.measure_drift,
     shell:
-        "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} "
-        "--perplexity {output.perplexity} --drift {output.drift} --log {log} --threads {threads}"
+        "python -m polyprune measure_drift --settings {params.spec:q} --dumps {input.dumps} --perplexity "
+        "{output.perplexity} --drift {output.drift} --log {log} --threads {threads}"

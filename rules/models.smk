@@ -3,7 +3,7 @@
 
 rule train_model:
     input:
-        corpus=corpus_files,
+        corpus=inputs.training_text,
     output:
         "results/{model}/model.json",
     log:
@@ -11,20 +11,13 @@ rule train_model:
     benchmark:
         "logs/{model}/train_model.benchmark.jsonl"
     wildcard_constraints:
-        model=models_with("train"),
+        model=only.models_from("train"),
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **needs.small(2000, 60),
     params:
-        spec=lambda w: spec(
-            "train_model",
-            w,
-            source=settings.models[w.model].source.model_dump(mode="json"),
-            shape=settings.models[w.model].shape.model_dump(mode="json"),
-            languages=settings.languages_of(w.model),
-        ),
+        spec=specs.train_model,
     shell:
         "python -m polyprune train_model --settings {params.spec:q} --corpus {input.corpus} --output {output} "
         "--log {log} --threads {threads}"
@@ -36,22 +29,17 @@ rule fetch_model:
     log:
         "logs/{model}/fetch_model.log",
     wildcard_constraints:
-        model=models_with("hub"),
+        model=only.models_from("hub"),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
     resources:
         login_node=1,
     params:
-        spec=lambda w: spec(
-            "fetch_model",
-            w,
-            source=settings.models[w.model].source.model_dump(mode="json"),
-            shape=settings.models[w.model].shape.model_dump(mode="json"),
-            name=w.model,
-        ),
+        spec=specs.fetch_model,
     shell:
-        "python -m polyprune fetch_model --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
+        "python -m polyprune fetch_model --settings {params.spec:q} --output {output} --log {log} --threads "
+        "{threads}"
 
 
 rule register_model:
@@ -60,19 +48,13 @@ rule register_model:
     log:
         "logs/{model}/register_model.log",
     wildcard_constraints:
-        model=models_with("folder"),
+        model=only.models_from("folder"),
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        **needs.small(4000, 60),
     params:
-        spec=lambda w: spec(
-            "register_model",
-            w,
-            source=settings.models[w.model].source.model_dump(mode="json"),
-            shape=settings.models[w.model].shape.model_dump(mode="json"),
-            name=w.model,
-        ),
+        spec=specs.register_model,
     shell:
-        "python -m polyprune register_model --settings {params.spec:q} --output {output} --log {log} --threads {threads}"
+        "python -m polyprune register_model --settings {params.spec:q} --output {output} --log {log} --threads "
+        "{threads}"

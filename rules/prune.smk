@@ -14,25 +14,21 @@ rule measure_outliers:
         "logs/{model}/calibration/{calibration}/seed{seed}/measure_outliers.benchmark.jsonl"
     conda:
         "../envs/polyprune.yaml"
-    threads: cpus
+    threads: needs.threads
     resources:
-        gpu=gpus,
-        gpu_model=gpu_model,
-        constraint=constraint,
-        mem_mb=compression_memory,
-        runtime=compression_minutes,
+        **needs.compression(),
     params:
-        spec=lambda w: spec("measure_outliers", w, outlier_factor=settings.compression.owl.outlier_factor),
+        spec=specs.measure_outliers,
     shell:
-        "python -m polyprune measure_outliers --settings {params.spec:q} --model {input.model} "
-        "--tokens {input.tokens} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
+        "python -m polyprune measure_outliers --settings {params.spec:q} --model {input.model} --tokens "
+        "{input.tokens} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule prune_model:
     input:
         model="results/{model}/model.json",
         tokens="results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
-        outliers=outliers,
+        outliers=inputs.outliers,
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/mask.safetensors",
     log:
@@ -40,22 +36,17 @@ rule prune_model:
     benchmark:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/prune_model.benchmark.jsonl"
     wildcard_constraints:
-        method=methods_that_update(False),
+        method=only.methods(updating=False),
     conda:
         "../envs/polyprune.yaml"
-    threads: cpus
+    threads: needs.threads
     resources:
-        gpu=gpus,
-        gpu_model=gpu_model,
-        constraint=constraint,
-        mem_mb=compression_memory,
-        runtime=compression_minutes,
+        **needs.compression(),
     params:
-        spec=cell_spec,
+        spec=specs.prune_model,
     shell:
         "python -m polyprune prune_model --settings {params.spec:q} --model {input.model} --tokens {input.tokens} "
-        "--outliers {input.outliers} --output {output} --log {log} --threads {threads} "
-        "--gpus {resources.gpu}"
+        "--outliers {input.outliers} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 use rule prune_model as reconstruct_model with:
@@ -66,14 +57,14 @@ use rule prune_model as reconstruct_model with:
     benchmark:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/reconstruct_model.benchmark.jsonl"
     wildcard_constraints:
-        method=methods_that_update(True),
+        method=only.methods(updating=True),
 
 
 # The cell as a plain Hugging Face folder. Its model card shows the scores that are there by then.
 rule export_model:
     input:
         model="results/{model}/model.json",
-        cell=cell_artifact,
+        cell=inputs.cell,
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export/config.json",
     log:
@@ -83,10 +74,9 @@ rule export_model:
     conda:
         "../envs/polyprune.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(120),
+        **needs.small(4000, 120),
     params:
-        spec=export_spec,
+        spec=specs.export_model,
     shell:
         "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
         "--output {output} --log {log} --threads {threads}"

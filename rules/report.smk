@@ -1,14 +1,14 @@
-# Tables of studies.
+# Tables and figures of studies. What is drawn, and by which module, is the study's to say (grammar/reports.py).
 
 
-for study, table in tables_that_report("drift"):
+for study, table in inputs.tables():
 
     rule:
         name:
             f"tabulate_{study}_{table}"
         input:
-            scores=table_scores(study, table),
-            paper=printed_numbers(study, table),
+            measurements=inputs.measurements(study, table),
+            paper=inputs.printed(study, table),
         output:
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
@@ -19,31 +19,31 @@ for study, table in tables_that_report("drift"):
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=table_spec("tabulate_drift", study, table),
+            spec=specs.tabulate(study, table),
         shell:
-            "python -m polyprune tabulate_drift --settings {params.spec:q} --scores {input.scores} --paper {input.paper} "
-            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads {threads}"
+            "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
+            "{input.paper} --output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log "
+            "{log} --threads {threads}"
 
 
-for study, table in tables_that_report("benchmarks"):
+for study, figure in inputs.figures():
 
     rule:
         name:
-            f"tabulate_{study}_{table}"
+            f"plot_{study}_{figure}"
         input:
-            scores=benchmark_scores(study, table),
-            paper=printed_numbers(study, table),
+            measurements=inputs.measurements(study, figure),
         output:
-            parquet=study_path(study, f"{table}.parquet"),
-            markdown=study_path(study, f"{table}.md"),
-            picture=study_path(study, f"{table}.png"),
+            parquet=study_path(study, f"{figure}.parquet"),
+            pdf=study_path(study, f"{figure}.pdf"),
+            png=study_path(study, f"{figure}.png"),
         log:
-            f"logs/{study}/{table}.log",
+            f"logs/{study}/{figure}.log",
         localrule: True
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=table_spec("tabulate_benchmarks", study, table),
+            spec=specs.plot_figure(study, figure),
         shell:
-            "python -m polyprune tabulate_benchmarks --settings {params.spec:q} --scores {input.scores} --paper {input.paper} "
-            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads {threads}"
+            "python -m polyprune plot_figure --settings {params.spec:q} --measurements {input.measurements} --output "
+            "{output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"

@@ -1,10 +1,14 @@
-"""What every test leaves as it found it."""
+"""What every test leaves as it found it, and checkouts that several files of tests run Snakemake in."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.helpers.checkout import ROOT
+from tests.helpers.runs import QUICK, copy_with_table_1, only_table_1, quick
 
 from polyprune.log import logger
 
@@ -19,3 +23,32 @@ def _own_logger() -> Iterator[None]:
     logger.handlers[:] = handlers
     logger.propagate = propagate
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout without results, for plans only."""
+    return copy_with_table_1(tmp_path_factory.mktemp("clean"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A checkout in which the quick study has run."""
+    folder = copy_with_table_1(tmp_path_factory.mktemp("finished"))
+    run = quick(folder, "--", QUICK)
+    assert run.returncode == 0, run.stdout + run.stderr
+    yield folder
+
+
+@pytest.fixture
+def edited(finished: Path) -> Iterator[Path]:
+    """The finished checkout; code and settings are put back afterwards."""
+    yield finished
+    for name in ("config.yaml", "studies", "workflow_scripts", "rules"):
+        source, target = ROOT / name, finished / name
+        if source.is_dir():
+            shutil.rmtree(target)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    only_table_1(finished / "studies/quick.yaml")

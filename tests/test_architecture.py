@@ -1,4 +1,20 @@
-"""Imports go down, stages know nothing of each other, and Snakemake starts without torch."""
+"""Imports go down, stages know nothing of each other, and Snakemake starts without torch.
+
+The floors of the house, from the ground up. A folder may import those that `ALLOWED` names for it, all of them below:
+
+    errors, log, provenance        the ground: imported from everywhere, imports nothing of ours
+    grammar                        the words that paths and the configuration are made of
+    settings, maths                what the configuration may say; equations, tensors in and tensors out
+    artifacts                      one module a file format
+    hub                            models and data sets of the Hugging Face hub, each at one commit
+    methods, corpora               one module a compression method; one a source of text
+    model                          what touches transformers: decoders, layer by layer
+    evaluation, report             benchmarks under the harness; tables and figures
+    stages                         one function a rule: files in, files out
+    workflow, cluster, running     around the stages: what Snakemake asks for when it plans, the user's cluster, one job
+
+No one imports stages: `running` takes a stage by its name, as stages take methods, sources of text and backends.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +26,18 @@ from pathlib import Path
 
 import pytest
 
+from polyprune.provenance import import_closure
+from polyprune.workflow.specs import Specs
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "workflow_scripts" / "polyprune"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = sorted(file.stem for file in (PACKAGE / "stages").glob("*.py") if file.stem != "__init__")
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+MOST_LINES = 310
+MOST_LOOSE_MODULES = 6
+"""Beside `__init__` and `__main__`."""
 HEAVY = {"torch", "transformers", "pandas", "h5py", "datasets", "matplotlib", "pyarrow", "lm_eval"}
 
 GROUND = {"errors", "log", "provenance"}
@@ -29,12 +53,12 @@ ALLOWED = {
     "hub": {"artifacts"},
     "methods": {"artifacts", "grammar", "maths"},
     "corpora": {"artifacts", "grammar", "hub", "settings"},
-    "model": {"artifacts", "grammar", "hub", "maths", "methods", "running", "settings"},
+    "model": {"artifacts", "grammar", "hub", "maths", "methods", "settings"},
     "evaluation": {"artifacts", "corpora", "grammar", "hub", "maths", "methods", "model", "settings"},
     "report": {"artifacts", "grammar", "maths", "methods", "settings"},
     "stages": {
         *("artifacts", "corpora", "evaluation", "grammar", "hub", "maths", "methods", "model", "report"),
-        *("running", "settings"),
+        "settings",
     },
     "running": {"settings", "model"},
     "cluster": {"settings", "workflow"},
@@ -53,13 +77,12 @@ def layer_of(file: Path) -> str:
 
 
 def imported_names(file: Path) -> set[str]:
-    """Modules of the package that a file imports, as dotted names below it; relative imports are refused."""
+    """Modules of the package that a file imports, as dotted names below it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import, which code digests do not follow"
             assert node.module
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     inside = {name.removeprefix("polyprune.") for name in names if name.split(".")[0] == "polyprune"}
@@ -68,6 +91,19 @@ def imported_names(file: Path) -> set[str]:
 
 def test_every_module_belongs_to_a_layer():
     assert {layer_of(file) for file in MODULES} <= set(ALLOWED)
+
+
+def test_few_modules_are_loose():
+    loose = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert len(loose) <= MOST_LOOSE_MODULES, f"move one into a folder: {', '.join(sorted(loose))}"
+
+
+@pytest.mark.parametrize("file", [*MODULES, *TESTS], ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_a_file_is_short_and_imports_nothing_relative(file: Path):
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= MOST_LINES, "split it by topic"
+    relative = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.level]
+    assert not relative, "code digests do not follow relative imports"
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
@@ -103,10 +139,28 @@ def test_a_stage_imports_no_stage_and_is_one_function_of_its_name(stage: str):
     assert {name for name in entry_points if not name.startswith("_")} == {stage}
 
 
-def test_every_stage_has_a_rule_and_every_rule_a_stage():
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_only_what_plans_and_submits_knows_snakemake(file: Path):
+    """Neither a stage nor anything that it is made of."""
+    knows = re.search(r"^\s*(from|import) snakemake", file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert not knows or layer_of(file) in ("workflow", "cluster")
+
+
+def test_rules_stages_specs_and_tests_are_the_same_set():
     text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
-    called = set(re.findall(r"python -m polyprune (\w+) ", text))
-    assert called == set(STAGES)
+    called = re.findall(r"python -m polyprune (\w+) .*?\n(?!        )", text, flags=re.DOTALL)
+    asked = re.findall(r"spec=specs\.(\w+).*?python -m polyprune (\w+) ", text, flags=re.DOTALL)
+    methods = {name for name in vars(Specs) if not name.startswith("_")}
+    tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests" / "stages").glob("test_*.py")}
+    assert all(spec == stage for spec, stage in asked) and len(asked) == len(called)
+    assert set(called) == set(STAGES) == methods == tested
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_reads_are_not_the_tables_of_what_there_is(stage: str):
+    """A new method, benchmark, table or figure beside the existing ones makes nothing again."""
+    closure = {file.relative_to(PACKAGE).as_posix() for file in import_closure(PACKAGE / "stages" / f"{stage}.py")}
+    assert not closure & {"grammar/methods.py", "grammar/benchmarks.py", "grammar/reports.py", "__init__.py"}
 
 
 def test_the_arguments_of_every_rule_are_parameters_of_its_stage():
@@ -133,3 +187,28 @@ def test_snakemake_starts_without_heavy_libraries():
         [sys.executable, "-c", code], env={"PYTHONPATH": str(PACKAGE.parent)}, capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_tests_mirror_the_package():
+    folders = {file.parent.name for file in TESTS if file.parent.parent == ROOT / "tests"}
+    assert folders <= {layer_of(file) for file in MODULES} | {"helpers", "slurm"}
+
+
+@pytest.mark.parametrize("file", [*MODULES, *TESTS, *BENCHMARKS], ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_no_test_module_is_imported(file: Path):
+    """Not by code in strings either, which tests run in processes of their own."""
+    text = file.read_text(encoding="utf-8")
+    named = re.findall(r"(?:from|import) tests[\w.]*\.test_\w+|from tests[\w.]* import [\w, ]*\btest_\w+", text)
+    assert not named, "what tests share lies in tests/helpers"
+
+
+@pytest.mark.parametrize(
+    "helper", [file for file in TESTS if file.parent.name == "helpers"], ids=lambda file: file.stem
+)
+def test_everything_that_tests_share_is_used(helper: Path):
+    """Each module by another file, each of its functions and constants somewhere."""
+    text = helper.read_text(encoding="utf-8")
+    others = "".join(file.read_text(encoding="utf-8") for file in [*TESTS, *BENCHMARKS] if file != helper)
+    assert f"tests.helpers.{helper.stem} import" in others
+    for name in re.findall(r"^(?:def |class )?([A-Za-z]\w*)(?:\(| = |: )", text, flags=re.MULTILINE):
+        assert len(re.findall(rf"\b{name}\b", text)) > 1 or re.search(rf"\b{name}\b", others), name

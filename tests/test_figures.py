@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.helpers.pictures import LANGUAGES
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.report.figures.drawing import COLOURS, MARKERS, colour_of, marker_of
 from polyprune.settings.load import load_settings
 from polyprune.workflow.targets import check_target
 
-CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text(encoding="utf-8"))
+CONFIG = shipped_config()
 
 
 def changed(figure: str, **values: Any) -> dict[str, Any]:
@@ -82,5 +82,7 @@ def test_each_language_has_a_colour_and_marker_of_its_own():
     languages = ["ar", "de", "en", "es", "fr", "ja", "ru", "sw", "zh"]
     assert len({colour_of(each, languages) for each in languages}) == len(languages)
     assert len({marker_of(each, languages) for each in languages}) == len(languages)
+    both = {(colour_of(each, LANGUAGES), marker_of(each, LANGUAGES)) for each in LANGUAGES}
+    assert len(both) == len(LANGUAGES) == 20
     for few in (["de"], ["de", "zh"], languages):
         assert colour_of("de", few) == COLOURS["de"] and marker_of("de", few) == MARKERS["de"]

@@ -147,7 +147,8 @@ def test_what_a_killed_writer_left_goes_when_the_file_is_next_written(tmp_path: 
 def test_what_another_machine_left_goes_after_a_day(tmp_path: Path, age: int, goes: bool):
     left = tmp_path / "x.0123456789abcdef-1-01234567.part"
     left.touch()
-    os.utime(left, (time.time() - age,) * 2)
+    then = time.time() - age
+    os.utime(left, (then, then))
     with atomic_write(tmp_path / "x") as part:
         part.write_text("whole")
     assert left.exists() != goes

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.helpers.cells import kept_of
 from torch import Tensor
 
-from polyprune.artifacts.cells import CellReader, SparseWeight, finished_layer, join_layers, notes_on, save_layer
+from polyprune.artifacts.cells import CellReader, finished_layer, join_layers, notes_on, save_layer
 from polyprune.artifacts.tensors import save_arrays
-from polyprune.artifacts.weights import QuantisedWeight
+from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError
 from polyprune.maths.gptq import gptq
 from polyprune.maths.grids import GridSettings, dequantise
@@ -62,10 +63,9 @@ def test_cells_come_back_exactly(tmp_path: Path, d_in: int, changed: bool, dtype
     assert reader.columns == {"m.0.q": d_in, "m.0.k": d_in + 1, "m.1.q": d_in + 2}
     removed = {name: [int((~keep).sum()), keep.numel()] for name, (_, keep) in originals.items()}
     assert reader.metadata == {**METADATA, "columns": reader.columns, "removed": removed, "allowances": {}}
-    assert reader.read("m.1.k") is None
+    assert reader.weight("m.1.k") is None
     for name, (weight, keep) in originals.items():
-        found = reader.read(name)
-        assert found is not None
+        found = kept_of(reader, name)
         assert torch.equal(found.keep, keep)
         assert torch.equal(found.dense(weight), weight * keep)
         assert (found.values is None) == (not changed)
@@ -146,8 +146,7 @@ def test_a_finished_layer_is_taken_over_only_by_the_same_job(tmp_path: Path):
     save_layer(tmp_path, 3, {UP: SparseWeight.of(weight, keep, changed=False)}, METADATA)
     found = finished_layer(tmp_path, 3, dict(reversed(list(METADATA.items()))))
     assert found is not None
-    kept = found.read(UP)
-    assert kept is not None
+    kept = kept_of(found, UP)
     assert torch.equal(kept.keep, keep)
     assert finished_layer(tmp_path, 2, METADATA) is None
     assert finished_layer(tmp_path / "no", 3, METADATA) is None

@@ -144,6 +144,33 @@ def test_patterns_keep_their_order_and_their_matches_are_sorted(tmp_path: Path, 
     assert names("~/b.txt", "~/*.txt") == ["b.txt", "a.txt"], "a file that two patterns match comes once"
 
 
+def test_brackets_in_the_name_of_a_folder_are_no_pattern(tmp_path: Path):
+    folder = tmp_path / "texts [old] {1}*"
+    folder.mkdir()
+    (tmp_path / "texts o").mkdir()
+    for name in ("a[1].txt", "a1.txt", "b.txt"):
+        write(folder / name, "x\n")
+        write(tmp_path / "texts o" / name, "x\n")
+
+    def names(pattern: str) -> list[str]:
+        return [str(file.relative_to(tmp_path)) for file in matching_files([pattern], "de")]
+
+    inside = folder.name
+    assert names(f"{folder}/*.txt") == [f"{inside}/{name}" for name in ("a1.txt", "a[1].txt", "b.txt")]
+    assert names(f"{folder}/a[1].txt") == [f"{inside}/a[1].txt"]
+    assert names(f"{folder}/[ab].txt") == [f"{inside}/b.txt"], "what does not exist by its name is a pattern"
+    assert names(f"{tmp_path}/texts [o]/b.txt") == ["texts o/b.txt"]
+
+
+def test_a_folder_is_not_a_text(tmp_path: Path):
+    (tmp_path / "texts").mkdir()
+    with pytest.raises(UserError) as refused:
+        matching_files([f"{tmp_path}/texts"], "sw")
+    assert str(refused.value) == (
+        f"corpus files for sw: '{tmp_path}/texts' is a folder; name the files in it: {tmp_path}/texts/*.txt"
+    )
+
+
 def test_a_pattern_without_matches_is_refused_with_the_folder_it_was_seen_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.helpers.parallel_prompts import row, write_prompts
 
 from polyprune.artifacts.prompts import load_prompts, save_prompts
-from polyprune.corpora.from_demo import generated_prompts
-from polyprune.corpora.from_files import file_prompts
+from polyprune.corpora import from_demo, from_files
 from polyprune.errors import UserError
 from polyprune.settings.text import DemoPrompts, FilesPrompts
 from polyprune.stages.collect_prompts import collect_prompts
-
-
-def row(link: str, number: int, **changes: Any) -> dict[str, Any]:
-    fields = {"link": link, "question_number": number, "flores_passage": f" On {link}. ", "question": f"Q{number}?"}
-    return fields | changes
-
-
-def write(folder: Path, rows: list[dict[str, Any]]) -> FilesPrompts:
-    file = folder / "eng_Latn.jsonl"
-    file.write_text("\n".join(json.dumps(each) for each in rows) + "\n", encoding="utf-8")
-    return FilesPrompts(kind="files", files={"en": str(file)}, n_prompts=2)
 
 
 def test_prompts_are_in_one_order_whatever_the_files(tmp_path: Path):
     """Sorted by passage and question number, as numbers; the first ones."""
     rows = [row("b", 1), row("a", 10), row("a", 2)]
     for shuffled in (rows, rows[::-1]):
-        prompts = file_prompts(write(tmp_path, shuffled), "en")
+        prompts, source = from_files.parallel_prompts(write_prompts(tmp_path, shuffled), "en")
+        assert source == {"dataset": str(tmp_path / "eng_Latn.jsonl")}
         assert [(each.item, each.text) for each in prompts] == [("a#2", "On a.\nQ2?"), ("a#10", "On a.\nQ10?")]
 
 
@@ -45,18 +34,19 @@ def test_prompts_are_in_one_order_whatever_the_files(tmp_path: Path):
 )
 def test_files_of_another_layout_are_refused(rows: list[dict[str, Any]], complaint: str, tmp_path: Path):
     with pytest.raises(UserError) as refused:
-        file_prompts(write(tmp_path, rows), "en")
+        from_files.parallel_prompts(write_prompts(tmp_path, rows), "en")
     assert str(refused.value).endswith(complaint)
 
 
 def test_unreadable_files_are_refused(tmp_path: Path):
+    absent = FilesPrompts(kind="files", files={"en": str(tmp_path / "no.jsonl")}, n_prompts=1)
     with pytest.raises(UserError, match="cannot be read as JSON lines"):
-        file_prompts(FilesPrompts(kind="files", files={"en": str(tmp_path / "no.jsonl")}, n_prompts=1), "en")
+        from_files.parallel_prompts(absent, "en")
 
 
 def test_generated_prompts_are_parallel_and_come_back(tmp_path: Path):
     settings = DemoPrompts(kind="demo", languages=["de", "sw"], n_prompts=7)
-    german, swahili = (generated_prompts(settings, language) for language in settings.languages)
+    german, swahili = (from_demo.parallel_prompts(settings, language)[0] for language in settings.languages)
     assert [each.item for each in german] == [each.item for each in swahili] and len(german) == 7
     assert german[0].text != swahili[0].text and all("\n" in each.text for each in german)
     collect_prompts(settings, "de", tmp_path / "de.parquet", {})

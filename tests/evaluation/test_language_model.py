@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -20,6 +21,7 @@ from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
 from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
 from polyprune.grammar.benchmarks import BENCHMARKS, columns
+from polyprune.model.chat import template_digest
 
 LANGUAGES = {"arc": ["en-e", "zh"], "belebele": ["ar"], "mmlu": ["de"], "hellaswag": ["en", "sw"], "mkqa": ["en"]}
 N = 8
@@ -190,3 +192,76 @@ def test_out_of_memory_with_one_sequence_says_what_to_do(folder: Path, monkeypat
     monkeypatch.setattr(lm.weights, "hidden", full)
     with pytest.raises(UserError, match=r"single sequence.*engine\.device"):
         score_rows(lm.weights, pack([([1, 2], [3])], 64), 1, 4096)
+
+
+NEITHER = {"bos_token": None, "eos_token": None, "pad_token": None}
+
+
+def rewrite(file: Path, **changes: Any) -> None:
+    found = {**json.loads(file.read_text(encoding="utf-8")), **changes}
+    file.write_text(json.dumps({key: value for key, value in found.items() if value is not None}), encoding="utf-8")
+
+
+def test_a_model_without_bos_and_eos_answers_what_has_a_prompt(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "llama")
+    rewrite(folder / "tokenizer_config.json", **NEITHER)
+    rewrite(folder / "tokenizer.json", post_processor=None)
+    lm = language_model(folder)
+    ((context, continuation),) = lm.encode_pairs([("Where?", " Here")])
+    assert lm.tokenizer.decode(context) == "Where?" and lm.tokenizer.decode(continuation) == " Here"
+    assert lm._ends == {1}, "what generation_config.json says"
+    with pytest.raises(UserError, match=r"' Here' has no prompt, and the tokenizer of .* no BOS or EOS to begin with"):
+        lm.encode_pairs([("", " Here")])
+
+
+def test_an_empty_option_is_refused_with_its_question(folder: Path) -> None:
+    with pytest.raises(UserError, match="an option of the question 'Where is it\\?' is empty"):
+        language_model(folder).encode_pairs([("Where is it?", " here"), ("Where is it?", "")])
+
+
+def test_answers_beyond_the_models_positions_are_refused(tmp_path: Path) -> None:
+    lm = language_model(model_folder(tmp_path, "llama", max_length=24))
+    for answer in (24, 300):
+        with pytest.raises(UserError, match=rf"an answer of {answer} tokens leaves no room .* 24 positions"):
+            lm.generate_until([_asked("Where?", {"until": [], "max_gen_toks": answer})])
+    assert lm.generate_until([_asked("Where?", {"until": [], "max_gen_toks": 23})])[0]
+    with pytest.raises(UserError, match=r"an answer of \d+ tokens leaves no room"):
+        lm.loglikelihood([_asked("Where?", " here and there" * 20)])
+
+
+def test_prompts_that_lose_their_beginning_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = language_model(model_folder(tmp_path, "llama", max_length=24))
+    monkeypatch.setattr(scoring.logger, "propagate", True)
+    options = {"until": [], "max_gen_toks": 4}
+    with caplog.at_level("INFO"):
+        lm.generate_until([_asked(prompt, options) for prompt in ("Where?", "Where is everything now? " * 9)])
+    assert "1 of 2 prompts are longer than 20 tokens and lose their beginning" in caplog.text
+
+
+def _asked(prompt: str, what: Any) -> Any:
+    class Request:
+        args = (prompt, what)
+
+    return Request()
+
+
+def test_two_tokenizers_and_tokens_without_embedding_are_refused(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "llama")
+    lm = language_model(folder)
+    lm._tokenizer.plain.post_processor = None  # type: ignore[misc]
+    with pytest.raises(UserError, match="has two tokenizers, which differ on the questions"):
+        lm.encode(["Where?"])
+    lm = language_model(folder)
+    object.__setattr__(lm._tokenizer, "n_embedded", 9)
+    with pytest.raises(UserError, match=r"'Where\?' has token \d+ .* has embeddings for 9 tokens only"):
+        lm.encode(["Where?"])
+
+
+def test_the_day_is_the_same_in_every_question(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "llama")
+    (folder / "chat_template.jinja").write_text("{{ strftime_now('%Y-%m-%d') }} {{ messages[0]['content'] }}")
+    lm = language_model(folder)
+    assert lm.apply_chat_template([{"role": "user", "content": "x"}]) == "2024-07-26 x"
+    assert lm.chat_template_digest == template_digest(lm.tokenizer)

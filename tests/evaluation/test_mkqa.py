@@ -83,6 +83,7 @@ def test_task_folder_runs_under_a_plain_harness(file: Path, language: str, key: 
     config |= {"tag": None, "dataset_kwargs": {"data_files": str(file), "cache_dir": str(tmp_path)}}
     with brisk_harness():
         task: Any = ConfigurableTask(config=config)
+    assert task.eval_docs is task.eval_docs, "questions are read anew at every look"
     docs = list(task.eval_docs)
     assert [doc["types"] for doc in docs] == [[kind] for kind in TYPES if kind not in ("long_answer", "unanswerable")]
     assert docs[0] == {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polyprune.evaluation.packing import MOST_PADDING, Row, collate, fill_batch, pack
@@ -69,9 +69,11 @@ def test_every_prediction_sees_what_a_row_of_its_own_would_show_it(
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 200))
+@example([22, 21, 20, 20], 200)
 def test_batches_keep_to_budget_and_padding(lengths: list[int], budget: int) -> None:
     rows = [Row([0] * n, list(range(n)), [0] * n) for n in sorted(lengths, reverse=True)]
-    batch = fill_batch(rows, budget)
+    batch = fill_batch(rows, budget, lambda length: length > 20)
     assert batch == rows[: len(batch)] and batch
     assert len(batch) == 1 or len(batch) * len(batch[0]) <= budget
     assert len(batch[-1]) >= (1 - MOST_PADDING) * len(batch[0])
+    assert (len(batch[-1]) > 20) == (len(batch[0]) > 20)

@@ -11,7 +11,8 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation.tasks import HARNESS_TASKS, Prompting, brisk_harness, build_tasks, options_of, task_config
-from polyprune.grammar.benchmarks import BENCHMARKS, OWN_TASKS, SOURCES, Column, columns, datasets
+from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES, columns, datasets
+from polyprune.grammar.columns import OWN_TASKS, Column
 from polyprune.provenance import PACKAGE, import_closure
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
@@ -140,14 +141,28 @@ def test_data_in_another_layout_are_refused(tmp_path: Path) -> None:
         build_tasks(only("belebele", "de"), tmp_path, tmp_path / "cache", prompting("current"))
 
 
+def closure_of(module: str) -> set[str]:
+    return {file.relative_to(PACKAGE).as_posix() for file in import_closure(PACKAGE / module)}
+
+
 @pytest.mark.parametrize(
-    ("stage", "files"),
+    ("module", "files"),
     [
-        ("evaluate_model", ["evaluation/mkqa/_mkqa.yaml", "evaluation/mkqa/mkqa_de.yaml", "evaluation/mkqa/utils.py"]),
-        ("evaluate_model", ["corpora/demo/phrases/de.yaml", "evaluation/packing.py"]),
-        ("generate_benchmark", ["corpora/demo/phrases/de.yaml", "corpora/demo/questions.py"]),
+        (
+            "stages/evaluate_model.py",
+            ["evaluation/mkqa/_mkqa.yaml", "evaluation/mkqa/mkqa_de.yaml", "evaluation/mkqa/utils.py"],
+        ),
+        ("stages/evaluate_model.py", ["evaluation/packing.py", "evaluation/results.py"]),
+        ("evaluation/cloze.py", ["corpora/demo/phrases/de.yaml"]),
+        ("stages/generate_benchmark.py", ["corpora/demo/phrases/de.yaml", "corpora/demo/questions.py"]),
     ],
 )
-def test_what_a_result_depends_on_is_in_its_code_digest(stage: str, files: list[str]) -> None:
-    closure = {file.relative_to(PACKAGE).as_posix() for file in import_closure(PACKAGE / "stages" / f"{stage}.py")}
-    assert set(files) <= closure
+def test_what_a_result_depends_on_is_in_its_code_digest(module: str, files: list[str]) -> None:
+    assert set(files) <= closure_of(module)
+
+
+@pytest.mark.parametrize("stage", ["evaluate_model", "collect_documents", "collect_prompts", "fetch_prompts"])
+def test_what_only_the_demo_or_a_backend_not_chosen_reads_is_not(stage: str) -> None:
+    """They are imported by name, where they are chosen."""
+    others = {"evaluation/cloze.py", "evaluation/vllm_backend.py"}
+    assert not [file for file in closure_of(f"stages/{stage}.py") if file.startswith("corpora/demo/") or file in others]

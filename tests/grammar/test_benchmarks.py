@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.settings.load import load_settings
-from polyprune.workflow import needs
+from polyprune.workflow import costs
 from polyprune.workflow.targets import check_target
 
-ROOT = Path(__file__).parents[2]
-CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = shipped_config()
 
 
 def changed(*path: str, to: Any) -> dict[str, Any]:
@@ -86,8 +84,8 @@ def test_misspelt_paths_are_refused(target: str, complaint: str) -> None:
 def test_resources_grow_with_model_and_benchmark() -> None:
     models = load_settings(CONFIG).models
     small, large, tiny = models["llama-3-8b"], models["llama-3-70b"], models["tiny-llama"]
-    assert needs.evaluation_flops(large, "mmlu") > 5 * needs.evaluation_flops(small, "mmlu")
-    assert needs.evaluation_flops(small, "hellaswag") > needs.evaluation_flops(small, "belebele")
-    assert needs.minutes(needs.evaluation_flops(small, "mkqa"), 150e12) > 10
-    assert needs.minutes(needs.evaluation_flops(tiny, "mmlu"), 150e12) <= 10
-    assert needs.evaluation_memory_mb(tiny) < 4000 < needs.evaluation_memory_mb(large)
+    assert costs.evaluation_flops(large, "mmlu") > 5 * costs.evaluation_flops(small, "mmlu")
+    assert costs.evaluation_flops(small, "hellaswag") > costs.evaluation_flops(small, "belebele")
+    assert costs.minutes(costs.evaluation_flops(small, "mkqa"), 150e12) > 10
+    assert costs.minutes(costs.evaluation_flops(tiny, "mmlu"), 150e12) <= 10
+    assert costs.evaluation_memory_mb(tiny) < 4000 < costs.evaluation_memory_mb(large)

@@ -36,11 +36,11 @@ from polyprune.artifacts.outliers import load_outliers, save_outliers
 from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
 from polyprune.artifacts.prompts import Prompt, PromptSet, load_prompt_set, load_prompts, save_prompt_set, save_prompts
 from polyprune.artifacts.scores import save_scores
-from polyprune.artifacts.tables import open_table
+from polyprune.artifacts.tables import open_table, save_table
 from polyprune.artifacts.tokens import TokenSet, load_tokens, save_tokens
 from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.maths.grids import Quantised
-from polyprune.report.tables.rows import SCHEMA, load_benchmark_scores, load_scores, save_rows
+from polyprune.report.tables.rows import SCHEMA, load_benchmark_scores, load_scores, long_table
 
 CELL = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 0}
 DENSE = {"model": "tiny", **dict.fromkeys(("method", "scheme", "calibration"), "dense"), "seed": None}
@@ -211,5 +211,5 @@ def make_results(root: Path) -> None:
     about = {"variants": [CELL], "sources": {"model tiny": "m"}}
     save_measurements(root / "mask_iou/masks.parquet", [CELL | overlap], MASK_IOU, about)
     frame = pd.DataFrame([dict.fromkeys(SCHEMA.names) | CELL | {"metric": "snr", "value": 1.5, "n": 3}])
-    save_rows(root / "table1.parquet", frame, {"title": "Table"})
+    save_table(root / "table1.parquet", TABLE, long_table(frame), {"title": "Table"})
     save_frame(root / "figure1.parquet", pd.DataFrame({"x": [1, 2], "y": [0.5, None]}), {"title": "Figure"})

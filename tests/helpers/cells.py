@@ -10,7 +10,9 @@ import numpy as np
 from tests.helpers.tiny import random_tokens, save_checkpoint
 from transformers import PreTrainedModel
 
+from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.tokens import TokenSet, save_tokens
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.model.source import read_manifest, write_manifest
 from polyprune.settings.methods import Compression
 
@@ -23,6 +25,13 @@ def register(model: PreTrainedModel, folder: Path, shards: int = 1, n_sequences:
     digest = read_manifest(folder / "model.json")["digest"]
     metadata = {"model_digest": digest, "languages": ["de", "en"], "seed": 0}
     save_tokens(folder / "tokens.safetensors", TokenSet(tokens, np.ones(tokens.shape, np.int32), metadata))
+
+
+def kept_of(cell: CellReader, name: str) -> SparseWeight:
+    """What a pruned cell keeps of a linear layer that it holds."""
+    weight = cell.weight(name)
+    assert isinstance(weight, SparseWeight), f"{cell.path}: {name}"
+    return weight
 
 
 def arguments(folder: Path, method: str, scheme: str, output: Path, **more: Any) -> list[str]:

@@ -4,24 +4,13 @@ from itertools import combinations
 
 import pytest
 import torch
+from tests.helpers.matrices import correlated_inputs, weights
 
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.alps import Penalty, alps, refit
 from polyprune.maths.cholesky import hessian_factor
 from polyprune.maths.selection import keep_per_row, keep_whole_matrix
 from polyprune.maths.sparsegpt import sparsegpt
-
-
-def correlated_inputs(n_tokens: int, d_in: int, seed: int = 0) -> torch.Tensor:
-    """A few strong directions and many weak ones, as in a transformer."""
-    generator = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(d_in, d_in, generator=generator, dtype=torch.float64) / d_in**0.5
-    strength = torch.arange(1, d_in + 1, dtype=torch.float64) ** -0.5
-    return (torch.randn(n_tokens, d_in, generator=generator, dtype=torch.float64) * strength) @ mixing
-
-
-def weights(d_out: int, d_in: int, seed: int = 1) -> torch.Tensor:
-    return torch.randn(d_out, d_in, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def output_error(pruned: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> float:

@@ -4,10 +4,11 @@ from itertools import product
 
 import pytest
 import torch
+from tests.helpers.matrices import correlated_inputs, round_to_nearest, weights
 
 from polyprune.maths.cholesky import HessianFactor, hessian_factor
 from polyprune.maths.gptq import gptq
-from polyprune.maths.grids import GridSettings, Quantised, dequantise, round_to_nearest
+from polyprune.maths.grids import GridSettings, Quantised, dequantise
 
 ALL_SETTINGS = [
     GridSettings(bits, group_size, symmetric, act_order, static_groups)
@@ -16,18 +17,6 @@ ALL_SETTINGS = [
     )
 ]
 FOUR_BIT = GridSettings(bits=4, group_size=16, symmetric=True)
-
-
-def correlated_inputs(n_tokens: int, d_in: int) -> torch.Tensor:
-    """A few strong directions and many weak ones, as in a transformer."""
-    generator = torch.Generator().manual_seed(d_in)
-    mixing = torch.randn(d_in, d_in, generator=generator, dtype=torch.float64) / d_in**0.5
-    strength = torch.arange(1, d_in + 1, dtype=torch.float64) ** -0.5
-    return (torch.randn(n_tokens, d_in, generator=generator, dtype=torch.float64) * strength) @ mixing
-
-
-def weights(d_out: int, d_in: int, seed: int = 1) -> torch.Tensor:
-    return torch.randn(d_out, d_in, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def plain_column_loop(
@@ -73,7 +62,7 @@ def test_levels_agree_with_the_plain_column_loop(settings):
     All codes are equal in float64, but for symmetric grids: there the largest weight of a group lies half-way between
     two levels by GRID-1, so its row may go either way.
     """
-    x = correlated_inputs(400, 200)
+    x = correlated_inputs(400, 200, seed=200)
     x[:, [3, 50]] = 0
     weight, gram = weights(12, 200), x.T @ x
     (quantised,) = gptq([weight], gram, 0.01, settings, "a test")
@@ -87,7 +76,7 @@ def test_levels_agree_with_the_plain_column_loop(settings):
 @pytest.mark.parametrize("settings", ALL_SETTINGS[::5], ids=str)
 def test_float32_agrees_with_float64(settings):
     """GPTQ-1: one flipped rounding goes on to later columns, so levels agree to 99 % and errors closely."""
-    x = correlated_inputs(400, 200)
+    x = correlated_inputs(400, 200, seed=200)
     weight, gram = weights(32, 200), x.T @ x
     (single,) = gptq([weight.float()], gram.float(), 0.01, settings, "a test")
     (exact,) = gptq([weight], gram, 0.01, settings, "a test")
@@ -98,7 +87,7 @@ def test_float32_agrees_with_float64(settings):
 @pytest.mark.parametrize("settings", [s for s in ALL_SETTINGS if s.static_groups or not s.act_order], ids=str)
 def test_large_damping_is_rounding_to_nearest(settings):
     """GPTQ-1: U becomes diagonal; so codes must come back in the stored order, each with its group."""
-    x = correlated_inputs(100, 48)
+    x = correlated_inputs(100, 48, seed=48)
     weight = weights(8, 48)
     (quantised,) = gptq([weight], x.T @ x, 1e9, settings, "a test")
     nearest = round_to_nearest(weight, settings)
@@ -113,7 +102,7 @@ def test_large_damping_is_rounding_to_nearest(settings):
 
 def test_dynamic_groups_with_act_order_hold_neighbours_of_the_walk():
     """GPTQ-2: the 16 strongest inputs share the first group."""
-    x = correlated_inputs(100, 48)
+    x = correlated_inputs(100, 48, seed=48)
     settings = GridSettings(4, 16, symmetric=True, act_order=True)
     (quantised,) = gptq([weights(8, 48)], x.T @ x, 0.01, settings, "a test")
     strongest = x.square().sum(0).argsort(descending=True)
@@ -123,7 +112,7 @@ def test_dynamic_groups_with_act_order_hold_neighbours_of_the_walk():
 @pytest.mark.parametrize("settings", ALL_SETTINGS, ids=str)
 def test_error_is_below_rounding_to_nearest(settings):
     """GPTQ-1: on correlated inputs, over all settings."""
-    x = correlated_inputs(400, 200)
+    x = correlated_inputs(400, 200, seed=200)
     weight = weights(12, 200)
     (quantised,) = gptq([weight], x.T @ x, 0.01, settings, "a test")
     assert output_error(quantised, weight, x) < 0.8 * output_error(round_to_nearest(weight, settings), weight, x)
@@ -131,7 +120,7 @@ def test_error_is_below_rounding_to_nearest(settings):
 
 def test_last_column_takes_up_what_least_squares_would():
     """GPTQ-1, OBS-1 with no damping: two columns, the first rounded; the second is the level nearest to the refit."""
-    x, weight = correlated_inputs(50, 2), torch.tensor([[0.31, -0.72]], dtype=torch.float64)
+    x, weight = correlated_inputs(50, 2, seed=2), torch.tensor([[0.31, -0.72]], dtype=torch.float64)
     settings = GridSettings(8, 1, symmetric=True, static_groups=True)
     (quantised,) = gptq([weight], x.T @ x, 0.0, settings, "a test")
     first, second = dequantise(quantised).double()[0]
@@ -143,7 +132,7 @@ def test_last_column_takes_up_what_least_squares_would():
 
 def test_eight_bits_cost_little():
     """GPTQ-1."""
-    x, weight = correlated_inputs(400, 200), weights(12, 200)
+    x, weight = correlated_inputs(400, 200, seed=200), weights(12, 200)
     (quantised,) = gptq([weight], x.T @ x, 0.01, GridSettings(8, 128, symmetric=False), "a test")
     assert output_error(quantised, weight, x) < 0.005 * (weight @ x.T).norm()
 
@@ -151,7 +140,7 @@ def test_eight_bits_cost_little():
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_matrices_quantised_together_are_as_if_alone(symmetric):
     settings = GridSettings(bits=4, group_size=16, symmetric=symmetric)
-    x = correlated_inputs(200, 40)
+    x = correlated_inputs(200, 40, seed=40)
     both = [weights(6, 40, seed=2) * 1e-3, weights(10, 40, seed=3)]
     for weight, together in zip(both, gptq(both, x.T @ x, 0.01, settings, "a test"), strict=True):
         (alone,) = gptq([weight], x.T @ x, 0.01, settings, "a test")
@@ -162,7 +151,7 @@ def test_matrices_quantised_together_are_as_if_alone(symmetric):
 
 def test_dead_inputs_become_zero_and_come_last():
     """GPTQ-2, CHOL-1."""
-    x = correlated_inputs(100, 32)
+    x = correlated_inputs(100, 32, seed=32)
     x[:, [0, 9]] = 0
     settings = GridSettings(4, 16, symmetric=True, act_order=True)
     (quantised,) = gptq([weights(5, 32)], x.T @ x, 0.01, settings, "a test")
@@ -179,7 +168,7 @@ def test_a_grid_for_the_whole_row_needs_the_factor_within_blocks_only(monkeypatc
         return upper(factor, block)
 
     monkeypatch.setattr(HessianFactor, "upper", counted)
-    x = correlated_inputs(100, 40)
+    x = correlated_inputs(100, 40, seed=40)
     gptq([weights(5, 40)], x.T @ x, 0.01, GridSettings(4, 40, symmetric=True), "a test", block_size=16)
     assert widths == [16, 16, 8]
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from tests.helpers.matrices import round_to_nearest
 
-from polyprune.maths.grids import Grid, GridSettings, dequantise, round_to_nearest
+from polyprune.maths.grids import Grid, GridSettings, dequantise
 
 
 def settings(**changes) -> GridSettings:
@@ -99,5 +100,3 @@ def test_refusals():
         settings(bits=9)
     with pytest.raises(ValueError, match="group_size must be positive, got 0"):
         settings(group_size=0)
-    with pytest.raises(ValueError, match=r"weights of a \(1, 2\) matrix: 1 of 2 values are NaN"):
-        round_to_nearest(torch.tensor([[1.0, torch.nan]]), settings())

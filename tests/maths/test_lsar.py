@@ -7,7 +7,6 @@ import pytest
 
 from polyprune.maths.lsar import (
     Coordinates,
-    agnostic_mean,
     highest_rank,
     mean_shift,
     pooled_basis,
@@ -46,6 +45,12 @@ def damaged(clean: list[np.ndarray], seed: int = 5) -> list[np.ndarray]:
         direction = rng.standard_normal(D)
         moved.append(embeddings + size * direction / np.linalg.norm(direction))
     return moved
+
+
+def agnostic_mean(means: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """μ of LSAR-1: what the languages' mean has outside the subspace."""
+    m = means.mean(axis=0)
+    return m - basis @ (basis.T @ m)
 
 
 def averages(languages: list[np.ndarray]) -> np.ndarray:

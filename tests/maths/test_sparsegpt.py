@@ -2,24 +2,13 @@
 
 import pytest
 import torch
+from tests.helpers.matrices import correlated_inputs, weights
 
 from polyprune.grammar.schemes import Scheme, parse_scheme
 from polyprune.maths.cholesky import HessianFactor, hessian_factor
 from polyprune.maths.sparsegpt import sparsegpt
 
 SCHEMES = ["0.20", "0.50", "0.80", "2of4", "1of4"]
-
-
-def correlated_inputs(n_tokens: int, d_in: int, seed: int = 0) -> torch.Tensor:
-    """A few strong directions and many weak ones, as in a transformer."""
-    generator = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(d_in, d_in, generator=generator, dtype=torch.float64) / d_in**0.5
-    strength = torch.arange(1, d_in + 1, dtype=torch.float64) ** -0.5
-    return (torch.randn(n_tokens, d_in, generator=generator, dtype=torch.float64) * strength) @ mixing
-
-
-def weights(d_out: int, d_in: int, seed: int = 1) -> torch.Tensor:
-    return torch.randn(d_out, d_in, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def factor_of(x: torch.Tensor, dtype: torch.dtype = torch.float64, damping: float = 0.01) -> HessianFactor:

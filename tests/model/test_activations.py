@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.helpers.dumps import token_set
+from tests.helpers.engine import CPU, put_weights, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model.test_compression import run_engine
-from tests.model.test_paired import compressed, token_set
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -19,7 +19,6 @@ from polyprune.model.activations import activation_pass, block_bounds, tokens_of
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 
-CPU = torch.device("cpu")
 N_SEQUENCES, LENGTH = 11, 12
 
 
@@ -57,7 +56,7 @@ def test_counts_equal_a_direct_computation(architecture: str, pruned: bool, tmp_
     model, cell = random_model(architecture), None
     if pruned:
         cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
-        compressed(model, cell)
+        put_weights(model, cell)
     tokens = random_tokens(N_SEQUENCES, LENGTH, seed=4)
     expected = direct(model, tokens)
     bounds = block_bounds(N_SEQUENCES)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from tests.helpers.parallel_prompts import LLAMA_LIKE
+from tests.helpers.tiny import random_model, save_checkpoint
 from transformers import PreTrainedTokenizerFast
+from transformers.utils import chat_template_utils
 
 from polyprune.artifacts.prompts import Prompt
 from polyprune.errors import UserError
-from polyprune.model.chat import tokenise_prompt, tokenise_prompts
+from polyprune.model.chat import (
+    PROMPT_DATE,
+    open_chat_tokenizer,
+    render,
+    template_digest,
+    tokenise_prompt,
+    tokenise_prompts,
+)
+from polyprune.model.tokenizer import ModelTokenizer
 from polyprune.model.training import train_tokenizer
 
-LLAMA_LIKE = (
-    "{{ bos_token }}{% for m in messages %}<|head|>{{ m['role'] }}<|tail|>\n\n{{ m['content'] | trim }}{{ eos_token }}"
-    "{% endfor %}{% if add_generation_prompt %}<|head|>assistant<|tail|>\n\n{% endif %}"
-)
 TEXT = "Die Katze trinkt Milch.\nWer trinkt? 猫喝牛奶。"
 
 
@@ -23,6 +34,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = train_tokenizer([TEXT, "user assistant head tail", "The cat drinks milk."] * 20, 320)
     tokenizer.chat_template = LLAMA_LIKE
     return tokenizer
+
+
+def opened(tokenizer: PreTrainedTokenizerFast, n_embedded: int = 400) -> ModelTokenizer:
+    return ModelTokenizer(Path("folder"), tokenizer, tokenizer.backend_tokenizer, n_embedded)
 
 
 def test_content_tokens_are_the_users_words_and_nothing_else(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -36,7 +51,7 @@ def test_content_tokens_are_the_users_words_and_nothing_else(tokenizer: PreTrain
 
 def test_prompts_follow_one_another(tokenizer: PreTrainedTokenizerFast) -> None:
     prompts = [Prompt("a", TEXT), Prompt("b", "Milch?")]
-    found = tokenise_prompts(tokenizer, prompts, 200, {"language": "de"})
+    found = tokenise_prompts(opened(tokenizer), prompts, 200, {"language": "de"})
     assert found.items == ["a", "b"] and found.start[-1] == len(found.tokens) == len(found.content)
     second, _ = tokenise_prompt(tokenizer, prompts[1])
     assert np.array_equal(found.tokens[found.start[1] :], second)
@@ -44,8 +59,67 @@ def test_prompts_follow_one_another(tokenizer: PreTrainedTokenizerFast) -> None:
 
 def test_templates_that_change_the_text_and_long_prompts_are_refused(tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(UserError, match=r"prompt a has \d+ tokens, the model takes 5"):
-        tokenise_prompts(tokenizer, [Prompt("a", TEXT)], 5, {})
+        tokenise_prompts(opened(tokenizer), [Prompt("a", TEXT)], 5, {})
+    with pytest.raises(UserError, match=r"prompt a has token \d+ .* has embeddings for 9 tokens only"):
+        tokenise_prompts(opened(tokenizer, 9), [Prompt("a", TEXT)], 200, {})
     tokenizer.chat_template = "{{ messages[0]['content'] | upper }}"
     with pytest.raises(UserError, match="does not hold the text of prompt x once and unchanged"):
         tokenise_prompt(tokenizer, Prompt("x", TEXT))
     tokenizer.chat_template = LLAMA_LIKE
+
+
+BY_THE_CLOCK = "{{ strftime_now('%d %b %Y %H:%M:%S, %A') }}"
+AS_LLAMA_31 = (
+    "{% if not date_string is defined %}{% if strftime_now is defined %}"
+    "{% set date_string = strftime_now('%d %b %Y') %}"
+    "{% else %}{% set date_string = '26 Jul 2024' %}{% endif %}{% endif %}{{ date_string }}"
+)
+IN_A_MACRO = "{% macro today() %}{{ strftime_now('%Y-%m-%d') }}{% endmacro %}{{ today() }}"
+
+
+class Tomorrow(datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return datetime(2099, 1, 31, 23, 59, 58, tzinfo=tz)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [(BY_THE_CLOCK, "26 Jul 2024 00:00:00, Friday"), (AS_LLAMA_31, "26 Jul 2024"), (IN_A_MACRO, "2024-07-26")],
+)
+def test_the_day_is_always_the_same(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, template: str, said: str
+) -> None:
+    monkeypatch.setattr(tokenizer, "chat_template", template + "|" + LLAMA_LIKE)
+    monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
+    assert render(tokenizer, [{"role": "user", "content": "x"}]).split("|")[0] == said
+    assert PROMPT_DATE.strftime("%Y-%m-%d") == "2024-07-26"
+    assert chat_template_utils.datetime is Tomorrow, "others are told the time as before"  # type: ignore[attr-defined]
+
+
+def test_the_template_and_what_it_prints_are_its_identity(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = template_digest(tokenizer)
+    assert first is not None and len(first) == 16 and template_digest(tokenizer) == first
+    monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
+    assert template_digest(tokenizer) == first
+    digests: list[str | None] = [first]
+    for template in (LLAMA_LIKE + " ", LLAMA_LIKE.replace("| trim", ""), BY_THE_CLOCK, "{{ raise_exception('no') }}"):
+        tokenizer.chat_template = template
+        digests.append(template_digest(tokenizer))
+    tokenizer.chat_template = LLAMA_LIKE
+    monkeypatch.setattr(tokenizer, "_special_tokens_map", {**tokenizer._special_tokens_map, "eos_token": "<s>"})
+    digests.append(template_digest(tokenizer))
+    assert len(set(digests)) == len(digests), "the last prints another end of turn, from the same template"
+    monkeypatch.setattr(tokenizer, "chat_template", None)
+    assert template_digest(tokenizer) is None
+
+
+def test_a_model_without_template_is_no_chat_model(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    save_checkpoint(random_model("llama", vocab_size=320), tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert open_chat_tokenizer(tmp_path).fast.chat_template == LLAMA_LIKE
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(UserError, match="has no chat template: prompts need an instruction-tuned model"):
+        open_chat_tokenizer(tmp_path)

@@ -7,42 +7,20 @@ from typing import Any, cast
 
 import pytest
 import torch
+from tests.helpers.cells import kept_of
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from polyprune.artifacts.cells import CellReader, join_layers
+from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
-from polyprune.grammar.schemes import parse_scheme
-from polyprune.methods import magnitude, sparsegpt, wanda
+from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model import compression
-from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.compression import apply_cell, compress
+from polyprune.model.compression import apply_cell
 from polyprune.model.decoder import Decoder, linears_of
-
-CPU = torch.device("cpu")
-METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt, "magnitude": magnitude}
-SETTINGS: dict[str, Any] = {"damping": 0.01, "block_size": 128}
-
-
-def run_engine(
-    folder: Path,
-    tokens: Tensor,
-    method: str,
-    scheme: str,
-    out: Path,
-    batch: int = 3,
-    metadata: dict[str, Any] | None = None,
-) -> CellReader:
-    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, False, {})
-    job = Job(parse_scheme(scheme), SETTINGS, len(tokens))
-    identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
-    compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
-    join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)
-    return CellReader(out)
-
 
 # The reference: one hook per linear layer, a statistic each, two forwards a layer, an eager column loop.
 
@@ -142,8 +120,7 @@ def test_masks_and_weights_equal_the_published_loops(
     expected = reference_loop(model, tokens, method, scheme)
     assert set(cell.columns) == set(expected) and len(expected) == 21
     for name, (weight, keep) in expected.items():
-        kept = cell.read(name)
-        assert kept is not None
+        kept = kept_of(cell, name)
         assert torch.equal(kept.keep, keep), name
         torch.testing.assert_close(kept.dense(dense[f"{name}.weight"]), weight, rtol=1e-4, atol=2e-5)
 
@@ -152,10 +129,8 @@ def agreement(cell: CellReader, other: CellReader | dict[str, tuple[Tensor, Tens
     """Share of weights that two sets of masks treat alike."""
     equal = total = 0
     for name in cell.columns:
-        kept, theirs = cell.read(name), other.read(name) if isinstance(other, CellReader) else None
-        assert kept is not None
-        keep = theirs.keep if theirs is not None else cast(dict[str, tuple[Tensor, Tensor]], other)[name][1]
-        equal, total = equal + int((kept.keep == keep).sum()), total + keep.numel()
+        keep = kept_of(other, name).keep if isinstance(other, CellReader) else other[name][1]
+        equal, total = equal + int((kept_of(cell, name).keep == keep).sum()), total + keep.numel()
     return equal / total
 
 
@@ -186,8 +161,8 @@ def test_dense_ends_leaves_first_and_last_layer_alone(tmp_path: Path) -> None:
     expected = reference_loop(model, tokens, "sparsegpt", "0.50", skip=(0, 2))
     assert set(cell.columns) == set(expected)
     for name, (_, keep) in expected.items():
-        kept = cell.read(name)
-        assert kept is not None and torch.equal(kept.keep, keep)
+        kept = kept_of(cell, name)
+        assert torch.equal(kept.keep, keep)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +196,8 @@ def test_batch_size_and_sharding_change_nothing_but_rounding(tmp_path: Path) -> 
     one = run_engine(folder, tokens, "wanda", "0.50", tmp_path / "one.safetensors", batch=1)
     many = run_engine(sharded, tokens, "wanda", "0.50", tmp_path / "many.safetensors", batch=16)
     for name in one.columns:
-        ours, theirs = one.read(name), many.read(name)
-        assert ours and theirs and torch.equal(ours.keep, theirs.keep)
+        ours, theirs = kept_of(one, name), kept_of(many, name)
+        assert torch.equal(ours.keep, theirs.keep)
 
 
 def test_a_killed_job_goes_on_after_its_last_finished_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,8 +249,8 @@ def test_layers_of_another_job_are_not_taken_over(tmp_path: Path, monkeypatch: p
         run_engine(folder, tokens, "wanda", "0.50", out, metadata={"job": "one"})
     monkeypatch.undo()
     cell = run_engine(folder, tokens, "wanda", "0.20", out, metadata={"job": "two"})
-    kept = cell.read("model.layers.0.mlp.up_proj")
-    assert kept is not None and kept.keep.float().mean().item() == pytest.approx(26 / 32)
+    kept = kept_of(cell, "model.layers.0.mlp.up_proj")
+    assert kept.keep.float().mean().item() == pytest.approx(26 / 32)
 
 
 def test_applying_a_cell_gives_the_weights_that_the_job_left(tmp_path: Path) -> None:
@@ -286,18 +261,15 @@ def test_applying_a_cell_gives_the_weights_that_the_job_left(tmp_path: Path) -> 
     for index, layer in decoder.walk():
         apply_cell(layer, f"model.layers.{index}.", cell)
         for name, linear in linears_of(layer).items():
-            kept = cell.read(f"model.layers.{index}.{name}")
-            assert kept is not None and kept.values is not None and linear.weight.dtype == torch.bfloat16
+            kept = kept_of(cell, f"model.layers.{index}.{name}")
+            assert kept.values is not None and linear.weight.dtype == torch.bfloat16
             assert torch.equal(linear.weight[kept.keep], kept.values) and not linear.weight[~kept.keep].any()
 
 
-def test_a_gram_matrix_that_cannot_be_factored_names_layer_and_matrix(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gram_matrix_that_cannot_be_factored_names_layer_and_matrix(tmp_path: Path) -> None:
     folder = save_checkpoint(random_model("llama"), tmp_path / "model")
-    monkeypatch.setitem(SETTINGS, "damping", -2.0)
     with pytest.raises(UserError, match=r"model\.layers\.0\.self_attn\.q_proj.*not positive definite.*raise `damping`"):
-        run_engine(folder, random_tokens(4, 24), "sparsegpt", "0.50", tmp_path / "cell.safetensors")
+        run_engine(folder, random_tokens(4, 24), "sparsegpt", "0.50", tmp_path / "cell.safetensors", damping=-2.0)
 
 
 def test_nm_schemes_that_do_not_fit_name_the_matrix(tmp_path: Path) -> None:

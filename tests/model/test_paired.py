@@ -3,78 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
 
-import h5py
 import numpy as np
 import pytest
 import torch
+from tests.helpers.dumps import Arrays, arrays_of, dump_text, own_states, token_set
+from tests.helpers.engine import put_weights, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model.test_compression import run_engine
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from polyprune.artifacts.cells import CellReader
-from polyprune.artifacts.hidden_states import write_hidden_states
-from polyprune.artifacts.tokens import TokenSet
 from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
-from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.decoder import Decoder
-from polyprune.model.paired import paired_pass, sample_of, sampled_tokens
+from polyprune.model.paired import sampled_tokens
 
-CPU = torch.device("cpu")
-Arrays = dict[str, np.ndarray]
 Pair = tuple[Arrays, PreTrainedModel, PreTrainedModel, Tensor]
-
-
-def token_set(tokens: Tensor) -> TokenSet:
-    array = tokens.numpy().astype(np.int32)
-    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int32) % 5, {})
-
-
-def dump(
-    folder: Path, tokens: Tensor, cells: Sequence[CellReader], paths: Sequence[Path], batch: int = 2, n_sampled: int = 7
-) -> None:
-    """Write the dumps of all cells, or of the dense model."""
-    decoder, data = Decoder(Checkpoint(folder), CPU), token_set(tokens)
-    sample, n_content = sample_of(data, n_sampled), np.full(len(tokens), tokens.shape[1])
-    sizes = (decoder.n_layers, decoder.d_model, n_content, sample, decoder.dtype_name)
-    with ExitStack() as files:
-        writers = [files.enter_context(write_hidden_states(path, *sizes, {"a": 1})) for path in paths]
-        paired_pass(decoder, data, cells, batch, sample, writers)
-
-
-def arrays_of(path: Path) -> Arrays:
-    """All data sets of a dump by their paths, and the encoding of its token sample."""
-    found: Arrays = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: item[...]}) if isinstance(item, h5py.Dataset) else None)
-        found["encoding"] = np.array(file["tokens/hidden"].attrs["encoding"])
-    return found
-
-
-def own_states(model: PreTrainedModel, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Rows 0..L raw (the last from a hook, because transformers norms it) and L_normed; and the logits."""
-    raw: list[Tensor] = []
-    last = cast(torch.nn.ModuleList, model.base_model.layers)[-1]
-    hook = last.register_forward_hook(lambda _, __, output: raw.append(cast(Tensor, output)))
-    with torch.inference_mode():
-        output = model(tokens, output_hidden_states=True, use_cache=False)
-    hook.remove()
-    states = list(output.hidden_states)
-    return [*states[:-1], raw[0], states[-1]], output.logits
-
-
-def compressed(model: PreTrainedModel, cell: CellReader) -> None:
-    for name, module in model.named_modules():
-        kept = cell.read(name)
-        if kept is not None and isinstance(module, torch.nn.Linear):
-            module.weight.data = kept.dense(module.weight.data)
 
 
 @pytest.fixture(params=["llama", "cohere"])
@@ -83,9 +28,9 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
     folder = save_checkpoint(random_model(request.param), tmp_path / "model")
     cell = run_engine(folder, random_tokens(16, 24, seed=1), "sparsegpt", "0.50", tmp_path / "cell.safetensors")
     tokens = random_tokens(5, 24, seed=2)
-    dump(folder, tokens, [cell], [tmp_path / "dump.h5"])
+    dump_text(folder, tokens, [cell], [tmp_path / "dump.h5"])
     pruned = random_model(request.param)
-    compressed(pruned, cell)
+    put_weights(pruned, cell)
     return arrays_of(tmp_path / "dump.h5"), random_model(request.param), pruned, tokens
 
 
@@ -152,7 +97,7 @@ def test_drift_of_the_sums_is_drift_of_the_states(
 def test_dense_dump_has_no_pruned_stream(tmp_path: Path) -> None:
     folder = save_checkpoint(random_model("llama"), tmp_path)
     tokens = random_tokens(3, 24)
-    dump(folder, tokens, [], [tmp_path / "dump.h5"], n_sampled=1000)
+    dump_text(folder, tokens, [], [tmp_path / "dump.h5"], n_sampled=1000)
     found = arrays_of(tmp_path / "dump.h5")
     assert {name[5:] for name in found if name.startswith("sums/")} == {"n", "bytes", "norm", "sq", "nll_dense"}
     assert found["tokens/hidden"].shape == (5, 72, 32)
@@ -165,7 +110,7 @@ def test_16_bit_states_are_kept_exactly(tmp_path: Path) -> None:
     for dtype, stored in ((torch.bfloat16, np.uint16), (torch.float16, np.float16)):
         model = random_model("llama", dtype=dtype)
         folder = save_checkpoint(model, tmp_path / str(dtype))
-        dump(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"], n_sampled=9)
+        dump_text(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"], n_sampled=9)
         found = arrays_of(tmp_path / "dump.h5")
         assert str(found["encoding"]) == str(dtype).removeprefix("torch.") and found["tokens/hidden"].dtype == stored
         states = torch.from_numpy(found["tokens/hidden"]).view(dtype)
@@ -180,7 +125,7 @@ def test_overflow_of_float16_is_refused(tmp_path: Path) -> None:
         model.state_dict()["model.layers.1.mlp.down_proj.weight"].fill_(6e4)
     folder = save_checkpoint(model, tmp_path / "model")
     with pytest.raises(UserError, match="layer row 2 overflow: load the model in bfloat16 or float32"):
-        dump(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"])
+        dump_text(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"])
     assert not list(tmp_path.glob("dump*"))
 
 

@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.dumps import LENGTHS, dump_prompts, own_states, prompt_set
+from tests.helpers.engine import put_weights, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model.test_compression import run_engine
-from tests.model.test_paired import compressed, own_states
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader
-from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
-from polyprune.artifacts.prompts import PromptSet
+from polyprune.artifacts.prompt_states import PromptStates
 from polyprune.errors import UserError
-from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.decoder import Decoder
-from polyprune.model.prompts import length_batches, prompt_pass
-
-CPU = torch.device("cpu")
-LENGTHS = (9, 23, 5, 23, 14, 6)
-
-
-def prompt_set(seed: int = 3) -> PromptSet:
-    """Prompts of `LENGTHS`; the first two tokens and the last are the template's."""
-    rng = np.random.default_rng(seed)
-    content = [np.array([0, 0, *[1] * (length - 3), 0], np.uint8) for length in LENGTHS]
-    start = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64)
-    tokens = rng.integers(2, 97, sum(LENGTHS)).astype(np.int32)
-    return PromptSet(tokens, np.concatenate(content), start, {"items": [f"item {n}" for n in range(len(LENGTHS))]})
-
-
-def dump_all(folder: Path, cells: Sequence[CellReader], paths: Sequence[Path], budget: int = 40) -> None:
-    """Write the dumps of all cells, or of the dense model."""
-    data, decoder = prompt_set(), Decoder(Checkpoint(folder), CPU)
-    sizes = (decoder.n_layers, decoder.d_model, data.items, np.array(LENGTHS) - 3, data.lengths)
-    with ExitStack() as files:
-        writers = [files.enter_context(write_prompt_states(path, *sizes, {"a": 1})) for path in paths]
-        prompt_pass(decoder, data, cells, budget, writers)
+from polyprune.model.prompts import length_batches
 
 
 def dump(folder: Path, cell: CellReader | None, path: Path, budget: int = 40) -> Path:
-    dump_all(folder, [cell] if cell else [], [path], budget)
+    dump_prompts(folder, [cell] if cell else [], [path], budget)
     return path
 
 
@@ -64,7 +38,7 @@ def test_means_and_sums_equal_each_prompt_alone(architecture: str, tmp_path: Pat
     folder = save_checkpoint(random_model(architecture), tmp_path / "model")
     cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
     pruned = random_model(architecture)
-    compressed(pruned, cell)
+    put_weights(pruned, cell)
     of_dense = dump(folder, None, tmp_path / "dense.h5")
     of_cell = dump(folder, cell, tmp_path / "cell.h5")
     with PromptStates(of_dense) as dense_file, PromptStates(of_cell) as cell_file:
@@ -103,10 +77,23 @@ def test_bytes_do_not_depend_on_the_run_and_values_not_on_batches(tmp_path: Path
 
 def test_batches_hold_every_prompt_once_within_the_budget() -> None:
     lengths = np.array([7, 3, 50, 3, 8, 20])
-    batches = list(length_batches(lengths, 24))
+    batches = list(length_batches(lengths, 24, lambda _: 0))
     assert sorted(np.concatenate(batches).tolist()) == list(range(6))
     assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= 24 for batch in batches)
     assert len(batches) == 4
+    of_a_kind = list(length_batches(lengths, 24, lambda length: length > 7))
+    assert [sorted(lengths[batch].tolist()) for batch in of_a_kind] == [[3, 3, 7], [8], [20], [50]]
+
+
+def test_where_positions_depend_on_the_length_each_prompt_is_as_alone(tmp_path: Path) -> None:
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 12, "factor": 2.0}
+    rope |= {"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]}
+    model = random_model("llama", rope_parameters=rope)
+    path = dump(save_checkpoint(model, tmp_path / "model"), None, tmp_path / "dense.h5", budget=1000)
+    with PromptStates(path) as found:
+        for index in range(len(LENGTHS)):
+            for row, h in enumerate(prompt_states(model, index)):
+                np.testing.assert_allclose(found.means(row)[index], h.mean(0), rtol=1e-4, atol=1e-5)
 
 
 def test_overflow_is_refused(tmp_path: Path) -> None:

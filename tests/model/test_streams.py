@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.helpers.dumps import arrays_of, dump_prompts, dump_text
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model import test_paired, test_prompts
-from tests.model.test_compression import run_engine
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.model.checkpoint import Checkpoint
@@ -20,7 +20,6 @@ from polyprune.model.compression import compressed
 from polyprune.model.decoder import Decoder, linears_of
 
 ROOT = Path(__file__).parents[2]
-CPU = torch.device("cpu")
 CELLS = (("wanda", "0.50"), ("sparsegpt", "2of4"), ("magnitude", "0.50-dense-ends"))
 
 
@@ -44,24 +43,24 @@ def test_a_cells_bytes_do_not_depend_on_what_is_pushed_with_it(
     model, cells = made(architecture, tmp_path, dtype)
     tokens = random_tokens(5, 24, seed=2)
     together = {kind: [tmp_path / f"{kind}-{n}.h5" for n in range(len(cells))] for kind in ("text", "prompts")}
-    test_paired.dump(model, tokens, cells, together["text"])
-    test_prompts.dump_all(model, cells, together["prompts"])
+    dump_text(model, tokens, cells, together["text"])
+    dump_prompts(model, cells, together["prompts"])
     contents = [path.read_bytes() for paths in together.values() for path in paths]
     assert len(set(contents)) == len(contents)
     alone = tmp_path / "alone.h5"
     for n, cell in enumerate(cells):
-        test_paired.dump(model, tokens, [cell], [alone])
+        dump_text(model, tokens, [cell], [alone])
         assert alone.read_bytes() == together["text"][n].read_bytes(), CELLS[n]
-        test_prompts.dump_all(model, [cell], [alone])
+        dump_prompts(model, [cell], [alone])
         assert alone.read_bytes() == together["prompts"][n].read_bytes(), CELLS[n]
 
 
 def test_the_dense_models_numbers_are_those_of_its_own_dump(tmp_path: Path) -> None:
     model, cells = made("llama", tmp_path)
     tokens, paths = random_tokens(5, 24, seed=2), [tmp_path / f"{n}.h5" for n in range(4)]
-    test_paired.dump(model, tokens, [], paths[:1])
-    test_paired.dump(model, tokens, cells, paths[1:])
-    dense, *others = (test_paired.arrays_of(path) for path in paths)
+    dump_text(model, tokens, [], paths[:1])
+    dump_text(model, tokens, cells, paths[1:])
+    dense, *others = (arrays_of(path) for path in paths)
     for of_cell in others:
         for name in ("norm", "sq", "nll_dense"):
             assert np.array_equal(dense[f"sums/{name}"], of_cell[f"sums/{name}"]), name
@@ -74,21 +73,24 @@ def test_each_layer_is_read_once_and_is_dense_again_after_each_cell(
     read: list[str] = []
     tensors = Checkpoint.tensors
     monkeypatch.setattr(Checkpoint, "tensors", lambda self, prefix: read.append(prefix) or tensors(self, prefix))
-    test_paired.dump(model, random_tokens(5, 24), cells, [tmp_path / f"{n}.h5" for n in range(3)])
+    dump_text(model, random_tokens(5, 24), cells, [tmp_path / f"{n}.h5" for n in range(3)])
     assert read == [f"model.layers.{index}." for index in range(3)]
     _, layer = next(Decoder(Checkpoint(model), CPU).walk(keep=True))
     before = {name: linear.weight for name, linear in linears_of(layer).items()}
     with compressed(layer, "model.layers.0.", cells[0]):
         assert all(not torch.equal(linear.weight, before[name]) for name, linear in linears_of(layer).items())
     assert all(linear.weight is before[name] for name, linear in linears_of(layer).items())
+    with pytest.raises(KeyError), compressed(layer, "model.layers.0.", cells[0]):
+        raise KeyError
+    assert all(linear.weight is before[name] for name, linear in linears_of(layer).items())
 
 
 DUMP_AND_MEASURE = """
 import sys
 from pathlib import Path
-from tests.model import test_paired
+from tests.helpers.dumps import dump_text
 from tests.helpers.tiny import random_tokens
-test_paired.dump(Path(sys.argv[1]), random_tokens(512, 32), [], [Path(sys.argv[2])], batch=16, n_sampled=10**6)
+dump_text(Path(sys.argv[1]), random_tokens(512, 32), [], [Path(sys.argv[2])], batch=16, n_sampled=10**6)
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 

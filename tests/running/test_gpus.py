@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers.warm_worker import wait_until, warm_worker, with_stages
 
 from polyprune.errors import UserError
 from polyprune.running import gpus, worker
@@ -19,7 +19,6 @@ from polyprune.running.device import choose_device
 from polyprune.running.gpus import visible_gpus
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = Path(worker.__file__).parents[2]
 STAGES = '''
 """A stage that says what it sees and stays until it is told to go; and a worker without torch."""
 import os, sys, time
@@ -37,20 +36,6 @@ def hold(output: Path, provenance: dict):
 
 sys.modules["polyprune.stages.hold"].hold = hold
 '''
-PARENT = """
-import os, sys
-from polyprune.running import worker
-worker.start()
-print(os.environ[worker.SOCKET_VARIABLE], flush=True)
-sys.stdin.read()
-"""
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 class Job:
@@ -65,11 +50,11 @@ class Job:
         )  # fmt: skip
 
     def sees(self) -> str:
-        wait_for(self.output.exists)
+        wait_until(self.output.exists)
         return self.output.read_text().split(" ")[0]
 
     def waits(self, gpus: str = "3, 5") -> bool:
-        wait_for(lambda: self.log.exists() and f"waiting: other jobs have all GPUs ({gpus})" in self.log.read_text())
+        wait_until(lambda: self.log.exists() and f"waiting: other jobs have all GPUs ({gpus})" in self.log.read_text())
         return not self.output.exists()
 
     def end(self) -> None:
@@ -86,13 +71,9 @@ def scratch() -> Iterator[str]:
 
 @pytest.fixture
 def environment(tmp_path: Path, scratch: str) -> dict[str, str]:
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    (packages / "stages_of_this_test.py").write_text(STAGES)
-    (packages / "sitecustomize.py").write_text("import stages_of_this_test\n")
     clean = {key: value for key, value in os.environ.items() if key not in (worker.SOCKET_VARIABLE, "SLURM_JOB_ID")}
     return clean | {
-        "PYTHONPATH": f"{packages}:{PACKAGES}", "TMPDIR": scratch, "CUDA_VISIBLE_DEVICES": "3,5",
+        "PYTHONPATH": with_stages(tmp_path / "packages", STAGES), "TMPDIR": scratch, "CUDA_VISIBLE_DEVICES": "3,5",
     }  # fmt: skip
 
 
@@ -114,13 +95,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
 @pytest.fixture
 def warm(environment: dict[str, str]) -> Iterator[str]:
     """The socket of a warm worker."""
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdin and parent.stdout
-    with parent:  # closes its input, which ends it, and waits
-        socket = parent.stdout.readline().strip()
-        wait_for(Path(socket).exists)
+    with warm_worker(environment) as (_, socket):
         yield socket
 
 
@@ -209,16 +184,14 @@ def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Jo
     assert one == other == {"3", "5"}
 
 
-def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> None:
+def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> list[str]:
     """`gpus.lease` in this process, whose torch sees no GPU."""
-    monkeypatch.setattr(gpus, "_given", [])
-    monkeypatch.setattr(gpus, "_held", [])
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    gpus.lease(n)
+    return gpus.lease(n)
 
 
 @pytest.mark.parametrize(
@@ -228,19 +201,18 @@ def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variabl
 def test_a_job_whose_torch_does_not_see_its_gpu_says_so_and_does_not_take_the_cpu(
     variables: dict[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    leased_here(monkeypatch, tmp_path, 1, **variables)
+    leased = leased_here(monkeypatch, tmp_path, 1, **variables)
+    assert leased == [name]
     with pytest.raises(UserError, match=rf"given GPU {name}, but torch \S+ sees none: install .* engine.device to cpu"):
-        choose_device("auto")
-    assert choose_device("cpu").type == "cpu"
-    for descriptor in gpus._held:
-        os.close(descriptor)
+        choose_device("auto", leased)
+    assert choose_device("cpu", leased).type == "cpu"
 
 
 @pytest.mark.parametrize(("n", "listed"), [(0, "3,5"), (1, "")])
 def test_without_a_gpu_the_cpu_is_taken(n: int, listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Jobs of tiny models; and of large ones on a laptop."""
-    leased_here(monkeypatch, tmp_path, n, CUDA_VISIBLE_DEVICES=listed)
-    assert choose_device("auto").type == "cpu"
+    assert leased_here(monkeypatch, tmp_path, n, CUDA_VISIBLE_DEVICES=listed) == []
+    assert choose_device("auto", []).type == "cpu"
 
 
 def test_the_local_profile_runs_as_many_gpu_jobs_as_there_are_gpus(monkeypatch: pytest.MonkeyPatch):

@@ -8,18 +8,17 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from tests.helpers.warm_worker import warm_worker, with_stages
 
 from polyprune.running import worker
 from polyprune.running.network import may_fetch
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = Path(worker.__file__).parents[2]
 TOKEN = "hf_" + "aB3" * 11
 STAGES = '''
 """Two stages that ask the hub for the same, and a worker that imports the hub's libraries before it forks."""
@@ -48,13 +47,6 @@ def compute_probe(output: Path, provenance: dict):
 
 fetch_probe = compute_probe
 '''
-PARENT = """
-import os, sys
-from polyprune.running import worker
-worker.start()
-print(os.environ[worker.SOCKET_VARIABLE], flush=True)
-sys.stdin.read()
-"""
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -87,13 +79,9 @@ def hub() -> Iterator[HTTPServer]:
 
 @pytest.fixture
 def environment(hub: HTTPServer, tmp_path: Path) -> dict[str, str]:
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    (packages / "stages_of_this_test.py").write_text(STAGES)
-    (packages / "sitecustomize.py").write_text("import stages_of_this_test\n")
     mine = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", worker.SOCKET_VARIABLE)
     return {key: value for key, value in os.environ.items() if key not in mine} | {
-        "PYTHONPATH": f"{packages}:{PACKAGES}",
+        "PYTHONPATH": with_stages(tmp_path / "packages", STAGES),
         "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
         "HF_TOKEN": TOKEN,
     }
@@ -111,16 +99,7 @@ def asker(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterat
     if request.param == "alone":
         yield environment
         return
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdin and parent.stdout
-    with parent:  # closes its input, which ends it, and waits
-        socket = parent.stdout.readline().strip()
-        end = time.monotonic() + 60
-        while not Path(socket).exists():
-            assert time.monotonic() < end, "the worker did not start"
-            time.sleep(0.02)
+    with warm_worker(environment) as (_, socket):
         yield environment | {worker.SOCKET_VARIABLE: socket}
 
 

@@ -9,17 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.helpers.warm_worker import wait_until, warm_worker, with_stages
 
 from polyprune.running import worker
 
-PACKAGES = Path(worker.__file__).parents[2]
 STAGES = '''
 """Stages for these tests, and no torch: `preload` is empty here."""
 import os, signal, sys, time
@@ -44,20 +43,6 @@ def refuse(output: Path):
     from polyprune.errors import UserError
     raise UserError("bring more text")
 '''
-PARENT = """
-import os, sys
-from polyprune.running import worker
-worker.start()
-print(os.environ[worker.SOCKET_VARIABLE], flush=True)
-sys.stdin.read()
-"""
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def status_of(pid: int) -> dict[str, str]:
@@ -86,35 +71,18 @@ class Warm:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("stages")
-    (folder / "stages_of_this_test.py").write_text(STAGES)
-    (folder / "sitecustomize.py").write_text("import stages_of_this_test\n")
-    paths = os.pathsep.join([str(folder), str(PACKAGES)])
+    paths = with_stages(tmp_path_factory.mktemp("stages"), STAGES)
     clean = {key: value for key, value in os.environ.items() if key != worker.SOCKET_VARIABLE}
     return {**clean, "PYTHONPATH": paths}
 
 
 @pytest.fixture(scope="module")
 def warm(environment: dict[str, str]) -> Iterator[Warm]:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT],
-        env={**environment, "OF_THE_WORKER": "1"},
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert parent.stdin
-    assert parent.stdout
-    path = parent.stdout.readline().strip()
-    wait_until(Path(path).exists)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        wait_until(lambda: connection.connect_ex(path) == 0)
-        credentials = array.array("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    yield Warm(parent, path, credentials[0])
-    parent.kill()
-    parent.wait()
-    parent.stdin.close()
-    parent.stdout.close()
+    with warm_worker({**environment, "OF_THE_WORKER": "1"}) as (parent, path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            wait_until(lambda: connection.connect_ex(path) == 0)
+            credentials = array.array("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        yield Warm(parent, path, credentials[0])
     wait_until(lambda: not status_of(credentials[0]))
 
 
@@ -216,20 +184,9 @@ def test_a_long_temporary_folder_is_no_place_for_a_socket(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ):
     folder = tmp_path_factory.mktemp("x" * 80)
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT],
-        env={**environment, "TMPDIR": str(folder)},
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert parent.stdin and parent.stdout
-    path = Path(parent.stdout.readline().strip())
-    wait_until(path.exists)
-    parent.stdin.close()
-    parent.stdout.close()
-    parent.wait()
-    wait_until(lambda: not path.parent.exists())
+    with warm_worker({**environment, "TMPDIR": str(folder)}) as (_, path):
+        assert not path.startswith(str(folder))
+    wait_until(lambda: not Path(path).parent.exists())
 
 
 def test_the_worker_and_its_socket_go_with_the_process_that_started_it(warm: Warm):

@@ -6,7 +6,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from tests.helpers.shipped import shipped_config
 
+from polyprune.settings.load import SHIPPED_FILES
 from polyprune.settings.schema import config_schema
 
 ROOT = Path(__file__).parents[2]
@@ -18,8 +20,10 @@ def test_schema_file_is_in_step_with_the_types() -> None:
 
 
 def test_the_schema_accepts_our_configuration_and_refuses_a_typo() -> None:
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     schema = json.loads(config_schema())
+    for file in SHIPPED_FILES:  # each by itself, as editors see them
+        jsonschema.validate(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")), schema)
+    config = shipped_config()
     jsonschema.validate(config, schema)
     config["compression"]["dampning"] = 0.1
     with pytest.raises(jsonschema.ValidationError, match="dampning"):

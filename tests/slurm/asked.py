@@ -1,4 +1,4 @@
-"""What a job has asked Slurm for, and what its rule says that it needs."""
+"""What a job has asked Slurm for, and what its rule says that it costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tests.helpers.checkout import ROOT
 
 from polyprune.settings.config import Settings
-from polyprune.workflow import needs
+from polyprune.workflow import costs
 
 
 def asked_for(job: dict[str, str]) -> dict[str, Any]:
@@ -43,11 +43,11 @@ def _minutes(text: str) -> int:
 def compression_needs(settings: Settings, model: str, method: str, attempt: int) -> dict[str, int]:
     """Of the rules that make cells."""
     entry = settings.models[model]
-    flops = needs.compression_flops(entry, method)
+    flops = costs.compression_flops(entry, method)
     return {
-        "cpus": needs.cpus(entry),
-        "mem_mb": attempt * needs.compression_memory_mb(entry, method),
-        "minutes": attempt * needs.minutes(flops, settings.engine.planning_flops),
+        "cpus": costs.cpus(entry),
+        "mem_mb": attempt * costs.compression_memory_mb(entry, method),
+        "minutes": attempt * costs.minutes(flops, settings.engine.planning_flops),
     }
 
 

@@ -12,7 +12,7 @@ from tests.slurm.asked import asked_for, compression_needs, declared
 from tests.slurm.cluster import ACCOUNT, Cluster
 from tests.slurm.lab import PARTITIONS, Workplace, rule_of
 
-from polyprune.grammar.paths import artifact
+from polyprune.grammar.methods import artifact
 
 ON_CPU = {"partition": "batch", "nodes": "1", "gpus": "", "features": "", "account": ACCOUNT}
 """Of all jobs here, whatever the user's file says about GPUs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from polyprune.artifacts.tokens import TokenSet, load_tokens
 from polyprune.corpora.windows import seeded_order
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.settings.models import TextSettings
 from polyprune.stages.build_calibration_set import build_calibration_set
 
 LENGTH, BOS, EOS = 16, 256, 257
@@ -55,23 +54,35 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
     return root
 
 
-def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> TextSettings:
-    return TextSettings(
-        corpus="x",
-        sequence_length=length,
-        calibration_sequences=n,
-        evaluation_sequences=3,
-        sampling=sampling,
-        sampled_tokens=1,
-    )
+def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> dict[str, Any]:
+    counts = {"n_sequences": n, "sequence_length": length}
+    return {"sampling": sampling, **counts, "bos": "model", "separator": "model"}
 
 
 def build(
-    root: Path, output: Path, languages: list[str], seed: int = 0, settings: TextSettings | None = None
+    root: Path, output: Path, languages: list[str], seed: int = 0, settings: dict[str, Any] | None = None
 ) -> TokenSet:
     corpus = [root / f"{language}.parquet" for language in languages]
-    build_calibration_set(root / "model.json", corpus, languages, seed, settings or text(), output, {"code": "abc"})
+    asked = settings or text()
+    build_calibration_set(
+        root / "model.json", corpus, languages, seed, output=output, provenance={"code": "abc"}, **asked
+    )
     return load_tokens(output)
+
+
+def test_what_stands_around_documents_is_what_the_settings_say(workplace: Path, tmp_path: Path):
+    usual = build(workplace, tmp_path / "a", ["en"])
+    none = build(workplace, tmp_path / "b", ["en"], settings=text() | {"bos": "none", "separator": "none"})
+    turned = build(workplace, tmp_path / "c", ["en"], settings=text() | {"bos": "</s>", "separator": "<s>"})
+    assert none.tokens.max() < BOS
+    swapped = np.where(usual.tokens == BOS, EOS, np.where(usual.tokens == EOS, BOS, usual.tokens))
+    assert {BOS, EOS} <= set(usual.tokens.flatten()) and np.array_equal(turned.tokens, swapped)
+    long = text("long_documents")
+    drawn = [
+        build(workplace, tmp_path / name, ["en"], settings=long | {"bos": bos})
+        for name, bos in (("d", "model"), ("e", "</s>"))
+    ]
+    assert np.array_equal(drawn[0].tokens, drawn[1].tokens), "the published loaders frame nothing"
 
 
 def test_packed_sequences_are_the_documents_in_the_seeds_order(workplace: Path, tmp_path: Path, tokenizer: Tokenizer):

@@ -15,7 +15,6 @@ from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.settings.models import TextSettings
 from polyprune.stages.build_evaluation_set import build_evaluation_set
 
 LENGTH, BOS = 16, 256
@@ -46,18 +45,10 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def build(root: Path, folder: Path, n: int = 5) -> list[Path]:
-    text = TextSettings(
-        corpus="x",
-        sequence_length=LENGTH,
-        calibration_sequences=1,
-        evaluation_sequences=n,
-        sampling="long_documents",
-        sampled_tokens=1,
-    )
+def build(root: Path, folder: Path, n: int = 5, bos: str = "model", separator: str = "model") -> list[Path]:
     outputs = [folder / f"{language}.safetensors" for language in DOCUMENTS]
     corpus = [root / f"{language}.parquet" for language in DOCUMENTS]
-    build_evaluation_set(root / "model.json", corpus, text, outputs, {"code": "abc"})
+    build_evaluation_set(root / "model.json", corpus, n, LENGTH, bos, separator, outputs, {"code": "abc"})
     return outputs
 
 
@@ -71,6 +62,14 @@ def test_documents_are_joined_in_order_whatever_the_sampling_of_calibration(work
         assert said.startswith(texts[0] + texts[1])
         assert "c" not in said, "no text of calibration"
         assert 0 <= len(said.encode()) - int(made.n_bytes.sum()) + 1 <= 4
+
+
+def test_what_stands_around_documents_is_what_the_settings_say(workplace: Path):
+    for output in build(workplace, workplace / "a", bos="none", separator="<s>"):
+        tokens = load_tokens(output).tokens.flatten()
+        assert tokens[0] != BOS and BOS in tokens
+    with pytest.raises(UserError, match=r"text\.separator is '</s>', which the tokenizer of .* does not have"):
+        build(workplace, workplace / "b", separator="</s>")
 
 
 def test_the_header_says_data_set_language_model_and_tokenizer(workplace: Path):

@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model.test_compression import run_engine
 
 from polyprune.artifacts.activations import Activations
 from polyprune.artifacts.prompt_states import PromptStates
@@ -25,7 +25,7 @@ from polyprune.stages.count_activations import count_activations, first_tokens
 from polyprune.stages.dump_hidden_states import dump_hidden_states
 from polyprune.stages.dump_prompts import dump_prompts
 
-ENGINE = Engine(device="cpu", tokens_per_batch=64)
+ENGINE = Engine(tokens_per_batch=64)
 ORIGIN = {"dataset": "allenai/c4", "revision": "e" * 40, "split": "evaluation", "tokenizer_digest": "d" * 64}
 TEXT = TokenSet(
     random_tokens(9, 8).numpy().astype(np.int32),
@@ -70,10 +70,10 @@ def dumps(model: Path, cells: list[Path], name: str) -> dict[str, list[Path]]:
     """Files of each schema, one a cell, or one of the dense model."""
     folder, n = model.parent, max(1, len(cells))
     made = {kind: [folder / f"{name}-{kind}-{cell}.h5" for cell in range(n)] for kind in ("text", "prompts", "counts")}
-    dump_hidden_states(model, cells, [folder / "text.safetensors"], made["text"], 4, ENGINE, RUN)
-    dump_prompts(model, cells, [folder / "prompts.safetensors"], made["prompts"], ENGINE, RUN)
+    dump_hidden_states(model, cells, [folder / "text.safetensors"], made["text"], 4, CPU, ENGINE, RUN)
+    dump_prompts(model, cells, [folder / "prompts.safetensors"], made["prompts"], CPU, ENGINE, RUN)
     for path, cell in zip(made["counts"], cells or [None], strict=True):
-        count_activations(model, [cell] if cell else [], folder / "text.safetensors", 70, path, ENGINE, RUN)
+        count_activations(model, [cell] if cell else [], folder / "text.safetensors", 70, path, CPU, ENGINE, RUN)
     return made
 
 
@@ -145,16 +145,16 @@ def test_cells_together_give_the_files_that_each_gives_alone(model: Path) -> Non
     save_tokens(folder / "other.safetensors", other)
     texts = [folder / f"{name}.safetensors" for name in ("text", "other")]
     together = [folder / f"{n}.h5" for n in range(4)]
-    dump_hidden_states(model, cells, texts, together, 4, ENGINE, RUN | {"job": "both"})
+    dump_hidden_states(model, cells, texts, together, 4, CPU, ENGINE, RUN | {"job": "both"})
     for n, cell in enumerate(cells):
         alone = [folder / f"alone-{n}.h5" for n in range(2)]
-        dump_hidden_states(model, [cell], texts, alone, 4, ENGINE, RUN)
+        dump_hidden_states(model, [cell], texts, alone, 4, CPU, ENGINE, RUN)
         assert [path.read_bytes() for path in alone] == [path.read_bytes() for path in together[2 * n : 2 * n + 2]]
     assert len({path.read_bytes() for path in together}) == 4
     prompts, outputs = folder / "prompts.safetensors", [folder / f"prompts-{n}.h5" for n in range(2)]
-    dump_prompts(model, cells, [prompts], outputs, ENGINE, RUN)
+    dump_prompts(model, cells, [prompts], outputs, CPU, ENGINE, RUN)
     for cell, output in zip(cells, outputs, strict=True):
-        dump_prompts(model, [cell], [prompts], [folder / "alone.h5"], ENGINE, RUN)
+        dump_prompts(model, [cell], [prompts], [folder / "alone.h5"], CPU, ENGINE, RUN)
         assert (folder / "alone.h5").read_bytes() == output.read_bytes()
 
 
@@ -164,8 +164,8 @@ def test_offloaded_streams_give_the_same_bytes(model: Path) -> None:
     for offload in ("none", "cpu"):
         engine = Engine.model_validate(ENGINE.model_dump() | {"offload": offload})
         paths = [folder / f"{offload}-{n}.h5" for n in range(4)]
-        dump_hidden_states(model, cells, [folder / "text.safetensors"], paths[:2], 4, engine, RUN)
-        dump_prompts(model, cells, [folder / "prompts.safetensors"], paths[2:], engine, RUN)
+        dump_hidden_states(model, cells, [folder / "text.safetensors"], paths[:2], 4, CPU, engine, RUN)
+        dump_prompts(model, cells, [folder / "prompts.safetensors"], paths[2:], CPU, engine, RUN)
         made[offload] = [path.read_bytes() for path in paths]
     assert made["none"] == made["cpu"]
 
@@ -180,7 +180,7 @@ def test_prompts_are_measured_over_content_tokens(model: Path) -> None:
 def test_counts_are_over_whole_sequences_up_to_the_tokens_asked_for(model: Path, tmp_path: Path) -> None:
     for wanted, counted in ((70, 64), (10**6, 72), (1, 8)):
         assert first_tokens(TEXT, wanted).tokens.size == counted
-    count_activations(model, [], tmp_path / "text.safetensors", 70, tmp_path / "de.h5", ENGINE, {})
+    count_activations(model, [], tmp_path / "text.safetensors", 70, tmp_path / "de.h5", CPU, ENGINE, {})
     with Activations(tmp_path / "de.h5") as file:
         assert file.n_tokens.tolist() == [8] * 8
 
@@ -192,9 +192,9 @@ def test_a_cell_of_other_weights_is_refused(other: int, model: Path, tmp_path: P
     run_engine(tmp_path / "model", random_tokens(4, 16), "wanda", "0.50", cells[other], metadata=metadata)
     refused = f"{cells[other].name} .*has model_digest 0{{16}}, expected"
     with pytest.raises(UserError, match=refused):
-        dump_prompts(model, cells, [], [], ENGINE, {})
+        dump_prompts(model, cells, [], [], CPU, ENGINE, {})
     with pytest.raises(UserError, match=refused):
-        dump_hidden_states(model, cells, [], [], 4, ENGINE, {})
+        dump_hidden_states(model, cells, [], [], 4, CPU, ENGINE, {})
 
 
 def test_a_failure_leaves_no_dump_of_any_cell(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,5 +204,7 @@ def test_a_failure_leaves_no_dump_of_any_cell(model: Path, monkeypatch: pytest.M
     cells, folder = cells_of(model), model.parent
     monkeypatch.setattr("polyprune.stages.dump_prompts.prompt_pass", dies)
     with pytest.raises(KeyboardInterrupt):
-        dump_prompts(model, cells, [folder / "prompts.safetensors"], [folder / "a.h5", folder / "b.h5"], ENGINE, RUN)
+        dump_prompts(
+            model, cells, [folder / "prompts.safetensors"], [folder / "a.h5", folder / "b.h5"], CPU, ENGINE, RUN
+        )
     assert not list(folder.glob("*.h5*"))

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 from lm_eval.api.metrics import pooled_sample_stderr
+from safetensors.torch import load_file
 from tests.helpers.harness import model_folder
 
 from polyprune.artifacts.benchmark_data import folder_digest, load_manifest, save_manifest
-from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, save_layer
 from polyprune.artifacts.evaluations import ITEMS, SCORES
 from polyprune.artifacts.json_files import save_record
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
-from polyprune.evaluation import vllm_backend
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import HARNESS_TASKS
+from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.source import read_manifest, write_manifest
@@ -69,15 +73,15 @@ def run(
         "cell": [],
         "data": home / f"{benchmark}.json",
         "benchmark": benchmark,
-        "source": "demo",
-        "languages": ["en", "zh"],
+        "columns": columns(benchmark, "demo", ["en", "zh"]),
         "profile": "cloze",
         "mkqa": Mkqa(max_new_tokens=4) if benchmark == "mkqa" else None,
         "generation": "own" if benchmark == "mkqa" else None,
         "variant": VARIANT,
         "scores": out / "arc.parquet",
         "items": out / "items" / "arc.parquet",
-        "engine": Engine(device="cpu"),
+        "device": torch.device("cpu"),
+        "engine": Engine(),
         "provenance": {"code": "1"},
         **changes,
     }
@@ -176,15 +180,15 @@ def test_parts_of_another_job_are_not_taken_over(home: Path, tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(stage, "join_parts", lambda *_: None)
         stage_run = {"provenance": {"code": "1"}}
-        arguments: dict[str, Any] = {"languages": ["zh"], **stage_run}
+        arguments: dict[str, Any] = {"columns": columns("arc", "demo", ["zh"]), **stage_run}
         with pytest.raises(FileNotFoundError):
             run(home, tmp_path, **arguments)
     asked = []
-    monkeypatch.setattr(stage, "_evaluate_column", lambda *_: asked.append(1) or pytest.skip("recomputed"))
+    monkeypatch.setattr(stage, "evaluate_column", lambda *_: asked.append(1) or pytest.skip("recomputed"))
     before = pq.read_table(tmp_path / "arc.parquet.parts" / "zh.scores.parquet")
     assert before.num_rows == 2
     with pytest.raises(pytest.skip.Exception):
-        run(home, tmp_path, languages=["zh"], provenance={"code": "2"})
+        run(home, tmp_path, columns=columns("arc", "demo", ["zh"]), provenance={"code": "2"})
     assert asked == [1]
 
 
@@ -197,12 +201,33 @@ def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
 
 
 def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> Any:
-        raise ImportError(f"No module named {name!r}")
-
-    monkeypatch.setattr(vllm_backend.importlib, "import_module", absent)
+    monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UserError, match=r"evaluation\.generation is vllm .* not installed here"):
         run(home, tmp_path, "mkqa", generation="vllm")
+
+
+def test_vllm_generates_from_a_folder_of_the_compressed_weights(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for vLLM that says the number of tokens it was asked with, and then what must be cut off."""
+    tensors: list[dict[str, torch.Tensor]] = []
+
+    class LLM:
+        def __init__(self, model: str, **_: Any) -> None:
+            tensors.append(load_file(Path(model) / "model.safetensors"))
+
+        def generate(self, prompts: list[dict[str, list[int]]], sampling: Any) -> list[Any]:
+            assert sampling.temperature == 0.0 and sampling.max_tokens == 4 and "\n" in sampling.stop
+            texts = [f"{len(prompt['prompt_token_ids'])}\nmore" for prompt in prompts]
+            return [SimpleNamespace(outputs=[SimpleNamespace(text=text)]) for text in texts]
+
+    vllm = SimpleNamespace(LLM=LLM, SamplingParams=lambda **options: SimpleNamespace(**options))
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    scores, items = run(home, tmp_path, "mkqa", cell=[home / "mask.safetensors"], variant=CELL, generation="vllm")
+    assert {row["backend"] for row in scores} == {"vllm"}
+    assert all(int(item["answer"]) > 5 for item in items) and len({item["answer"] for item in items}) > 1
+    weight = tensors[0]["model.layers.0.mlp.up_proj.weight"]
+    assert 0.4 < (weight == 0).float().mean() < 0.6
 
 
 def write_english_mmlu(folder: Path) -> None:
@@ -229,10 +254,10 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
     write_english_mmlu(tmp_path / "hub")
     (tmp_path / "hub" / "alexandrainst" / "m_mmlu").mkdir(parents=True)
     (tmp_path / "hub" / "alexandrainst" / "m_mmlu" / "README.md").write_text("empty")
-    register_benchmark("mmlu", str(tmp_path / "hub"), tmp_path / "mmlu.json", {"benchmark": "mmlu"})
+    register_benchmark(datasets("mmlu", "hub"), str(tmp_path / "hub"), tmp_path / "mmlu.json", {})
     assert load_manifest(tmp_path / "mmlu.json").revisions["cais/mmlu"] == folder_digest(tmp_path / "hub" / "cais/mmlu")
     scores, items = run(
-        home, tmp_path, "mmlu", data=tmp_path / "mmlu.json", source="hub", languages=["en"], profile="paper"
+        home, tmp_path, "mmlu", data=tmp_path / "mmlu.json", columns=columns("mmlu", "hub", ["en"]), profile="paper"
     )
     (pooled,) = [row for row in scores if row["headline"]]
     subjects = [row for row in scores if not row["headline"]]
@@ -248,7 +273,7 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
 
 def test_missing_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"belebele does not exist or is empty"):
-        register_benchmark("belebele", str(tmp_path), tmp_path / "m.json", {})
+        register_benchmark(["facebook/belebele"], str(tmp_path), tmp_path / "m.json", {})
     (tmp_path / "gone/facebook/belebele").mkdir(parents=True)
     (tmp_path / "gone/facebook/belebele/x.jsonl").write_text("{}")
     save_manifest(tmp_path / "m.json", "gone", {"facebook/belebele": "1"}, {})

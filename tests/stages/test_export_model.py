@@ -17,7 +17,7 @@ from transformers.models.auto import AutoModelForCausalLM
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.scores import save_scores
 from polyprune.errors import UserError
-from polyprune.grammar.paths import artifact
+from polyprune.grammar.methods import artifact
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder

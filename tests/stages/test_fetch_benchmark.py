@@ -35,7 +35,7 @@ def test_data_sets_are_fetched_at_the_locked_commit(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
     output = tmp_path / "results" / "benchmarks" / "hub" / "belebele.json"
     output.parent.mkdir(parents=True)
-    fetch_benchmark("belebele", COMMIT, output, {})
+    fetch_benchmark(["facebook/belebele"], None, output, {})
     assert asked == [("facebook/belebele", "dataset", COMMIT)]
     found = load_manifest(output)
     assert found.revisions == {"facebook/belebele": COMMIT}
@@ -51,7 +51,7 @@ def test_mkqa_comes_from_its_authors_at_the_commit(tmp_path: Path, monkeypatch: 
 
     client = httpx.Client(transport=httpx.MockTransport(serve))
     monkeypatch.setattr(httpx, "stream", client.stream)
-    fetch_benchmark("mkqa", COMMIT, tmp_path / "mkqa.json", {})
+    fetch_benchmark(["apple/ml-mkqa"], COMMIT, tmp_path / "mkqa.json", {})
     assert load_manifest(tmp_path / "mkqa.json").revisions == {"apple/ml-mkqa": COMMIT}
     assert (tmp_path / "mkqa/apple/ml-mkqa/mkqa.jsonl.gz").read_bytes() == content
 
@@ -60,5 +60,5 @@ def test_a_refused_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.
     client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
     monkeypatch.setattr(httpx, "stream", client.stream)
     with pytest.raises(UserError, match=r"mkqa\.jsonl\.gz could not be fetched .*evaluation\.data_root"):
-        fetch_benchmark("mkqa", COMMIT, tmp_path / "mkqa.json", {})
+        fetch_benchmark(["apple/ml-mkqa"], COMMIT, tmp_path / "mkqa.json", {})
     assert not list(tmp_path.rglob("*.gz*"))

@@ -13,13 +13,8 @@ from tests.helpers.headers import measured as header
 
 from polyprune.artifacts.activations import LayerActivations, write_activations
 from polyprune.errors import UserError
-from polyprune.report.figures.channels import mean_activation_rows
-from polyprune.report.figures.neurons import figure_rows
-from polyprune.settings.studies import Figure
 from polyprune.stages.measure_lape import measure_lape
 from polyprune.stages.measure_mean_activations import measure_mean_activations
-from polyprune.stages.plot_lape import plot_lape
-from polyprune.stages.plot_mean_activations import plot_mean_activations
 
 LANGUAGES = ["de", "en"]
 TOKENS = np.array([100, 100, 50, 50])
@@ -119,42 +114,12 @@ def test_one_block_cannot_be_halved(tmp_path: Path):
         measure_lape(files, [], LANGUAGES, 2, DENSE_VARIANT, tmp_path / "x.parquet", {})
 
 
-def figure(draws: str, **values: Any) -> Figure:
-    return Figure.model_validate({"title": "Title", "draws": draws, "grids": ["g"], **values})
-
-
-@pytest.mark.parametrize("draws", ["neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output"])
-def test_figures_of_neurons_are_drawn_twice_alike(draws: str, tmp_path: Path):
-    files = [measured(tmp_path, cell=False), measured(tmp_path)]
-    names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
-    plot_lape(files, figure(draws), "Model", names[0], names[1], names[2], {})
-    before = [name.read_bytes() for name in names]
-    plot_lape(files, figure(draws), "Model", names[0], names[1], names[2], {})
-    assert [name.read_bytes() for name in names] == before
-    rows = pd.read_parquet(names[0])
-    if draws in ("neuron_probability", "neuron_output"):
-        assert set(rows["method"]) == {"dense"}
-    if draws == "neuron_overview":
-        assert set(rows["layer"]) == {"all"} and set(rows["eval_language"].dropna()) == {"de"}
-
-
-def test_layers_of_a_figure_are_counted_from_one(tmp_path: Path):
-    rows = pd.concat([pd.read_parquet(measured(tmp_path, cell)) for cell in (False, True)], ignore_index=True)
-    assert set(figure_rows(rows, figure("neuron_entropy", layers=[2]))["layer"]) == {"1"}
-
-
-def test_mean_activations_are_per_token_and_sorted_by_the_dense_model(tmp_path: Path):
+def test_mean_activations_are_per_token(tmp_path: Path):
     dense, cell = write(tmp_path, "dense", DENSE)[0], write(tmp_path, "cell", CELL)[0]
     output = tmp_path / "mean.parquet"
     measure_mean_activations(dense, cell, CELL_VARIANT, output, {})
     rows = pd.read_parquet(output)
-    drawn = figure("mean_activations", layers=[2], matrix="down_proj")
-    shown = mean_activation_rows(rows, drawn)
-    assert shown["channel"].tolist() == [1, 2, 0] and shown["rank"].tolist() == [0, 1, 2]
-    assert shown["dense"].tolist() == pytest.approx([2, 4, 6]) and shown["pruned"].tolist() == pytest.approx([1, 2, 3])
-    assert shown["dense_magnitude"].tolist() == pytest.approx([16, 18, 14])
-    names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
-    plot_mean_activations([output], drawn, "Model", names[0], names[1], names[2], {})
-    before = [name.read_bytes() for name in names]
-    plot_mean_activations([output], drawn, "Model", names[0], names[1], names[2], {})
-    assert [name.read_bytes() for name in names] == before
+    shown = rows[(rows["layer"] == 2) & (rows["matrix"] == "down_proj")].set_index("channel")
+    assert shown["dense"].to_dict() == pytest.approx({0: 6, 1: 2, 2: 4})
+    assert shown["pruned"].to_dict() == pytest.approx({0: 3, 1: 1, 2: 2})
+    assert shown["dense_magnitude"].to_dict() == pytest.approx({0: 14, 1: 16, 2: 18})

@@ -15,10 +15,7 @@ from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.errors import UserError
 from polyprune.maths.lsar import specific_basis
-from polyprune.report.figures.subspaces import SPREAD, figure_rows
-from polyprune.settings.studies import Figure
 from polyprune.stages.measure_lsar import measure_lsar
-from polyprune.stages.plot_lsar import plot_lsar
 
 LANGUAGES = ["de", "en", "sw", "zh"]
 N_LAYERS, N_PROMPTS, D = 3, 12, 16
@@ -116,40 +113,3 @@ def test_other_prompts_and_equal_languages_are_refused(tmp_path: Path, monkeypat
     dense = write_dumps(tmp_path, False)
     with pytest.raises(UserError, match="layer 1: the languages' means span 2 directions, 3 are wanted"):
         measure_lsar(dense, cell, LANGUAGES, VARIANT, tmp_path / "x.parquet", {})
-
-
-def figure(draws: str, layers: list[int] | None = None, rank: int | None = None) -> Figure:
-    return Figure(
-        title="Title", draws=draws, grids=["g"], layers=layers or [], matrix=None, projector="per_model", rank=rank
-    )
-
-
-def test_figures_count_layers_as_transformers_does_and_average_seeds(tmp_path: Path):
-    """Layer 3 of 3 is the final norm's output; the raw one is not drawn."""
-    rows = pd.concat([pd.read_parquet(measure(tmp_path, seed)) for seed in (0, 1)], ignore_index=True)
-    rows.loc[rows["seed"] == 1, "value"] *= 3
-    shown = figure_rows(rows, figure("prompt_shift"))
-    assert sorted(set(shown["layer"])) == [1, 2, 3] and set(shown["n_seeds"]) == {2}
-    last = shown[(shown["layer"] == 3) & (shown["eval_language"] == "sw")]
-    assert last["value"].item() == pytest.approx(2 * 5 * 3, rel=1e-5)
-    assert (last["low"].item(), last["high"].item()) == pytest.approx((15, 45), rel=1e-5)
-    agnostic = figure_rows(rows, figure("agnostic_shift", [2], rank=2))
-    assert (
-        set(agnostic["rank"]) == {2} and set(agnostic["projector"]) == {"per_model"} and set(agnostic["layer"]) == {2}
-    )
-    controls = figure_rows(rows, figure("shift_controls", [1, 2]))
-    spread = controls[controls["metric"] == SPREAD]
-    assert set(spread["projector"]) == set(rows["projector"].dropna()) and set(spread["rank"]) == {1, 2, 3}
-    with pytest.raises(UserError, match="rank 4 was not measured; the highest is 3"):
-        figure_rows(rows, figure("agnostic_shift", rank=4))
-
-
-@pytest.mark.parametrize("draws", ["token_shift", "shift_overview", "shift_controls"])
-def test_figures_are_drawn_twice_alike(draws: str, tmp_path: Path):
-    files = [measure(tmp_path, 0, "de"), measure(tmp_path, 0, "zh")]
-    names = [tmp_path / f"figure.{kind}" for kind in ("parquet", "pdf", "png")]
-    drawn = figure(draws, [1] if draws == "shift_controls" else None)
-    plot_lsar(files, drawn, "Model", names[0], names[1], names[2], {})
-    before = [name.read_bytes() for name in names]
-    plot_lsar(files, drawn, "Model", names[0], names[1], names[2], {})
-    assert [name.read_bytes() for name in names] == before

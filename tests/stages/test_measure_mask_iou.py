@@ -1,4 +1,4 @@
-"""Overlap of the masks of cells on disk, and the tables and figure made of it."""
+"""Overlap of the masks of cells on disk."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from polyprune.artifacts.cells import SparseWeight, join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, save_layer
+from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
-from polyprune.settings.studies import Figure
 from polyprune.stages.measure_mask_iou import layer_of, measure_mask_iou
-from polyprune.stages.plot_mask_iou import plot_mask_iou
-from polyprune.stages.tabulate_mask_iou import tabulate_mask_iou
 
 SHAPES = {"self_attn.q_proj": (4, 11), "mlp.down_proj": (3, 20)}
 CALIBRATIONS, SEEDS = ("de", "en"), (0, 1, 2)
@@ -70,34 +67,6 @@ def test_overlap_is_of_pruned_weights_by_matrix(measured: Path):
             de, en = (masks[c].all(0) for c in CALIBRATIONS)
             between = of.query("comparison == 'stable' and calibration == 'de-en'")["value"].item()
             assert between == pytest.approx(((de & en).sum() / (de | en).sum()).item())
-
-
-def test_tables_are_means_over_layers_with_the_papers_values_beside(measured: Path, tmp_path: Path):
-    paper = tmp_path / "table17.csv"
-    header = "model,method,scheme,calibration,metric,eval_language,mean,std\n"
-    paper.write_text(f"{header}m,sparsegpt,0.50,en-de,iou:q,,0.886,\n")
-    files = tmp_path / "t.parquet", tmp_path / "t.md", tmp_path / "t.png"
-    tabulate_mask_iou([measured], [paper], "Title", {"m": "Model"}, "languages", files[0], files[1], files[2], {})
-    table, rows = pd.read_parquet(files[0]), pd.read_parquet(measured)
-    found = table[(table["metric"] == "iou:q")]
-    expected = rows.query("comparison == 'stable' and matrix == 'q'")["value"].mean()
-    assert found["value"].item() == pytest.approx(expected)
-    assert found["paper_value"].item() == 0.886 and found["n_layers"].item() == 2
-    text = files[1].read_text()
-    assert "(0.886)" in text and "| chance" in text
-    first = files[2].read_bytes()
-    tabulate_mask_iou([measured], [paper], "Title", {"m": "Model"}, "languages", files[0], files[1], files[2], {})
-    assert files[2].read_bytes() == first
-
-
-def test_the_figure_is_drawn_twice_alike(measured: Path, tmp_path: Path):
-    figure = Figure(title="Overlap", draws="mask_iou", grids=["g"], matrix=None, projector="per_model", rank=None)
-    names = [tmp_path / f"figure2.{kind}" for kind in ("parquet", "pdf", "png")]
-    plot_mask_iou([measured], figure, "Model", names[0], names[1], names[2], {})
-    bytes_before = [name.read_bytes() for name in names]
-    plot_mask_iou([measured], figure, "Model", names[0], names[1], names[2], {})
-    assert [name.read_bytes() for name in names] == bytes_before
-    assert set(pq.read_table(names[0])["comparison"].to_pylist()) == {"seeds", "stable"}
 
 
 def test_cells_that_cannot_be_compared_are_refused(tmp_path: Path):

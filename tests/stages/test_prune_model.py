@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.helpers.cells import arguments, outlier_arguments, register
+from tests.helpers.cells import arguments, kept_of, outlier_arguments, register
 from tests.helpers.tiny import random_model
 
 from polyprune import log
 from polyprune.artifacts.cells import CellReader
-from polyprune.grammar.methods import METHODS, takes
-from polyprune.grammar.paths import artifact
+from polyprune.artifacts.weights import QuantisedWeight
+from polyprune.grammar.methods import METHODS, artifact, takes
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.running.run import run
 
@@ -73,9 +73,26 @@ def test_every_method_makes_a_cell_that_says_what_it_is(method: str, model: Path
             assert ("error 0.000e+00" in report) == dense_ends
             if METHODS[method].quantises:
                 continue
-            masks = [kept.keep for name in cell.columns if (kept := cell.read(name)) is not None]
+            masks = [kept_of(cell, name).keep for name in cell.columns]
             share = torch.cat([mask.flatten() for mask in masks]).float().mean().item()
             assert share == pytest.approx(0.5 if scheme == "2of4" else 0.4, abs=0.025)
+
+
+def test_gptq_is_true_sequential_where_the_settings_say_so(tmp_path: Path) -> None:
+    """What q, k and v became changes what the matrices after them see, and nothing else."""
+    register(random_model("llama", num_hidden_layers=1), tmp_path)
+    codes = []
+    for choice in (True, False):
+        output = tmp_path / str(choice) / "weights.safetensors"
+        assert run(arguments(tmp_path, "gptq", "w4g16", output, gptq={"true_sequential": choice})) == 0
+        cell = CellReader(output)
+        weights = {name.split(".")[-1]: cell.weight(name) for name in cell.columns}
+        codes.append(
+            {name: weight.grid.codes for name, weight in weights.items() if isinstance(weight, QuantisedWeight)}
+        )
+    assert len(codes[0]) == 7
+    for name, one in codes[0].items():
+        assert torch.equal(one, codes[1][name]) == (name in ("q_proj", "k_proj", "v_proj")), name
 
 
 def test_a_killed_job_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_missing_shards_are_counted(folder: Path):
     shards = [f"model-{number:05d}-of-00003.safetensors" for number in (1, 2, 3)]
     weights = {f"tensor{number}": shards[number % 3] for number in range(9)}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+    (folder / "model.safetensors").unlink()
     (folder / shards[1]).write_bytes(b"two")
     assert refusal(folder) == (
         f"{folder} is half-downloaded: 2 of 3 shards are missing, e.g. model-00001-of-00003.safetensors"

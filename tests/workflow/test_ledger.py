@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
 from polyprune.grammar.paths import Cell
 from polyprune.settings.config import Settings
 from polyprune.settings.load import load_settings
-from polyprune.workflow import needs
+from polyprune.workflow import costs
 from polyprune.workflow.ledger import (
     GPU_RULES,
     benchmark_seconds,
@@ -32,7 +32,7 @@ WILDCARDS = {"model": "llama-3-8b", "method": "wanda", "scheme": "0.50", "calibr
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    return load_settings(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+    return load_settings(shipped_config())
 
 
 def job(seed: int, rule: str = "prune_model") -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_targets_are_studies_tables_figures_and_cells(settings: Settings) -> Non
 
 
 def test_benchmark_records_win_over_the_formula(settings: Settings, tmp_path: Path) -> None:
-    formula = needs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops
+    formula = costs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops
     assert job_seconds(job(0), settings, {}) == (pytest.approx(formula), "formula")
     for seed, seconds in enumerate((100.0, 300.0, 170.0)):
         folder = tmp_path / f"logs/llama-3-8b/wanda/0.50/de/seed{seed}"
@@ -85,7 +85,7 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
     )
     alone = dump("dump_cell_mc4", WILDCARDS, ["wanda/0.50/de/seed0"])
     dense = dump("dump_dense_mc4", {"model": "llama-3-8b"}, ["dense"])
-    one_pass = needs.dump_flops(model, 7, 0) / rate
+    one_pass = costs.dump_flops(model, 7, 0) / rate
     for job_of, passes in ((bundle, 4), (alone, 2), (dense, 1)):
         assert job_seconds(job_of, settings, {}) == (pytest.approx(passes * one_pass), "formula")
 
@@ -130,7 +130,7 @@ def test_records_of_other_jobs_do_no_harm(tmp_path: Path) -> None:
 def test_activations_cost_one_pass_over_their_tokens(settings: Settings) -> None:
     counting = {"rule": "count_activations_dense", "wildcards": {"model": "llama-3-8b"}, "output": ["de.h5"]}
     shape, n_tokens = settings.models["llama-3-8b"].shape, settings.analysis.activation_tokens
-    expected = needs.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
+    expected = costs.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
     assert job_seconds(counting, settings, {}) == (pytest.approx(expected), "formula")
     assert output_bytes(counting, settings) == 8 * 32 * (8 * 3 * 14336 + 2 * 2 * 4096)
 
@@ -140,7 +140,7 @@ def test_every_rule_that_asks_for_a_gpu_keeps_a_record_and_is_in_the_ledger() ->
     names: list[str] = []
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for text in re.split(r"^ *(?=rule\b)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-            if "gpu=gpus" in text:
+            if "threads: needs.threads" in text:
                 assert "benchmark.jsonl" in text, text[:100]
                 names += re.findall(r'^rule (\w+):|name:\s+(?:f"(\w+)|(dump)\.rule)', text)[0]
     assert {name for name in names if name} and all(name.startswith(GPU_RULES) for name in names if name)
@@ -169,7 +169,7 @@ def test_cells_are_done_begun_or_outstanding(
     assert incomplete_outputs(marker.parent) == {begun}
     line, total = ledger(settings, cells, [job(1), job(2)], incomplete_outputs(marker.parent))
     assert (line.done, line.incomplete, line.outstanding) == (1, 1, 1)
-    one = needs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops / 3600
+    one = costs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops / 3600
     assert line.gpu_hours == total.gpu_hours == pytest.approx(2 * one)
     assert line.gigabytes == pytest.approx(2 * settings.models["llama-3-8b"].shape.linear_weights / 8 / 1e9)
     assert line.sources == {"formula"}

@@ -15,9 +15,12 @@ import tokenize
 from functools import lru_cache
 from pathlib import Path
 
+import yaml
+
 PACKAGE = Path(__file__).parent
-NEUTRAL = {PACKAGE / name for name in ("errors.py", "hub.py", "log.py", "running", "settings")}
-"""Modules and folders that cannot change a result: settings reach stages by value, the hub's files by commit."""
+NEUTRAL = {PACKAGE / name for name in ("__init__.py", "errors.py", "hub.py", "log.py", "running", "settings")}
+"""Modules and folders that cannot change a result: the package's version, words for the user, how a job is run;
+settings reach stages by value, the hub's files by commit."""
 
 
 def canonical_json(value: object) -> str:
@@ -91,15 +94,22 @@ def _module_file(name: str) -> Path | None:
     return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes what is tagged (`!function utils.f`, of the harness's tasks) for its text."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, tag, node: f"!{tag} {loader.construct_scalar(node)}")
+
+
 @lru_cache
 def _essence(file: Path) -> str:
-    """The file's text; of Python without comments, docstrings, blank lines and trailing spaces.
+    """What of a file can matter: of YAML its values; of Python all but comments, docstrings, blank lines and the like.
 
     Docstrings are all strings that are statements of their own; the inside of other strings stays as it is.
     """
     text = file.read_text(encoding="utf-8")
-    if file.suffix != ".py":
-        return text
+    if file.suffix == ".yaml":
+        return canonical_json(yaml.load(text, Loader=_Loader))
     lines = text.split("\n")
     inside: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):

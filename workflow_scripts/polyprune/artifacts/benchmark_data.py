@@ -1,7 +1,8 @@
 """Manifest of a benchmark's data, `results/benchmarks/{source}/{benchmark}.json`, schema `benchmark/2`: where they lie
 and what they are.
 
-    {"folder": "arc", "datasets": {"allenai/ai2_arc": "<commit on the hub, or digest of the files>"},
+    {"benchmark": "arc", "folder": "arc",
+     "datasets": {"allenai/ai2_arc": "<commit on the hub, or digest of the files>"},
      "digests": {"allenai/ai2_arc": "<digest of the files>"}, …}
 
 `folder` holds one folder a data set, in the hub's layout: `{folder}/{organisation}/{name}/README.md` and data files. It
@@ -40,7 +41,11 @@ class BenchmarkData:
 def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], about: Mapping[str, Any]) -> None:
     """Describe data that lie in their folder; raises `UserError` if they do not."""
     digests = {name: folder_digest(path.parent / folder / name) for name in revisions}
-    save_record(path, SCHEMA, {**about, "folder": folder, "datasets": dict(revisions), "digests": digests})
+    save_record(
+        path,
+        SCHEMA,
+        {**about, "benchmark": path.stem, "folder": folder, "datasets": dict(revisions), "digests": digests},
+    )
 
 
 def load_manifest(path: Path, expected: Header | None = None) -> BenchmarkData:

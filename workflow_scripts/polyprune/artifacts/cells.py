@@ -75,20 +75,6 @@ class CellReader:
             )
         return weight
 
-    def read(self, name: str) -> SparseWeight | None:
-        """What is kept of a linear layer, by its full name; None if the cell leaves it dense.
-
-        Raises:
-            UserError: the cell is quantised and has no masks.
-        """
-        weight = self.weight(name)
-        if isinstance(weight, QuantisedWeight):
-            raise self._has_no_masks()
-        return weight
-
-    def _has_no_masks(self) -> UserError:
-        return UserError(f"{self.path} is quantised: it has codes, no masks")
-
     @property
     def job(self) -> dict[str, Any]:
         """The part of the metadata that identifies the job."""
@@ -106,7 +92,7 @@ class CellReader:
             UserError: the cell is quantised and has no masks.
         """
         if "quantisation" in self.metadata:
-            raise self._has_no_masks()
+            raise UserError(f"{self.path} is quantised: it has codes, no masks")
         return self._file.tensor(f"{name}.keep").numpy()
 
 

@@ -114,8 +114,8 @@ def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
     return True
 
 
-def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, about: Mapping[str, Any]) -> pa.Table:
-    """Write both files from the finished columns, in this order, and remove the parts; the scores."""
+def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, about: Mapping[str, Any]) -> None:
+    """Write both files from the finished columns, in this order, and remove the parts."""
     answers, values = (
         pa.concat_tables(open_table(_parts(folder, column)[kind], schema).read() for column in columns)
         for kind, schema in enumerate((ITEMS_SCHEMA, SCORES_SCHEMA))
@@ -131,7 +131,6 @@ def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, 
     }
     save_table(scores, SCORES_SCHEMA, values, {**about, "questions": asked, "sources": sources})
     shutil.rmtree(folder)
-    return values
 
 
 def questions(items: pa.Table) -> dict[str, str]:

@@ -50,10 +50,8 @@ def load_tokens(path: Path, expected: Header | None = None) -> TokenSet:
 
 def _require_counts(path: Path, found: TokenSet) -> None:
     """Compare the number and length of sequences with the settings that the header names."""
-    text = found.metadata.get("text")
-    if text is None:
+    if "n_sequences" not in found.metadata:
         return
-    drawn = "evaluation_sequences" if found.metadata.get("split") == "evaluation" else "calibration_sequences"
-    wanted = (text[drawn], text["sequence_length"])
+    wanted = (found.metadata["n_sequences"], found.metadata["sequence_length"])
     if found.tokens.shape != wanted or found.n_bytes.shape != wanted:
         raise ForeignError(f"{path} holds {found.tokens.shape} tokens, its settings say {wanted}; {again(path)}")

@@ -1,23 +1,22 @@
-"""The demo corpus as splits."""
+"""Generated text, a pure function of language and code."""
 
 from __future__ import annotations
 
 from polyprune.artifacts.prompts import Prompt
-from polyprune.corpora.demo import demo_documents
+from polyprune.corpora.demo import demo_documents, reading_questions
 from polyprune.settings.text import DemoCorpus, DemoPrompts
 
 PROMPT_SEED = "prompts"
+SOURCE = {"dataset": "generated"}
 
 
 def split_documents(corpus: DemoCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Generated documents: each split is a stream of its own, seeded by its name; the source is the code."""
+    """Documents by split, each split a stream of its own, seeded by its name."""
     counts = corpus.documents.model_dump()
-    return {split: list(demo_documents(language, split, n)) for split, n in counts.items()}, {"dataset": "generated"}
+    return {split: list(demo_documents(language, split, n)) for split, n in counts.items()}, SOURCE
 
 
-def generated_prompts(settings: DemoPrompts, language: str) -> list[Prompt]:
+def parallel_prompts(prompts: DemoPrompts, language: str) -> tuple[list[Prompt], dict[str, str]]:
     """Reading questions about the demo world; number i asks the same in every language."""
-    from polyprune.corpora.demo import reading_questions
-
-    readings = reading_questions(language, settings.n_prompts, PROMPT_SEED)
-    return [Prompt(f"{index:05d}", f"{each.passage}\n{each.question}") for index, each in enumerate(readings)]
+    readings = reading_questions(language, prompts.n_prompts, PROMPT_SEED)
+    return [Prompt(f"{index:05d}", f"{each.passage}\n{each.question}") for index, each in enumerate(readings)], SOURCE

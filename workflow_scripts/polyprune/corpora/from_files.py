@@ -6,7 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyprune.artifacts.prompts import Prompt
-from polyprune.corpora.prompts import parallel_prompts
+from polyprune.corpora.prompts import prompts_of_rows
 from polyprune.errors import UserError
 from polyprune.settings.text import FilesCorpus, FileShares, FilesPrompts
 
@@ -36,18 +36,30 @@ def split_documents(corpus: FilesCorpus, language: str) -> tuple[dict[str, list[
 
 
 def matching_files(patterns: Sequence[str], language: str) -> list[Path]:
-    """Files of all patterns, each once, each pattern's matches in alphabetical order."""
+    """Files of all patterns, each once, each pattern's matches in alphabetical order.
+
+    What exists by its name is taken by its name: brackets in the name of a folder are no pattern.
+    """
     files: list[Path] = []
     for pattern in patterns:
-        found = [
-            Path(name) for name in sorted(glob(str(Path(pattern).expanduser()), recursive=True)) if Path(name).is_file()
-        ]
+        names = glob(_with_names_as_they_are(Path(pattern).expanduser()), recursive=True)
+        found = [Path(name) for name in sorted(names) if Path(name).is_file()]
+        if not found and Path(pattern).expanduser().is_dir():
+            raise UserError(
+                f"corpus files for {language}: {pattern!r} is a folder; name the files in it: {Path(pattern) / '*.txt'}"
+            )
         if not found:
             raise UserError(
                 f"corpus files for {language}: nothing matches {pattern!r} (seen from {Path.cwd()}); correct the path"
             )
         files += [file for file in found if file not in files]
     return files
+
+
+def _with_names_as_they_are(pattern: Path) -> str:
+    """The pattern with its longest beginning that exists, as a file or folder, taken literally."""
+    beginning = next(part for part in (pattern, *pattern.parents) if part.exists() or part == part.parent)
+    return str(Path(escape(str(beginning))) / pattern.relative_to(beginning))
 
 
 def read_documents(file: Path, field: str) -> list[str]:
@@ -131,12 +143,17 @@ def cut_by_shares(documents: Sequence[str], shares: FileShares, name: str) -> di
     return splits
 
 
-def file_prompts(settings: FilesPrompts, language: str) -> list[Prompt]:
-    """Prompts of a local file."""
-    file = Path(settings.files[language]).expanduser()
+def parallel_prompts(prompts: FilesPrompts, language: str) -> tuple[list[Prompt], dict[str, str]]:
+    """The prompts of a language's JSON lines; the file's name.
+
+    Raises:
+        UserError: no such file, no JSON, or another layout.
+    """
+    name = prompts.files[language]
+    file = Path(name).expanduser()
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read as JSON lines ({error})") from error
-    return parallel_prompts(rows, settings.n_prompts, str(file))
+    return prompts_of_rows(rows, prompts.n_prompts, str(file)), {"dataset": name}

@@ -1,4 +1,4 @@
-"""A hub data set as splits."""
+"""Data sets of the Hugging Face hub, each at one commit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from polyprune.artifacts.prompts import Prompt
-from polyprune.corpora.prompts import parallel_prompts
+from polyprune.corpora.prompts import prompts_of_rows
 from polyprune.errors import UserError
 from polyprune.hub import dataset_file, explained, resolve_revision
 from polyprune.settings.text import HubCorpus, HubPrompts
@@ -50,15 +50,14 @@ def _text_of(row: Mapping[str, Any], field: str, dataset: str) -> str:
     return row[field]
 
 
-def hub_prompts(settings: HubPrompts, language: str) -> tuple[list[Prompt], str]:
-    """Prompts of a hub data set, and the commit they are from."""
+def parallel_prompts(prompts: HubPrompts, language: str) -> tuple[list[Prompt], dict[str, str]]:
+    """The prompts of a language; the data set and the commit they are from."""
     from datasets import load_dataset
 
-    from polyprune.hub import dataset_file, explained, resolve_revision
-
-    revision = resolve_revision("dataset", settings.dataset, settings.revision)
-    file = settings.file.format(language=settings.codes[language])
-    with explained("dataset", settings.dataset):
-        url = dataset_file(settings.dataset, revision, file)
+    revision = resolve_revision("dataset", prompts.dataset, prompts.revision)
+    file = prompts.file.format(language=prompts.codes[language])
+    with explained("dataset", prompts.dataset):
+        url = dataset_file(prompts.dataset, revision, file)
         rows = list(load_dataset("json", data_files={"prompts": [url]}, split="prompts", streaming=True))
-    return parallel_prompts(rows, settings.n_prompts, f"dataset {settings.dataset}, {file}"), revision
+    found = prompts_of_rows(rows, prompts.n_prompts, f"dataset {prompts.dataset}, {file}")
+    return found, {"dataset": prompts.dataset, "revision": revision}

@@ -1,8 +1,8 @@
-"""Parallel prompts: a passage and a question on it, from wherever they come.
+"""Belebele's layout of parallel prompts, a passage and a question on it.
 
-Belebele's layout is JSON lines with `link`, `question_number`, `flores_passage` and `question`; link and number
-identify the question across languages. Prompts are sorted by them, so those on one passage are neighbours, in every
-language. Passage and question are joined by a line break: the paper says "concatenating".
+It is JSON lines with `link`, `question_number`, `flores_passage` and `question`; link and number identify the question
+across languages. Prompts are sorted by them, so those on one passage are neighbours, in every language. Passage and
+question are joined by a line break: the paper says "concatenating".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from polyprune.errors import UserError
 _FIELDS = ("link", "question_number", "flores_passage", "question")
 
 
-def parallel_prompts(rows: Iterable[Mapping[str, Any]], n_prompts: int, where: str) -> list[Prompt]:
+def prompts_of_rows(rows: Iterable[Mapping[str, Any]], n_prompts: int, where: str) -> list[Prompt]:
     """The first `n_prompts` of the sorted prompts.
 
     Raises:

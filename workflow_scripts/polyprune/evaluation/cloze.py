@@ -1,4 +1,8 @@
-"""TODO."""
+"""Prompts of the profile `cloze`: every option as text, after labels in the language of the question.
+
+For models that only continue text, such as the demo's. The labels are the demo's phrases, so this module is imported by
+name, where the profile is chosen: benchmarks from the hub do not depend on them.
+"""
 
 from __future__ import annotations
 

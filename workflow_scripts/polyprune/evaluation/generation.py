@@ -13,6 +13,7 @@ from transformers import DynamicCache
 from polyprune.evaluation.packing import Row, collate
 from polyprune.evaluation.scoring import Budget, Weights
 from polyprune.log import Progress
+from polyprune.model.rope import switches_by_length
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def generate(
     progress = Progress(len(prompts), "prompt")
     while waiting:
         size = max(1, budget.tokens // (len(prompts[waiting[0]]) + limits.max_tokens))
+        size = 1 if switches_by_length(weights.decoder.config) else size
         chosen = waiting[:size]
         batch = [list(prompts[index]) for index in chosen]
         found = budget.run(lambda batch=batch: _generate(weights, tokenizer, batch, limits), len(batch))
@@ -46,7 +48,9 @@ def generate(
 
 @torch.inference_mode()
 def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits: Limits) -> list[str]:
-    step = _Cached(weights, prompts) if weights.whole else _Recomputed(weights, prompts)
+    longest = max(map(len, prompts))
+    one_kind = weights.kind_of(longest) == weights.kind_of(longest + limits.max_tokens)
+    step = _Cached(weights, prompts) if weights.whole and one_kind else _Recomputed(weights, prompts)
     generated: list[list[int]] = [[] for _ in prompts]
     running = [True] * len(prompts)
     for _ in range(limits.max_tokens):
@@ -106,7 +110,9 @@ class _Cached:
 
 
 class _Recomputed:
-    """Everything anew for each token: for models whose layers are streamed, which have no place for a cache."""
+    """Everything anew for each token: where layers are streamed, which have no place for a cache, and where the answer
+    grows into a length at which the model encodes all positions otherwise.
+    """
 
     def __init__(self, weights: Weights, prompts: list[list[int]]) -> None:
         self.weights, self.sequences = weights, [list(prompt) for prompt in prompts]

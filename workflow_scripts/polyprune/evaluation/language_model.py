@@ -7,7 +7,6 @@ unless the text begins with one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,15 @@ from typing import Any
 import jinja2
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from transformers import AutoTokenizer
 
+from polyprune.errors import UserError
 from polyprune.evaluation.generation import Limits, generate
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import Weights, score_rows
-from polyprune.provenance import digest
+from polyprune.log import logger
+from polyprune.model.chat import render, template_digest
+from polyprune.model.source import read_object
+from polyprune.model.tokenizer import open_tokenizer
 
 _DEFAULT_MAX_LENGTH = 2048
 _ENCODED_TOGETHER = 4096
@@ -32,12 +34,13 @@ class SharedPrefixLM(LM):
     def __init__(self, weights: Weights, folder: Path, tokens_per_batch: int) -> None:
         super().__init__()
         self.weights, self.tokens_per_batch = weights, tokens_per_batch
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._tokenizer = open_tokenizer(folder)
+        self.tokenizer: Any = self._tokenizer.fast
         config = weights.decoder.config
         self.max_length = int(getattr(config, "max_position_embeddings", None) or _DEFAULT_MAX_LENGTH)
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self._first = bos if bos is not None else eos
-        self._first_text = self.tokenizer.decode([self._first])
+        self._first_text = None if self._first is None else self.tokenizer.decode([self._first])
         self._ends = frozenset(end for end in (eos, *_end_tokens(folder)) if end is not None)
 
     @property
@@ -51,42 +54,54 @@ class SharedPrefixLM(LM):
     @property
     def chat_template_digest(self) -> str | None:
         """Identifies the template; None if the model has none, and prompts are sent as they are."""
-        return digest(str(self.tokenizer.chat_template)) if self.has_chat_template else None
+        return template_digest(self.tokenizer)
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         return str(self.tokenizer.chat_template) if chat_template and self.has_chat_template else None
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The conversation as text; without system turns if the template refuses them."""
-
-        def render(messages: list[dict[str, str]]) -> str:
-            return self.tokenizer.apply_chat_template(
-                messages,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
-            )
-
+        options = {
+            "add_generation_prompt": add_generation_prompt,
+            "continue_final_message": not add_generation_prompt,
+        }
         try:
-            return render(chat_history)
+            return render(self.tokenizer, chat_history, **options)
         except jinja2.exceptions.TemplateError:
-            return render([message for message in chat_history if message["role"] != "system"])
+            without = [message for message in chat_history if message["role"] != "system"]
+            return render(self.tokenizer, without, **options)
 
     def encode(self, texts: Sequence[str]) -> dict[str, list[int]]:
-        """Tokens of each distinct text, with a BOS in front unless it is there already."""
+        """Tokens of each distinct text, with a BOS in front unless it is there already.
+
+        Raises:
+            UserError: class and file of the tokenizer differ on the texts, or a token has no embedding.
+        """
         distinct = list(dict.fromkeys(texts))
+        self._tokenizer.require_agreement(distinct, "the questions")
         found: dict[str, list[int]] = {}
         for begun in (True, False):
-            chosen = [text for text in distinct if text.startswith(self._first_text) == begun]
+            chosen = [text for text in distinct if self._is_begun(text) == begun]
             for start in range(0, len(chosen), _ENCODED_TOGETHER):
                 part = chosen[start : start + _ENCODED_TOGETHER]
                 found |= zip(part, self.tokenizer(part, add_special_tokens=not begun)["input_ids"], strict=True)
+        for text, tokens in found.items():
+            self._tokenizer.require_embedded(tokens, f"{text[:60]!r}")
         return found
 
+    def _is_begun(self, text: str) -> bool:
+        return self._first_text is not None and text.startswith(self._first_text)
+
     def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """Tokens of prompts and of their continuations."""
+        """Tokens of prompts and of their continuations.
+
+        Raises:
+            UserError: an empty continuation, or an empty prompt for a model without BOS and EOS.
+        """
         split = []
         for context, continuation in pairs:
+            if not continuation:
+                raise UserError(f"an option of the question {context[-60:]!r} is empty: correct the benchmark's data")
             kept = context.rstrip()
             split.append((kept, kept + context[len(kept) :] + continuation))
         encoded = self.encode([text for pair in split for text in pair if text])
@@ -96,12 +111,19 @@ class SharedPrefixLM(LM):
                 tokens = encoded[context]
                 result.append((tokens, encoded[both][len(tokens) :]))
             else:
+                if self._first is None:
+                    raise UserError(
+                        f"{continuation[:60]!r} has no prompt, and the tokenizer of {self._tokenizer.folder} no BOS or "
+                        "EOS to begin with: name one in tokenizer_config.json"
+                    )
                 tokens = self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
                 result.append(([self._first], tokens) if tokens[0] != self._first else (tokens[:1], tokens[1:]))
         return result
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:  # noqa: ARG002
         pairs = self.encode_pairs([request.args for request in requests])  # type: ignore[misc]
+        for _, continuation in pairs:
+            self._room(len(continuation) - 1)
         rows = pack(pairs, self.max_length, self.weights.shares)
         scores = score_rows(self.weights, rows, len(pairs), self.tokens_per_batch)
         return [(score.log_likelihood, score.greedy) for score in scores]
@@ -111,11 +133,24 @@ class SharedPrefixLM(LM):
         encoded = self.encode(prompts)
         texts: dict[int, str] = {}
         for limits, chosen in self._by_limits(requests).items():
-            room = self.max_length - limits.max_tokens
+            room = self._room(limits.max_tokens)
+            if n_long := sum(len(encoded[prompts[index]]) > room for index in chosen):
+                logger.info(
+                    "%d of %d prompts are longer than %d tokens and lose their beginning", n_long, len(chosen), room
+                )
             tokens = [encoded[prompts[index]][-room:] for index in chosen]
             found = self._generate([prompts[index] for index in chosen], tokens, limits)
             texts |= dict(zip(chosen, found, strict=True))
         return [texts[index] for index in range(len(requests))]
+
+    def _room(self, answer: int) -> int:
+        """Tokens that a prompt may have before an answer of which so many are read; there are positions for no more."""
+        if answer >= self.max_length:
+            raise UserError(
+                f"an answer of {answer} tokens leaves no room for a prompt in the model's {self.max_length} positions: "
+                "lower evaluation.mkqa.max_new_tokens in config.yaml, or leave out the benchmark with such options"
+            )
+        return self.max_length - answer
 
     def _generate(self, prompts: list[str], tokens: list[list[int]], limits: Limits) -> list[str]:  # noqa: ARG002
         return generate(self.weights, self.tokenizer, tokens, limits, self.tokens_per_batch)
@@ -139,5 +174,5 @@ class SharedPrefixLM(LM):
 def _end_tokens(folder: Path) -> list[int | None]:
     """What ends a generation, by the model's generation_config.json."""
     file = folder / "generation_config.json"
-    ends = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
+    ends = read_object(file).get("eos_token_id") if file.is_file() else None
     return ends if isinstance(ends, list) else [ends]

@@ -7,13 +7,13 @@ other. Each of these branches sees the prefix and itself, and its positions go o
     positions   0  1  2  3    4  5    4    4  5  6
     segments    0  0  0  0    1  1    2    3  3  3        a query sees keys of segment 0 and of its own, causally
 
-The last token of a continuation is only predicted, never read; so continuations of one token ("A", "B", "C", "D")
-need no branch at all: their row is the prompt.
+The last token of a continuation is only predicted, never read; so continuations of one token ("A", "B", "C", "D") need
+no branch at all: their row is the prompt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -97,14 +97,15 @@ class Batch:
     mask: Tensor | None
 
 
-def fill_batch(rows: Sequence[Row], tokens_per_batch: int) -> list[Row]:
+def fill_batch(rows: Sequence[Row], tokens_per_batch: int, kind_of: Callable[[int], Hashable]) -> list[Row]:
     """The first rows, as many as fit the budget after padding to the first, which is the longest; at least one.
 
-    Ends before a row that would be padded by more than `MOST_PADDING` of the longest.
+    Ends before a row that would be padded by more than `MOST_PADDING` of the longest, or whose length is of another
+    kind: the model would treat it otherwise alone than in this batch (see `model/rope.py`).
     """
-    size = max(1, tokens_per_batch // len(rows[0]))
-    least = (1 - MOST_PADDING) * len(rows[0])
-    return list(takewhile(lambda row: len(row) >= least, rows[:size]))
+    longest = len(rows[0])
+    size, least, kind = max(1, tokens_per_batch // longest), (1 - MOST_PADDING) * longest, kind_of(longest)
+    return list(takewhile(lambda row: len(row) >= least and kind_of(len(row)) == kind, rows[:size]))
 
 
 def collate(rows: list[Row], device: torch.device) -> Batch:

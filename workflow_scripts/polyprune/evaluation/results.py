@@ -1,4 +1,4 @@
-"""TODO."""
+"""The harness's answers on one column of a benchmark, as rows of scores and of items (`artifacts/evaluations.py`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lm_eval.api.metrics import pooled_sample_stderr
 from lm_eval.evaluator import evaluate
 
 from polyprune.evaluation.language_model import SharedPrefixLM
-from polyprune.evaluation.tasks import PAPER, Prompting, brisk_harness, build_tasks, options_of
-from polyprune.grammar.benchmarks import Column
+from polyprune.evaluation.tasks import PAPER_PROFILE, Prompting, brisk_harness, build_tasks, options_of
+from polyprune.grammar.columns import Column
 
 _METRICS = {"mkqa": ("f1", "f1_ws", "em"), "mmlu": ("acc",)}
 _CHOICE_METRICS = ("acc", "acc_norm")
@@ -38,7 +38,7 @@ def evaluate_column(
             for name, task in tasks.items()
             for item in _items(task, results["samples"][name])
         ]
-    headline = "acc" if benchmark != "mkqa" else "f1_ws" if prompting.profile == PAPER else "f1"
+    headline = "acc" if benchmark != "mkqa" else "f1_ws" if prompting.profile == PAPER_PROFILE else "f1"
     rows = []
     for metric in _METRICS.get(benchmark, _CHOICE_METRICS):
         by_task = [

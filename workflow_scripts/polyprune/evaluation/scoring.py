@@ -21,6 +21,7 @@ from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
 from polyprune.log import Progress, logger
 from polyprune.model.compression import apply_cell
 from polyprune.model.decoder import Decoder
+from polyprune.model.rope import Kind, kind_of, switches_by_length
 
 _LOGITS_PER_CALL = 1 << 28
 _SHARE_OF_MEMORY = 0.6
@@ -63,10 +64,17 @@ class Weights:
 
     @property
     def shares(self) -> bool:
-        """Whether this model's attention is full in every layer, so that packed rows' masks mean the same in all."""
+        """Whether continuations may share a row with their prompt: attention is full in every layer, so that the rows'
+        masks mean the same in all, and positions are encoded alike whatever the length.
+        """
         config = self.decoder.config
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-        return kinds == {"full_attention"} and not getattr(config, "sliding_window", None)
+        full = kinds == {"full_attention"} and not getattr(config, "sliding_window", None)
+        return full and not switches_by_length(config)
+
+    def kind_of(self, length: int) -> Kind:
+        """Rows of lengths of one kind may share a batch."""
+        return kind_of(self.decoder.config, length)
 
 
 def fits(decoder: Decoder) -> bool:
@@ -100,7 +108,7 @@ def score_rows(weights: Weights, rows: Sequence[Row], n_requests: int, tokens_pe
         work, left = [], waiting
         for _ in range(1 if weights.whole else _BATCHES_PER_WALK):
             if left:
-                work.append(fill_batch(left, budget.tokens))
+                work.append(fill_batch(left, budget.tokens, weights.kind_of))
                 left = left[len(work[-1]) :]
         found = budget.run(lambda work=work: _score(weights, work), max(map(len, work)))
         if found is not None:

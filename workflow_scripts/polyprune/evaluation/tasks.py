@@ -9,6 +9,7 @@ cloze     for models that only continue text, such as the demo's: every option a
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -28,10 +29,9 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.errors import UserError
 from polyprune.evaluation import mkqa
-from polyprune.evaluation.cloze import as_cloze
-from polyprune.grammar.benchmarks import OWN_TASKS, Column
+from polyprune.grammar.columns import OWN_TASKS, Column
 
-CLOZE, CURRENT, PAPER = "cloze", "current", "paper"
+CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
 _BELEBELE_ANSWER, _FULL_WIDTH_ANSWER = "\nAnswer:", "\nAnswer："
 
@@ -105,8 +105,9 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
         else:
             config["dataset_name"] = column.part
     if prompting.profile == CLOZE:
-        config |= as_cloze(column.task, column.language)
-    if prompting.profile == PAPER and column.task.startswith("belebele"):
+        cloze = importlib.import_module("polyprune.evaluation.cloze")
+        config |= cloze.as_cloze(column.task, column.language)
+    if prompting.profile == PAPER_PROFILE and column.task.startswith("belebele"):
         config["doc_to_text"] = config["doc_to_text"].replace(_BELEBELE_ANSWER, _FULL_WIDTH_ANSWER)
     return config
 

@@ -1,4 +1,4 @@
-"""Generation by vLLM instead of our own: several times faster on a GPU. Imported only when config.yaml asks for it.
+"""Generation by vLLM instead of our own: several times faster on a GPU. Imported by name, when config.yaml asks for it.
 
 vLLM reads weights from a folder, so the compressed model is written to a temporary one for the time of the job. Its
 log-likelihoods encode a prompt once an option, which is slower than ours: it only generates.
@@ -14,30 +14,18 @@ from typing import Any
 from polyprune.errors import UserError
 from polyprune.evaluation.generation import Limits, cut
 from polyprune.evaluation.language_model import SharedPrefixLM
+from polyprune.evaluation.scoring import Weights
 
 
-def with_vllm(lm: SharedPrefixLM) -> SharedPrefixLM:
-    """The same language model, generating by vLLM.
+class VllmLM(SharedPrefixLM):
+    """The same language model, generating by vLLM."""
 
-    Raises:
-        UserError: vLLM is not installed here, or the model does not fit in memory as a whole.
-    """
-    try:
-        vllm: Any = importlib.import_module("vllm")
-    except ImportError as error:
-        raise UserError(
-            "evaluation.generation is vllm in config.yaml, but vLLM is not installed here: "
-            f"install it (pip install vllm) or set evaluation.generation to own ({error})"
-        ) from error
-    if not lm.weights.whole:
-        raise UserError("evaluation.generation is vllm, but this model is streamed: it does not fit; set it to own")
-    return _VllmLM(lm, vllm)
-
-
-class _VllmLM(SharedPrefixLM):
-    def __init__(self, lm: SharedPrefixLM, vllm: Any) -> None:
-        vars(self).update(vars(lm))
-        self._vllm = vllm
+    def __init__(self, weights: Weights, folder: Path, tokens_per_batch: int) -> None:
+        """Raises `UserError` if vLLM is not installed here, or if the model does not fit in memory as a whole."""
+        super().__init__(weights, folder, tokens_per_batch)
+        self._vllm = _installed_vllm()
+        if not weights.whole:
+            raise UserError("evaluation.generation is vllm, but this model is streamed: it does not fit; set it to own")
 
     def _generate(self, prompts: list[str], tokens: list[list[int]], limits: Limits) -> list[str]:  # noqa: ARG002
         with tempfile.TemporaryDirectory(prefix="polyprune-vllm-") as name:
@@ -53,3 +41,13 @@ class _VllmLM(SharedPrefixLM):
             )
             answers = engine.generate([{"prompt_token_ids": prompt} for prompt in tokens], sampling)
         return [cut(answer.outputs[0].text, limits.stops) for answer in answers]
+
+
+def _installed_vllm() -> Any:
+    try:
+        return importlib.import_module("vllm")
+    except ImportError as error:
+        raise UserError(
+            "evaluation.generation is vllm in config.yaml, but vLLM is not installed here: "
+            f"install it (pip install vllm) or set evaluation.generation to own ({error})"
+        ) from error

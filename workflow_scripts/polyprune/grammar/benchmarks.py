@@ -10,43 +10,16 @@ these languages: there another language's task is taken, with this language's pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from polyprune.grammar.columns import OWN_TASKS, Column
+from polyprune.grammar.languages import FLORES_CODES
 
 BENCHMARKS = ("arc", "belebele", "mmlu", "hellaswag", "mkqa")
 SOURCES = ("demo", "hub")
 """Where benchmark data come from: generated, or the hub's data sets (or a folder in their layout)."""
-OWN_TASKS = "own:"
-"""Prefix of YAML files that are ours (`evaluation/mkqa`), not the harness's."""
 
 _OKAPI = ("ar", "de", "es", "ru", "zh")
-_BELEBELE = {
-    "ar": "arb_Arab",
-    "de": "deu_Latn",
-    "en": "eng_Latn",
-    "es": "spa_Latn",
-    "ru": "rus_Cyrl",
-    "sw": "swh_Latn",
-    "zh": "zho_Hans",
-}
 _MKQA = ("ar", "de", "en", "es", "ru", "zh")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a benchmark: `task` is its name in results, `dataset` the hub's name of its data.
-
-    `yaml` is a file, or a pattern of files whose questions are pooled (English MMLU: 57 subjects).
-    """
-
-    name: str
-    task: str
-    yaml: str
-    dataset: str
-    part: str | None = None
-
-    @property
-    def language(self) -> str:
-        return self.name.split("-")[0]
 
 
 def _arc() -> list[Column]:
@@ -63,7 +36,7 @@ def _arc() -> list[Column]:
 def _belebele() -> list[Column]:
     return [
         Column(language, f"belebele_{code}", f"belebele/belebele_{code}.yaml", "facebook/belebele")
-        for language, code in _BELEBELE.items()
+        for language, code in FLORES_CODES.items()
     ]
 
 

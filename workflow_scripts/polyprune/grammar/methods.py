@@ -1,4 +1,4 @@
-"""TODO."""
+"""Table of the compression methods: what the rules and the configuration must know of each, without importing it."""
 
 from __future__ import annotations
 
@@ -45,3 +45,8 @@ def why_not(method: str) -> str:
 def settings_read(method: str, scheme: Scheme) -> set[str]:
     """What of `compression` in config.yaml a cell depends on."""
     return {*METHODS[method].settings, *(["owl"] if scheme.owl else [])}
+
+
+def artifact(method: str) -> str:
+    """File name of a cell: a mask where the kept weights stay as they were, else the weights."""
+    return "weights.safetensors" if METHODS[method].updates else "mask.safetensors"

@@ -1,13 +1,15 @@
-"""TODO."""
+"""Where results lie: a cell's folder and a study's files. Written and read back here only."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-
-from polyprune.grammar.methods import METHODS
 
 DENSE = "dense"
 """Stands for method, scheme and calibration of the uncompressed model."""
+PAPER = "paper"
+"""The study whose tables and figures lie in `results/` itself."""
+_CELL = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,17 @@ class Cell:
     def variant(self) -> str:
         return f"{self.method}/{self.scheme}/{self.calibration}/seed{self.seed}"
 
+    @property
+    def folder(self) -> str:
+        return f"results/{self.model}/{self.variant}"
 
-def artifact(method: str) -> str:
-    """File name of a cell: a mask where the kept weights stay as they were, else the weights."""
-    return "weights.safetensors" if METHODS[method].updates else "mask.safetensors"
 
-
-PAPER = "paper"
+def cell_of(path: str) -> Cell | None:
+    """The cell whose file it is, if it is one's; spellings are not checked."""
+    match = _CELL.match(path)
+    return Cell(*match.groups()[:4], seed=int(match[5])) if match else None
 
 
 def study_path(study: str, name: str) -> str:
-    """Where a study's table or figure lies; the paper's lie in results/ itself."""
+    """Where a study's table or figure lies."""
     return f"results/{name}" if study == PAPER else f"results/{study}/{name}"

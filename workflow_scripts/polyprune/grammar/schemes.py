@@ -1,15 +1,14 @@
-"""The spellings that paths and the configuration are made of: schemes, calibrations, seeds.
+"""How schemes, calibrations and seeds are spelt.
 
-Every spelling is canonical: one cell, one path. `parse` functions refuse everything else and name the nearest
-valid spelling. Imported while Snakemake parses the workflow, so nothing heavy is imported here.
+`parse` functions refuse everything else and name the nearest valid spelling.
 
-    scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
-                 2of4  4of8           n:m, n weights kept of every m consecutive inputs
-                 …-dense-ends         the first and the last decoder layer stay dense
-                 0.70-owl             unstructured on average; layers with more outliers are pruned less
-                 w4g128  w8g128       quantisation: bits (2 to 8) and group size
-    calibration  de  de-en            language codes in alphabetical order
-    seed         seed0  seed12
+scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
+             2of4  4of8           n:m, n weights kept of every m consecutive inputs
+             …-dense-ends         the first and the last decoder layer stay dense
+             0.70-owl             unstructured on average; layers with more outliers are pruned less
+             w4g128  w8g128       quantisation: bits (2 to 8) and group size
+calibration  de  de-en            language codes in alphabetical order
+seed         seed0  seed12
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ OWL = "-owl"
 _UNSTRUCTURED = re.compile(r"0\.[0-9]{2,}")
 _N_OF_M = re.compile(r"([1-9][0-9]*)of([1-9][0-9]*)")
 _QUANTISED = re.compile(r"w([2-8])g([1-9][0-9]*)")
-_LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
 SCHEME_PATTERN = r"(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8]g[1-9][0-9]*"
-CALIBRATION_PATTERN = r"[a-z]{2,3}(?:-[a-z]{2,3})*"
+LANGUAGE_PATTERN = "[a-z]{2,3}"
+CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
 SEED_PATTERN = r"0|[1-9][0-9]*"
 
 
@@ -106,7 +105,7 @@ def parse_calibration(text: str, known: Iterable[str] | None = None) -> tuple[st
         SpellingError: unknown language, twice the same, or not in alphabetical order.
     """
     languages = tuple(text.split("-"))
-    if not all(_LANGUAGE.fullmatch(language) for language in languages):
+    if not all(re.fullmatch(LANGUAGE_PATTERN, language) for language in languages):
         raise SpellingError(f"{text!r} is not a calibration; write language codes joined by '-', e.g. de or de-en")
     if known is not None and (unknown := [language for language in languages if language not in set(known)]):
         raise SpellingError(f"calibration {text!r}: {unknown[0]!r} is {nearest(unknown[0], known)}")

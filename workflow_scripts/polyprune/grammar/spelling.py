@@ -1,4 +1,4 @@
-"""TODO."""
+"""The refusal of a word, with the valid ones and the nearest of them."""
 
 from __future__ import annotations
 

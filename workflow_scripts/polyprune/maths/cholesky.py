@@ -12,8 +12,8 @@ where it is the inverse of R's block (OBS-2). A quarter of the work, no second f
 A matrix that cannot be factored is an error. llm-compressor goes on with the identity instead, which turns SparseGPT
 into magnitude pruning and GPTQ into rounding; GPTQModel raises λ until it works. λ is 0.01 in IST-DASLab's and
 locuslab's codes, 0.05 in GPTQModel, 0.1 in transformers' GPTQConfig. G is a raw sum here, so the 1 of a dead input is
-smaller next to the others than in codes that divide G by the number of sequences: λ·mean(diag G) differs slightly
-if there are dead inputs.
+smaller next to the others than in codes that divide G by the number of sequences: λ·mean(diag G) differs slightly if
+there are dead inputs.
 """
 
 from dataclasses import dataclass

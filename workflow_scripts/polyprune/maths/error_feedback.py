@@ -10,8 +10,8 @@ E and apply it to all later columns, which needs the whole of U. From D only U_B
 never inverted, and every column is written once.
 
 Within a block the public codes apply column j to the rest at once. Here a column first collects what the few columns
-before it did, and these few then act on the rest of the block in one product: the same sums, in another order, in
-less than half of the time. On a GPU a kernel does without both (`column_kernels.py`).
+before it did, and these few then act on the rest of the block in one product: the same sums, in another order, in less
+than half of the time. On a GPU a kernel does without both (`column_kernels.py`).
 """
 
 from collections.abc import Callable

@@ -16,8 +16,6 @@ import torch
 from jaxtyping import Float, Float32, Int32, Int64, UInt8
 from torch import Tensor
 
-from polyprune.maths.checks import require_finite
-
 
 @dataclass(frozen=True)
 class GridSettings:
@@ -91,18 +89,3 @@ def dequantise(quantised: Quantised, dtype: torch.dtype = torch.float32) -> Floa
     group = quantised.group_of_column.long()
     steps = quantised.codes.float() - quantised.zeros.float()[:, group]
     return (steps * quantised.scales[:, group]).to(dtype)
-
-
-def round_to_nearest(weight: Float[Tensor, "d_out d_in"], settings: GridSettings) -> Quantised:
-    """GRID-1 and GRID-2: groups of neighbouring columns, each weight to the nearest level.
-
-    Raises:
-        ValueError: weights are not finite.
-    """
-    require_finite(weight, f"weights of a {tuple(weight.shape)} matrix")
-    columns = weight.T.to(torch.promote_types(weight.dtype, torch.float32))
-    groups = columns.split(settings.group_size)
-    grids = [Grid.of(group, settings) for group in groups]
-    codes = torch.cat([grid.codes(group) for grid, group in zip(grids, groups, strict=True)])
-    group_of_column = torch.arange(len(columns), device=weight.device) // settings.group_size
-    return Quantised.of(codes.to(torch.uint8), grids, group_of_column)

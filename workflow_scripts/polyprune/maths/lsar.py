@@ -50,14 +50,6 @@ def random_basis(d_model: int, rank: int, seed: int) -> Float64[np.ndarray, "{d_
     return np.linalg.qr(normal)[0]
 
 
-def agnostic_mean(
-    means: Float[np.ndarray, "n_languages d_model"], basis: Float64[np.ndarray, "d_model rank"]
-) -> Float64[np.ndarray, " d_model"]:
-    """μ of LSAR-1."""
-    m = means.astype(np.float64).mean(axis=0)
-    return m - basis @ (basis.T @ m)
-
-
 def _centred(means: Float[np.ndarray, "n_languages d_model"]) -> Float64[np.ndarray, "n_languages d_model"]:
     wide = means.astype(np.float64)
     return wide - wide.mean(axis=0)

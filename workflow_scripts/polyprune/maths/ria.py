@@ -3,8 +3,8 @@
     RIA-1   S_ij = (|W_ij| / Σ_i |W_ij|  +  |W_ij| / Σ_j |W_ij|) · ‖X_j‖₂^a     share of its column plus of its row
     RIA-2   unstructured: the lowest of the matrix go, by KEEP-4, or per row by KEEP-1; n:m: KEEP-2
 
-The authors' code (a = 0.5 by default) compares over the whole matrix unless told `--per_outneuron`; both are here. In
-a column or row of zeros it divides 0 by 0; here such a share is 0. Its channel permutation for n:m is not here.
+The authors' code (a = 0.5 by default) compares over the whole matrix unless told `--per_outneuron`; both are here. In a
+column or row of zeros it divides 0 by 0; here such a share is 0. Its channel permutation for n:m is not here.
 """
 
 from jaxtyping import Bool, Float, Float32

@@ -46,18 +46,6 @@ class InputSquares:
         _require_tokens(self.n_tokens)
         return self._sum.float()
 
-    def state(self) -> dict[str, Tensor]:
-        """What `from_state` needs to go on where this accumulator stands."""
-        return {"sum": self._sum, "n_tokens": torch.tensor(self.n_tokens)}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputSquares":
-        """The accumulator that gave `state`, on `device`."""
-        squares = cls(state["sum"].shape[0], device)
-        squares._sum.copy_(state["sum"])
-        squares.n_tokens = int(state["n_tokens"])
-        return squares
-
 
 class InputMoments(InputSquares):
     """STAT-3 beside STAT-1: per input feature also the sum over all tokens seen, added up in float64."""
@@ -83,19 +71,6 @@ class InputMoments(InputSquares):
         _require_tokens(self.n_tokens)
         mean = self._plain_sum / self.n_tokens
         return (self._sum / self.n_tokens - mean.square()).clamp(min=0).float()
-
-    def state(self) -> dict[str, Tensor]:
-        """What `from_state` needs to go on where this accumulator stands."""
-        return super().state() | {"plain_sum": self._plain_sum}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputMoments":
-        """The accumulator that gave `state`, on `device`."""
-        moments = cls(state["sum"].shape[0], device)
-        moments._sum.copy_(state["sum"])
-        moments._plain_sum.copy_(state["plain_sum"])
-        moments.n_tokens = int(state["n_tokens"])
-        return moments
 
 
 class InputGram:
@@ -136,24 +111,6 @@ class InputGram:
             diagonal_block.copy_(diagonal_block.triu() + diagonal_block.triu(1).T)
             self._sum[rows, :start] = self._sum[:start, rows].T
         return self._sum
-
-    @property
-    def squares(self) -> Float32[Tensor, " d_in"]:
-        """STAT-1 for free: the diagonal."""
-        _require_tokens(self.n_tokens)
-        return self._sum.diagonal().clone()
-
-    def state(self) -> dict[str, Tensor]:
-        """What `from_state` needs to go on where this accumulator stands."""
-        return {"sum": self._sum, "n_tokens": torch.tensor(self.n_tokens)}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Tensor], device: torch.device | str = "cpu") -> "InputGram":
-        """The accumulator that gave `state`, on `device`."""
-        gram = cls(state["sum"].shape[0], device)
-        gram._sum.copy_(state["sum"])
-        gram.n_tokens = int(state["n_tokens"])
-        return gram
 
 
 def _squares(x: Float[Tensor, "n_tokens d_in"]) -> Float32[Tensor, " d_in"]:

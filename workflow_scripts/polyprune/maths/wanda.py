@@ -3,9 +3,9 @@
     WANDA-1   S_ij = |W_ij| · ‖X_j‖₂                  eq. 1; ‖X_j‖₂ over all calibration tokens
     WANDA-2   per output row i the lowest S_i· go     section 3; n:m: of every m consecutive inputs
 
-Public codes agree with each other: locuslab/wanda and llm-compressor compute scores in float32 even for 16-bit
-weights, and divide ‖X_j‖² by the number of sequences, which changes no order within a row. The reference code's
-`use_variant` (a search per row for a sparsity of its own) is off by default and not here.
+Public codes agree with each other: locuslab/wanda and llm-compressor compute scores in float32 even for 16-bit weights,
+and divide ‖X_j‖² by the number of sequences, which changes no order within a row. The reference code's `use_variant` (a
+search per row for a sparsity of its own) is off by default and not here.
 """
 
 from jaxtyping import Bool, Float, Float32

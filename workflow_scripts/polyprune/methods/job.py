@@ -18,7 +18,8 @@ from polyprune.grammar.schemes import Scheme
 class Job:
     """What to do with every matrix. `settings` holds what the method reads of `compression` in config.yaml.
 
-    `layer_sparsities` is what OWL gives each layer; None: all have the scheme's.
+    `layer_sparsities` is what OWL gives each layer; None: all have the scheme's. `true_sequential` says whether within
+    a layer each matrix sees the inputs that the compressed ones before it produce.
     """
 
     scheme: Scheme
@@ -26,12 +27,7 @@ class Job:
     n_sequences: int
     seed: int = 0
     layer_sparsities: tuple[Fraction, ...] | None = None
-
-    @property
-    def true_sequential(self) -> bool:
-        """Whether within a layer each matrix sees the inputs that the compressed ones before it produce."""
-        sections = (value for value in self.settings.values() if isinstance(value, dict))
-        return any(section.get("true_sequential", False) for section in sections)
+    true_sequential: bool = False
 
     def for_layer(self, index: int) -> Job:
         """The job with the scheme of one layer."""

@@ -14,7 +14,6 @@ from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder, LayerCall, sequences_per_batch
 from polyprune.model.source import read_manifest
 from polyprune.model.statistics import PROBE_TOKENS
-from polyprune.running.device import choose_device
 from polyprune.settings.engine import Engine
 
 
@@ -43,7 +42,7 @@ class Flow:
         return self.hidden[:1, :PROBE_TOKENS].to(self._device), self._short_calls[index]
 
 
-def open_calibration(model: Path, tokens: Path, engine: Engine, **expected: Any) -> Calibration:
+def open_calibration(model: Path, tokens: Path, device: torch.device, engine: Engine, **expected: Any) -> Calibration:
     """From a manifest and a token file, whose header has the entries `expected`.
 
     Raises:
@@ -52,7 +51,7 @@ def open_calibration(model: Path, tokens: Path, engine: Engine, **expected: Any)
     manifest = read_manifest(model)
     shard = load_tokens(tokens, {"model_digest": manifest["digest"], **expected})
     return Calibration(
-        Decoder(open_model(model), choose_device(engine.device)),
+        Decoder(open_model(model), device),
         torch.from_numpy(shard.tokens),
         sequences_per_batch(engine.tokens_per_batch, shard.tokens.shape[1]),
         engine.offload == "cpu",

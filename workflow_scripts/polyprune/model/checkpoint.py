@@ -1,7 +1,15 @@
-"""A model folder read tensor by tensor: safetensors only, no remote code."""
+"""A model folder read tensor by tensor: safetensors only, no remote code. What is read is what transformers reads.
+
+* One file wins over an index beside it.
+* All weights are cast to one dtype, as `dtype="auto"` does: config.json's or, if it names none, that of the first
+  tensor. Other dtypes than float16, bfloat16 and float32 are refused: they are codes, or more than we compute in.
+* Rotary tables, which old files hold and models compute themselves, are left out.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +19,12 @@ from torch import Tensor
 
 from polyprune.artifacts.tensors import open_tensors
 from polyprune.errors import UserError
+from polyprune.log import logger
 from polyprune.model.source import architecture, locate, read_config, tensor_files
+
+DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""What weights may be stored as, by safetensors' names."""
+_COMPUTED = re.compile(r"\brotary_emb\.(inv_freq|cos_cached|sin_cached)$")
 
 
 class Checkpoint:
@@ -26,19 +39,34 @@ class Checkpoint:
     @cached_property
     def file_of(self) -> dict[str, str]:
         """File name of every tensor."""
-        return {name: file for file in self.files for name in self._open(file).keys()}  # noqa: SIM118
+        return {name: file for file in self.files for name in self._open(file).keys() if not _COMPUTED.search(name)}  # noqa: SIM118
+
+    @cached_property
+    def stored_as(self) -> dict[str, str]:
+        """Dtype of every tensor in its file, in safetensors' names."""
+        handles = {file: self._open(file) for file in self.files}
+        return {name: handles[file].get_slice(name).get_dtype() for name, file in self.file_of.items()}
 
     def tensor(self, name: str) -> Tensor:
-        """One tensor in the dtype it is stored in; raises `UserError` if the checkpoint lacks it."""
+        """One tensor in the dtype it is stored in; raises `UserError` if the checkpoint lacks it or holds codes."""
         if name not in self.file_of:
             raise UserError(f"{self.folder} has no tensor {name}: its layout is not the one of {self.architecture}")
-        return self._open(self.file_of[name]).get_tensor(name)
+        return self._read(self._open(self.file_of[name]), name)
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """All tensors whose names begin with `prefix`, keyed by the rest of their names."""
         names = [name for name in self.file_of if name.startswith(prefix)]
         files = {file: self._open(file) for file in sorted({self.file_of[name] for name in names})}
-        return {name[len(prefix) :]: files[self.file_of[name]].get_tensor(name) for name in names}
+        return {name[len(prefix) :]: self._read(files[self.file_of[name]], name) for name in names}
+
+    def _read(self, handle: Any, name: str) -> Tensor:
+        if self.stored_as[name] not in DTYPES:
+            raise UserError(
+                f"{self.folder / self.file_of[name]} holds {name} as {self.stored_as[name]}, not as one of "
+                f"{', '.join(DTYPES)}: it is quantised or of another precision; use the model it was made from, or "
+                "convert it"
+            )
+        return handle.get_tensor(name)
 
     @property
     def architecture(self) -> str:
@@ -46,9 +74,30 @@ class Checkpoint:
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """The dtype most tensors are stored in, from the first file."""
-        handle = self._open(self.files[0])
-        return handle.get_tensor(next(iter(handle.keys()))).dtype
+        """The dtype that weights are used in. Says so in the log where some are stored in another.
+
+        Raises:
+            UserError: config.json names one that we do not compute in.
+        """
+        said = self.config.get("dtype") or self.config.get("torch_dtype")
+        known = {str(dtype).removeprefix("torch."): dtype for dtype in DTYPES.values()}
+        if said is not None and str(said).removeprefix("torch.") not in known:
+            raise UserError(
+                f"{self.folder / 'config.json'}: dtype is {said!r}; polyprune computes in {', '.join(sorted(known))}: "
+                "convert the model, or correct the entry"
+            )
+        first = next((kind for kind in map(self.stored_as.get, self._in_file_order()) if kind in DTYPES), "F32")
+        used = known[str(said).removeprefix("torch.")] if said is not None else DTYPES[str(first)]
+        stored = Counter(kind for kind in self.stored_as.values() if kind in DTYPES)
+        if {DTYPES[kind] for kind in stored} - {used}:
+            counts = ", ".join(f"{count} tensors as {kind}" for kind, count in sorted(stored.items()))
+            source = "config.json says so" if said is not None else "the first tensor has it"
+            logger.info("%s stores %s; all are used in %s (%s)", self.folder, counts, used, source)
+        return used
+
+    def _in_file_order(self) -> list[str]:
+        """Names in the first file as safetensors lists them."""
+        return [name for name in self._open(self.files[0]).keys() if name in self.stored_as]  # noqa: SIM118
 
     def _open(self, file: str) -> Any:
         """A new mapping of the file: what was read of it leaves memory with the tensors that came from it."""

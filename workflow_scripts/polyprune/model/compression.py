@@ -167,10 +167,12 @@ def apply_cell(layer: nn.Module, prefix: str, cell: CellReader) -> None:
 def compressed(layer: nn.Module, prefix: str, cell: CellReader) -> Iterator[None]:
     """Within: the layer has the cell's weights. Afterwards it has its dense ones again, which stayed in memory."""
     dense = {linear: linear.weight for linear in linears_of(layer).values()}
-    apply_cell(layer, prefix, cell)
-    yield
-    for linear, weight in dense.items():
-        linear.weight = weight
+    try:
+        apply_cell(layer, prefix, cell)
+        yield
+    finally:
+        for linear, weight in dense.items():
+            linear.weight = weight
 
 
 @torch.inference_mode()

@@ -5,25 +5,27 @@ the checkpoint when the walk reaches it and emptied when it leaves, while the ne
 
 What a layer is called with besides the hidden states (rotary embeddings, masks) is recorded from the model's own
 forward with its layers bypassed. So nothing here knows an architecture, and one that cannot be walked is refused by
-name. Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it
-is, always.
+name. Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it is,
+always.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from polyprune.errors import UserError
+from polyprune.log import logger
 from polyprune.model.checkpoint import Checkpoint
 
 LayerCall = dict[str, Any]
@@ -41,8 +43,9 @@ class Decoder:
         self.checkpoint, self.device, self.dtype = checkpoint, device, checkpoint.dtype
         try:
             self.config = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
-        except ValueError as error:
-            raise UserError(f"{checkpoint.folder}: transformers does not know this model ({error})") from error
+        except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(f"{checkpoint.folder}: transformers does not know this model ({said})") from error
         self.config._attn_implementation = "sdpa"
         self.model, self.base, self.layers = self._build()
         self.prefix = next(name for name, module in self.model.named_modules() if module is self.layers)
@@ -91,18 +94,66 @@ class Decoder:
 
     def _load_surroundings(self) -> None:
         """Give everything outside the decoder layers its weights."""
+        alias = self._settle_ties()
         names = [name for name, _ in self.model.named_parameters() if not name.startswith(f"{self.prefix}.")]
-        state = {name: self._to_device(self.checkpoint.tensor(name)) for name in names}
+        state = {name: self._stored(alias.get(name, name)) for name in names}
+        shapes = {name: parameter.shape for name, parameter in self.model.named_parameters() if name in state}
+        self._refuse_misfits(state, shapes, "outside its decoder layers")
         self.model.load_state_dict(state, strict=False, assign=True)
         self.model.tie_weights()
         self.model.eval().requires_grad_(False)
 
-    def _to_device(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, self.dtype)
+    def _settle_ties(self) -> dict[str, str]:
+        """Where a tied matrix is stored under its other name; unties what is stored twice and differs.
+
+        As transformers does on loading: two that differ are both used, whatever config.json says.
+        """
+        alias: dict[str, str] = {}
+        stored = self.checkpoint.file_of
+        for name, source in dict(self.model.all_tied_weights_keys).items():
+            if name in stored and source in stored:
+                own = self._stored(name)
+                if not torch.equal(own, self._stored(source)):
+                    logger.info(
+                        "%s stores %s and %s, which differ, though config.json ties them: both are used",
+                        *(self.checkpoint.folder, name, source),
+                    )
+                    self.config.tie_word_embeddings = self.model.config.tie_word_embeddings = False
+                    parent, _, attribute = name.rpartition(".")
+                    setattr(self.model.get_submodule(parent), attribute, nn.Parameter(own))
+            elif name in stored:
+                alias[source] = name
+        return alias
+
+    def _stored(self, name: str) -> Tensor:
+        return self._to_device(name, self.checkpoint.tensor(name))
+
+    def _to_device(self, name: str, stored: Tensor) -> Tensor:
+        """A tensor of the checkpoint, which has it under `name`, in the model's dtype.
+
+        Raises:
+            UserError: it is not finite; says whether it is so stored, and where.
+        """
+        tensor = stored.to(self.device, self.dtype)
+        if tensor.numel() and not all(torch.isfinite(end) for end in torch.aminmax(tensor)):
+            places = (~torch.isfinite(stored)).nonzero()
+            file = self.checkpoint.folder / self.checkpoint.file_of[name]
+            if len(places) == 0:
+                raise UserError(
+                    f"{file}: {name} reaches {stored.abs().max().item():.3g}, which {self.dtype_name} cannot hold: set "
+                    'dtype to "bfloat16" or "float32" in config.json'
+                )
+            place = tuple(places[0].tolist())
+            raise UserError(
+                f"{file}: {name} holds {stored[place].item()} at {list(place)} ({len(places)} such values of "
+                f"{stored.numel():,}): the file is damaged or was written by a failed training; fetch or make it again"
+            )
+        return tensor
 
     def _layer_state(self, index: int) -> dict[str, Tensor]:
-        state = self.checkpoint.tensors(f"{self.prefix}.{index}.")
-        return {name: self._to_device(tensor) for name, tensor in state.items()}
+        prefix = f"{self.prefix}.{index}."
+        state = self.checkpoint.tensors(prefix)
+        return {name: self._to_device(prefix + name, tensor) for name, tensor in state.items()}
 
     def walk(self, keep: bool = False) -> Generator[tuple[int, nn.Module]]:
         """Index and module of each layer in order, with its weights; the next layer's are read meanwhile.
@@ -121,15 +172,30 @@ class Decoder:
                     layer.to("meta")
 
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
-        try:
-            layer.load_state_dict(state, assign=True)
-        except RuntimeError as error:
-            raise UserError(f"{self.checkpoint.folder}: decoder layer {index} does not fit: {error}") from error
+        shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
+        self._refuse_misfits(state, shapes, f"in decoder layer {index}")
+        layer.load_state_dict(state, assign=True)
         if meta := [name for name, buffer in layer.named_buffers() if buffer.is_meta]:
             raise UserError(
                 f"{self.checkpoint.architecture} cannot be walked: its layers compute {', '.join(meta)} on loading"
             )
         layer.eval().requires_grad_(False)
+
+    def _refuse_misfits(self, state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], where: str) -> None:
+        """Raises `UserError` where tensors of the checkpoint are not those of the architecture, by name or shape."""
+        lacking = [f"no {name}" for name in wanted if name not in state]
+        unknown = [f"{name}, which {self.checkpoint.architecture} has not" for name in state if name not in wanted]
+        misshapen = [
+            f"{name} of shape {list(state[name].shape)}, which config.json makes {list(shape)}"
+            for name, shape in wanted.items()
+            if name in state and state[name].shape != shape
+        ]
+        if found := [*lacking, *unknown, *misshapen]:
+            more = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
+            raise UserError(
+                f"{self.checkpoint.folder} has {where} {found[0]}{more}: config.json is not the one of these weights; "
+                "fetch the model again"
+            )
 
     @torch.inference_mode()
     def embed(self, tokens: Tensor, batch: int, offload: bool = False) -> tuple[Tensor, list[LayerCall]]:

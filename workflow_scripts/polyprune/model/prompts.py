@@ -7,7 +7,8 @@ the same as without padding. So no attention mask is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,16 +17,27 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.model.decoder import Decoder
+from polyprune.model.rope import kind_of
 from polyprune.model.streams import Batch, Recorder, push, streams_from
 
 
-def length_batches(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np.ndarray]:
-    """Indices of prompts, shortest first, so that a batch padded to its longest prompt stays within the budget."""
+def length_batches(
+    lengths: np.ndarray, tokens_per_batch: int, kind_of: Callable[[int], Hashable]
+) -> Iterator[np.ndarray]:
+    """Indices of prompts, shortest first, so that a batch padded to its longest prompt stays within the budget.
+
+    Only prompts whose lengths are of one kind share a batch (see `rope.py`).
+    """
+    kinds = [kind_of(int(length)) for length in lengths]
     order = np.argsort(lengths, kind="stable")
     first = 0
     while first < len(order):
         last = first + 1
-        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= tokens_per_batch:
+        while (
+            last < len(order)
+            and (last + 1 - first) * lengths[order[last]] <= tokens_per_batch
+            and kinds[order[last]] == kinds[order[first]]
+        ):
             last += 1
         yield order[first:last]
         first = last
@@ -46,7 +58,7 @@ def prompt_pass(
     """
     batches = [
         _start(decoder, data, members, len(cells), offload)
-        for members in length_batches(data.lengths, tokens_per_batch)
+        for members in length_batches(data.lengths, tokens_per_batch, partial(kind_of, decoder.config))
     ]
     recorder = Recorder(decoder, batches, writers)
     push(decoder, batches, cells, recorder.record)

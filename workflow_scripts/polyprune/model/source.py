@@ -2,63 +2,159 @@
 
 Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
 
-    {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM"}
+    {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM",
+     "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
+
+The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
+The digest is one over all of theirs, whatever folder they lie in.
 
 `locate` leads from a manifest to the folder: beside it (`checkpoint/`) for trained models, the hub's cache for hub
-models, anywhere for local folders. So a manifest of a hub model is the same on every machine.
+models, anywhere for local folders. So a manifest of a hub model is the same on every machine. It refuses a folder
+whose files are no longer the registered ones.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.identity import MODEL
-from polyprune.artifacts.json_files import load_record, read_json, save_record
+from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
-from polyprune.provenance import digest, file_digest
+from polyprune.model.registered import Files, check_unchanged, describe
+from polyprune.provenance import digest
 from polyprune.settings.models import Shape
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+_BESIDE = (
+    "added_tokens.json",
+    "additional_chat_templates/*.jinja",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+)
+"""What else decides results, where it is there: a text's tokens, how questions are put, what ends an answer."""
+_SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+"""What config.json must name."""
+_PLAIN_WEIGHTS = "use the model it was made from, or have its tool write plain float16, bfloat16 or float32 weights"
+_QUANTISED = ("quantization_config", "compression_config")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a model folder.
 
     Raises:
-        UserError: no such folder, no config or tokenizer, or the model needs remote code.
+        UserError: no such folder, no config or tokenizer, a config that cannot be one, or a model that needs remote
+            code or is already quantised.
     """
-    file = folder / "config.json"
     if not folder.is_dir():
-        raise UserError(f"model folder {folder} does not exist")
-    if not file.is_file():
+        said = "is a file; a model is the folder that holds config.json" if folder.exists() else "does not exist"
+        raise UserError(f"model folder {folder} {said}")
+    if not _is_file(folder / CONFIG):
         raise UserError(f"{folder} has no config.json: it is not a model folder in Hugging Face layout")
-    config = read_json(file)
+    config = read_object(folder / CONFIG)
     if "auto_map" in config:
         raise UserError(
             f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
         )
-    if not (folder / "tokenizer.json").is_file():
+    _refuse_quantised(config, folder)
+    _refuse_impossible_sizes(config, folder / CONFIG)
+    if not _is_file(folder / TOKENIZER):
         raise UserError(f"{folder} has no tokenizer.json (fast tokenizer); save one with AutoTokenizer.save_pretrained")
     return config
 
 
-def tensor_files(folder: Path) -> list[str]:
-    """Names of the safetensors files, all present.
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON object that others wrote.
 
     Raises:
-        UserError: pickles only, nothing, or missing shards.
+        UserError: not UTF-8, not JSON, nested too deeply, or not an object; names the file.
     """
-    if (folder / INDEX).is_file():
-        names = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
-    elif (folder / SINGLE).is_file():
-        names = [SINGLE]
-    elif list(folder.glob("*.bin")) or list(folder.glob("*.pt")):
-        raise UserError(f"{folder} has pickled weights only; convert them to safetensors (pickles can run code)")
-    else:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); fetch or save it again"
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deeply to be read; fetch or save it again") from error
+    except ValueError as error:
+        raise UserError(
+            f"{file} is not JSON ({error}): it is truncated or was edited; fetch or save it again"
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} holds a {type(found).__name__}, not an object with names; fetch or save it again")
+    return found
+
+
+def _is_file(path: Path) -> bool:
+    """Raises `UserError` if there is something else, such as a folder, where a file belongs."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file but a folder or device; put the model's file there")
+    return path.is_file()
+
+
+def _refuse_quantised(config: dict[str, Any], folder: Path) -> None:
+    places = [config, *(part for part in config.values() if isinstance(part, dict) and "hidden_size" in part)]
+    for place in places:
+        for name in _QUANTISED:
+            about = place[name] if isinstance(place.get(name), dict) else {}
+            if place.get(name) and not _is_plain(about):
+                method = about.get("quant_method") or about.get("format") or "a method it does not name"
+                raise UserError(
+                    f"{folder} is already quantised, with {method} ({name} in config.json): its tensors are codes, "
+                    f"which would be read as weights; {_PLAIN_WEIGHTS}"
+                )
+
+
+def _is_plain(about: dict[str, Any]) -> bool:
+    """Whether a tool that can quantise or pack has written ordinary weights, which it may have pruned."""
+    sparsity = about.get("sparsity_config")
+    formats = {about.get("format"), sparsity.get("format") if isinstance(sparsity, dict) else None}
+    return "dense" in formats and formats <= {"dense", None} and not about.get("config_groups")
+
+
+def _refuse_impossible_sizes(config: dict[str, Any], file: Path) -> None:
+    """Raises `UserError` for counts that are none, and heads that do not divide the width."""
+    sizes = {name: config[name] for name in (*_SIZES, "num_key_value_heads") if config.get(name) is not None}
+    for name, value in sizes.items():
+        if isinstance(value, list) and name != "num_hidden_layers":
+            continue  # a size for each layer
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise UserError(f"{file}: {name} is {value!r}, not a whole number above 0; restore the file")
+    width, heads, groups = (config.get(name) for name in ("hidden_size", "num_attention_heads", "num_key_value_heads"))
+    if isinstance(width, int) and isinstance(heads, int) and config.get("head_dim") is None and width % heads:
+        raise UserError(f"{file}: hidden_size {width} is no multiple of num_attention_heads {heads}; restore the file")
+    if isinstance(heads, int) and isinstance(groups, int) and heads % groups:
+        raise UserError(
+            f"{file}: num_attention_heads {heads} is no multiple of num_key_value_heads {groups}; restore the file"
+        )
+
+
+def tensor_files(folder: Path) -> list[str]:
+    """Names of the safetensors files, all present: the single one if it is there, as transformers prefers it.
+
+    Raises:
+        UserError: pickles only, nothing, missing shards, or an index that is none or leads out of the folder.
+    """
+    if _is_file(folder / SINGLE):
+        return [SINGLE]
+    if not _is_file(folder / INDEX):
+        if list(folder.glob("*.bin")) or list(folder.glob("*.pt")):
+            raise UserError(f"{folder} has pickled weights only; convert them to safetensors (pickles can run code)")
         raise UserError(f"{folder} has neither {SINGLE} nor {INDEX}")
-    if missing := [name for name in names if not (folder / name).is_file()]:
+    places = read_object(folder / INDEX).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise UserError(f"{folder / INDEX} has no weight_map from tensors to files; fetch it again")
+    names = sorted(set(places.values()))
+    if outside := [name for name in names if Path(name).name != name]:
+        raise UserError(f"{folder / INDEX} leads out of its folder, to {outside[0]!r}; fetch it again from its source")
+    if missing := [name for name in names if not _is_file(folder / name)]:
         raise UserError(
             f"{folder} is half-downloaded: {len(missing)} of {len(names)} shards are missing, e.g. {missing[0]}"
         )
@@ -66,18 +162,21 @@ def tensor_files(folder: Path) -> list[str]:
 
 
 def architecture(config: dict[str, Any]) -> str:
-    return (config.get("architectures") or ["?"])[0]
+    names = config.get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else "?"
 
 
 def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
     """Raises `UserError` where config.json contradicts the settings at `place`, from which resources are planned."""
+    if lacking := [name for name in _SIZES if config.get(name) is None]:
+        raise UserError(f"{place}: the model's config.json names no {', '.join(lacking)}; restore the file")
     found = {
-        "layers": config.get("num_hidden_layers"),
-        "hidden": config.get("hidden_size"),
-        "intermediate": config.get("intermediate_size"),
-        "heads": config.get("num_attention_heads"),
-        "kv_heads": config.get("num_key_value_heads", config.get("num_attention_heads")),
-        "vocabulary": config.get("vocab_size"),
+        "layers": config["num_hidden_layers"],
+        "hidden": config["hidden_size"],
+        "intermediate": config["intermediate_size"],
+        "heads": config["num_attention_heads"],
+        "kv_heads": config.get("num_key_value_heads", config["num_attention_heads"]),
+        "vocabulary": config["vocab_size"],
         "max_positions": config.get("max_position_embeddings", shape.max_positions),
     }
     wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
@@ -85,18 +184,30 @@ def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
         raise UserError(f"{place} in config.yaml differs from the model's config.json: set {', '.join(wrong)}")
 
 
-def model_digest(folder: Path) -> str:
-    """Identifies weights, configuration and tokenizer: SHA-256 over all their bytes."""
-    names = sorted({*tensor_files(folder), "config.json", "tokenizer.json"})
-    return digest(*(part for name in names for part in (name, file_digest(folder / name))))
+def deciding_files(folder: Path) -> list[str]:
+    """Names, in order, of the files whose content decides results.
+
+    Raises:
+        UserError: the folder is not a whole model.
+    """
+    beside = (file for pattern in _BESIDE for file in folder.glob(pattern) if file.is_file())
+    return sorted({*tensor_files(folder), CONFIG, TOKENIZER, *(file.relative_to(folder).as_posix() for file in beside)})
+
+
+def model_digest(files: Files) -> str:
+    """Identifies a model: SHA-256 over names and digests of all files that decide."""
+    return digest(*(part for name in sorted(files) for part in (name, files[name]["sha256"])))
 
 
 def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any]) -> None:
     """Describe a model folder that was found whole; raises `UserError` like `read_config` and `tensor_files`."""
+    config = read_config(folder)
+    files = describe(folder, deciding_files(folder), path)
     manifest = {
         "source": source,
-        "architecture": architecture(read_config(folder)),
-        "digest": model_digest(folder),
+        "architecture": architecture(config),
+        "digest": model_digest(files),
+        "files": files,
         "provenance": provenance,
     }
     save_record(path, MODEL, manifest)
@@ -108,8 +219,23 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def locate(manifest: Path) -> Path:
-    """The model folder that a manifest stands for; raises `UserError` if this machine does not have it."""
-    source = read_manifest(manifest)["source"]
+    """The model folder that a manifest stands for.
+
+    Raises:
+        UserError: this machine does not have it, or its files are not the registered ones.
+    """
+    about = read_manifest(manifest)
+    folder = _folder_of(about["source"], manifest)
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}, the model of {manifest}, {'is no folder' if folder.exists() else 'does not exist'}; "
+            f"put it back, or correct its path in config.yaml"
+        )
+    check_unchanged(about, folder, deciding_files(folder), manifest)
+    return folder
+
+
+def _folder_of(source: dict[str, Any], manifest: Path) -> Path:
     match source["kind"]:
         case "train":
             return manifest.parent / "checkpoint"
@@ -122,9 +248,9 @@ def locate(manifest: Path) -> Path:
 
 
 def special_tokens(config: dict[str, Any]) -> tuple[int | None, int | None]:
-    """BOS and EOS ids; the first where the model has several."""
+    """BOS and EOS ids that config.json names; the first where the model has several."""
 
     def first(value: Any) -> int | None:
-        return value[0] if isinstance(value, list) else value
+        return next(iter(value), None) if isinstance(value, list) else value
 
     return first(config.get("bos_token_id")), first(config.get("eos_token_id"))

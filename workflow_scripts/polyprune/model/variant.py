@@ -9,16 +9,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hdf5 import Attributes
 from polyprune.artifacts.identity import DENSE_VARIANT
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
+from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import read_manifest
-from polyprune.running.device import choose_device
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Variants:
             "d_model": self.decoder.d_model,
             **{name: compression.get(name) for name in ("method", "scheme", "calibration", "seed")},
             **{name: origin[name] for name in ("dataset", "split", "language", "tokenizer_digest", "template")},
-            "corpus": origin.get("text", {}).get("corpus"),
+            "corpus": origin.get("corpus"),
             "dataset_revision": origin.get("revision"),
             "data_digest": data.digest,
             "tokens": origin["content"],
@@ -90,12 +92,12 @@ def open_dumps(
         ]
 
 
-def open_variants(model: Path, cells: list[Path], device: str) -> Variants:
+def open_variants(model: Path, cells: list[Path], device: torch.device) -> Variants:
     """A model by its manifest, and cells by their files.
 
     Raises:
         UserError: a cell was made from other weights.
     """
     manifest = read_manifest(model)
-    readers = [CellReader(cell, {"model_digest": manifest["digest"]}) for cell in cells]
-    return Variants(Decoder(open_model(model), choose_device(device)), readers, manifest)
+    readers = [open_cell(cell, model) for cell in cells]
+    return Variants(Decoder(open_model(model), device), readers, manifest)

@@ -1,4 +1,4 @@
-"""Names in print, and what a calibration's name says."""
+"""What the names of methods and calibrations say of their place in a table, and how calibrations are printed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ from collections.abc import Sequence
 
 from polyprune.grammar.paths import DENSE
 
-METHOD_TITLES = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "gptq": "GPTQ"}
-"""In the order of tables: the paper's. Other methods follow by name, and are called by it."""
-
-BENCHMARK_TITLES = {"arc": "ARC", "belebele": "Belebele", "mmlu": "MMLU", "hellaswag": "HellaSwag", "mkqa": "MKQA"}
-
-
-def method_title(method: str) -> str:
-    return METHOD_TITLES.get(method, method.capitalize())
+_IN_TABLES = (DENSE, "wanda", "sparsegpt", "gptq")
 
 
 def method_rank(method: str) -> int:
-    """Place in tables; the dense model is first."""
-    order = [DENSE, *METHOD_TITLES]
-    return order.index(method) if method in order else len(order)
+    """Place in tables: the dense model, the paper's methods, all others (which follow by name)."""
+    return _IN_TABLES.index(method) if method in _IN_TABLES else len(_IN_TABLES)
 
 
 def language_of(column: object) -> str:
@@ -36,7 +28,7 @@ def is_single_language(calibration: str) -> bool:
     return calibration != DENSE and not is_mix(calibration)
 
 
-def calibration_label(calibration: str, languages: Sequence[str]) -> str:
+def calibration_label(calibration: str, languages: Sequence[str] = ()) -> str:
     """`de` is DE, `de-en` is DE+EN, and a mix of all `languages` is `all 7`."""
     if calibration == DENSE:
         return DENSE
@@ -44,3 +36,8 @@ def calibration_label(calibration: str, languages: Sequence[str]) -> str:
     if is_mix(calibration) and set(parts) == set(languages):
         return f"all {len(parts)}"
     return "+".join(part.upper() for part in parts)
+
+
+def pair_label(calibrations: str) -> str:
+    """Two calibrations that are compared: `de-en` is DE & EN, which DE+EN, one calibration in both, is not."""
+    return " & ".join(part.upper() for part in calibrations.split("-"))

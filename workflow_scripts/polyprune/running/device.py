@@ -1,24 +1,25 @@
-"""TODO."""
+"""Which device a stage computes on: from `engine.device` and what this job was given."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 
 from polyprune.errors import UserError
-from polyprune.running import gpus
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`auto` is the first GPU if torch sees one, else the CPU, as on a laptop.
+def choose_device(wanted: str, leased: Sequence[str]) -> torch.device:
+    """`auto` is the first GPU if torch sees one, else the CPU, as on a laptop; `leased` names this job's GPUs.
 
     Raises:
         UserError: `cuda` where torch sees no GPU; `auto` where this job was given one that torch does not see: a large
             model would silently take weeks.
     """
     available = torch.cuda.is_available()
-    if wanted == "auto" and not available and (names := gpus.given()):
+    if wanted == "auto" and not available and leased:
         raise UserError(
-            f"this job was given GPU {', '.join(names)}, but torch {torch.__version__} sees none: install a build of "
+            f"this job was given GPU {', '.join(leased)}, but torch {torch.__version__} sees none: install a build of "
             "torch with CUDA, check the driver with nvidia-smi, or set engine.device to cpu in config.yaml"
         )
     if wanted == "cuda" and not available:

@@ -8,7 +8,6 @@ for there is nothing to choose: Slurm handed them out.
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import tempfile
 import time
@@ -17,9 +16,6 @@ from pathlib import Path
 from polyprune.log import logger
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-_held: list[int] = []
-"""Open files whose locks last as long as this process."""
-_given: list[str] = []
 
 
 def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
@@ -34,37 +30,32 @@ def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
     return [name for name in names if name not in ("", "-1")]
 
 
-def given() -> list[str]:
-    """Names of the GPUs that this process leased.
+def lease(n: int) -> list[str]:
+    """Let this process see `n` of the visible GPUs alone, for as long as it lives; their names.
 
-    Empty for a job of a rule without GPUs, and where none can be seen at all, as on a laptop, though the rule asks for
-    one. Slurm lists what it allocates in the job's environment.
-    """
-    return list(_given)
-
-
-def lease(n: int) -> None:
-    """Let this process see `n` of the visible GPUs alone, for as long as it lives; waits until as many are free.
-
-    Of fewer than `n`, all. Before torch has used a GPU.
+    Waits until as many are free; of fewer than `n`, takes all. To be called before torch has used a GPU. None is leased
+    for a rule without GPUs, and where none can be seen at all, as on a laptop, though the rule asks for one. Slurm
+    lists what it allocates in the job's environment.
     """
     names = visible_gpus()
     wanted = min(n, len(names))
     if wanted == 0 or (wanted == len(names) and "SLURM_JOB_ID" in os.environ):
-        _given[:] = names[:wanted]
-        return
-    for turn in itertools.count():
-        if leased := _take(wanted, names):
-            os.environ[VISIBLE] = ",".join(leased)
-            _given[:] = leased
-            return
-        if turn == 0:
-            logger.info("waiting: other jobs have all GPUs (%s)", ", ".join(names))
+        return names[:wanted]
+    leased = _take(wanted, names)
+    if not leased:
+        logger.info("waiting: other jobs have all GPUs (%s)", ", ".join(names))
+    while not leased:
         time.sleep(0.5)
+        leased = _take(wanted, names)
+    os.environ[VISIBLE] = ",".join(leased)
+    return leased
 
 
 def _take(n: int, names: list[str]) -> list[str]:
-    """Lock the first `n` of these GPUs that are free; none if fewer are: two jobs must not wait for each other."""
+    """Lock the first `n` of these GPUs that are free; none if fewer are: two jobs must not wait for each other.
+
+    The files stay open, and so locked, until this process ends.
+    """
     locks: dict[str, int] = {}
     for name in names:
         if len(locks) < n and (lock := _lock(name)) is not None:
@@ -73,7 +64,6 @@ def _take(n: int, names: list[str]) -> list[str]:
         for lock in locks.values():
             os.close(lock)
         return []
-    _held.extend(locks.values())
     return list(locks)
 
 

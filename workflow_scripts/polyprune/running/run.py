@@ -48,10 +48,10 @@ def run(argv: list[str]) -> int:
     log.log_to(log_file, " ".join(str(settings[key]) for key in ("job",) if key in settings) or name)
     started = time.monotonic()
     try:
-        gpus.lease(n_gpus)
+        leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
-        stage(**_arguments(stage, options, settings))
+        stage(**_arguments(stage, options, settings, leased))
     except UserError as error:
         log.logger.error("error: %s", error)
         return 1
@@ -73,21 +73,36 @@ def _options(words: list[str]) -> dict[str, list[str]]:
     return options
 
 
-def _arguments(stage: Callable[..., None], options: dict[str, list[str]], settings: dict[str, Any]) -> dict[str, Any]:
-    """Values for the stage's parameters, converted to their annotated types."""
+def _arguments(
+    stage: Callable[..., None], options: dict[str, list[str]], settings: dict[str, Any], leased: list[str]
+) -> dict[str, Any]:
+    """Values for the stage's parameters, converted to their annotated types; those that the engine sets by name."""
     hints = get_type_hints(stage, include_extras=True)
     hints.pop("return", None)
     values: dict[str, Any] = {}
     for name, hint in hints.items():
         if name == "provenance":
             values[name] = settings | {"polyprune": _version(), "torch": version("torch")}
-        elif hint is Engine:
-            values[name] = Engine.model_validate_json(os.environ.get(ENGINE_VARIABLE, "{}"))
+        elif name == "engine":
+            values[name] = _engine()
+        elif name == "device":
+            values[name] = _device(leased)
         elif name in options:
             values[name] = [Path(word) for word in options[name]] if hint == list[Path] else hint(options[name][0])
         else:
             values[name] = TypeAdapter(hint).validate_python(settings[name])
     return values
+
+
+def _engine() -> Engine:
+    return Engine.model_validate_json(os.environ.get(ENGINE_VARIABLE, "{}"))
+
+
+def _device(leased: list[str]) -> Any:
+    """The stage's torch.device. Torch is imported for stages that compute with it, and for no others."""
+    from polyprune.running.device import choose_device
+
+    return choose_device(_engine().device, leased)
 
 
 def _version() -> str:

@@ -2,8 +2,8 @@
 
 Importing torch and a transformers model takes 3 to 5 seconds, a cell of the demo takes one. So a local run of Snakemake
 starts one worker (`start`, from the Snakefile's `onstart`); each job's command finds its socket in the environment,
-hands over its arguments, working directory, environment and terminal, and waits for the exit code. Without a worker
-(on a cluster, under a debugger) the job simply runs in its own process: same code, same bytes.
+hands over its arguments, working directory, environment and terminal, and waits for the exit code. Without a worker (on
+a cluster, under a debugger) the job simply runs in its own process: same code, same bytes.
 
 The worker ends with the process that started it; a job ends with the command that waits for it.
 """

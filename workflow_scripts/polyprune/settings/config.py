@@ -1,4 +1,4 @@
-"""TODO."""
+"""All of the configuration, and what follows from several of its sections together."""
 
 from __future__ import annotations
 

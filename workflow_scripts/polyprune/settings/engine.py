@@ -1,4 +1,4 @@
-"""TODO."""
+"""`engine`: how the machine is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`compression`: settings of the compression methods; a cell depends on those that its own method reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`models`: where a model comes from, its sizes, and the text it is calibrated and evaluated on."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ class Shape(Section):
         return None
 
 
+FROM_MODEL, NO_TOKEN = "model", "none"
+
+
 class TextSettings(Section):
     """The text a model is calibrated and evaluated on, in its own tokens."""
 
@@ -84,6 +87,18 @@ class TextSettings(Section):
     sampling: Literal["long_documents", "packed"] = Field(
         description="long_documents: a random window of a random document longer than the window (the paper's); "
         "packed: short documents joined"
+    )
+    bos: str = Field(
+        FROM_MODEL,
+        min_length=1,
+        description="before each document of packed text: model (config.json's BOS; nothing where it is also the "
+        "separator or begins a turn of a chat, as in Qwen and SmolLM2), none, or a token such as <s>",
+    )
+    separator: str = Field(
+        FROM_MODEL,
+        min_length=1,
+        description="after each document of packed text: model (config.json's EOS; <|endoftext|> where that is "
+        "<|im_end|>, which ends a turn of a chat), none, or a token such as </s>",
     )
     sampled_tokens: Count = Field(256, description="tokens a language whose hidden states are kept whole")
 

@@ -1,11 +1,13 @@
-"""TODO."""
+"""Problems of the configuration told to its author: where each stands, what is wrong, what is valid."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
-from polyprune.settings.base import HINT
+from polyprune.grammar.spelling import nearest
+from polyprune.settings.base import Section
+from polyprune.settings.config import Settings
 from polyprune.settings.yaml_lines import LineMap, Place
 
 Problem = tuple[Place, str]
@@ -30,14 +32,29 @@ def readable(item: Any, config: Mapping[str, Any]) -> Problem:
     """A pydantic error as place and sentence."""
     *inner, last = item["loc"] or ("",)
     if item["type"] == "extra_forbidden":
-        key, _, hint = str(last).partition(HINT)
-        return (*place_of(inner, config), key), f"unknown key; {key!r} is {hint}"
+        known = section_at(inner).model_fields
+        return (*place_of(inner, config), last), f"unknown key; {last!r} is {nearest(str(last), known)}"
     if item["type"] == "missing":
         return (*place_of(inner, config), last), "this key is required"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] not in ("value_error", "union_tag_not_found", "union_tag_invalid"):
         message += f", got {item['input']!r}"
     return place_of(item["loc"], config), message
+
+
+def section_at(location: Sequence[str | int]) -> type[Section]:
+    """The section that an error's location leads to: by keys, indices and, in a union of sections, the kind."""
+    at: Any = Settings
+    for step in location:
+        if get_origin(at) is Annotated:
+            at, *_ = get_args(at)
+        if isinstance(at, type) and issubclass(at, Section):
+            at = at.model_fields[str(step)].annotation
+        elif get_origin(at) in (dict, list):
+            *_, at = get_args(at)
+        else:
+            (at,) = (kind for kind in get_args(at) if step in get_args(kind.model_fields["kind"].annotation))
+    return at
 
 
 def place_of(location: Sequence[str | int], config: Any) -> Place:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`evaluation` and `analysis`: how benchmarks are asked, and how the inside of models is looked at."""
 
 from __future__ import annotations
 

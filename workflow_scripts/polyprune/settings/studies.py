@@ -1,4 +1,4 @@
-"""TODO."""
+"""`studies`: tables and figures over named grids of cells."""
 
 from __future__ import annotations
 
@@ -69,8 +69,11 @@ class Grid(Section):
             yield Cell(*combination)
 
 
-class Table(Section):
-    """One table of a study: what it reports about which grids."""
+GridNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
+
+
+class Reporting(Section):
+    """What a table reports."""
 
     title: str
     report: TableKind = Field(
@@ -78,16 +81,20 @@ class Table(Section):
         "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
         "mask_iou_languages: of what the seeds of two languages agree on"
     )
-    grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
 
 
-class Figure(Section):
-    """One figure of a study: what it draws of which grids."""
+class Table(Reporting):
+    """One table of a study: what it reports about which grids."""
+
+    grids: GridNames
+
+
+class Drawing(Section):
+    """What a figure draws."""
 
     title: str
     draws: DrawingKind
-    grids: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
     layers: Annotated[list[Count], AfterValidator(distinct)] = Field(
         default=[], description="decoder layers counted from 1; all if not given"
     )
@@ -96,6 +103,12 @@ class Figure(Section):
         "per_model", description="where the language-specific subspace is from; per_model is the paper's"
     )
     rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
+
+
+class Figure(Drawing):
+    """One figure of a study: what it draws of which grids."""
+
+    grids: GridNames
 
 
 class Study(Section):

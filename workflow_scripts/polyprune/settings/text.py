@@ -1,4 +1,4 @@
-"""TODO."""
+"""`corpora` and `prompts`: text that is generated, fetched from the hub, or read from local files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from polyprune.settings.base import Commit, Count, Language, Languages, Section
-
-DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
-"""Languages for which the demo corpus has sentence templates."""
 
 
 def _only_language_in_braces(pattern: str) -> str:

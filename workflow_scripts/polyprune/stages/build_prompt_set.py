@@ -8,7 +8,7 @@ from typing import Any
 from polyprune.artifacts.prompts import TEXT, load_prompts, save_prompt_set
 from polyprune.artifacts.tables import origin_of
 from polyprune.log import logger
-from polyprune.model.chat import open_tokenizer, tokenise_prompts
+from polyprune.model.chat import open_chat_tokenizer, template_digest, tokenise_prompts
 from polyprune.model.source import locate, read_manifest
 from polyprune.provenance import file_digest
 
@@ -18,12 +18,13 @@ def build_prompt_set(
 ) -> None:
     """Write one file a language (see `artifacts/prompts.py`)."""
     folder = locate(model)
-    tokenizer = open_tokenizer(folder)
+    tokenizer = open_chat_tokenizer(folder)
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],
         "tokenizer_digest": file_digest(folder / "tokenizer.json"),
         "split": "whole",
         "template": True,
+        "chat_template": template_digest(tokenizer.fast),
         "content": "tokens with a character of the user's text",
     }
     for source, target in zip(prompts, output, strict=True):

@@ -13,8 +13,8 @@ from polyprune.settings.text import LocalCorpus
 def collect_documents(corpus: LocalCorpus, language: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (see `artifacts/corpus.py`).
 
-    The module `corpora/from_{kind}.py` knows the source: `split_documents(corpus, language)` gives texts by split,
-    and what to note of their origin.
+    The module `corpora/from_{kind}.py` knows the source: `split_documents(corpus, language)` gives texts by split, and
+    what to note of their origin.
     """
     source_of_kind = importlib.import_module(f"polyprune.corpora.from_{corpus.kind}")
     splits, source = source_of_kind.split_documents(corpus, language)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.prompts import save_prompts
-from polyprune.corpora.from_demo import generated_prompts
-from polyprune.corpora.from_files import file_prompts
 from polyprune.log import logger
-from polyprune.settings.text import DemoPrompts, LocalPrompts
+from polyprune.settings.text import LocalPrompts
 
 
 def collect_prompts(prompts: LocalPrompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
-    """Write `output` (see `artifacts/prompts.py`)."""
-    if isinstance(prompts, DemoPrompts):
-        collected, dataset = generated_prompts(prompts, language), "generated"
-    else:
-        collected, dataset = file_prompts(prompts, language), prompts.files[language]
+    """Write `output` (see `artifacts/prompts.py`).
+
+    The module `corpora/from_{kind}.py` knows the source: `parallel_prompts(prompts, language)` gives the prompts, and
+    what to note of their origin.
+    """
+    source_of_kind = importlib.import_module(f"polyprune.corpora.from_{prompts.kind}")
+    collected, source = source_of_kind.parallel_prompts(prompts, language)
     logger.info("%s: %d prompts", language, len(collected))
-    save_prompts(output, collected, provenance | {"dataset": dataset})
+    save_prompts(output, collected, provenance | source)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from polyprune.artifacts.activations import write_activations
 from polyprune.artifacts.tokens import TokenSet, load_tokens
 from polyprune.log import logger
@@ -20,11 +22,12 @@ def count_activations(
     evaluation: Path,
     activation_tokens: int,
     output: Path,
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
     """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights; empty: dense."""
-    variants = open_variants(model, cell, engine.device)
+    variants = open_variants(model, cell, device)
     decoder, (variant,) = variants.decoder, variants
     data = first_tokens(load_tokens(evaluation, variants.of_text), activation_tokens)
     batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from polyprune.artifacts.hidden_states import write_hidden_states
 from polyprune.artifacts.tokens import load_tokens
@@ -24,6 +25,7 @@ def dump_hidden_states(
     evaluation: list[Path],
     output: list[Path],
     sampled_tokens: int,
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
@@ -32,7 +34,7 @@ def dump_hidden_states(
     `cell` is the compressed weights of one or more variants, or empty for the dense model; `evaluation` has a file a
     language; `output` has each variant's dumps in that order, one variant after the other.
     """
-    variants = open_variants(model, cell, engine.device)
+    variants = open_variants(model, cell, device)
     decoder = variants.decoder
     for language, data_file in enumerate(evaluation):
         data = load_tokens(data_file, variants.of_text)

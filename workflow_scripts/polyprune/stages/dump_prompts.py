@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.artifacts.prompts import load_prompt_set
@@ -22,6 +23,7 @@ def dump_prompts(
     cell: list[Path],
     prompts: list[Path],
     output: list[Path],
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
@@ -30,7 +32,7 @@ def dump_prompts(
     `cell` is the compressed weights of one or more variants, or empty for the dense model; `prompts` has a file a
     language; `output` has each variant's dumps in that order, one variant after the other.
     """
-    variants = open_variants(model, cell, engine.device)
+    variants = open_variants(model, cell, device)
     decoder = variants.decoder
     for language, data_file in enumerate(prompts):
         data = load_prompt_set(data_file, variants.of_text)

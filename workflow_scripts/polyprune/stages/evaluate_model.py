@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
 from polyprune.artifacts.identity import of_variant
-from polyprune.errors import UserError
 from polyprune.evaluation.data_cache import data_cache
 from polyprune.evaluation.language_model import SharedPrefixLM
-from polyprune.evaluation.results import (
-    evaluate_column,
-)
+from polyprune.evaluation.results import evaluate_column
 from polyprune.evaluation.scoring import Weights
 from polyprune.evaluation.tasks import Prompting
-from polyprune.evaluation.vllm_backend import with_vllm
-from polyprune.grammar.benchmarks import columns
+from polyprune.grammar.columns import Column
 from polyprune.log import logger
+from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import locate, read_manifest
-from polyprune.running.device import choose_device
 from polyprune.settings.engine import Engine
 from polyprune.settings.scores import Mkqa
 
@@ -34,14 +33,14 @@ def evaluate_model(
     cell: list[Path],
     data: Path,
     benchmark: str,
-    source: str,
-    languages: list[str],
+    columns: list[Column],
     profile: str,
     mkqa: Mkqa | None,
     generation: str | None,
     variant: dict[str, Any],
     scores: Path,
     items: Path,
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
@@ -51,12 +50,8 @@ def evaluate_model(
     `generation` are for that benchmark alone.
     """
     manifest = read_manifest(model)
-    expected = {"model_digest": manifest["digest"], **of_variant(variant)}
-    reader = CellReader(cell[0], expected) if cell else None
+    reader = open_cell(cell[0], model, of_variant(variant)) if cell else None
     found = load_manifest(data, {"benchmark": benchmark})
-    wanted = columns(benchmark, source, languages)
-    if not wanted:
-        raise UserError(f"{benchmark} has no task in {', '.join(languages)}")
     provenance = provenance | {
         "model_digest": manifest["digest"],
         "variant": variant,
@@ -67,11 +62,11 @@ def evaluate_model(
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
     }
     parts = scores.with_name(scores.name + ".parts")
-    missing = [column for column in wanted if not is_finished(parts, column.name, provenance)]
-    if len(missing) < len(wanted):
-        logger.info("%d of %d languages are finished from before", len(wanted) - len(missing), len(wanted))
+    missing = [column for column in columns if not is_finished(parts, column.name, provenance)]
+    if len(missing) < len(columns):
+        logger.info("%d of %d languages are finished from before", len(columns) - len(missing), len(columns))
     if missing:
-        lm = _language_model(model, reader, generation, engine)
+        lm = _language_model(model, reader, generation, device, engine.tokens_per_batch)
         asking = mkqa or Mkqa()
         prompting = Prompting(profile, asking.prompt, asking.max_new_tokens)
         facts = {
@@ -93,10 +88,14 @@ def evaluate_model(
                 "%s: %s %.2f %% ± %.2f of %d questions",
                 *(column.task, value["metric"], 100 * value["value"], 100 * value["stderr"], value["n"]),
             )
-    join_parts(parts, [column.name for column in wanted], scores, items, provenance)
+    join_parts(parts, [column.name for column in columns], scores, items, provenance)
 
 
-def _language_model(model: Path, reader: CellReader | None, generation: str | None, engine: Engine) -> SharedPrefixLM:
-    weights = Weights(Decoder(open_model(model), choose_device(engine.device)), reader)
-    lm = SharedPrefixLM(weights, locate(model), engine.tokens_per_batch)
-    return with_vllm(lm) if generation == "vllm" else lm
+def _language_model(
+    model: Path, reader: CellReader | None, generation: str | None, device: torch.device, tokens_per_batch: int
+) -> SharedPrefixLM:
+    """Generating by our own means, or by `evaluation/vllm_backend.py`, which is imported where it is chosen."""
+    kind = SharedPrefixLM
+    if generation == "vllm":
+        kind = importlib.import_module("polyprune.evaluation.vllm_backend").VllmLM
+    return kind(Weights(Decoder(open_model(model), device), reader), locate(model), tokens_per_batch)

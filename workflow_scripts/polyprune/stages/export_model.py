@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.artifacts.cells import CellReader
 from polyprune.log import logger
+from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.export import export_weights
-from polyprune.model.source import locate, read_manifest
+from polyprune.model.source import locate
 from polyprune.report.card import model_card
 
 BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
@@ -23,7 +23,7 @@ def export_model(
     model: Path, cell: Path, output: Path, title: str, source: dict[str, Any], provenance: dict[str, Any]
 ) -> None:
     """Fill the folder of `output`, its config.json, which is written last; `source` is the model's in config.yaml."""
-    reader = CellReader(cell, {"model_digest": read_manifest(model)["digest"]})
+    reader = open_cell(cell, model)
     checkpoint, folder = Checkpoint(locate(model)), output.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -34,7 +34,8 @@ def export_model(
             shutil.copyfile(file, folder / file.name)
     scores = [path for name in ("perplexity", "drift") if (path := cell.with_name(f"{name}.parquet")).is_file()]
     (folder / "README.md").write_text(model_card(reader.metadata, title, source, scores), encoding="utf-8")
-    (folder / "polyprune.json").write_text(json.dumps({"cell": reader.job, "export": provenance}, indent=2) + "\n")
+    about = json.dumps({"cell": reader.job, "export": provenance}, indent=2)
+    (folder / "polyprune.json").write_text(about + "\n", encoding="utf-8")
     with atomic_write(output) as part:
         part.write_text(json.dumps(checkpoint.config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())

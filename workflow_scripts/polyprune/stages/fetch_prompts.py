@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.prompts import save_prompts
-from polyprune.corpora.from_hub import hub_prompts
+from polyprune.corpora.from_hub import parallel_prompts
 from polyprune.log import logger
 from polyprune.settings.text import HubPrompts
 
 
 def fetch_prompts(prompts: HubPrompts, language: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (see `artifacts/prompts.py`)."""
-    fetched, revision = hub_prompts(prompts, language)
-    logger.info("%s: %d prompts at %s", language, len(fetched), revision)
-    save_prompts(output, fetched, provenance | {"dataset": prompts.dataset, "revision": revision})
+    fetched, source = parallel_prompts(prompts, language)
+    logger.info("%s: %d prompts at %s", language, len(fetched), source["revision"])
+    save_prompts(output, fetched, provenance | source)

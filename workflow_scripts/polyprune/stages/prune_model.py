@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from polyprune.artifacts.cells import join_layers
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
@@ -26,6 +28,7 @@ def prune_model(
     seed: int,
     compression: dict[str, Any],
     output: Path,
+    device: torch.device,
     engine: Engine,
     provenance: dict[str, Any],
 ) -> None:
@@ -33,11 +36,12 @@ def prune_model(
 
     `outliers` is one file if the scheme gives layers sparsities by OWL, else empty.
     """
-    text = open_calibration(model, tokens, engine, languages=calibration.split("-"), seed=seed)
+    text = open_calibration(model, tokens, device, engine, languages=calibration.split("-"), seed=seed)
     decoder = text.decoder
     metadata = provenance | text.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, decoder.device)
-    job = Job(parse_scheme(scheme), compression, len(text.tokens), seed)
+    sequential = compression.get(method, {}).get("true_sequential", False)
+    job = Job(parse_scheme(scheme), compression, len(text.tokens), seed, true_sequential=sequential)
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
         spread = compression["owl"]["spread"]

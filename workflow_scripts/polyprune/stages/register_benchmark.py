@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.benchmark_data import folder_digest, save_manifest
-from polyprune.grammar.benchmarks import datasets
 
 
-def register_benchmark(benchmark: str, data_root: str, output: Path, provenance: dict[str, Any]) -> None:
+def register_benchmark(datasets: list[str], data_root: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output`, the manifest (see `artifacts/benchmark_data.py`); raises `UserError` for a missing data set."""
     root = Path(data_root).expanduser().resolve()
-    revisions = {name: folder_digest(root / name) for name in datasets(benchmark, "hub")}
+    revisions = {name: folder_digest(root / name) for name in datasets}
     save_manifest(output, str(root), revisions, provenance)

@@ -1,21 +1,78 @@
-"""TODO."""
+"""Jobs that dump hidden states: which cells one makes, what it is called, and what such a name means.
+
+    dump_dense_{data}             the dense model on a corpus or on prompts
+    dump_cell_{data}              any cell by itself
+    dump_cells_{data}_{digest}    a bundle, named by its members: a job of this name does the same whatever the settings
+
+These names are made and read here only: rules take them from `Bundles`, the ledger and the reader of Slurm's queue ask.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-from polyprune.grammar.paths import Cell
+from polyprune.grammar.methods import METHODS
+from polyprune.grammar.paths import Cell, cell_of
+from polyprune.grammar.schemes import SCHEME_PATTERN
+from polyprune.provenance import digest
+from polyprune.settings.config import Settings
+from polyprune.workflow.inputs import CELL_VARIANT, Inputs
+from polyprune.workflow.wildcards import Only, any_of
+
+_CELLS = re.compile(r"dump_cell_(.+)|dump_cells_(.+)_[0-9a-f]+")
+_BUNDLE = re.compile(r"(rule_dump_cells_.+)_[0-9a-f]+(_wildcards_.+)")
+_LOG_OF_BUNDLE = "-bundle"
 
 
-def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
-    """Jobs that cost alike: rule (of an evaluation with its benchmark, all bundles of dumps are one), model, method."""
-    if "benchmark" in wildcards:
-        rule = f"evaluate_{wildcards['benchmark']}"
-    if rule.startswith("dump_cells_"):
-        rule = rule.rpartition("_")[0]
-    return rule, wildcards.get("model", ""), wildcards.get("method", "")
+@dataclass(frozen=True)
+class Dump:
+    """How cells are dumped by one job: its rule, patterns of the variants, name of its logs, wildcard constraints."""
+
+    rule: str
+    variants: list[str]
+    log: str
+    model: str
+    method: str
+    scheme: str
+
+
+class Bundles:
+    """The rules that dump cells under some settings."""
+
+    def __init__(self, settings: Settings, inputs: Inputs) -> None:
+        self.settings, self.inputs, self.only = settings, inputs, Only(settings)
+
+    def on_corpus(self, corpus: str) -> list[Dump]:
+        """Of cells on a corpus: the bundles of those that the studies ask for, and one rule for any cell by itself."""
+        asked = [cell for cell in self._cells_for("drift") if self.settings.models[cell.model].text.corpus == corpus]
+        return self._dumps(corpus, self.only.models_on(corpus), asked)
+
+    def on_prompts(self, prompts: str) -> list[Dump]:
+        """The same on prompts."""
+        asked = [cell for cell in self._cells_for("lsar") if self.settings.models[cell.model].prompts == prompts]
+        return self._dumps(prompts, self.only.models_asked(prompts), asked)
+
+    def _cells_for(self, measurements: str) -> list[Cell]:
+        """Cells of the tables and figures that are made from these measurements."""
+        shown = [*self.inputs.tables(), *self.inputs.figures()]
+        wanted = [(study, name) for study, name in shown if self.inputs.kind(study, name).measurements == measurements]
+        return [cell for study, name in wanted for cell in self.settings.studies[study].cells(name)]
+
+    def _dumps(self, data: str, models: str, cells: Iterable[Cell]) -> list[Dump]:
+        bundled = [
+            Dump(
+                _rule_of_bundle(data, bundle),
+                [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle],
+                data + _LOG_OF_BUNDLE,
+                *(any_of([name]) for name in (bundle[0].model, bundle[0].method, bundle[0].scheme)),
+            )
+            for bundle in bundles(cells, self.settings.engine.cells_per_dump)
+        ]
+        by_itself = Dump(f"dump_cell_{data}", [CELL_VARIANT], data, models, any_of(METHODS), SCHEME_PATTERN)
+        return [*bundled, by_itself]
 
 
 def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
@@ -32,13 +89,31 @@ def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
     return [bundle for bundle in found if len(bundle) > 1]
 
 
+def _rule_of_bundle(data: str, bundle: Iterable[Cell]) -> str:
+    return f"dump_cells_{data}_{digest(*(cell.folder for cell in bundle))[:8]}"
+
+
+def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
+    """Jobs that cost alike: rule (of an evaluation with its benchmark, all bundles of dumps are one), model, method."""
+    if "benchmark" in wildcards:
+        rule = f"evaluate_{wildcards['benchmark']}"
+    if rule.startswith("dump_cells_"):
+        rule = rule.rpartition("_")[0]
+    return rule, wildcards.get("model", ""), wildcards.get("method", "")
+
+
+def recorded_rule(log: str, variant: str) -> str:
+    """The rule of `record_key` that a dump's benchmark record `{log}.benchmark.jsonl` belongs to.
+
+    `variant` is `dense` or `cell`.
+    """
+    data = log.removesuffix(_LOG_OF_BUNDLE)
+    return f"dump_{variant}_{data}" if data == log else f"dump_cells_{data}"
+
+
 def work_of(rule: str, wildcards: Sequence[str]) -> str:
-    """The comment that the plugin gives the job of a rule."""
+    """The comment that Snakemake's Slurm plugin gives the job of a rule."""
     return f"rule_{rule}" + (f"_wildcards_{'_'.join(wildcards).replace('/', '_')}" if wildcards else "")
-
-
-_CELLS = re.compile(r"dump_cell_(.+)|dump_cells_(.+)_[0-9a-f]+")
-_BUNDLE = re.compile(r"(rule_dump_cells_.+)_[0-9a-f]+(_wildcards_.+)")
 
 
 def works_like(rule: str, wildcards: Sequence[str], output: Sequence[str]) -> set[str]:
@@ -51,8 +126,8 @@ def works_like(rule: str, wildcards: Sequence[str], output: Sequence[str]) -> se
     if match is None:
         return {work_of(rule, wildcards)}
     data, shared = match[1] or match[2], list(wildcards)[:3]
-    cells = {(calibration, seed) for _, _, _, _, calibration, seed, *_ in (path.split("/") for path in output)}
-    alone = {work_of(f"dump_cell_{data}", [*shared, name, seed.removeprefix("seed")]) for name, seed in cells}
+    cells = [cell for path in output if (cell := cell_of(path))]
+    alone = {work_of(f"dump_cell_{data}", [*shared, cell.calibration, str(cell.seed)]) for cell in cells}
     return {work_of(f"dump_cells_{data}", shared), *alone}
 
 

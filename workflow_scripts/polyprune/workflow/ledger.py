@@ -14,7 +14,6 @@ import argparse
 import base64
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -27,14 +26,13 @@ from typing import Any
 import yaml
 
 from polyprune.errors import UserError
-from polyprune.grammar.paths import PAPER, Cell
+from polyprune.grammar.paths import PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
-from polyprune.settings.load import load_settings
-from polyprune.workflow import needs
-from polyprune.workflow.bundles import record_key
+from polyprune.settings.load import SHIPPED_FILES, load_settings
+from polyprune.workflow import costs
+from polyprune.workflow.bundles import record_key, recorded_rule
 from polyprune.workflow.targets import check_target
 
-CELL_PATH = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "evaluate")
 """Beginnings of the names of rules that ask for a GPU."""
 EVALUATION_BYTES = 2e6
@@ -79,9 +77,9 @@ def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
     for target in targets or sorted(settings.studies):
         if target in settings.studies:
             cells += settings.studies[target].all_cells()
-        elif match := CELL_PATH.match(target):
+        elif cell := cell_of(target):
             check_target(target, settings)
-            cells.append(Cell(*match.groups()[:4], seed=int(match[5])))
+            cells.append(cell)
         else:
             check_target(target, settings)
             parts = target.split("/")
@@ -127,8 +125,7 @@ def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], f
         variant = "cell" if is_cell else "dense"
         rule = path.name.removesuffix(".benchmark.jsonl")
         if parts[-2] == "hidden_states":
-            data = rule.removesuffix("-bundle")
-            rule = f"dump_{variant}_{data}" if data == rule else f"dump_cells_{data}"
+            rule = recorded_rule(rule, variant)
         elif parts[-2] == "evaluation":
             rule = f"evaluate_{rule}"
         elif parts[-3:-2] == ["activations"]:
@@ -148,13 +145,13 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
     if job["rule"].startswith("dump"):
         variants = {path.rpartition("/")[0] for path in job["output"]}
         n_cells = len(variants) if "method" in job["wildcards"] else 0
-        flops = needs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
+        flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
     elif job["rule"].startswith("count_activations"):
-        flops = needs.forward_flops(model.shape, settings.analysis.activation_tokens, model.text.sequence_length)
+        flops = costs.forward_flops(model.shape, settings.analysis.activation_tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
-        flops = needs.evaluation_flops(model, job["wildcards"]["benchmark"])
+        flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
-        flops = needs.compression_flops(model, job["wildcards"].get("method", needs.OUTLIERS_COST_LIKE))
+        flops = costs.compression_flops(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
     return flops / settings.engine.planning_flops, "formula"
 
 
@@ -162,21 +159,21 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
     """Estimated size of what a job will write."""
     model = settings.models[job["wildcards"]["model"]]
     if job["rule"].startswith("dump"):
-        return len(job["output"]) * needs.dump_bytes(model)
+        return len(job["output"]) * costs.dump_bytes(model)
     if job["rule"].startswith("evaluate"):
         return EVALUATION_BYTES
     if job["rule"] == "measure_outliers":
         return OUTLIERS_BYTES
     if job["rule"].startswith("count_activations"):
-        return needs.activation_bytes(model)
-    return needs.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
+        return costs.activation_bytes(model)
+    return costs.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
 
 
 def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str, Any]], begun: set[str]) -> list[Line]:
     """Lines by model, method and scheme, dense models first; then the total."""
     records = benchmark_seconds()
     lines: dict[tuple[str, str, str], Line] = {}
-    planned: dict[str, bool] = {}
+    planned: dict[Cell, bool] = {}
     for cell in cells:
         lines.setdefault((cell.model, cell.method, cell.scheme), Line(cell.model, cell.method, cell.scheme))
     for job in jobs:
@@ -186,14 +183,14 @@ def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str
         if not job["rule"].startswith(GPU_RULES):
             continue
         line = lines.setdefault(place, Line(*place))
-        if needs.gpus(settings.models[place[0]]):
+        if costs.gpus(settings.models[place[0]]):
             seconds, source = job_seconds(job, settings, records)
             line.gpu_hours += seconds / 3600
             line.sources.add(source)
         line.gigabytes += output_bytes(job, settings) / 1e9
     for cell in cells:
         line = lines[cell.model, cell.method, cell.scheme]
-        state = planned.get(f"results/{cell.model}/{cell.variant}/")
+        state = planned.get(cell)
         line.done += state is None
         line.incomplete += state is True
         line.outstanding += state is False
@@ -205,13 +202,13 @@ def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str
     return [*ordered, total]
 
 
-def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[str, bool]:
-    """Folders of the cells that a job works on, and whether it was begun before."""
-    return {match[0]: path in begun for path in job["output"] if (match := CELL_PATH.match(path))}
+def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Cell, bool]:
+    """The cells that a job works on, and whether it was begun before."""
+    return {cell: path in begun for path in job["output"] if (cell := cell_of(path))}
 
 
 def read_config(files: Sequence[Path]) -> Settings:
-    """The settings of config.yaml with further files on top, as Snakemake merges them."""
+    """The settings of several files, later ones on top, as Snakemake merges them."""
 
     def merged(base: Any, over: Any) -> Any:
         if isinstance(base, dict) and isinstance(over, dict):
@@ -262,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="machine-readable")
     options = parser.parse_args(argv)
     try:
-        settings = read_config([Path("config.yaml"), *options.configfile])
+        settings = read_config([*map(Path, SHIPPED_FILES), *options.configfile])
         cells = cells_of(settings, options.targets)
         words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
         jobs = planned_jobs(options.targets or sorted(settings.studies), words)

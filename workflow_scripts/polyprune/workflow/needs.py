@@ -1,134 +1,84 @@
-"""What a job will need, from the model's shape: for schedulers and for the ledger. No torch.
+"""Threads, memory, minutes and GPU of each kind of job, as Snakemake takes them: a mapping for `resources`.
 
-Times are operations over a rate that a data-centre GPU sustains, with room; memory is what the stages keep. Where a GPU
-is at hand, benchmark records of finished jobs say better.
+What grows with attempts does so because a job that failed may have lacked it.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from typing import Any
 
-from polyprune.grammar.methods import METHODS
-from polyprune.grammar.schemes import parse_scheme
-from polyprune.settings.models import Model, Shape, TextSettings
+from polyprune.settings.config import Settings
+from polyprune.settings.models import Model
+from polyprune.workflow import costs
+from polyprune.workflow.wildcards import Wildcards
 
-TINY_WEIGHTS = 50_000_000
-"""Models with fewer weights run on the CPU."""
-_MARGIN = 3
-_START_MINUTES = 5
-_BASE_MB = 1500
-_ACTIVATION_BLOCKS = 8
+Resources = dict[str, Any]
+"""Names and values, or functions of wildcards, and of the attempt where it matters."""
 
 
-def gpus(model: Model) -> int:
-    """One GPU whatever the size, because layers are streamed; none for tiny models."""
-    return 0 if model.shape.linear_weights < TINY_WEIGHTS else 1
+class Needs:
+    """What jobs need under some settings; `gpu_model` and `constraint` are the cluster's, for jobs that want a GPU."""
+
+    def __init__(self, settings: Settings, gpu_model: str | None, constraint: str | None) -> None:
+        self.settings, self.gpu_model, self.constraint = settings, gpu_model, constraint
+
+    def threads(self, wildcards: Wildcards) -> int:
+        return costs.cpus(self._model(wildcards))
+
+    def small(self, megabytes: int, minutes: int) -> Resources:
+        """A job without a GPU whose needs do not depend on the model."""
+        return {
+            "mem_mb": lambda _, attempt: attempt * megabytes,
+            "runtime": lambda _, attempt: attempt * minutes,
+        }
+
+    def compression(self) -> Resources:
+        """OWL's pass through the dense model, which has no method, costs like one of Wanda's."""
+        return self._on_gpu(
+            lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards)),
+            lambda model, wildcards: costs.compression_flops(model, _method(wildcards)),
+        )
+
+    def dump(self, n_cells: int) -> Resources:
+        """The dense model and so many cells pushed through text."""
+        return self._on_gpu(
+            lambda model, _: costs.dump_memory_mb(model, n_cells),
+            lambda model, wildcards: costs.dump_flops(
+                model, len(self.settings.languages_of(wildcards["model"])), n_cells
+            ),
+        )
+
+    def evaluation(self) -> Resources:
+        return self._on_gpu(
+            lambda model, _: costs.evaluation_memory_mb(model),
+            lambda model, wildcards: costs.evaluation_flops(model, wildcards["benchmark"]),
+        )
+
+    def _on_gpu(
+        self, memory_mb: Callable[[Model, Wildcards], int], flops: Callable[[Model, Wildcards], float]
+    ) -> Resources:
+        rate = self.settings.engine.planning_flops
+
+        def gpu(wildcards: Wildcards) -> int:
+            return costs.gpus(self._model(wildcards))
+
+        def only_with_gpu(value: str | None) -> Callable[[Wildcards], str | None]:
+            return lambda wildcards: value if gpu(wildcards) else None
+
+        return {
+            "gpu": gpu,
+            "gpu_model": only_with_gpu(self.gpu_model),
+            "constraint": only_with_gpu(self.constraint),
+            "mem_mb": lambda wildcards, attempt: attempt * memory_mb(self._model(wildcards), wildcards),
+            "runtime": lambda wildcards, attempt: (
+                attempt * costs.minutes(flops(self._model(wildcards), wildcards), rate)
+            ),
+        }
+
+    def _model(self, wildcards: Wildcards) -> Model:
+        return self.settings.models[wildcards["model"]]
 
 
-def cpus(model: Model) -> int:
-    """Threads of a job: one works, one reads ahead, two have room; tiny models get one and run side by side."""
-    return 4 * gpus(model) or 1
-
-
-def forward_flops(shape: Shape, n_tokens: int, sequence_length: int) -> float:
-    """Operations of the decoder layers for `n_tokens`, causal attention included."""
-    linear = 2 * shape.linear_weights * n_tokens
-    attention = 2 * shape.layers * shape.hidden * sequence_length * n_tokens
-    return linear + attention
-
-
-def gram_flops(shape: Shape, n_tokens: int) -> float:
-    """Operations of the Gram matrices of a model's four distinct layer inputs, half of each by symmetry."""
-    return shape.layers * n_tokens * (3 * shape.hidden**2 + shape.intermediate**2)
-
-
-def _tokens(text: TextSettings, n_sequences: int) -> int:
-    return n_sequences * text.sequence_length
-
-
-OUTLIERS_COST_LIKE = "wanda"
-"""OWL's pass through the dense model takes the passes and the statistics of this method."""
-
-
-def compression_flops(model: Model, method: str) -> float:
-    """Statistics pass, second pass and, for methods that need it, Gram matrices."""
-    n_tokens = _tokens(model.text, model.text.calibration_sequences)
-    passes = 2 * forward_flops(model.shape, n_tokens, model.text.sequence_length)
-    return passes + (gram_flops(model.shape, n_tokens) if METHODS[method].gram else 0)
-
-
-def dump_flops(model: Model, n_languages: int, n_cells: int) -> float:
-    """The dense stream and each cell's through the layers and the head in every language."""
-    n_tokens = _tokens(model.text, model.text.evaluation_sequences) * n_languages
-    head = 2 * model.shape.hidden * model.shape.vocabulary * n_tokens
-    return (1 + n_cells) * (forward_flops(model.shape, n_tokens, model.text.sequence_length) + head)
-
-
-def minutes(flops: float, rate: float) -> int:
-    """Time limit for a job: start-up, and the operations with room."""
-    return _START_MINUTES + math.ceil(_MARGIN * flops / rate / 60)
-
-
-def cell_bytes(model: Model, method: str, scheme: str) -> float:
-    """Size of a cell: one bit a weight, and the kept values or codes where the method changes them."""
-    weights = model.shape.linear_weights
-    traits, parsed = METHODS[method], parse_scheme(scheme)
-    if parsed.bits is not None:
-        return weights * (parsed.bits / 8 + 3 / (parsed.group_size or 1))
-    kept = 1 - parsed.removed_of(10**6) / 10**6
-    return weights * (1 / 8 + (kept * model.shape.bytes_per_weight if traits.updates else 0))
-
-
-def dump_bytes(model: Model) -> float:
-    """Size of a hidden-state dump in one language: sequence means, the token sample, losses."""
-    rows, text = model.shape.layers + 2, model.text
-    means = rows * text.evaluation_sequences * model.shape.hidden * 4
-    sample = rows * text.sampled_tokens * model.shape.hidden * model.shape.bytes_per_weight
-    return means + sample + 12 * _tokens(text, text.evaluation_sequences)
-
-
-def activation_bytes(model: Model) -> float:
-    """Size of activation counts in one language: three numbers a neuron and block, two a channel of two matrices."""
-    return 8 * model.shape.layers * (3 * _ACTIVATION_BLOCKS * model.shape.intermediate + 4 * model.shape.hidden)
-
-
-def _streams_mb(model: Model, n_sequences: int, streams: int) -> int:
-    tokens = _tokens(model.text, n_sequences)
-    return streams * tokens * model.shape.hidden * model.shape.bytes_per_weight // 2**20
-
-
-def _weights_mb(shape: Shape) -> int:
-    """Embedding, head and three layers: the one at work, the one read ahead, the compressed one."""
-    surroundings = 2 * shape.vocabulary * shape.hidden
-    return (surroundings + 3 * shape.linear_weights // shape.layers) * shape.bytes_per_weight // 2**20
-
-
-def compression_memory_mb(model: Model, method: str) -> int:
-    """Host memory: enough for everything, so that it also holds where there is no GPU."""
-    factors = 3 * 4 * model.shape.intermediate**2 // 2**20 if METHODS[method].gram else 0
-    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.shape) + factors
-
-
-def dump_memory_mb(model: Model, n_cells: int) -> int:
-    """Host memory: the dense stream and each cell's, weights, 2 GiB for logits and rows; also without a GPU."""
-    streams = _streams_mb(model, model.text.evaluation_sequences, 1 + n_cells)
-    return _BASE_MB + streams + _weights_mb(model.shape) + 2048
-
-
-BENCHMARK_TOKENS = {"arc": 1e6, "belebele": 2e6, "mmlu": 12e6, "hellaswag": 12e6, "mkqa": 3e6}
-"""Tokens that a variant reads in all languages, prompts once: estimated from the data sets' characters."""
-_GENERATION_SLOWDOWN = 20
-"""A generated token costs a pass of its own, which a small batch does not fill."""
-
-
-def evaluation_flops(model: Model, benchmark: str) -> float:
-    """Layers and, for a quarter of the tokens, the head, over a benchmark in all languages."""
-    tokens = int(BENCHMARK_TOKENS[benchmark]) * (_GENERATION_SLOWDOWN if benchmark == "mkqa" else 1)
-    head = 2 * model.shape.hidden * model.shape.vocabulary * tokens / 4
-    return forward_flops(model.shape, tokens, 512) + head
-
-
-def evaluation_memory_mb(model: Model) -> int:
-    """Host memory: on a GPU the surroundings of layers read one by one; without one, the whole model."""
-    whole = model.shape.linear_weights * model.shape.bytes_per_weight // 2**20 if gpus(model) == 0 else 0
-    return 2 * _BASE_MB + _weights_mb(model.shape) + whole
+def _method(wildcards: Wildcards) -> str:
+    return wildcards.get("method", costs.OUTLIERS_COST_LIKE)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
-from polyprune.grammar.methods import METHODS, takes, why_not
-from polyprune.grammar.paths import PAPER, artifact
+from polyprune.grammar.methods import METHODS, artifact, takes, why_not
+from polyprune.grammar.paths import PAPER
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings

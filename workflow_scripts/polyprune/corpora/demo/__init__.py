@@ -9,7 +9,6 @@ perplexities and accuracies on it say nothing about those on web text.
 """
 
 from polyprune.corpora.demo.documents import demo_documents
-from polyprune.corpora.demo.localize import DEMO_LANGUAGES
 from polyprune.corpora.demo.questions import (
     Continuation,
     Question,
@@ -20,7 +19,6 @@ from polyprune.corpora.demo.questions import (
 )
 
 __all__ = [
-    "DEMO_LANGUAGES",
     "Continuation",
     "Question",
     "Reading",

@@ -21,23 +21,14 @@ import yaml
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.corpora.demo.draws import draw
-from polyprune.corpora.demo.localize import DEMO_LANGUAGES
 from polyprune.corpora.demo.questions import Question, continuations, knowledge_questions, reading_questions
+from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES, MKQA_CODES
 
 Rows = list[dict[str, Any]]
 Configurations = Mapping[str, Mapping[str, Rows]]
 """Rows by configuration and split."""
 
 _LETTERS = "ABCD"
-_FLORES = {
-    "ar": "arb_Arab",
-    "de": "deu_Latn",
-    "en": "eng_Latn",
-    "es": "spa_Latn",
-    "ru": "rus_Cyrl",
-    "sw": "swh_Latn",
-    "zh": "zho_Hans",
-}
 _N_OTHER_SPLITS = 2
 """Questions of splits that the harness reads but does not score."""
 
@@ -66,7 +57,8 @@ def _write_data_set(folder: Path, configurations: Configurations) -> None:
             files.append({"split": split, "path": f"{name}/{split}.jsonl"})
         front.append({"config_name": name, "data_files": files})
     text = yaml.safe_dump({"configs": front}, sort_keys=False)
-    (folder / "README.md").write_text(f"---\n{text}---\nGenerated from CLDR facts; no data of the real benchmark.\n")
+    card = f"---\n{text}---\nGenerated from CLDR facts; no data of the real benchmark.\n"
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -158,10 +150,10 @@ def _belebele(n: int) -> dict[str, Configurations]:
                     "question": reading.question,
                     **{f"mc_answer{place}": answer for place, answer in enumerate(answers, start=1)},
                     "correct_answer_num": str(order.index(0) + 1),
-                    "dialect": _FLORES[language],
+                    "dialect": FLORES_CODES[language],
                 }
             )
-        configurations[_FLORES[language]] = {"test": rows}
+        configurations[FLORES_CODES[language]] = {"test": rows}
     return {"facebook/belebele": configurations}
 
 
@@ -199,7 +191,7 @@ def _mkqa(n: int) -> dict[str, Configurations]:
 
 def _record(number: int, questions: Mapping[str, Question], kind: str) -> dict[str, Any]:
     def key(language: str) -> str:
-        return {"zh": "zh_cn"}.get(language, language)
+        return MKQA_CODES.get(language, language)
 
     def answer(question: Question) -> dict[str, Any]:
         text = question.answer if kind == "entity" else None

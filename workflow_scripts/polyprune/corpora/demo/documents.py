@@ -1,7 +1,7 @@
 """The documents of the demo corpus: short texts from templates, each about one country, day, trip or sum.
 
-The kinds and their weights are chosen so that a model of 0.4 M parameters learns the facts from about a million
-tokens: profiles of a country, and questions with answers, recur most.
+The kinds and their weights are chosen so that a model of 0.4 M parameters learns the facts from about a million tokens:
+profiles of a country, and questions with answers, recur most.
 """
 
 from __future__ import annotations

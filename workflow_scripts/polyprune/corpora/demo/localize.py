@@ -22,7 +22,8 @@ from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_name
 from babel.units import format_unit
 
-DEMO_LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
+from polyprune.grammar.languages import DEMO_LANGUAGES
+
 _CLDR_LOCALE = {"zh": "zh_Hans"}
 _PHRASES = Path(__file__).parent / "phrases"
 _COUNTS = (1, 2, 3, 11, 100)
@@ -111,7 +112,6 @@ _CLDR_NAMES: dict[str, Callable[[Locale, str], tuple[str, dict[str, str]]]] = {
     "month": _month,
     "currency": _currency,
 }
-NAME_KINDS = tuple(_CLDR_NAMES)
 
 
 @cache

@@ -15,7 +15,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 KEYS = {"zh": "zh_cn"}
@@ -71,16 +71,13 @@ def accepted(answers: Sequence[Mapping[str, Any]]) -> list[str]:
     return [text for answer in answers for text in (answer["text"] or "", *(answer.get("aliases") or ()))]
 
 
-_processed: dict[tuple[str, str], Any] = {}
-"""The last result of `process_docs`: the harness calls it for every look at the documents."""
-
-
+@lru_cache(maxsize=1)
 def process_docs(dataset: Any, language: str) -> Any:
-    """The questions of one language that can be scored: `id`, `question`, `golds`, `key`, `types`."""
+    """The questions of one language that can be scored: `id`, `question`, `golds`, `key`, `types`.
+
+    The last result is kept: the harness asks for it at every look at the documents.
+    """
     key = KEYS.get(language, language)
-    identity = (dataset._fingerprint, key)
-    if identity in _processed:
-        return _processed[identity]
     rows = []
     for record in dataset:
         answers = record["answers"][key]
@@ -95,9 +92,7 @@ def process_docs(dataset: Any, language: str) -> Any:
                     "key": key,
                 }
             )
-    _processed.clear()
-    _processed[identity] = type(dataset).from_list(rows)
-    return _processed[identity]
+    return type(dataset).from_list(rows)
 
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures: rows that a figure shows of the measurements, and their drawing. Reads tables only."""

@@ -1,4 +1,4 @@
-"""What all figures share: one colour and marker per language, letters, sheets of panels, files with stable bytes.
+"""What all pictures share: shades, one colour and marker per language, sheets of panels, files with stable bytes.
 
 Colours are Okabe and Ito's (2008), told apart by colour-blind eyes; yellow, which print loses, is left out. Each
 language also has a marker of its own, so that figures survive a grey printer.
@@ -7,7 +7,6 @@ language also has a marker of its own, so that figures survive a grey printer.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,12 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.report.figures.letters import FONT, LINE_SPACING, text_height, widest, wrapped
 
 COLOURS = {
     "ar": "#d55e00",
@@ -30,15 +31,24 @@ COLOURS = {
     "sw": "#000000",
     "zh": "#56b4e9",
 }
-MARKERS = {"ar": "o", "de": "s", "en": "^", "es": "D", "ru": "v", "sw": "P", "zh": "X"}
+MARKERS = {"ar": "o", "de": "s", "en": "^", "es": "D", "ru": "v", "sw": "+", "zh": "x"}
+"""Filled shapes and two crosses of thin lines: at three points, filled crosses look like blots."""
 _MORE_COLOURS = ("#7f7f7f", "#8c564b", "#332288", "#999933", "#882255", "#44aa99", "#aa4499")
 _MORE_MARKERS = ("<", ">", "p", "h", "d", "8", "H")
-TITLE_LETTER = 0.092
 DENSE_COLOUR = "#98a2ab"
 """Grey: the dense model has no calibration language. A pruned model has the colour of its own."""
 INK, GREY, PALE = "#16202a", "#5b6670", "#c9d0d5"
+SHADES = LinearSegmentedColormap.from_list("lighter is better", ["#f3f7fa", "#abcbe2", "#59a0ca", "#0275a0", "#004a68"])
+"""From best, or most (0) to worst, or least (1): one hue, equal steps of CIELAB lightness from 97 to 29."""
+
+TITLE_SIZE, KEY_SIZE, CAPTION_SIZE, TICK_SIZE = 10.5, 7.5, 7.0, 6.5
+MARGIN = 0.14
+SMALLEST_WIDTH = 5.4
+"""Of a sheet, so that captions have lines that can be read."""
+LARGEST_WIDTH = 14.8
+"""Of a sheet of panels; more of them go below."""
 STYLE = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 8.0,
     "axes.titlesize": 8.0,
     "axes.titleweight": "bold",
@@ -47,8 +57,8 @@ STYLE = {
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
+    "xtick.labelsize": TICK_SIZE,
+    "ytick.labelsize": TICK_SIZE,
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.major.width": 0.6,
@@ -56,10 +66,12 @@ STYLE = {
     "lines.linewidth": 1.1,
     "lines.markersize": 3.4,
     "legend.frameon": False,
-    "legend.fontsize": 7.5,
+    "legend.fontsize": KEY_SIZE,
+    "text.hinting": "none",
     "pdf.fonttype": 42,
-    "figure.dpi": 160.0,
+    "figure.dpi": 200.0,
 }
+"""Letters without hinting are as wide as `letters.text_width` says, on screen and in print."""
 
 
 def colour_of(language: str, languages: Sequence[str] = ()) -> str:
@@ -68,7 +80,11 @@ def colour_of(language: str, languages: Sequence[str] = ()) -> str:
 
 
 def marker_of(language: str, languages: Sequence[str] = ()) -> str:
-    return MARKERS.get(language) or _MORE_MARKERS[_place(language, languages) % len(_MORE_MARKERS)]
+    """Likewise; languages that must share a further colour have different markers."""
+    if language in MARKERS:
+        return MARKERS[language]
+    place = _place(language, languages)
+    return _MORE_MARKERS[(place + place // len(_MORE_COLOURS)) % len(_MORE_MARKERS)]
 
 
 def _place(language: str, languages: Sequence[str]) -> int:
@@ -78,55 +94,93 @@ def _place(language: str, languages: Sequence[str]) -> int:
 def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path) -> None:
     """Write a figure in both formats; same figure, same bytes."""
     metadata: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
-    with matplotlib.style.context(["default", STYLE]):
+    with styled():
         figure = draw()
-        with atomic_write(png) as part:
-            FigureCanvasAgg(figure).print_png(str(part), metadata={"Software": None})
+        _write_png(figure, png)
         with atomic_write(pdf) as part:  # last: it sets the figure's resolution
             FigureCanvasPdf(figure).print_pdf(str(part), metadata=metadata)
 
 
 def save_png(draw: Callable[[], Figure], png: Path) -> None:
-    """Write a picture of a table."""
-    with matplotlib.style.context(["default", STYLE]), atomic_write(png) as part:
-        FigureCanvasAgg(draw()).print_png(str(part), metadata={"Software": None})
+    """Write the picture of a table; same figure, same bytes."""
+    with styled():
+        _write_png(draw(), png)
 
 
-def heading(figure: Figure, title: str, caption: str, legend: Sequence[Line2D] = (), columns: int = 8) -> None:
-    """Title at the top left, key of colours below it, caption at the foot. Distances are in inches."""
-    width, height = figure.get_size_inches()
-    title = textwrap.fill(title, int((width - 0.24) / TITLE_LETTER))
-    figure.text(0.12 / width, 1 - 0.1 / height, title, size=10, weight="bold", va="top", parse_math=False)
-    figure.text(0.12 / width, 0.08 / height, wrapped(caption, width), color=GREY, size=7, va="bottom", linespacing=1.35)
-    if legend:
-        place = (0.08 / width, 1 - (head_height(title, width, False) - 0.14) / height)
-        figure.legend(handles=legend, loc="upper left", bbox_to_anchor=place, ncols=columns, handlelength=1.8)
+def styled() -> Any:
+    """Context in which pictures are drawn: `STYLE`, whatever the machine's own settings are."""
+    return matplotlib.style.context(["default", STYLE])
 
 
-def head_height(title: str, width: float, legend: bool) -> float:
-    """Room for the title and the key, in inches."""
-    lines = textwrap.fill(title, int((width - 0.24) / TITLE_LETTER)).count("\n") + 1
-    return 0.22 + 0.18 * lines + (0.22 if legend else 0.0)
+def _write_png(figure: Figure, png: Path) -> None:
+    with atomic_write(png) as part:
+        FigureCanvasAgg(figure).print_png(str(part), metadata={"Software": None})
 
 
-def wrapped(text: str, width: float) -> str:
-    return textwrap.fill(text, int((width - 0.24) / 0.0565))
+class Sheet:
+    """A figure: title, key of colours, a body for panels, caption. Lengths are inches.
+
+    Places are counted from the top left corner of the body, which begins below the key.
+    """
+
+    def __init__(self, width: float, body: float, title: str, caption: str, key: Sequence[Line2D] = ()) -> None:
+        """`width` and `body` (its height) are what the panels need; the sheet may be wider."""
+        self.width = max(width, SMALLEST_WIDTH)
+        inner = self.width - 2 * MARGIN
+        title, caption = wrapped(title, inner, TITLE_SIZE, bold=True), wrapped(caption, inner, CAPTION_SIZE)
+        below_title = MARGIN + text_height(title, TITLE_SIZE)
+        columns = _key_columns(key, inner)
+        key_height = 0.165 * math.ceil(len(key) / columns) + 0.14 if key else 0.0
+        self._top = below_title + key_height
+        self.height = self._top + body + text_height(caption, CAPTION_SIZE) + MARGIN
+        self.figure = Figure(figsize=(self.width, self.height))
+        self._text(MARGIN, MARGIN, title, size=TITLE_SIZE, weight="bold", va="top")
+        self._text(MARGIN, self.height - 0.7 * MARGIN, caption, size=CAPTION_SIZE, color=GREY, va="bottom")
+        if key:
+            corner = (MARGIN - 0.02) / self.width, 1 - (below_title + 0.02) / self.height
+            self.figure.legend(
+                handles=key,
+                loc="upper left",
+                bbox_to_anchor=corner,
+                ncols=columns,
+                handlelength=1.8,
+                columnspacing=1.6,
+                borderpad=0.2,
+                borderaxespad=0.0,
+            )
+
+    def _text(self, x: float, y: float, text: str, **how: Any) -> None:
+        """Text at inches from the sheet's top left corner."""
+        x, y = x / self.width, 1 - y / self.height
+        self.figure.text(x, y, text, parse_math=False, linespacing=LINE_SPACING, **how)
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes of a size at a place of the body."""
+        low = self.height - self._top - top - height
+        return self.figure.add_axes((left / self.width, low / self.height, width / self.width, height / self.height))
+
+    def canvas(self) -> Axes:
+        """Invisible axes over the whole sheet, whose data are inches of the body, y downwards."""
+        axes = self.figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, self.width), ylim=(self.height - self._top, -self._top))
+        axes.set_axis_off()
+        return axes
 
 
-def caption_height(caption: str, width: float) -> float:
-    return 0.14 * (wrapped(caption, width).count("\n") + 1) + 0.12
+def _key_columns(key: Sequence[Line2D], width: float) -> int:
+    """How many entries of a key stand beside one another."""
+    entry = widest([str(line.get_label()) for line in key], KEY_SIZE) + (1.8 + 0.8 + 1.6) * KEY_SIZE / 72
+    return max(1, min(len(key), int(width / entry)))
 
 
-def language_keys(languages: Sequence[str], lines: bool = True) -> list[Line2D]:
+def language_keys(languages: Sequence[str]) -> list[Line2D]:
     """Entries of the key, in alphabetical order."""
-    style = "-" if lines else ""
     return [
         Line2D(
             [],
             [],
             color=colour_of(language, languages),
             marker=marker_of(language, languages),
-            linestyle=style,
             label=language.upper(),
         )
         for language in sorted(languages)
@@ -140,27 +194,44 @@ def panel_grid(
     gap: tuple[float, float],
     title: str,
     caption: str,
-    legend: bool,
+    key: Sequence[Line2D] = (),
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `n_panels` axes of `size` inches in rows of `columns`; `gap` is what labels need around each.
-
-    Room for title, key and caption is added.
-    """
+    """A sheet with `n_panels` axes of `size` inches in rows of `columns`; `gap` is what labels need around each."""
     columns = min(columns, n_panels)
     rows = math.ceil(n_panels / columns)
-    width = max(columns * (size[0] + gap[0]) + 0.15, 5.4)
-    top, bottom = head_height(title, width, legend), caption_height(caption, width)
-    height = rows * (size[1] + gap[1]) + top + bottom
-    figure = Figure(figsize=(width, height))
+    sheet = Sheet(columns * (size[0] + gap[0]) + 0.15, rows * (size[1] + gap[1]) + 0.1, title, caption, key)
     axes = []
     for index in range(n_panels):
         row, column = divmod(index, columns)
-        left = gap[0] + column * (size[0] + gap[0])
-        low = height - top - row * (size[1] + gap[1]) - 0.2 - size[1]
-        axes.append(figure.add_axes((left / width, low / height, size[0] / width, size[1] / height)))
-    return figure, axes
+        axes.append(sheet.axes(gap[0] + column * (size[0] + gap[0]), 0.2 + row * (size[1] + gap[1]), *size))
+    return sheet.figure, axes
 
 
-def number_of_columns(n_panels: int) -> int:
-    """Columns of a sheet: eight for 32 panels, no more than four for a few."""
-    return 8 if n_panels > 16 else min(4, n_panels)
+def number_of_columns(n_panels: int, width: float) -> int:
+    """Columns of a sheet of panels that need `width`: eight for 32 panels, no more than four for a few."""
+    return max(1, min(8 if n_panels > 16 else 4, n_panels, int(LARGEST_WIDTH / width)))
+
+
+def small_ticks(axes: Axes) -> None:
+    """Short tick labels on both axes; a power of ten above the vertical one where numbers are large or small."""
+    axes.tick_params(length=2, pad=1.5)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    axes.yaxis.get_offset_text().set_fontsize(TICK_SIZE)
+
+
+def label_languages(axes: Axes, languages: Sequence[str], width: float) -> None:
+    """A tick a language at 0, 1, …; upright where the axes, `width` inches, have no room for them side by side."""
+    labels = [language.upper() for language in languages]
+    axes.set_xticks(range(len(labels)), labels, rotation=90 if _is_tight(languages, width) else 0)
+    axes.set_xlim(-0.4, len(labels) - 0.6)
+
+
+def room_for_languages(languages: Sequence[str], size: tuple[float, float]) -> tuple[tuple[float, float], float]:
+    """Size of axes over languages, at least `size`, and what their labels need below beyond one line."""
+    width = max(size[0], 0.125 * len(languages))
+    tallest = widest([language.upper() for language in languages], TICK_SIZE)
+    return (width, size[1]), tallest if _is_tight(languages, width) else 0.0
+
+
+def _is_tight(languages: Sequence[str], width: float) -> bool:
+    return widest([language.upper() for language in languages], TICK_SIZE) + 0.03 > width / max(1, len(languages))

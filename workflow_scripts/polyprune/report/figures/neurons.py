@@ -6,22 +6,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from polyprune.artifacts.measurements import LAPE
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.schemes import parse_scheme
+from polyprune.grammar.titles import scheme_title
 from polyprune.maths.lape import BOX
 from polyprune.report.figures.drawing import (
     DENSE_COLOUR,
     INK,
     PALE,
-    caption_height,
+    Sheet,
     colour_of,
-    head_height,
-    heading,
     number_of_columns,
     panel_grid,
+    small_ticks,
 )
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.report.figures.letters import text_width
+from polyprune.report.names import calibration_label
+from polyprune.settings.studies import Drawing
+
+LAYOUT = LAPE
 
 SHOWN_SHARE = 0.3
 """Of the neurons in figure 3's boxes: those with the lowest LAPE."""
@@ -32,24 +37,44 @@ _STATISTICS = {
     "neuron_probability": {"p_max", "n_never_active"},
     "neuron_output": {"output_mean", "n_never_active"},
 }
+_LINES = ("--", "-", ":")
+"""Of pruned models, by ascending sparsity."""
+_BY_LAYER = {
+    "neuron_entropy": (
+        "Boxes: LAPE in the pruned model, whiskers of 1.5 interquartile ranges. Grey: the noise floor, whiskers in the "
+        "dense model on one half of the text of groups made on the other. All panels have one scale.",
+        "LAPE [nat]",
+    ),
+    "neuron_probability": (
+        "Bars: activation probability in the language where it is largest, mean over the group; dense model. All "
+        "panels have one scale.",
+        "largest p",
+    ),
+    "neuron_output": (
+        "Bars: |act(gate) · up|, mean over tokens, languages and the group; dense model. Each panel has a scale of its "
+        "own, from 0.",
+        "|output|",
+    ),
+}
+"""What figures of one panel a layer show, and their vertical axis."""
 
 
-def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     """What a figure shows: figure 3 all layers together, the others each layer; 9 and 10 only the dense model."""
-    rows = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
+    shown = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
     pooled = figure.draws == "neuron_overview"
-    rows = rows[(rows["layer"] == ALL_LAYERS) == pooled]
+    shown = shown[(shown["layer"] == ALL_LAYERS) == pooled]
     if figure.draws in ("neuron_probability", "neuron_output"):
-        rows = rows[(rows["method"] == DENSE) & (rows["series"] == "full")]
+        shown = shown[(shown["method"] == DENSE) & (shown["series"] == "full")]
     if figure.draws == "neuron_overview":
-        language = next(name for name in rows["calibration"] if name != DENSE)
-        rows = rows[rows["eval_language"].isna() | (rows["eval_language"] == language)]
+        language = next(name for name in shown["calibration"] if name != DENSE)
+        shown = shown[shown["eval_language"].isna() | (shown["eval_language"] == language)]
     if figure.layers:
-        rows = rows[rows["layer"].isin([str(layer - 1) for layer in figure.layers])]
-    return rows.reset_index(drop=True)
+        shown = shown[shown["layer"].isin([str(layer - 1) for layer in figure.layers])]
+    return shown.reset_index(drop=True)
 
 
-def draw_lape(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "neuron_overview":
         return _draw_overview(rows, figure, names)
@@ -70,11 +95,6 @@ def _schemes(rows: pd.DataFrame) -> list[str]:
     return sorted({scheme for scheme in rows["scheme"] if scheme != DENSE})
 
 
-def _scheme_title(scheme: str) -> str:
-    sparsity = parse_scheme(scheme).sparsity
-    return f"{100 * float(sparsity):g} % sparsity" if sparsity is not None else scheme
-
-
 def _dead(rows: pd.DataFrame) -> str:
     """How many neurons have no LAPE, for a caption."""
     counts = rows[(rows["statistic"] == "n_never_active") & (rows["series"] == "full")]
@@ -82,7 +102,7 @@ def _dead(rows: pd.DataFrame) -> str:
     for scheme in (DENSE, *_schemes(rows)):
         of_scheme = counts[counts["scheme"] == scheme]
         if len(of_scheme):
-            name = "dense" if scheme == DENSE else _scheme_title(scheme)
+            name = DENSE if scheme == DENSE else scheme_title(scheme)
             said.append(f"{name} {of_scheme['value'].sum():,.0f}")
     total = counts[counts["scheme"] == counts["scheme"].iloc[0]]["n"].sum()
     return f"Neurons that no language ever activates have no LAPE and are left out (of {total:,}: {', '.join(said)})."
@@ -97,7 +117,7 @@ def _draw_boxes(axes: Axes, rows: pd.DataFrame, n_shown: int, colour: str, linew
     axes.vlines(centre, low, high, color=INK, linewidth=linewidth)
     axes.bar(centre, q3 - q1, 0.72 * width, q1, color=colour, edgecolor=INK, linewidth=linewidth)
     axes.hlines(median, centre - 0.36 * width, centre + 0.36 * width, color=INK, linewidth=linewidth * 1.6)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
@@ -106,64 +126,61 @@ def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
-def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_overview(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+    """Boxes of the lowest groups for each model above bars of all groups for two of their traits."""
     schemes = _schemes(rows)
-    language = next(name for name in rows["calibration"] if name != DENSE)
+    calibration = next(name for name in rows["calibration"] if name != DENSE)
+    language, colour = calibration_label(calibration), colour_of(calibration)
     n_groups = int(rows["group"].max()) + 1
     n_shown = round(SHOWN_SHARE * n_groups)
-    caption = (
-        f"{names}, calibrated on {language.upper()}. All MLP neurons in {n_groups} equal groups by their LAPE in the "
-        "dense "
-        f"model; boxes are quartiles, whiskers reach 1.5 interquartile ranges, the {100 * SHOWN_SHARE:.0f} % lowest "
-        "are "
-        "shown. Noise floor: grouped by the dense model's LAPE on one half of the text, measured in the dense model "
-        "on the "
-        "other; what pruning adds is what goes beyond. Bars: the dense model, lines: pruned. Output: |act(gate) · "
-        "up|, mean "
-        f"over tokens. {_dead(rows)}"
-    )
     panels = [
-        ("Full-sized base model", _series(rows, DENSE, "full"), DENSE_COLOUR),
-        *((_scheme_title(scheme), _series(rows, scheme, "full"), colour_of(language)) for scheme in schemes),
+        ("Dense model", _series(rows, DENSE, "full"), DENSE_COLOUR),
+        *((f"Pruned, {scheme_title(scheme)}", _series(rows, scheme, "full"), colour) for scheme in schemes),
         ("Noise floor: dense, half against half", _series(rows, DENSE, "half"), PALE),
     ]
-    width = 0.5 + 2.35 * len(panels)
-    head, bottom = head_height(figure.title, width, False), caption_height(caption, width)
-    height = head + 2.3 + 2 * 1.35 + bottom - 0.1
-    sheet = Figure(figsize=(width, height))
+    step = 0.45 + max(2.0, *(text_width(title, 8.0, bold=True) for title, _, _ in panels))
+    key = [
+        Line2D([], [], color=DENSE_COLOUR, linewidth=6, solid_capstyle="butt", label=f"{DENSE} (bars)"),
+        *(
+            Line2D([], [], color=INK, linestyle=style, label=f"pruned, {scheme_title(scheme)}")
+            for scheme, style in zip(schemes, _LINES, strict=False)
+        ),
+    ]
+    width = 0.5 + step * len(panels)
+    sheet = Sheet(width, 2.5 + 2 * 1.35, figure.title, _overview_caption(rows, names, language, n_groups), key)
     boxes = pd.concat([panel for _, panel, _ in panels])
     boxes = boxes[boxes["group"].isna() | (boxes["group"] < n_shown)]
-    for column, (title, of_panel, colour) in enumerate(panels):
-        axes = sheet.add_axes(
-            ((0.5 + column * 2.35) / width, (height - head - 1.85) / height, 2.0 / width, 1.65 / height)
-        )
-        _draw_boxes(axes, of_panel, n_shown, colour)
+    for column, (title, of_panel, of_boxes) in enumerate(panels):
+        axes = sheet.axes(0.5 + column * step, 0.25, step - 0.45, 1.65)
+        _draw_boxes(axes, of_panel, n_shown, of_boxes)
         axes.set(title=title, xlabel="% of neurons", ylim=_entropy_range(boxes))
         axes.set_xlim(0, 100 * SHOWN_SHARE)
         if column == 0:
             axes.set_ylabel("LAPE [nat]")
     for row, (statistic, title, label) in enumerate(
         (
-            ("p", f"Activation probability for {language.upper()}, mean of each group", "p"),
-            ("|output|", f"Neuron output magnitude for {language.upper()}, mean of each group", "|output|"),
+            ("p", f"Activation probability for {language}, mean of each group", "p"),
+            ("|output|", f"Neuron output magnitude for {language}, mean of each group", "|output|"),
         )
     ):
-        y = height - head - 2.3 - (row + 1) * 1.35 + 0.42
-        axes = sheet.add_axes((0.5 / width, y / height, (width - 0.65) / width, 0.75 / height))
+        axes = sheet.axes(0.5, 2.65 + row * 1.25, width - 0.65, 0.75)
         _draw_bars(axes, _series(rows, DENSE, "full"), statistic)
         edges = np.linspace(0, 100, n_groups + 1)
-        for scheme, line in zip(schemes, ("--", "-", ":"), strict=False):
+        for scheme, style in zip(schemes, _LINES, strict=False):
             values = _values(_series(rows, scheme, "full"), statistic)
-            axes.stairs(
-                values, edges, baseline=None, color=INK, linestyle=line, linewidth=0.9, label=_scheme_title(scheme)
-            )
-        axes.set(title=title, ylabel=label)
-        if row == 0:
-            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3)
-        else:
-            axes.set_xlabel("% of neurons, by LAPE in the dense model")
-    heading(sheet, figure.title, caption)
-    return sheet
+            axes.stairs(values, edges, baseline=None, color=INK, linestyle=style, linewidth=0.9)
+        axes.set(title=title, ylabel=label, xlabel="% of neurons, by LAPE in the dense model" if row else None)
+    return sheet.figure
+
+
+def _overview_caption(rows: pd.DataFrame, names: str, language: str, n_groups: int) -> str:
+    return (
+        f"{names}, calibrated on {language}. All MLP neurons in {n_groups} equal groups by their LAPE in the dense "
+        "model; boxes are quartiles, whiskers reach 1.5 interquartile ranges, the "
+        f"{100 * SHOWN_SHARE:.0f} % lowest are shown, all on one scale. Noise floor: grouped by the dense model's LAPE "
+        "on one half of the text, measured in the dense model on the other; what pruning adds is what goes beyond. "
+        f"Bars: the dense model, lines: pruned. Output: |act(gate) · up|, mean over tokens. {_dead(rows)}"
+    )
 
 
 def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
@@ -171,42 +188,35 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
     width = 100 / len(values)
     axes.bar((np.arange(len(values)) + 0.5) * width, values, 0.8 * width, color=DENSE_COLOUR, linewidth=0)
     axes.set_xlim(0, 100)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
-def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """One panel a layer."""
     layers = sorted(set(rows["layer"]), key=int)
     n_groups = int(rows["group"].max()) + 1
+    what, label = _BY_LAYER[figure.draws]
     grouped = f"{names}. MLP neurons of each layer in {n_groups} equal groups by their LAPE in the dense model."
-    captions = {
-        "neuron_entropy": "Boxes: LAPE in the pruned model, whiskers of 1.5 interquartile ranges. Grey: the noise "
-        "floor, "
-        "whiskers in the dense model on one half of the text of groups made on the other.",
-        "neuron_probability": "Bars: activation probability in the language where it is largest, mean over the group; "
-        "dense.",
-        "neuron_output": "Bars: |act(gate) · up|, mean over tokens, languages and the group; dense model.",
-    }
-    labels = {"neuron_entropy": "LAPE [nat]", "neuron_probability": "largest p", "neuron_output": "|output|"}
-    caption = f"{grouped} {captions[figure.draws]} {_dead(rows)}"
-    columns = number_of_columns(len(layers))
-    size = (1.35, 0.95) if columns == 8 else (2.1, 1.35)
-    sheet, panels = panel_grid(len(layers), columns, size, (0.42, 0.52), figure.title, caption, legend=False)
+    caption = f"{grouped} {what} Layers are counted from 0. {_dead(rows)}"
+    small = len(layers) > 16
+    size = (1.35, 0.95) if small else (2.1, 1.35)
+    columns = number_of_columns(len(layers), size[0] + 0.46)
+    sheet, panels = panel_grid(len(layers), columns, size, (0.46, 0.52), figure.title, caption)
     for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
         of_layer = rows[rows["layer"] == layer]
         if figure.draws == "neuron_entropy":
-            _draw_layer_boxes(axes, of_layer, columns == 8)
+            _draw_layer_boxes(axes, of_layer, small)
             axes.set_ylim(_entropy_range(rows))
         else:
-            _draw_bars(axes, of_layer, {"neuron_probability": "p_max", "neuron_output": "output_mean"}[figure.draws])
+            statistic = {"neuron_probability": "p_max", "neuron_output": "output_mean"}[figure.draws]
+            _draw_bars(axes, of_layer, statistic)
             if figure.draws == "neuron_probability":
-                axes.set_ylim(0, 1.04 * rows.loc[rows["statistic"] == "p_max", "value"].max())
+                axes.set_ylim(0, 1.04 * rows.loc[rows["statistic"] == statistic, "value"].max())
         axes.set_title(f"Layer {layer}", pad=3)
         if index % columns == 0:
-            axes.set_ylabel(labels[figure.draws], labelpad=2)
+            axes.set_ylabel(label, labelpad=2)
         if index >= len(layers) - columns:
             axes.set_xlabel("% of neurons", labelpad=1.5)
-    heading(sheet, figure.title, caption)
     return sheet
 
 

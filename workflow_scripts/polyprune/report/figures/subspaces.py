@@ -14,18 +14,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from polyprune.artifacts.measurements import LSAR
 from polyprune.errors import UserError
 from polyprune.report.figures.drawing import (
     GREY,
     INK,
     colour_of,
-    heading,
+    label_languages,
     language_keys,
     marker_of,
     number_of_columns,
     panel_grid,
+    room_for_languages,
+    small_ticks,
 )
-from polyprune.settings.studies import Figure as FigureSettings
+from polyprune.settings.studies import Drawing
+
+LAYOUT = LSAR
 
 METRICS = {
     "token_shift": ("token_shift",),
@@ -44,6 +49,12 @@ PROJECTORS = {
 }
 """In the order of figure 14."""
 PARTS = {"agnostic_shift": "language-agnostic", "specific_shift": "language-specific"}
+CHANGES = {
+    "token_shift": "Mean over tokens of ‖h − h̃‖, the change of a layer's hidden states.",
+    "prompt_shift": "Mean over prompts of ‖e − ẽ‖, e the mean of a prompt's hidden states.",
+    "agnostic_shift": "Mean over prompts of ‖a − ã‖, the part outside the language-specific subspace.",
+    "specific_shift": "Mean over prompts of ‖s − s̃‖, the part in the language-specific subspace.",
+}
 SPREAD = "agnostic_shift_spread"
 _SWEEP_STYLES = {
     "per_model": ("#882255", "o", "-"),
@@ -55,23 +66,23 @@ _SWEEP_STYLES = {
 """Colours that no language has."""
 
 
-def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     """What a figure shows: means over seeds, and the smallest and largest seed's value, by layer and language.
 
     Raises:
         UserError: the measurements lack a layer or rank that the figure asks for.
     """
-    rows = measured[measured["metric"].isin(METRICS[figure.draws])].copy()
-    depth = max(int(layer) for layer in rows["layer"] if layer.isdecimal())
-    shown = {str(layer): layer for layer in range(1, depth)} | {"L_normed": depth}
-    rows["layer"] = rows["layer"].map(shown)
-    rows = rows[rows["layer"].notna()].astype({"layer": "int64"})
+    shown = measured[measured["metric"].isin(METRICS[figure.draws])].copy()
+    depth = max(int(layer) for layer in shown["layer"] if layer.isdecimal())
+    counted = {str(layer): layer for layer in range(1, depth)} | {"L_normed": depth}
+    shown["layer"] = shown["layer"].map(counted)
+    shown = shown[shown["layer"].notna()].astype({"layer": "int64"})
     if figure.draws not in ("token_shift", "prompt_shift"):
-        rows = _of_subspace(rows, figure)
+        shown = _of_subspace(shown, figure)
     if figure.layers:
-        rows = rows[rows["layer"].isin(figure.layers)]
+        shown = shown[shown["layer"].isin(figure.layers)]
     keys = ["model", "method", "scheme", "layer", "metric", "projector", "rank", "calibration", "eval_language"]
-    grouped = rows.groupby(keys, sort=True, dropna=False, as_index=False)
+    grouped = shown.groupby(keys, sort=True, dropna=False, as_index=False)
     means = grouped.agg(
         value=("value", "mean"),
         low=("value", "min"),
@@ -82,7 +93,7 @@ def figure_rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     return pd.concat([means, _spread(means)], ignore_index=True) if figure.draws == "shift_controls" else means
 
 
-def _of_subspace(rows: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
+def _of_subspace(rows: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     highest = int(rows["rank"].max())
     rank = figure.rank or highest
     if rank > highest:
@@ -102,7 +113,7 @@ def _spread(means: pd.DataFrame) -> pd.DataFrame:
     return spread.assign(metric=SPREAD)
 
 
-def draw_lsar(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "shift_controls":
         return _draw_controls(rows, figure, names)
@@ -116,7 +127,7 @@ def _languages(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     return calibrations, sorted(set(rows["eval_language"].dropna()))
 
 
-def _draw_curves(axes: Axes, rows: pd.DataFrame) -> None:
+def _draw_curves(axes: Axes, rows: pd.DataFrame, width: float) -> None:
     """A line a calibration language over evaluation languages; a star where the two are the same."""
     calibrations, languages = _languages(rows)
     places = np.arange(len(languages))
@@ -124,122 +135,122 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame) -> None:
         curve = rows[rows["calibration"] == calibration].set_index("eval_language").reindex(languages)
         value, low, high = (curve[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
         colour = colour_of(calibration, calibrations)
-        axes.plot(
-            places, value, color=colour, marker=marker_of(calibration, calibrations), markersize=2.6, linewidth=0.9
-        )
+        marker = {"marker": marker_of(calibration, calibrations), "markersize": 3.0}
+        axes.plot(places, value, color=colour, linewidth=0.9, **marker)  # type: ignore[arg-type]
         if (high > low).any():
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         if calibration in languages:
             own = languages.index(calibration)
             star = {"marker": "*", "markersize": 9, "markeredgecolor": "#ffffff", "markeredgewidth": 0.5}
             axes.plot([own], [value[own]], color=colour, zorder=5, **star)  # type: ignore[arg-type]
-    axes.set_xticks(places, [language.upper() for language in languages])
-    axes.set_xlim(-0.4, len(languages) - 0.6)
+    label_languages(axes, languages, width)
     axes.grid(axis="y", color="#ffffff" if to_rgb(axes.get_facecolor())[0] < 0.97 else "#e6eaec", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(length=2, pad=1.5)
+    small_ticks(axes)
 
 
 def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
     seeds = int(rows["n_seeds"].max())
     band = f" Lines: mean of {seeds} seeds, bands: smallest to largest." if seeds > 1 else ""
     n = int(rows["n"].max())
+    of = f"Up to {n:,} tokens" if "token_shift" in set(rows["metric"]) else f"{n:,} prompts"
     return (
-        f"{names}. {what} Colour and marker: calibration language, ★: evaluated in it.{band} "
-        f"{f'Up to {n:,} tokens' if 'token_shift' in set(rows['metric']) else f'{n:,} prompts'} a language. "
+        f"{names}. {what} Colour and marker: calibration language, ★: evaluated in it.{band} {of} a language. "
         "The last layer is after the final norm."
     )
 
 
-def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
-    what = {
-        "token_shift": "Mean over tokens of ‖h − h̃‖, the change of a layer's hidden states.",
-        "prompt_shift": "Mean over prompts of ‖e − ẽ‖, e the mean of a prompt's hidden states.",
-        "agnostic_shift": "Mean over prompts of ‖a − ã‖, the part outside the language-specific subspace.",
-        "specific_shift": "Mean over prompts of ‖s − s̃‖, the part in the language-specific subspace.",
-    }[figure.draws]
+def _subspace(rows: pd.DataFrame, figure: Drawing) -> str:
+    return f"Subspace: {PROJECTORS[figure.projector]}, rank {int(rows['rank'].max())}"
+
+
+def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+    """A panel a layer, each on a scale of its own."""
+    what = CHANGES[figure.draws]
     if figure.draws in PARTS:
-        what += f" Subspace: {PROJECTORS[figure.projector]}, rank {int(rows['rank'].max())}."
-    caption = _caption(rows, names, f"{what} The greyer a panel, the larger its maximum.")
-    layers = sorted(set(rows["layer"]))
-    columns = number_of_columns(len(layers))
-    size = (1.18, 0.95) if columns == 8 else (1.75, 1.35)
-    sheet, panels = panel_grid(len(layers), columns, size, (0.42, 0.52), figure.title, caption, legend=True)
+        what += f" {_subspace(rows, figure)}."
+    what += " Each panel has a scale of its own, which need not begin at 0: the greyer a panel, the larger its maximum."
+    layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
+    size, labels = room_for_languages(languages, (1.18, 0.95) if len(layers) > 16 else (1.75, 1.35))
+    columns = number_of_columns(len(layers), size[0] + 0.46)
+    gap = (0.46, 0.52 + labels)
+    caption = _caption(rows, names, what)
+    sheet, panels = panel_grid(len(layers), columns, size, gap, figure.title, caption, language_keys(calibrations))
     maxima = rows.groupby("layer")["value"].max()
     for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
         grey = 1 - 0.22 * (maxima[layer] - maxima.min()) / max(maxima.max() - maxima.min(), 1e-30)
         axes.set_facecolor((grey, grey, grey))
-        _draw_curves(axes, rows[rows["layer"] == layer])
+        _draw_curves(axes, rows[rows["layer"] == layer], size[0])
         axes.set_title(f"Layer {layer}", pad=3)
         if index % columns == 0:
             axes.set_ylabel("Δ magnitude", labelpad=2)
         if index >= len(layers) - columns:
             axes.set_xlabel("evaluation language", labelpad=1.5)
-    heading(sheet, figure.title, caption, language_keys(_languages(rows)[0]))
     return sheet
 
 
-def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_overview(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """Agnostic above specific, some layers; one scale in both rows of a column."""
-    layers = sorted(set(rows["layer"]))
+    layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     what = (
-        f"Mean over prompts of the change of each part. Subspace: {PROJECTORS[figure.projector]}, "
-        f"rank {int(rows['rank'].max())}: with this rank and a subspace for each model the upper curves are nearly "
-        "flat by "
-        "construction (docs/methods.md; figure 14 shows other subspaces)."
+        f"Mean over prompts of the change of each part. {_subspace(rows, figure)}: with this rank and a subspace for "
+        "each model the upper curves are nearly flat by construction (docs/methods.md; figure 14 shows other "
+        "subspaces). The panels of a layer share a scale, which need not begin at 0; layers have their own."
     )
     caption = _caption(rows, names, what)
-    sheet, panels = panel_grid(
-        2 * len(layers), len(layers), (1.75, 1.35), (0.5, 0.55), figure.title, caption, legend=True
-    )
+    size, labels = room_for_languages(languages, (1.75, 1.35))
+    gap = (0.5, 0.55 + labels)
+    key = language_keys(calibrations)
+    sheet, panels = panel_grid(2 * len(layers), len(layers), size, gap, figure.title, caption, key)
     for row, (metric, part) in enumerate(PARTS.items()):
         for column, layer in enumerate(layers):
             axes = panels[row * len(layers) + column]
             in_column = rows[rows["layer"] == layer]
-            _draw_curves(axes, in_column[in_column["metric"] == metric])
+            _draw_curves(axes, in_column[in_column["metric"] == metric], size[0])
             _share_scale(axes, in_column)
             axes.set_title(f"Layer {layer}, {part}", pad=3)
             if column == 0:
                 axes.set_ylabel("Δ magnitude", labelpad=2)
             if row == 1:
                 axes.set_xlabel("evaluation language", labelpad=1.5)
-    heading(sheet, figure.title, caption, language_keys(_languages(rows)[0]))
     return sheet
 
 
 def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
-    low, high = rows["low"].min(), rows["high"].max()
-    axes.set_ylim(low - 0.08 * (high - low), high + 0.1 * (high - low))
+    """The range of some rows, with room for stars; equal values stand in its middle."""
+    low, high = float(rows["low"].min()), float(rows["high"].max())
+    room = high - low if high > low else max(abs(high), 1e-30)
+    axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
 
 
-def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+def _draw_controls(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     """For each layer: both parts with each subspace at the highest rank, and how flat the agnostic one is at each."""
     layers, projectors = sorted(set(rows["layer"])), list(PROJECTORS)
     rank = int(rows["rank"].max())
     curves = rows[(rows["metric"] != SPREAD) & (rows["rank"] == rank)]
     what = (
-        f"Columns: where the language-specific subspace (rank {rank}) is from. One for each model is the paper's: the "
-        "agnostic "
-        "part of every language's mean is then the same, so its change is as flat as the spread within languages "
-        "allows, "
-        "whatever pruning did. With one subspace for both models (dense, pooled) it need not be. Random: what any "
-        "subspace "
-        "of this rank leaves (its specific part on a scale of its own). Right: (largest − smallest) / mean of the "
-        "agnostic curve over evaluation languages, mean over "
+        f"The change that pruning makes to both parts of prompt embeddings. Columns: where the language-specific "
+        f"subspace (rank {rank}) is from. One for each model is the paper's: the agnostic part of every language's "
+        "mean is then the same, so its change is as flat as the spread within languages allows, whatever pruning did. "
+        "With one subspace for both models (dense, pooled) it need not be. Random: what any subspace of this rank "
+        "leaves (its specific part on a scale of its own). The panels of a row share a scale, which need not begin at "
+        "0. Right: (largest − smallest) / mean of the agnostic curve over evaluation languages, mean over "
         "calibrations, by rank."
     )
     caption = _caption(curves, names, what)
     columns = len(projectors) + 1
-    sheet, panels = panel_grid(
-        2 * len(layers) * columns, columns, (1.6, 1.2), (0.6, 0.55), figure.title, caption, legend=True
-    )
+    calibrations, languages = _languages(curves)
+    size, labels = room_for_languages(languages, (1.6, 1.2))
+    gap = (0.6, 0.55 + labels)
+    key = language_keys(calibrations)
+    sheet, panels = panel_grid(2 * len(layers) * columns, columns, size, gap, figure.title, caption, key)
     for row, (layer, metric) in enumerate((layer, metric) for layer in layers for metric in PARTS):
         of_row = curves[(curves["layer"] == layer) & (curves["metric"] == metric)]
         of_row_shared = of_row[of_row["projector"] != "random"] if metric == "specific_shift" else of_row
         for column, projector in enumerate(projectors):
             axes = panels[row * columns + column]
             of_panel = of_row[of_row["projector"] == projector]
-            _draw_curves(axes, of_panel)
+            _draw_curves(axes, of_panel, size[0])
             _share_scale(axes, of_panel if projector == "random" and metric == "specific_shift" else of_row_shared)
             axes.set_title(PROJECTORS[projector], pad=3)
             if column == 0:
@@ -252,7 +263,6 @@ def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         else:
             last.set_axis_off()
             _key_of_sweep(last, projectors)
-    heading(sheet, figure.title, caption, language_keys(_languages(curves)[0]))
     return sheet
 
 

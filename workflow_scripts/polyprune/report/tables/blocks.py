@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from polyprune.grammar.paths import DENSE
-from polyprune.report.names import is_single_language, language_of, method_title
+from polyprune.grammar.titles import compression_title
+from polyprune.report.names import is_single_language, language_of
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -70,7 +71,7 @@ class Block:
 
     @property
     def compression(self) -> str:
-        return f"{method_title(self.method)} {self.scheme}"
+        return compression_title(self.method, [self.scheme])
 
     def heading(self, titles: Mapping[str, str]) -> str:
         return f"{titles[self.model]}, {self.compression}"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from polyprune.report.names import BENCHMARK_TITLES, calibration_label
+from polyprune.grammar.titles import BENCHMARK_TITLES
+from polyprune.report.names import calibration_label
 from polyprune.report.numbers import decimals_of, format_number, format_printed
 from polyprune.report.tables.blocks import Block, Panel, diagonal_count, seeds_phrase
 
@@ -15,7 +16,7 @@ def render_markdown(
     blocks: Sequence[Block], title: str, titles: Mapping[str, str], cell_notes: Sequence[str] = ()
 ) -> str:
     """The whole page: title, a summary line per block, notes, then a section per model; notes on cells."""
-    parts = [f"# {title}", "\n".join(summary_line(block, titles) for block in blocks), _notes(blocks)]
+    parts = [f"# {title}", "\n".join(f"- {line}" for line in summaries(blocks, titles)), _notes(blocks)]
     model = None
     for block in blocks:
         if block.model != model:
@@ -28,11 +29,15 @@ def render_markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def summary_line(block: Block, titles: Mapping[str, str]) -> str:
-    """How often calibrating in the evaluation language is best, per panel."""
+def summaries(blocks: Sequence[Block], titles: Mapping[str, str]) -> list[str]:
+    """A line a block: how often calibrating in the evaluation language is best, per panel."""
+    return [_summary(block, titles) for block in blocks]
+
+
+def _summary(block: Block, titles: Mapping[str, str]) -> str:
     (first, hits, columns), *others = [(panel.name, *diagonal_count(panel)) for panel in block.panels]
     rest = ", ".join(f"{_in_sentence(name)} {count}/{of}" for name, count, of in others)
-    line = f"- {block.heading(titles)}: diagonal best in {hits} of {columns} {_in_sentence(first)} columns"
+    line = f"{block.heading(titles)}: diagonal best in {hits} of {columns} {_in_sentence(first)} columns"
     return f"{line} ({rest})" if rest else line
 
 

@@ -1,4 +1,4 @@
-"""Overlap of masks: tables 16 and 17 (mean over layers) and figure 2 (layer by layer)."""
+"""Overlap of masks, mean over layers: tables 16 and 17 (figure 2 is layer by layer)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,40 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from matplotlib.figure import Figure
 
-from polyprune.report.figures.drawing import INK, caption_height, head_height, heading, save_png
-from polyprune.report.names import method_title
+from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
+from polyprune.grammar.titles import compression_title
+from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
-from polyprune.report.tables.heatmap import PALE_FROM, SHADES
 from polyprune.report.tables.markdown import pipe_table
+from polyprune.report.tables.picture import Grid, Section, draw_sections
+from polyprune.report.tables.report import Report
+from polyprune.settings.studies import Reporting
 
 TABLE_ORDER = ("q", "k", "v", "attn.out", "ffn.up", "ffn.gate", "ffn.down")
 _GROUP = ["model", "method", "scheme", "calibration"]
 CHANCE = "chance"
-_MAP = SHADES.reversed()
-"""Lighter is more similar."""
+_PARTS = {"iou": "IoU of all seeds", "pair_iou": "IoU, two masks at a time"}
+"""Kinds of metrics, and the titles of their tables."""
 
 
-def load_paper_iou(files: Sequence[Path]) -> pd.DataFrame:
+def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
+    """The table of one or more grids' measurements; it compares seeds, or languages if its kind says so."""
+    compares = "languages" if table.report == "mask_iou_languages" else "seeds"
+    rows = table_rows(load_measurements(measurements, MASK_IOU), compares, load_paper(paper))
+    means = rows.groupby("metric", sort=False)["value"]
+    return Report(
+        schema=FRAME,
+        rows=pa.Table.from_pandas(rows, preserve_index=False),
+        page=render(rows, table.title, titles),
+        draw=lambda: draw(rows, table.title, titles),
+        log=[f"{metric}: {values.mean():.3f} (mean of {len(values)})" for metric, values in means],
+    )
+
+
+def load_paper(files: Sequence[Path]) -> pd.DataFrame:
     """The printed means: `_GROUP`, metric, paper_value; pairs of languages in alphabetical order."""
     columns = [*_GROUP, "metric", "paper_value"]
     if not files:
@@ -61,37 +79,56 @@ def _rank(matrix: str) -> int:
     return TABLE_ORDER.index(matrix) if matrix in TABLE_ORDER else len(TABLE_ORDER)
 
 
-def _label(calibration: str) -> str:
-    return calibration.upper().replace("-", ", ")
+def _compares_languages(rows: pd.DataFrame) -> bool:
+    """`table_rows` leaves either single calibrations or two that are compared, as `de-en`."""
+    return bool(rows["calibration"].str.contains("-").all())
 
 
-def render_iou(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
+def _labels(rows: pd.DataFrame) -> dict[str, str]:
+    """Calibrations, in their order, and how they are printed."""
+    label = pair_label if _compares_languages(rows) else calibration_label
+    return {name: label(name) for name in dict.fromkeys(rows["calibration"])}
+
+
+def _notes(rows: pd.DataFrame) -> list[str]:
+    """What page and picture say of their numbers."""
+    notes = ["Intersection over union of the sets of pruned weights, unweighted mean over layers."]
+    if _compares_languages(rows):
+        notes.append("A & B: the weights that all seeds of A prune, against those that all seeds of B prune.")
+    else:
+        notes.append("Of the weights that any seed of a calibration language prunes: how many all of its seeds prune.")
+    notes.append(
+        "Two masks at a time: mean over pairs of seeds or, between languages, over pairs of the same seed; "
+        "only these numbers can be compared between tables of seeds and of languages."
+    )
+    return notes
+
+
+def render(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
     """The page: for each model the paper's comparison, then single masks, which can be compared across tables."""
-    parts = [
-        f"# {title}",
-        "Intersection over union of the sets of pruned weights, unweighted mean over layers. The last row of a table "
-        "is "
-        "what independent random masks of the same sparsity would have. The second table compares masks two at a time "
-        "(mean over pairs of seeds, or of languages at the same seed): these numbers, unlike the first, can be "
-        "compared "
-        "between tables 16 and 17. In parentheses: the value that the paper prints.",
-    ]
+    notes = [*_notes(rows), "Chance: independent random masks of the same sparsity."]
+    if rows["paper_value"].notna().any():
+        notes.append("In parentheses: the value that the paper prints.")
+    parts = [f"# {title}", " ".join(notes)]
     for (model, method, scheme), block in rows.groupby(_GROUP[:3], sort=False):
-        parts.append(f"## {titles[str(model)]}, {method_title(str(method))} {scheme}")
-        for metric, name in (("iou", "IoU"), ("pair_iou", "IoU of single masks, two at a time")):
-            shown = block[block["metric"].str.startswith(f"{metric}:")]
-            parts.append(_table(shown, name))
+        parts.append(f"## {titles[str(model)]}, {compression_title(str(method), [str(scheme)])}")
+        parts += [_table(of_part, name) for name, of_part in _parts(block)]
     return "\n\n".join(parts) + "\n"
 
 
+def _parts(block: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Title and rows of each table of a block."""
+    return [(title, block[block["metric"].str.startswith(f"{part}:")]) for part, title in _PARTS.items()]
+
+
 def _table(shown: pd.DataFrame, name: str) -> str:
-    calibrations = list(dict.fromkeys(shown["calibration"]))
-    lines = [[name, *map(_label, calibrations)]]
+    labels = _labels(shown)
+    lines = [[name, *labels.values()]]
     for metric, of_matrix in shown.groupby("metric", sort=False):
         by_calibration = of_matrix.set_index("calibration")
-        lines.append([str(metric).split(":")[1], *(_cell(by_calibration.loc[each]) for each in calibrations)])
+        lines.append([str(metric).split(":")[1], *(_cell(by_calibration.loc[each]) for each in labels)])
     chance = shown.groupby("calibration")["chance"].mean()
-    return pipe_table([*lines, [CHANCE, *(f"{chance[each]:.3f}" for each in calibrations)]])
+    return pipe_table([*lines, [CHANCE, *(f"{chance[each]:.3f}" for each in labels)]])
 
 
 def _cell(row: Any) -> str:
@@ -99,51 +136,40 @@ def _cell(row: Any) -> str:
     return f"{row['value']:.3f}{printed}"
 
 
-def save_iou_picture(path: Path, rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> None:
-    """The first table of each block as shaded cells."""
-    save_png(lambda: _draw_table(rows, title, titles), path)
-
-
-def _draw_table(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
-    shown = rows[rows["metric"].str.startswith("iou:")]
-    blocks = list(shown.groupby(_GROUP[:3], sort=False))
-    calibrations = list(dict.fromkeys(shown["calibration"]))
-    caption = (
-        "Intersection over union of the sets of pruned weights, unweighted mean over layers; lighter is more similar. "
-        f"Independent random masks: {shown['chance'].mean():.3f}."
-    )
-    width = max(1.3 + 0.75 * len(calibrations), 6.2)
-    tall = [0.55 + 0.24 * block["metric"].nunique() for _, block in blocks]
-    bottom = caption_height(caption, width)
-    head = head_height(title, width, False)
-    height = head + sum(tall) + bottom
-    figure, top = Figure(figsize=(width, height)), height - head
-    for (key, block), tallness in zip(blocks, tall, strict=True):
+def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
+    """Both tables of each block side by side; the scales of shades are the same in all blocks."""
+    scales = {name: (shown["value"].min(), shown["value"].max()) for name, shown in _parts(rows)}
+    sections = []
+    for key, block in rows.groupby(_GROUP[:3], sort=False):
         model, method, scheme = cast(tuple[str, str, str], key)
-        grid = block.pivot(index="metric", columns="calibration", values="value")
-        grid = grid.loc[list(dict.fromkeys(block["metric"])), calibrations]
-        cells = (
-            1.1 / width,
-            (top - tallness + 0.1) / height,
-            0.75 * len(calibrations) / width,
-            (tallness - 0.55) / height,
+        matrices = tuple(dict.fromkeys(metric.split(":")[1] for metric in block["metric"]))
+        sections.append(
+            Section(
+                heading=f"{titles[model]}, {compression_title(method, [scheme])}",
+                down="matrix",
+                rows=(*matrices, CHANCE),
+                grids=tuple(_grid(shown, name, scales[name]) for name, shown in _parts(block)),
+                rule=len(matrices),
+            )
         )
-        axes = figure.add_axes(cells)
-        values = grid.to_numpy(dtype=float)
-        axes.pcolormesh(values, cmap=_MAP, vmin=shown["value"].min(), vmax=shown["value"].max(), edgecolors="white")
-        axes.set(ylim=(len(grid), 0))
-        axes.set_xticks(np.arange(len(calibrations)) + 0.5, [_label(each) for each in calibrations])
-        axes.set_yticks(np.arange(len(grid)) + 0.5, [str(metric).split(":")[1] for metric in grid.index])
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0, labelsize=8)
-        for side in axes.spines.values():
-            side.set_visible(False)
-        for (row, column), value in np.ndenumerate(values):
-            pale = (shown["value"].max() - value) / max(1e-9, np.ptp(shown["value"].to_numpy())) > PALE_FROM
-            ink = "#ffffff" if pale else INK
-            axes.text(column + 0.5, row + 0.5, f"{value:.3f}", ha="center", va="center", color=ink)
-        label = f"{titles[model]}, {method_title(method)} {scheme}"
-        figure.text(0.12 / width, (top - 0.08) / height, label, size=9, weight="bold", va="center")
-        top -= tallness
-    heading(figure, title, caption)
-    return figure
+    caption = [*_notes(rows), "Shade: the lighter, the more similar; each of the two titles has a scale of its own."]
+    caption.append("Below the line: independent random masks of the same sparsity, not on the scale.")
+    return draw_sections(sections, title, ("most similar", "least similar"), " ".join(caption))
+
+
+def _grid(shown: pd.DataFrame, title: str, scale: tuple[float, float]) -> Grid:
+    """Matrices down, calibrations across, and what chance would give; shades over the `scale` of values."""
+    labels = _labels(shown)
+    values = shown.pivot(index="metric", columns="calibration", values="value")
+    values = values.loc[list(dict.fromkeys(shown["metric"])), list(labels)].to_numpy(dtype=float)
+    chance = shown.groupby("calibration")["chance"].mean().loc[list(labels)].to_numpy(dtype=float)
+    low, high = scale
+    shades = (high - values) / (high - low if high > low else 1.0)
+    return Grid(
+        title=title,
+        across="two languages" if _compares_languages(shown) else "calibration language",
+        columns=tuple(labels.values()),
+        texts=np.vectorize("{:.3f}".format, otypes=[object])(np.vstack([values, chance])),
+        shades=np.vstack([shades, np.full_like(chance, np.nan)]),
+        frames=np.zeros((len(values) + 1, len(labels)), dtype=bool),
+    )

@@ -22,7 +22,6 @@ import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
 from polyprune.artifacts.cells import notes_on
-from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.tables import (
     VARIANT,
     header_of,
@@ -30,7 +29,6 @@ from polyprune.artifacts.tables import (
     read_header,
     require_same_sources,
     require_variants,
-    save_table,
 )
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
@@ -101,7 +99,9 @@ def notes(files: Sequence[Path], schema: str) -> list[str]:
 
 
 def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """Refuse benchmark rows of which a value is missing or there twice, or that are means over different questions.
+    """Refuse benchmark rows of which a value is missing or there twice, or that were not asked the same questions.
+
+    A model's rows must be means over equally many questions, put by one chat template.
 
     Raises:
         UserError: names the first such value and says how many there are.
@@ -123,6 +123,10 @@ def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
     most = rows.groupby(["model", "metric", "eval_language"])["n"].transform("max")
     fewer = {_key(row) for row in rows[rows["n"] != most].to_dict("records")}
     _refuse(fewer, "is over fewer questions than elsewhere; delete the variant's evaluation and make it again")
+    usual = rows.assign(template=rows["chat_template"].fillna("none")).groupby("model")["template"]
+    others = rows["chat_template"].fillna("none") != usual.transform(lambda of_model: of_model.mode()[0])
+    put_otherwise = {_key(row) for row in rows[others].to_dict("records")}
+    _refuse(put_otherwise, "was asked with another chat template; delete the variant's evaluation and make it again")
 
 
 def load_paper(files: Sequence[Path]) -> pd.DataFrame:
@@ -197,9 +201,9 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
     return rows.loc[keys.sort_values(list(keys.columns)).index].reset_index(drop=True)
 
 
-def save_rows(path: Path, rows: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
-    """Write the columns of `SCHEMA`."""
-    save_table(path, TABLE, pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False), provenance)
+def long_table(rows: pd.DataFrame) -> pa.Table:
+    """The columns of `SCHEMA`."""
+    return pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
 
 
 def aggregate(rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,16 +6,17 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from tests.helpers.scores import write_variant
 
 from polyprune.errors import UserError
 from polyprune.report.tables.blocks import Block, diagonal_count, make_blocks
+from polyprune.report.tables.drift import CELL_METRICS, PRINTED, report
+from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import aggregate, in_order, load_scores
-from polyprune.stages.tabulate_drift import CELL_METRICS, PRINTED, tabulate_drift
+from polyprune.settings.studies import Table
 
-PAPER = Path(__file__).parents[2] / "data/paper/table1.csv"
+PAPER = Path(__file__).parents[3] / "data/paper/table1.csv"
 
 
 def tiny_study(folder: Path) -> list[Path]:
@@ -36,16 +37,15 @@ def tiny_study(folder: Path) -> list[Path]:
     return files
 
 
-def run(files: list[Path], folder: Path, paper: list[Path] | None = None) -> Path:
-    output = folder / "out" / "table1.parquet"
-    tabulate_drift(
-        files, paper or [], "Title", [("m", "Model")], output, output.with_suffix(".md"), output.with_suffix(".png"), {}
-    )
-    return output
+TABLE = Table(title="Title", report="drift", grids=["g"])
+
+
+def made(files: list[Path], titles: dict[str, str] | None = None, paper: list[Path] | None = None) -> Report:
+    return report(files, paper or [], TABLE, titles or {"m": "Model"})
 
 
 def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
-    rows = pq.read_table(run(tiny_study(tmp_path), tmp_path)).to_pandas()
+    rows = made(tiny_study(tmp_path)).rows.to_pandas()
     assert " ".join(rows.columns) == (
         "model method scheme calibration seed metric eval_language value unit n paper_value"
     )
@@ -56,16 +56,17 @@ def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
     assert rows.loc[rows["method"] == "dense", "seed"].isna().all()
 
 
-def test_same_scores_same_bytes(tmp_path: Path) -> None:
+def test_the_order_of_files_does_not_matter(tmp_path: Path) -> None:
     files = tiny_study(tmp_path)
-    first = {path.name: path.read_bytes() for path in run(files, tmp_path).parent.iterdir()}
-    again = {path.name: path.read_bytes() for path in run(list(reversed(files)), tmp_path / "again").parent.iterdir()}
-    assert first == again and set(first) == {"table1.parquet", "table1.md", "table1.png"}
+    first, again = made(files), made(list(reversed(files)))
+    assert first.rows.equals(again.rows) and first.page == again.page and first.log == again.log
 
 
 def test_markdown_marks_the_best_single_language(tmp_path: Path) -> None:
-    text = run(tiny_study(tmp_path), tmp_path).with_suffix(".md").read_text(encoding="utf-8")
-    assert "- Model, Wanda 0.50: diagonal best in 2 of 2 perplexity columns (SNR 1/2, pruning error 2/2)" in text
+    table = made(tiny_study(tmp_path))
+    text = table.page
+    line = "Model, Wanda 50 %: diagonal best in 2 of 2 perplexity columns (SNR 1/2, pruning error 2/2)"
+    assert list(table.log) == [line] and f"- {line}\n" in text
     panel = text.split("| Perplexity")[1].split("| SNR")[0]
     rows = {line.split("|")[1].strip(): line for line in panel.splitlines() if line.startswith("| ")}
     assert "**3.50** ± 0.71" in rows["DE"] and "5.50 ± 0.71" in rows["DE"]
@@ -91,13 +92,13 @@ def test_a_missing_language_is_named(tmp_path: Path) -> None:
     broken = write_variant(tmp_path, "m", {("perplexity", "de"): 1.0}, ("wanda", "0.50", "en", 1))
     assert broken in files
     with pytest.raises(UserError, match=r"m/wanda/0\.50/en/seed1: \w+ of \w+ is missing"):
-        run(files, tmp_path)
+        made(files)
 
 
 def test_a_value_that_is_there_twice_is_named(tmp_path: Path) -> None:
     files = tiny_study(tmp_path)
     with pytest.raises(UserError, match=r"m/wanda/0\.50/de/seed0: .* is there twice"):
-        run([*files, files[1]], tmp_path)
+        made([*files, files[1]])
 
 
 def test_a_value_that_is_not_a_number_is_named(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_value_that_is_not_a_number_is_named(tmp_path: Path) -> None:
     values = {(metric, language): 1.0 for metric in CELL_METRICS for language in ("de", "en")}
     write_variant(tmp_path, "m", values | {("snr", "en"): float("nan")}, ("wanda", "0.50", "en", 1))
     with pytest.raises(UserError, match="snr of en is not a number"):
-        run(files, tmp_path)
+        made(files)
 
 
 def papers_blocks(folder: Path) -> list[Block]:
@@ -143,11 +144,9 @@ def test_the_papers_values_stand_beside_ours(tmp_path: Path) -> None:
         write_variant(tmp_path, "llama-3-8b", dense),
         write_variant(tmp_path, "llama-3-8b", values, ("wanda", "0.50", "ar", 0)),
     ]
-    output = tmp_path / "t" / "table1.parquet"
-    titles = [("llama-3-8b", "Llama-3 8B")]
-    tabulate_drift(files, [PAPER], "T", titles, output, output.with_suffix(".md"), output.with_suffix(".png"), {})
-    rows = pq.read_table(output).to_pandas().set_index(["metric", "eval_language", "method"])["paper_value"]
+    table = made(files, {"llama-3-8b": "Llama-3 8B"}, [PAPER])
+    rows = table.rows.to_pandas().set_index(["metric", "eval_language", "method"])["paper_value"]
     assert rows["perplexity", "ar", "wanda"] == 26.3 and rows["perplexity", "de", "wanda"] == 17.3
     assert rows["pruning_error", "ar", "wanda"] == pytest.approx(85.0e-6)
     assert rows.xs("bits_per_byte").isna().all()
-    assert "(26.3)" in output.with_suffix(".md").read_text(encoding="utf-8")
+    assert "(26.3)" in table.page

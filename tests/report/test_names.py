@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from polyprune.report.names import calibration_label, is_single_language, method_rank, method_title
+from polyprune.grammar.methods import METHODS
+from polyprune.grammar.titles import METHOD_TITLES, compression_title, method_title, scheme_title
+from polyprune.report.names import calibration_label, is_single_language, method_rank, pair_label
 from polyprune.report.numbers import decimals_of, format_number, format_printed
 
 
@@ -36,3 +38,20 @@ def test_names() -> None:
         "magnitude",
     ]
     assert method_title("sparsegpt") == "SparseGPT" and method_title("magnitude") == "Magnitude"
+    assert [method_title(name) for name in ("ria", "alps", "dsnot", "new")] == ["RIA", "ALPS", "DSnoT", "New"]
+    assert set(METHOD_TITLES) == set(METHODS)
+
+
+def test_a_pair_that_is_compared_is_no_mix() -> None:
+    assert pair_label("de-en") == "DE & EN" and calibration_label("de-en") == "DE+EN"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "title"),
+    [("0.50", "50 %"), ("0.375", "37.5 %"), ("2of4", "2:4"), ("w4g128", "4 bit, group 128"),
+     ("0.50-dense-ends", "50 %, first and last layer dense"), ("2of4-dense-ends", "2:4, first and last layer dense"),
+     ("0.70-owl", "70 % on average by OWL")],
+)  # fmt: skip
+def test_schemes_in_print(scheme: str, title: str) -> None:
+    assert scheme_title(scheme) == title
+    assert compression_title("gptq", [scheme, "0.20"]) == f"GPTQ {title} and 20 %"

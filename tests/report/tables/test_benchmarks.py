@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.helpers.headers import scored
 
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
-from polyprune.stages.tabulate_benchmarks import tabulate_benchmarks
+from polyprune.report.tables.benchmarks import report
+from polyprune.report.tables.report import Report
+from polyprune.settings.studies import Table
 
 COLUMNS = {"arc": ["de", "en-c", "en-e", "sw"], "mkqa": ["de", "en"]}
 VALUES = {None: 0.9, "de": 0.5, "en": 0.6, "de-en-sw": 0.7}
@@ -61,19 +62,9 @@ def files(tmp_path: Path) -> list[Path]:
     ]
 
 
-def tabulate(files: list[Path], folder: Path, paper: list[Path], benchmarks: tuple[str, ...] = ("arc", "mkqa")) -> Any:
-    tabulate_benchmarks(
-        files,
-        paper,
-        list(benchmarks),
-        "Tasks",
-        [("tiny", "Tiny")],
-        folder / "table2.parquet",
-        folder / "table2.md",
-        folder / "table2.png",
-        {},
-    )
-    return pq.read_table(folder / "table2.parquet").to_pandas()
+def made(files: list[Path], paper: list[Path], benchmarks: tuple[str, ...] = ("arc", "mkqa")) -> Report:
+    table = Table(title="Tasks", report="benchmarks", grids=["g"], benchmarks=list(benchmarks))
+    return report(files, paper, table, {"tiny": "Tiny"})
 
 
 def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
@@ -82,13 +73,15 @@ def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
         "model,method,scheme,calibration,metric,eval_language,mean,std\n"
         "tiny,wanda,0.50,de,arc,en-e,48.5,0.3\ntiny,dense,dense,dense,arc,de,36.6,\n"
     )
-    rows = tabulate(files, tmp_path, [paper])
+    table = made(files, [paper])
+    rows = table.rows.to_pandas()
     assert len(rows) == 7 * 6 and set(rows["unit"]) == {"%"}
     of_german = rows[(rows["calibration"] == "de") & (rows["metric"] == "arc")]
     assert of_german[of_german["eval_language"] == "de"]["value"].tolist() == pytest.approx([60.0, 62.0])
     assert of_german[of_german["eval_language"] == "en-e"]["paper_value"].tolist() == [48.5, 48.5]
     assert of_german[of_german["eval_language"] == "en-c"]["paper_value"].isna().all()
-    text = (tmp_path / "table2.md").read_text()
+    text = table.page
+    assert table.provenance == {"profiles": ["paper"]}
     assert "# Tasks; prompts: paper" in text
     assert "diagonal best in 3 of 3 ARC columns (MKQA 2/2)" in text  # en-c and en-e are English; Swahili has no row
     assert "all 3" in text  # the mix of all languages of all panels
@@ -96,24 +89,15 @@ def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
     assert lines[0] == ["ARC [%] ↑", "DE", "EN-C", "EN-E", "SW"]
     assert lines[2] == ["dense", "90.0 (36.6)", "90.0", "90.0", "90.0"]
     assert lines[3] == ["DE", "**61.0** ± 1.4", "51.0 ± 1.4", "51.0 ± 1.4 (48.5)", "51.0 ± 1.4"]
-    assert (tmp_path / "table2.png").stat().st_size > 10_000
 
 
-def test_equal_inputs_give_equal_bytes(files: list[Path], tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        tabulate(files, tmp_path / folder, [])
-    for name in ("table2.parquet", "table2.md", "table2.png"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-def test_what_is_missing_or_over_other_questions_is_refused(files: list[Path], tmp_path: Path) -> None:
+def test_what_is_missing_or_over_other_questions_is_refused(files: list[Path]) -> None:
     with pytest.raises(UserError, match=r"tiny/wanda/0\.50/de/seed1: arc of de is missing.*3 more"):
-        tabulate([file for file in files if file.name != "arc-de-1.parquet"], tmp_path, [])
+        made([file for file in files if file.name != "arc-de-1.parquet"], [])
     with pytest.raises(UserError, match="no scores of hellaswag"):
-        tabulate(files, tmp_path, [], ("arc", "mkqa", "hellaswag"))
+        made(files, [], ("arc", "mkqa", "hellaswag"))
     with pytest.raises(UserError, match="is there twice"):
-        tabulate([*files, files[0]], tmp_path, [])
+        made([*files, files[0]], [])
     score_file(files[3], "arc", "en", 0, n=59)
     with pytest.raises(UserError, match=r"tiny/wanda/0\.50/en/seed0: arc of de is over fewer questions"):
-        tabulate(files, tmp_path, [])
+        made(files, [])

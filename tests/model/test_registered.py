@@ -1,0 +1,236 @@
+"""Registered models: what their manifests hold, and that a folder which is no longer the same is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polyprune.errors import UserError
+from polyprune.model import registered
+from polyprune.model.source import deciding_files, locate, read_manifest, write_manifest
+
+CONFIG = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2}
+DECIDING = {
+    "config.json": json.dumps(CONFIG),
+    "tokenizer.json": "{}",
+    "model.safetensors": "weights",
+    "tokenizer_config.json": '{"eos_token": "</s>"}',
+    "chat_template.jinja": "{{ messages }}",
+    "chat_template.json": "{}",
+    "generation_config.json": '{"eos_token_id": 1}',
+    "special_tokens_map.json": "{}",
+    "added_tokens.json": "{}",
+    "additional_chat_templates/tool.jinja": "{{ tools }}",
+}
+LONG_AGO = time.time() - 3600
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder with all files that decide, at rest for an hour, and one that does not."""
+    folder = tmp_path / "model"
+    for name, text in (DECIDING | {"README.md": "about"}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+        os.utime(folder / name, (LONG_AGO, LONG_AGO))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of these tests count as at rest at once: their inodes were changed a moment ago."""
+    monkeypatch.setattr(registered, "_SETTLED", -1.0)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are read whole from now on."""
+    names: list[str] = []
+    digest_of = registered.file_digest
+
+    def counted(path: Path) -> str:
+        names.append(path.name)
+        return digest_of(path)
+
+    monkeypatch.setattr(registered, "file_digest", counted)
+    return names
+
+
+def register(folder: Path, results: Path) -> Path:
+    manifest = results / "model.json"
+    write_manifest(manifest, {"kind": "folder", "path": str(folder)}, folder, {"code": "x"})
+    return manifest
+
+
+def rewrite(text: str, name: str) -> Callable[[Path], Any]:
+    """Other content of the same length, put in place with the old times, as `cp --preserve` does."""
+
+    def change(folder: Path) -> None:
+        old = (folder / name).stat()
+        (folder / name).write_text(text, encoding="utf-8")
+        os.utime(folder / name, ns=(old.st_atime_ns, old.st_mtime_ns))
+
+    return change
+
+
+def test_the_manifest_holds_every_file_that_decides(model: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(register(model, tmp_path))
+    assert manifest["files"] == {
+        name: {"bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        for name, text in DECIDING.items()
+    }
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_each_of_them_is_part_of_the_digest(model: Path, tmp_path: Path, name: str) -> None:
+    before = read_manifest(register(model, tmp_path / "a"))["digest"]
+    (model / name).write_text(DECIDING[name] + " ", encoding="utf-8")
+    changed = read_manifest(register(model, tmp_path / "b"))["digest"]
+    assert changed != before
+    if name not in ("config.json", "tokenizer.json", "model.safetensors"):
+        (model / name).unlink()
+        assert read_manifest(register(model, tmp_path / "c"))["digest"] not in (before, changed)
+
+
+def test_the_digest_knows_no_path(model: Path, tmp_path: Path) -> None:
+    before = read_manifest(register(model, tmp_path / "a"))["digest"]
+    shutil.copytree(model, tmp_path / "elsewhere")
+    assert read_manifest(register(tmp_path / "elsewhere", tmp_path / "b"))["digest"] == before
+    (model / "README.md").write_text("more about it", encoding="utf-8")
+    assert read_manifest(register(model, tmp_path / "c"))["digest"] == before
+
+
+CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "weights of the same size and times": (rewrite("WEIGHTS", "model.safetensors"), "model.safetensors has SHA-256"),
+    "a longer template": (rewrite("{{ messages }}!", "chat_template.jinja"), "has 15 bytes, registered were 14"),
+    "no template": (lambda folder: (folder / "chat_template.jinja").unlink(), "chat_template.jinja is gone"),
+    "a new one": (
+        lambda folder: (folder / "additional_chat_templates" / "a.jinja").write_text("x"),
+        "additional_chat_templates/a.jinja is new",
+    ),
+    "other shards": (lambda folder: (folder / "model.safetensors").unlink(), "has neither model.safetensors nor"),
+    "the end of answers": (rewrite('{"eos_token_id": 2}', "generation_config.json"), "generation_config.json has SHA"),
+    "no folder": (shutil.rmtree, "does not exist; put it back, or correct its path"),
+    "a file for the folder": (
+        lambda folder: (shutil.rmtree(folder), folder.write_text("x")),
+        "is no folder; put it back",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_folder_that_changed_is_refused(model: Path, tmp_path: Path, name: str) -> None:
+    manifest = register(model, tmp_path)
+    assert locate(manifest) == model
+    change, message = CHANGES[name]
+    change(model)
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        locate(manifest)
+
+
+def test_the_refusal_has_both_identities_and_what_to_type(model: Path, tmp_path: Path) -> None:
+    manifest = register(model, tmp_path)
+    rewrite("WEIGHTS", "model.safetensors")(model)
+    rewrite("[]", "tokenizer.json")(model)
+    with pytest.raises(UserError) as refused:
+        locate(manifest)
+    was, now = (hashlib.sha256(text).hexdigest()[:16] for text in (b"weights", b"WEIGHTS"))
+    assert str(refused.value) == (
+        f"{model} is not the model that {manifest} registered: model.safetensors has SHA-256 {now}…, registered was "
+        f"{was}… (and 1 more files); restore the folder, or take it as it is now, for which all results of the model "
+        f"are made anew: rm {manifest}, and run again"
+    )
+
+
+def test_what_is_unchanged_is_read_once(model: Path, tmp_path: Path, reads: list[str]) -> None:
+    manifest = register(model, tmp_path)
+    assert sorted(reads) == sorted(Path(name).name for name in DECIDING)
+    reads.clear()
+    locate(manifest)
+    assert reads == []
+    os.utime(model / "model.safetensors")
+    locate(manifest)
+    locate(manifest)
+    assert reads == ["model.safetensors"]
+
+
+def test_a_moved_copy_costs_one_reading_and_is_the_same_model(model: Path, tmp_path: Path, reads: list[str]) -> None:
+    manifest = register(model, tmp_path)
+    model.rename(tmp_path / "moved")
+    model.symlink_to(tmp_path / "moved")
+    reads.clear()
+    assert locate(manifest) == model
+    assert len(reads) == len(DECIDING)
+    locate(manifest)
+    assert len(reads) == len(DECIDING)
+
+
+def test_a_file_written_a_moment_ago_is_read_again(
+    model: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its times do not tell it from what is written into it within their resolution."""
+    monkeypatch.setattr(registered, "_SETTLED", 2.0)
+    manifest = register(model, tmp_path)
+    reads.clear()
+    locate(manifest)
+    assert len(reads) == len(DECIDING)
+
+
+@pytest.mark.parametrize("damage", ["", "[1]", '{"a": ', "\ud800"])
+def test_a_damaged_memory_is_no_memory(model: Path, tmp_path: Path, damage: str) -> None:
+    manifest = register(model, tmp_path)
+    (tmp_path / ".cache" / "files.json").write_bytes(damage.encode("utf-8", "surrogatepass"))
+    assert locate(manifest) == model
+
+
+def test_where_nothing_can_be_remembered_files_are_read_each_time(
+    model: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = register(model, tmp_path)
+    shutil.rmtree(tmp_path / ".cache")
+
+    def read_only(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(registered, "write_json", read_only)
+    reads.clear()
+    for _ in range(2):
+        assert locate(manifest) == model
+    assert len(reads) == 2 * len(DECIDING)
+
+
+def test_a_manifest_of_an_older_version_says_what_to_do(model: Path, tmp_path: Path) -> None:
+    manifest = register(model, tmp_path)
+    old = {key: value for key, value in read_manifest(manifest).items() if key != "files"}
+    manifest.write_text(json.dumps(old), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"rm {manifest}"):
+        locate(manifest)
+
+
+def test_changes_are_listed_for_who_asks_before_a_run(model: Path, tmp_path: Path) -> None:
+    manifest = register(model, tmp_path)
+    about = read_manifest(manifest)
+    assert registered.changes(about, model, deciding_files(model), manifest) == []
+    (model / "chat_template.jinja").unlink()
+    rewrite("[]", "tokenizer.json")(model)
+    found = registered.changes(about, model, deciding_files(model), manifest)
+    assert [line.split(" ")[0] for line in found] == ["chat_template.jinja", "tokenizer.json"]
+
+
+def test_it_can_be_asked_before_a_run_without_torch() -> None:
+    code = "import sys, polyprune.model.source; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    packages = str(Path(registered.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": packages}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,170 @@
+"""What a reader relies on in the picture of a table: numbers under their labels, true shades and frames."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+from tests.helpers.pictures import (
+    LANGUAGES,
+    LONG_TITLE,
+    Cell,
+    Key,
+    Panel,
+    assert_readable,
+    lightness,
+    read_table,
+    same_colour,
+)
+
+from polyprune.report.figures.drawing import INK, SHADES
+from polyprune.report.names import calibration_label
+from polyprune.report.tables.blocks import Block, Metric, make_blocks
+from polyprune.report.tables.heatmap import column_shades, draw
+from polyprune.report.tables.picture import PALE_FROM, PALE_INK
+
+METRICS = (
+    Metric("perplexity", "Perplexity", larger_is_better=False),
+    Metric("snr", "SNR", larger_is_better=True, unit="dB"),
+    Metric("error", "Pruning error", larger_is_better=False, scaled=True),
+)
+
+
+def calibrations_of(languages: list[str]) -> list[str]:
+    """The dense model, single languages, mixes of two, of seven, and of all."""
+    known = sorted(languages)
+    mixes = ["-".join(known[:n]) for n in (2, 7, len(known)) if 1 < n <= len(known)]
+    return ["dense", *known, *dict.fromkeys(mixes)]
+
+
+def blocks_of(n_languages: int, n_blocks: int = 1, metrics: tuple[Metric, ...] = METRICS, seed: int = 0) -> list[Block]:
+    """Blocks of different numbers, no two alike in a column."""
+    languages = LANGUAGES[:n_languages]
+    draws = np.random.default_rng(seed)
+    rows = []
+    schemes = ["0.50", "0.50-dense-ends", "2of4", "0.70-owl"][:n_blocks]
+    for scheme, metric, language in itertools.product(schemes, metrics, sorted(languages)):
+        calibrations = calibrations_of(languages)
+        values = 10 + 1.5 * draws.permutation(len(calibrations))
+        for calibration, value in zip(calibrations, values, strict=True):
+            is_dense = calibration == "dense"
+            if is_dense and scheme != "0.50":
+                continue
+            rows.append(
+                {
+                    "model": "m",
+                    "method": "dense" if is_dense else "sparsegpt",
+                    "scheme": "dense" if is_dense else scheme,
+                    "calibration": calibration,
+                    "metric": metric.key,
+                    "eval_language": language,
+                    "mean": value * (1e-3 if metric.scaled else 1),
+                    "std": 0.1,
+                    "n_seeds": 1 if is_dense else 2,
+                    "paper_value": math.nan,
+                }
+            )
+    return make_blocks(pd.DataFrame(rows), metrics)
+
+
+def picture(blocks: list[Block], title: str = "Title") -> tuple[list[Panel], Key]:
+    panels, key, _ = read_table(lambda: draw(blocks, title, {"m": "Model"}))
+    return panels, key
+
+
+def shaded(cells: list[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.colour is not None]
+
+
+@pytest.mark.parametrize("n_languages", [1, 2, 3, 7])
+def test_numbers_stand_under_and_beside_their_labels(n_languages: int) -> None:
+    (block,) = blocks_of(n_languages)
+    panels, _ = picture([block])
+    assert [panel.title for panel in panels][: len(METRICS)] == ["Perplexity ↓", "SNR [dB] ↑", "Pruning error [10⁻³] ↓"]
+    for panel, read in zip(block.panels, panels, strict=True):
+        for cell in read.cells:
+            names = {calibration_label(str(name), block.languages): str(name) for name in panel.mean.index}
+            expected = panel.mean.at[names[cell.row], cell.column.lower()]
+            assert float(cell.text) == pytest.approx(expected)
+        assert len(read.cells) == panel.mean.size
+
+
+@pytest.mark.parametrize("n_languages", [2, 3, 7])
+def test_shades_order_a_column_as_its_arrow_says(n_languages: int) -> None:
+    """The caption: the lighter, the better; the key: its two ends are the best and the worst of a column."""
+    panels, key = picture(blocks_of(n_languages))
+    assert (key.first, key.last) == ("best", "worst of its column")
+    for panel in panels:
+        larger_is_better = panel.title.endswith("↑")
+        for label in panel.columns:
+            cells = sorted(shaded(panel.column(label)), key=lambda cell: float(cell.text), reverse=larger_is_better)
+            light = [lightness(cell.colour) for cell in cells if cell.colour]
+            assert all(better > worse for better, worse in itertools.pairwise(light))
+            assert same_colour(cells[0].colour, key.colours[0]) and same_colour(cells[-1].colour, key.colours[-1])
+
+
+@pytest.mark.parametrize("n_languages", [2, 3, 7])
+def test_the_frame_is_on_the_best_single_language(n_languages: int) -> None:
+    for panel in picture(blocks_of(n_languages))[0]:
+        for label in panel.columns:
+            cells = [cell for cell in panel.column(label) if cell.row in {language.upper() for language in LANGUAGES}]
+            cells.sort(key=lambda cell: float(cell.text), reverse=panel.title.endswith("↑"))
+            assert [cell.framed for cell in cells] == [True] + [False] * (n_languages - 1)
+            others = [cell for cell in panel.column(label) if cell not in cells]
+            assert not any(cell.framed for cell in others)
+
+
+def test_the_key_runs_from_light_to_dark() -> None:
+    _, key = picture(blocks_of(2))
+    light = [lightness(colour) for colour in key.colours]
+    assert all(a > b for a, b in itertools.pairwise(light)) and light[0] > 0.9 and light[-1] < 0.1
+
+
+def test_letters_are_told_from_their_cells() -> None:
+    """Contrast (WCAG) of a number with its shade; where letters turn white both inks are nearly as good."""
+    for shade in np.linspace(0, 1, 101):
+        ink = PALE_INK if shade > PALE_FROM else INK
+        dark, light = sorted([lightness(SHADES(shade)), lightness(to_rgba(ink))])
+        assert (light + 0.05) / (dark + 0.05) > 3.7
+
+
+def test_the_dense_model_is_not_on_the_scale_and_mixes_are_below_a_line() -> None:
+    (panel, *_), _ = picture(blocks_of(3))
+    assert {cell.row for cell in panel.cells if cell.colour is None} == {"dense"}
+    assert list(dict.fromkeys(cell.row for cell in panel.cells)) == ["dense", "AR", "DE", "EN", "AR+DE", "all 3"]
+    (axes,) = draw(blocks_of(3), "T", {"m": "Model"}).axes
+    heights = {tuple(np.asarray(line.get_ydata())) for line in axes.lines}
+    mesh = np.asarray(axes.collections[0].get_coordinates())  # type: ignore[attr-defined]
+    assert heights == {(mesh[4, 0, 1], mesh[4, 0, 1])}
+
+
+def test_infinite_equal_and_unshaded_values() -> None:
+    values = np.array([[1.0, 2.0, 0.0], [math.inf, 2.0, 1.0], [3.0, 2.0, math.nan]])
+    smaller = column_shades(values, np.array([True, True, True]), larger_is_better=False)
+    np.testing.assert_array_equal(smaller, [[0, 0, 0], [1, 0, 1], [1, 0, math.nan]])
+    larger = column_shades(values, np.array([False, True, True]), larger_is_better=True)
+    np.testing.assert_array_equal(larger[:, 0], [math.nan, 0, 0])
+    assert np.isnan(larger[0]).all()
+
+
+@pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("n_languages", "n_blocks", "n_metrics"),
+    [*itertools.product([1, 2, 3], [1, 4], [3]), (7, 1, 3), (7, 4, 1), (20, 1, 2), (20, 4, 1)],
+)
+def test_no_text_lies_on_another_or_leaves_the_sheet(
+    n_languages: int, n_blocks: int, n_metrics: int, title: str
+) -> None:
+    blocks = blocks_of(n_languages, n_blocks, METRICS[:n_metrics])
+    assert_readable(lambda: draw(blocks, title, {"m": "Model with a name, 70B Instruct"}))
+
+
+def test_five_panels_are_readable() -> None:
+    metrics = tuple(Metric(str(n), f"HellaSwag{n}", larger_is_better=True, unit="%") for n in range(5))
+    for n_languages in (2, 5):
+        blocks = blocks_of(n_languages, 2, metrics)
+        assert_readable(lambda blocks=blocks: draw(blocks, LONG_TITLE, {"m": "Model"}))

@@ -1,0 +1,86 @@
+"""Tables as files: three forms of each, of the kind that was asked for, the same bytes from the same scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.helpers import measured
+from tests.helpers.headers import scored
+from tests.helpers.scores import write_variant
+
+from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
+from polyprune.artifacts.measurements import FRAME, MASK_IOU, TABLE
+from polyprune.artifacts.tables import save_table
+from polyprune.grammar.reports import TABLES
+from polyprune.settings.studies import Table
+from polyprune.stages.tabulate import tabulate
+
+CELL = ("wanda", "0.50", "de", 0)
+
+
+def drift(folder: Path) -> list[Path]:
+    dense = {("perplexity", "de"): 2.0, ("bits_per_byte", "de"): 1.0}
+    files = [write_variant(folder, "m", dense)]
+    return [*files, write_variant(folder, "m", dense | {("snr", "de"): 9.0, ("pruning_error", "de"): 1e-3}, CELL)]
+
+
+def benchmarks(folder: Path) -> list[Path]:
+    row: dict[str, Any] = {"model": "m", "benchmark": "arc", "eval_language": "de", "task": "t", "metric": "acc"}
+    row |= {"value": 0.5, "stderr": 0.1, "unit": "1", "n": 60, "headline": True, "profile": "harness"}
+    variants = [("dense", "dense", "dense", None), CELL]
+    rows = [row | dict(zip(("method", "scheme", "calibration", "seed"), names, strict=True)) for names in variants]
+    files = []
+    for each in rows:
+        files.append(folder / f"{each['method']}.parquet")
+        variant = {name: each[name] for name in ("model", "method", "scheme", "calibration", "seed")}
+        save_table(files[-1], SCORES_SCHEMA, pa.Table.from_pylist([each], schema=SCORES), scored(variant))
+    return files
+
+
+def masks(folder: Path) -> list[Path]:
+    path = folder / "masks.parquet"
+    measured.save(path, measured.mask_iou(["de", "en"]), MASK_IOU)
+    return [path]
+
+
+KINDS = {
+    "drift": (drift, {"perplexity", "bits_per_byte", "snr", "pruning_error"}, {}),
+    "benchmarks": (benchmarks, {"arc"}, {"profiles": ["harness"]}),
+    "mask_iou": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
+    "mask_iou_languages": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
+}
+"""Measurements, the metrics of their table, and what its rows say of themselves."""
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert set(KINDS) == set(TABLES)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_has_three_forms_of_the_same_bytes_each_time(kind: str, tmp_path: Path) -> None:
+    make, metrics, said = KINDS[kind]
+    files = make(tmp_path)
+    table = Table(title="A title", report=kind, grids=["g"], benchmarks=["arc"] if kind == "benchmarks" else [])
+    outputs = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        paths = [folder / f"table1.{ending}" for ending in ("parquet", "md", "png")]
+        tabulate(files, [], TABLES[kind].module, table, [("m", "Model")], paths[0], paths[1], paths[2], {"code": "x"})
+        outputs.append([path.read_bytes() for path in paths])
+    assert outputs[0] == outputs[1]
+    written = pq.read_table(tmp_path / "a" / "table1.parquet")
+    assert set(written["metric"].to_pylist()) == metrics
+    assert json.loads(written.schema.metadata[b"polyprune"]) == {
+        "code": "x",
+        "schema": FRAME if kind.startswith("mask") else TABLE,
+        "place": None,
+        **said,
+    }
+    assert outputs[0][1].decode().startswith("# A title") and outputs[0][2].startswith(b"\x89PNG")
+    if kind.startswith("mask"):
+        pairs = {"-" in name for name in written["calibration"].to_pylist()}
+        assert pairs == {kind == "mask_iou_languages"}

@@ -1,0 +1,26 @@
+"""One column of a benchmark, as the workflow hands it to the stage that fills it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OWN_TASKS = "own:"
+"""Prefix of YAML files that are ours (`evaluation/mkqa`), not the harness's."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a benchmark: `task` is its name in results, `dataset` the hub's name of its data.
+
+    `yaml` is a file, or a pattern of files whose questions are pooled (English MMLU: 57 subjects).
+    """
+
+    name: str
+    task: str
+    yaml: str
+    dataset: str
+    part: str | None = None
+
+    @property
+    def language(self) -> str:
+        return self.name.split("-")[0]

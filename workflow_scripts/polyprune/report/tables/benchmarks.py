@@ -1,0 +1,43 @@
+"""The paper's tables 2-4 and 7-15: benchmark scores in per cent, from evaluation files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from polyprune.artifacts.evaluations import SCORES_SCHEMA
+from polyprune.artifacts.measurements import TABLE
+from polyprune.grammar.titles import BENCHMARK_TITLES
+from polyprune.report.tables import heatmap
+from polyprune.report.tables.blocks import Metric, make_blocks
+from polyprune.report.tables.markdown import render_markdown, summaries
+from polyprune.report.tables.report import Report
+from polyprune.report.tables.rows import (
+    add_paper_values,
+    aggregate,
+    in_order,
+    load_benchmark_scores,
+    load_paper,
+    long_table,
+    notes,
+    require_same_questions,
+)
+from polyprune.settings.studies import Reporting
+
+
+def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
+    """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks."""
+    rows, profiles = load_benchmark_scores(measurements)
+    require_same_questions(rows, table.benchmarks)
+    rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), table.benchmarks)
+    metrics = [Metric(name, BENCHMARK_TITLES[name], larger_is_better=True, unit="%") for name in table.benchmarks]
+    blocks = make_blocks(aggregate(rows), metrics)
+    title = f"{table.title}; prompts: {', '.join(profiles)}"
+    return Report(
+        schema=TABLE,
+        rows=long_table(rows),
+        page=render_markdown(blocks, title, titles, notes(measurements, SCORES_SCHEMA)),
+        draw=lambda: heatmap.draw(blocks, title, titles),
+        log=summaries(blocks, titles),
+        provenance={"profiles": profiles},
+    )

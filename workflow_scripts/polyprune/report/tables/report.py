@@ -1,0 +1,44 @@
+"""What a kind of table hands to the stage that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from polyprune.settings.studies import Reporting
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table in its three forms."""
+
+    schema: str
+    """Kind and version of its long form."""
+    rows: pa.Table
+    """Long: a row a value."""
+    page: str
+    """Markdown."""
+    draw: Callable[[], Figure]
+    """Makes the picture."""
+    log: Sequence[str]
+    """What it says, in a line a block."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Of its rows, beyond what the stage knows."""
+
+
+class TableModule(Protocol):
+    """A module of this folder, by the name that `grammar/reports.py` gives it."""
+
+    def report(
+        self, measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]
+    ) -> Report:
+        """Arrange what was measured.
+
+        `paper` is a file of the paper's numbers or nothing; `titles` are models' names in print, in the table's order.
+        """
+        ...

@@ -1,0 +1,32 @@
+"""A figure of any study: the numbers it shows and the pictures drawn from them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, cast
+
+from polyprune.artifacts.measurements import load_measurements, save_frame
+from polyprune.report.figures.drawing import save_figure
+from polyprune.report.figures.plugin import FigureModule
+from polyprune.settings.studies import Drawing
+
+
+def plot_figure(
+    measurements: list[Path],
+    module: str,
+    figure: Drawing,
+    names: str,
+    output: Path,
+    pdf: Path,
+    png: Path,
+    provenance: dict[str, Any],
+) -> None:
+    """Write a figure's tidy rows and both its pictures, as `module` of `report/figures` draws it.
+
+    `names` says of which model, method and schemes it is.
+    """
+    kind = cast(FigureModule, importlib.import_module(f"polyprune.report.figures.{module}"))
+    rows = kind.rows(load_measurements(measurements, kind.LAYOUT), figure)
+    save_frame(output, rows, provenance)
+    save_figure(lambda: kind.draw(rows, figure, names), pdf, png)

@@ -1,0 +1,40 @@
+"""A table of any study: what was measured as long rows, as a page, and as a picture."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, cast
+
+from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.tables import save_table
+from polyprune.log import logger
+from polyprune.report.figures.drawing import save_png
+from polyprune.report.tables.report import TableModule
+from polyprune.settings.studies import Reporting
+
+
+def tabulate(
+    measurements: list[Path],
+    paper: list[Path],
+    module: str,
+    table: Reporting,
+    titles: list[tuple[str, str]],
+    output: Path,
+    markdown: Path,
+    picture: Path,
+    provenance: dict[str, Any],
+) -> None:
+    """Write a table in its three forms, as `module` of `report/tables` arranges it.
+
+    `paper` is a file of the paper's numbers or nothing. `titles` are pairs of model and its name in print, in the order
+    of the table.
+    """
+    kind = cast(TableModule, importlib.import_module(f"polyprune.report.tables.{module}"))
+    report = kind.report(measurements, paper, table, dict(titles))
+    for line in report.log:
+        logger.info("%s", line)
+    save_table(output, report.schema, report.rows, provenance | dict(report.provenance))
+    with atomic_write(markdown) as part:
+        part.write_text(report.page, encoding="utf-8")
+    save_png(report.draw, picture)

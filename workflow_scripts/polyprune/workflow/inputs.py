@@ -1,0 +1,203 @@
+"""Which files a rule reads, and which a study is made of. Methods that take wildcards are input functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from polyprune.grammar.methods import artifact
+from polyprune.grammar.paths import PAPER, Cell, study_path
+from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
+from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.settings.config import Settings
+from polyprune.settings.studies import Figure, Table
+from polyprune.workflow.wildcards import Wildcards
+
+DENSE_VARIANT = "{model}/dense"
+CELL_VARIANT = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
+InputFunction = Callable[[Wildcards], list[str]]
+
+
+class Inputs:
+    """Input files of all rules under some settings; `root` is the repository's folder."""
+
+    def __init__(self, settings: Settings, root: Path) -> None:
+        self.settings, self.root = settings, root
+
+    # Text and prompts.
+
+    def corpus(self, corpus: str) -> list[str]:
+        """A corpus, one file a language."""
+        languages = sorted(self.settings.corpora[corpus].languages)
+        return [f"results/corpora/{corpus}/{language}.parquet" for language in languages]
+
+    def training_text(self, wildcards: Wildcards) -> list[str]:
+        return self.corpus(self._corpus_of(wildcards))
+
+    def calibration_text(self, wildcards: Wildcards) -> list[str]:
+        """The corpus in the languages of the calibration."""
+        languages = parse_calibration(wildcards["calibration"])
+        return [f"results/corpora/{self._corpus_of(wildcards)}/{language}.parquet" for language in languages]
+
+    def prompts(self, prompts: str) -> list[str]:
+        """Prompts, one file a language."""
+        languages = sorted(self.settings.prompts[prompts].languages)
+        return [f"results/prompts/{prompts}/{language}.parquet" for language in languages]
+
+    def evaluation_text(self, corpus: str) -> list[str]:
+        """Patterns of a model's evaluation text."""
+        languages = sorted(self.settings.corpora[corpus].languages)
+        return [f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors" for language in languages]
+
+    def prompt_set(self, prompts: str) -> list[str]:
+        """Patterns of the prompts in a model's tokens."""
+        languages = sorted(self.settings.prompts[prompts].languages)
+        return [f"results/{{model}}/prompts/{prompts}/{language}.safetensors" for language in languages]
+
+    # Cells, dumps and activations.
+
+    def cell(self, wildcards: Wildcards) -> list[str]:
+        """The compressed weights of a cell."""
+        return [f"results/{CELL_VARIANT.format(**wildcards)}/{artifact(wildcards['method'])}"]
+
+    def cells(self, variants: list[str]) -> InputFunction:
+        """The compressed weights of several, by the patterns of their variants."""
+        return lambda wildcards: [f"results/{variant}/{artifact(wildcards['method'])}" for variant in variants]
+
+    def outliers(self, wildcards: Wildcards) -> list[str]:
+        """Of a scheme with OWL's sparsities by layer, what they follow from."""
+        if not parse_scheme(wildcards["scheme"]).owl:
+            return []
+        return ["results/{model}/calibration/{calibration}/seed{seed}/outliers.json".format(**wildcards)]
+
+    def dumps(self, data: str, *variants: str) -> list[str]:
+        """Patterns of the dumps of variants on a corpus or on prompts."""
+        sources = self.settings.corpora if data in self.settings.corpora else self.settings.prompts
+        languages = sorted(sources[data].languages)
+        return [f"results/{variant}/hidden_states/{data}/{each}.h5" for variant in variants for each in languages]
+
+    def corpus_dumps(self, variant: str) -> InputFunction:
+        """A variant's dumps of its model's corpus."""
+        return lambda wildcards: [path.format(**wildcards) for path in self.dumps(self._corpus_of(wildcards), variant)]
+
+    def prompt_dumps(self, variant: str) -> InputFunction:
+        """A variant's dumps of its model's prompts; none where it has none."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            prompts = self.settings.models[wildcards["model"]].prompts
+            return [path.format(**wildcards) for path in self.dumps(prompts, variant)] if prompts else []
+
+        return of
+
+    def activations(self, variant: str) -> InputFunction:
+        """A variant's activation counts on its model's corpus, in the languages that LAPE is taken over."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            languages = self.settings.lape_languages_of(wildcards["model"])
+            folder = f"results/{variant}/activations/{self._corpus_of(wildcards)}".format(**wildcards)
+            return [f"{folder}/{language}.h5" for language in languages]
+
+        return of
+
+    def benchmark(self, wildcards: Wildcards) -> str:
+        """Manifest of a benchmark's data."""
+        source = self.settings.benchmarks_of(wildcards["model"])
+        return f"results/benchmarks/{source}/{wildcards['benchmark']}.json"
+
+    # Studies.
+
+    def tables(self) -> Iterator[tuple[str, str]]:
+        """(study, table) of all studies."""
+        for name, study in self.settings.studies.items():
+            yield from ((name, table) for table in study.tables)
+
+    def figures(self) -> Iterator[tuple[str, str]]:
+        """(study, figure) of all studies."""
+        for name, study in self.settings.studies.items():
+            yield from ((name, figure) for figure in study.figures)
+
+    def mask_grids(self) -> list[tuple[str, str]]:
+        """(study, grid) whose masks are compared by a table or a figure."""
+        shown = ((study, name) for study, name in [*self.tables(), *self.figures()])
+        return list(
+            dict.fromkeys(
+                (study, grid)
+                for study, name in shown
+                if self.kind(study, name).measurements == "mask_iou"
+                for grid in self._entry(study, name).grids
+            )
+        )
+
+    def kind(self, study: str, name: str) -> Kind:
+        """Of a table or a figure."""
+        tables, figures = self.settings.studies[study].tables, self.settings.studies[study].figures
+        return TABLES[tables[name].report] if name in tables else DRAWINGS[figures[name].draws]
+
+    def measurements(self, study: str, name: str) -> list[str]:
+        """What a table or a figure is made from."""
+        return getattr(self, f"_{self.kind(study, name).measurements}_files")(study, name)
+
+    def printed(self, study: str, table: str) -> list[str]:
+        """The paper's own numbers, where the study is the paper's."""
+        return [str(self.root / "data" / "paper" / f"{table}.csv")] if study == PAPER else []
+
+    def masks(self, study: str, grid: str) -> list[str]:
+        """The compressed weights of a grid's cells."""
+        return [_artifact_of(cell) for cell in self.settings.studies[study].grids[grid].cells()]
+
+    def study(self, study: str) -> list[str]:
+        """Tables, figures, every cell and every score: a deleted cell counts even where the tables are finished."""
+        entry = self.settings.studies[study]
+        results = [study_path(study, f"{table}.parquet") for table in entry.tables]
+        results += [study_path(study, f"{figure}.pdf") for figure in entry.figures]
+        scores = [path for table in entry.tables for path in self.measurements(study, table)]
+        return list(dict.fromkeys([*results, *map(_artifact_of, entry.all_cells()), *scores]))
+
+    def _drift_files(self, study: str, name: str) -> list[str]:
+        cells = self._cells(study, name)
+        scores = [f"{cell.folder}/{score}.parquet" for cell in cells for score in ("perplexity", "drift")]
+        return [f"results/{model}/dense/perplexity.parquet" for model in _models(cells)] + scores
+
+    def _evaluation_files(self, study: str, name: str) -> list[str]:
+        cells = self._cells(study, name)
+        variants = [*(f"results/{model}/dense" for model in _models(cells)), *(cell.folder for cell in cells)]
+        benchmarks = self.settings.studies[study].tables[name].benchmarks
+        return [f"{variant}/evaluation/{benchmark}.parquet" for variant in variants for benchmark in benchmarks]
+
+    def _mask_iou_files(self, study: str, name: str) -> list[str]:
+        return [study_path(study, f"mask_iou/{grid}.parquet") for grid in self._entry(study, name).grids]
+
+    def _lsar_files(self, study: str, name: str) -> list[str]:
+        return [f"{cell.folder}/lsar.parquet" for cell in self._cells(study, name)]
+
+    def _lape_files(self, study: str, name: str) -> list[str]:
+        """The dense model's and, where pruned models are drawn, each cell's."""
+        cells = self._cells(study, name)
+        pruned = [] if self.kind(study, name).of_dense else [f"{cell.folder}/lape.parquet" for cell in cells]
+        return [f"results/{cells[0].model}/dense/lape.parquet", *pruned]
+
+    def _mean_activations_files(self, study: str, name: str) -> list[str]:
+        """Each cell's, in its own calibration language."""
+        corpora = {model: self.settings.models[model].text.corpus for model in _models(self._cells(study, name))}
+        return [
+            f"{cell.folder}/mean_activations/{corpora[cell.model]}/{cell.calibration}.parquet"
+            for cell in self._cells(study, name)
+        ]
+
+    def _cells(self, study: str, name: str) -> list[Cell]:
+        return self.settings.studies[study].cells(name)
+
+    def _entry(self, study: str, name: str) -> Table | Figure:
+        entry = self.settings.studies[study]
+        return entry.tables[name] if name in entry.tables else entry.figures[name]
+
+    def _corpus_of(self, wildcards: Wildcards) -> str:
+        return self.settings.models[wildcards["model"]].text.corpus
+
+
+def _artifact_of(cell: Cell) -> str:
+    return f"{cell.folder}/{artifact(cell.method)}"
+
+
+def _models(cells: Iterable[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell.model for cell in cells))

@@ -1,0 +1,69 @@
+"""What wildcards may be: regular expressions for `wildcard_constraints`, from the settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.methods import METHODS
+from polyprune.grammar.schemes import CALIBRATION_PATTERN, LANGUAGE_PATTERN, SCHEME_PATTERN, SEED_PATTERN
+from polyprune.settings.config import Settings
+
+Wildcards = Mapping[str, str]
+"""Of a job: Snakemake's own, or a dictionary. Their order is that of the output path."""
+
+
+def any_of(names: Iterable[str]) -> str:
+    """One of these names; nothing if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+class Only:
+    """Which names a wildcard of a rule may have."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def everywhere(self) -> dict[str, str]:
+        """The constraints of all rules: a misspelt path is no target of any."""
+        return {
+            "model": any_of(self.settings.models),
+            "corpus": any_of(self.settings.corpora),
+            "prompts": any_of(self.settings.prompts),
+            "method": any_of(METHODS),
+            "scheme": SCHEME_PATTERN,
+            "calibration": CALIBRATION_PATTERN,
+            "seed": SEED_PATTERN,
+            "benchmark": any_of(BENCHMARKS),
+            "language": LANGUAGE_PATTERN,
+        }
+
+    def models_from(self, kind: str) -> str:
+        """Models whose source is of this kind."""
+        return any_of(name for name, model in self.settings.models.items() if model.source.kind == kind)
+
+    def models_on(self, corpus: str) -> str:
+        """Models whose text is from this corpus."""
+        return any_of(name for name, model in self.settings.models.items() if model.text.corpus == corpus)
+
+    def models_asked(self, prompts: str) -> str:
+        """Models that are given these prompts."""
+        return any_of(name for name, model in self.settings.models.items() if model.prompts == prompts)
+
+    def corpora(self, *, fetched: bool) -> str:
+        """Corpora that are fetched from the hub, or those that are generated or lie in files."""
+        return any_of(name for name, each in self.settings.corpora.items() if (each.kind == "hub") == fetched)
+
+    def prompts(self, *, fetched: bool) -> str:
+        """Prompts that are fetched from the hub, or those that are generated or lie in files."""
+        return any_of(name for name, each in self.settings.prompts.items() if (each.kind == "hub") == fetched)
+
+    def methods(self, *, updating: bool) -> str:
+        """Methods that change the surviving weights, or those that only choose which survive."""
+        return any_of(name for name, traits in METHODS.items() if traits.updates == updating)
+
+    def benchmarks(self, *, fetched: bool) -> str:
+        """All benchmarks, if they are fetched from the hub, or if they are in the user's folder; else none."""
+        at_hand = self.settings.evaluation.data_root is not None
+        return any_of(BENCHMARKS if at_hand != fetched else ())
