@@ -79,6 +79,7 @@ def test_the_header_says_data_set_language_model_and_tokenizer(workplace: Path):
             "code": "abc",
             "dataset": "org/web",
             "revision": "f" * 40,
+            "corpus": workplace.name,
             "split": "evaluation",
             "language": language,
             "template": False,
