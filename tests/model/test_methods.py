@@ -190,5 +190,5 @@ def test_offloaded_hidden_states_give_the_same_bytes(tmp_path: Path) -> None:
     folder = save_checkpoint(random_model("llama"), tmp_path / "model")
     tokens = random_tokens(8, 24)
     for offload in (True, False):
-        run_engine(folder, tokens, "wanda", "0.50", tmp_path / str(offload), offload)
+        run_engine(folder, tokens, "wanda", "0.50", tmp_path / str(offload), offload=offload)
     assert (tmp_path / "True").read_bytes() == (tmp_path / "False").read_bytes()
