@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding verify test test-slurm check format install clean
+.PHONY: demo outstanding claims verify test test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -15,6 +15,9 @@ demo: install  ## run the demo study, print its Table 1 and where it lies
 
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
+
+claims: install  ## the paper's claims in words, recomputed from the numbers it prints
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)

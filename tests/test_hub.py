@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -24,8 +23,6 @@ from tests.helpers.hub import LATER, NOW, answer, refuse
 from polyprune import hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES, cached_model, download_model, explained, resolve_revision
-from polyprune.settings.models import HubSource, Shape
-from polyprune.stages.fetch_model import fetch_model
 
 RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://huggingface.co/x"))
 
@@ -162,63 +159,6 @@ def test_the_page_of_a_data_set_is_named():
 def test_our_own_bugs_are_not_blamed_on_the_hub():
     with pytest.raises(KeyError), explained("model", "org/name"):
         raise KeyError("width")
-
-
-def snapshot(folder: Path, **config: Any) -> Path:
-    """A model folder as the hub's cache holds it: whole, but without tensors."""
-    folder.mkdir(parents=True)
-    sizes = {
-        "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 192, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 512, "max_position_embeddings": 256,
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **sizes, **config}))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
-
-
-SHAPE = Shape(layers=2, hidden=64, intermediate=192, heads=4, kv_heads=2, vocabulary=512, max_positions=256)
-
-
-def test_fetching_locks_downloads_checks_and_describes_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    answer(monkeypatch, NOW)
-    folder = snapshot(tmp_path / "cache")
-    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-
-    def download(*args: Any, **kwargs: Any) -> str:
-        calls.append((args, kwargs))
-        return str(folder)
-
-    monkeypatch.setattr(hub, "snapshot_download", download)
-    output = tmp_path / "results" / "model.json"
-    source = HubSource.model_validate({"kind": "hub", "id": "org/name"})
-    fetch_model(source, SHAPE, "short", output, {"code": "abc"})
-    assert calls == [(("org/name",), {"revision": NOW, "allow_patterns": MODEL_FILES})]
-    manifest = json.loads(output.read_text())
-    assert manifest["source"] == {"kind": "hub", "id": "org/name", "revision": NOW}
-    assert manifest["architecture"] == "LlamaForCausalLM"
-    assert manifest["provenance"] == {"code": "abc"}
-    assert str(tmp_path) not in output.read_text(), "a hub model's manifest is the same on every machine"
-
-    first = output.read_bytes()
-    fetch_model(source, SHAPE, "short", output, {"code": "abc"})
-    assert output.read_bytes() == first
-    (folder / "model.safetensors").write_bytes(b"Weights")
-    fetch_model(source, SHAPE, "short", output, {"code": "abc"})
-    assert json.loads(output.read_text())["digest"] != manifest["digest"]
-
-
-def test_a_model_of_another_shape_is_refused_with_the_right_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    answer(monkeypatch, NOW)
-    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot(tmp_path / "cache", hidden_size=128)))
-    with pytest.raises(UserError) as refused:
-        fetch_model(
-            HubSource.model_validate({"kind": "hub", "id": "org/name"}), SHAPE, "short", tmp_path / "model.json", {}
-        )
-    assert str(refused.value) == (
-        "models.short.shape in config.yaml differs from the model's config.json: set hidden: 128"
-    )
-    assert not (tmp_path / "model.json").exists()
 
 
 def test_no_pickles_and_no_code_are_downloaded():

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers.digests import clear_caches
 
 from polyprune import provenance
 from polyprune.provenance import canonical_json, code_digest, digest, file_digest, import_closure
@@ -36,12 +37,6 @@ def do(values: list) -> int:
 b  """
     return helper(values) + late() + len(text) + len("# no comment")  # done
 '''
-
-
-def clear_caches() -> None:
-    cached = ("code_digest", "import_closure", "_imported_files", "_tree", "_module_file", "_essence")
-    for name in cached:
-        getattr(provenance, name).cache_clear()
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import string
 from datetime import date
+from pathlib import Path
 
 import pytest
-from tests.helpers.demo_text import each_language
+import yaml
+from tests.helpers.demo_text import each_language, first_documents
+from tests.helpers.mappings import reversed_mappings
 
-from polyprune.corpora.demo import (
-    world,
-)
+from polyprune.corpora.demo import localize, reading_questions, world
 from polyprune.corpora.demo.localize import capitalised, day, join_list, money, phrases, quantity, word
 from polyprune.corpora.demo.wording import question_and_answer, statement
 
@@ -142,3 +143,23 @@ def test_dates_lists_and_capitals() -> None:
     assert join_list("es", ["Italia", "Francia"]) == "Italia y Francia"
     assert capitalised("¿qué?") == "¿Qué?"
     assert capitalised("5 days") == "5 days"
+
+
+@each_language
+def test_text_does_not_depend_on_the_order_of_keys_in_phrase_files(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def text() -> list[str]:
+        localize.phrases.cache_clear()
+        questions = [f"{each.passage}{each.question}" for each in reading_questions(language, 40, "test")]
+        return first_documents(language, 300) + questions
+
+    as_shipped = text()
+    for file in localize._PHRASES.glob("*.yaml"):
+        values = reversed_mappings(yaml.safe_load(file.read_text(encoding="utf-8")))
+        (tmp_path / file.name).write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    monkeypatch.setattr(localize, "_PHRASES", tmp_path)
+    reordered = text()
+    monkeypatch.undo()
+    localize.phrases.cache_clear()
+    assert reordered == as_shipped

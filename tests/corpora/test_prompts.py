@@ -12,7 +12,6 @@ from polyprune.artifacts.prompts import load_prompts, save_prompts
 from polyprune.corpora import from_demo, from_files
 from polyprune.errors import UserError
 from polyprune.settings.text import DemoPrompts, FilesPrompts
-from polyprune.stages.collect_prompts import collect_prompts
 
 
 def test_prompts_are_in_one_order_whatever_the_files(tmp_path: Path):
@@ -49,7 +48,5 @@ def test_generated_prompts_are_parallel_and_come_back(tmp_path: Path):
     german, swahili = (from_demo.parallel_prompts(settings, language)[0] for language in settings.languages)
     assert [each.item for each in german] == [each.item for each in swahili] and len(german) == 7
     assert german[0].text != swahili[0].text and all("\n" in each.text for each in german)
-    collect_prompts(settings, "de", tmp_path / "de.parquet", {})
-    assert load_prompts(tmp_path / "de.parquet") == german
     save_prompts(tmp_path / "again.parquet", german, {"documents": 1})
     assert load_prompts(tmp_path / "again.parquet") == german

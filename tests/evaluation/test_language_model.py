@@ -20,7 +20,7 @@ from polyprune.evaluation.generation import Limits
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
 from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
-from polyprune.grammar.benchmarks import BENCHMARKS, columns
+from polyprune.grammar.benchmarks import GENERATED, columns
 from polyprune.model.chat import template_digest
 
 LANGUAGES = {"arc": ["en-e", "zh"], "belebele": ["ar"], "mmlu": ["de"], "hellaswag": ["en", "sw"], "mkqa": ["en"]}
@@ -38,7 +38,7 @@ def quiet() -> Any:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("benchmarks")
-    for benchmark in BENCHMARKS:
+    for benchmark in GENERATED:
         write_benchmark(benchmark, folder, N)
     return folder
 
@@ -61,7 +61,7 @@ def run(lm: Any, tasks: Any) -> Any:
 @pytest.mark.parametrize(
     ("benchmark", "profile"),
     [
-        *((benchmark, "current") for benchmark in BENCHMARKS),
+        *((benchmark, "current") for benchmark in GENERATED),
         ("arc", "paper"),
         ("belebele", "paper"),
         ("mmlu", "cloze"),

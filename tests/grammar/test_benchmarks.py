@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
+from polyprune.settings import consistency
 from polyprune.settings.load import load_settings
 from polyprune.workflow import costs
 from polyprune.workflow.targets import check_target
@@ -79,6 +80,18 @@ def test_paths_of_benchmarks_are_known(target: str) -> None:
 def test_misspelt_paths_are_refused(target: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
         check_target(target, load_settings(CONFIG))
+
+
+def test_a_table_of_the_demos_models_has_no_benchmark_without_generated_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consistency, "GENERATED", ("arc", "belebele", "mmlu", "hellaswag"))
+    with pytest.raises(UserError) as refused:
+        load_settings(CONFIG)
+    _, *problems = str(refused.value).split("\n")
+    assert [line.split(": ", 1)[1] for line in problems] == [
+        "studies.demo.tables.table3.benchmarks.0: the demo has no mkqa, and tiny-llama is on its text"
+    ]
 
 
 def test_resources_grow_with_model_and_benchmark() -> None:

@@ -1,7 +1,11 @@
-"""Stand-ins for the hub: it answers with a commit, or refuses."""
+"""Stand-ins for the hub: it answers with a commit, or refuses; and data sets that are read as the hub's would be."""
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +13,16 @@ import pytest
 from huggingface_hub import HfApi
 
 from polyprune import hub
+from polyprune.settings.text import HubCorpus, HubPrompts
 
 NOW, LATER = "a" * 40, "b" * 40
+Rows = Sequence[Mapping[str, Any]]
+WEB: dict[str, Rows] = {
+    "m/c4-de.tfrecord-00000.json.gz": [{"text": text, "url": "a"} for text in ("eins", " \n", "zwei")],
+    "m/c4-de.tfrecord-00001.json.gz": [{"text": "drei", "url": "d"}, {"text": "vier", "url": "e"}],
+    "m/c4-de-validation.tfrecord-00000.json.gz": [{"text": "zwei", "url": "f"}, {"text": "fünf 语", "url": "g"}],
+}
+"""German text in C4's layout: a blank document, and one that is also in the validation part."""
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, sha: str | None) -> list[tuple[str, str]]:
@@ -32,3 +44,29 @@ def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     for method in ("repo_info", "list_repo_files"):
         monkeypatch.setattr(HfApi, method, raise_error)
     monkeypatch.setattr(hub, "snapshot_download", raise_error)
+
+
+def serve_data_set(
+    folder: Path, files: Mapping[str, Rows], monkeypatch: pytest.MonkeyPatch, name: str = "org/web"
+) -> None:
+    """A data set's repository in `folder`, which the hub lists in no particular order."""
+    root = folder / f"{name}@{NOW}"
+    for file, rows in files.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (root / file).write_bytes(gzip.compress(text.encode()) if file.endswith(".gz") else text.encode())
+    monkeypatch.setattr(HfApi, "list_repo_files", lambda *_, **__: [*reversed(list(files)), "README.md"])
+    monkeypatch.setattr(hub, "DATASET_FILES", f"{folder}/")
+
+
+def web_corpus(**changes: Any) -> HubCorpus:
+    """Settings that ask for three documents of `WEB` for calibration, and for all of the validation part."""
+    parts = {"calibration": "", "evaluation": "-validation"}
+    files = {split: f"m/c4-{{language}}{part}.tfrecord-*.json.gz" for split, part in parts.items()}
+    values = {"kind": "hub", "languages": ["de"], "dataset": "org/web", "revision": NOW, "files": files}
+    return HubCorpus.model_validate({**values, "documents": {"calibration": 3, "evaluation": 5}, **changes})
+
+
+def hub_prompts(n_prompts: int = 2, revision: str | None = None) -> HubPrompts:
+    codes = {"de": "deu_Latn"}
+    return HubPrompts(kind="hub", dataset="org/questions", revision=revision, codes=codes, n_prompts=n_prompts)

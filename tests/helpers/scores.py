@@ -10,7 +10,14 @@ from tests.helpers.headers import scored
 
 from polyprune.artifacts.scores import save_scores
 
-UNITS = {"perplexity": "1", "bits_per_byte": "bit/byte", "snr": "dB", "pruning_error": "1"}
+UNITS = {
+    "perplexity": "1",
+    "bits_per_byte": "bit/byte",
+    "snr": "dB",
+    "pruning_error": "1",
+    "kl": "nat/token",
+    "top1_agreement": "1",
+}
 
 
 def write_variant(

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from tests.helpers.dumps import token_set
 from tests.helpers.engine import CPU, put_weights, run_engine
+from tests.helpers.neurons import values_of_layers
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from polyprune.artifacts.activations import Activations, write_activations
 from polyprune.artifacts.cells import CellReader
@@ -29,26 +28,6 @@ def count(folder: Path, cell: CellReader | None, tokens: Tensor, path: Path) -> 
     return path
 
 
-def direct(model: PreTrainedModel, tokens: Tensor) -> list[dict[str, Tensor]]:
-    """Per layer: act(gate), act(gate)·up and both projections' outputs, computed from the inputs of the modules."""
-    found: list[dict[str, Tensor]] = [{} for _ in range(3)]
-    for index, layer in enumerate(model.base_model.layers):  # type: ignore[arg-type]
-
-        def keep_mlp(mlp: torch.nn.Module, inputs: tuple[Tensor], _: Tensor, index: int = index) -> None:
-            act = torch.nn.functional.silu(mlp.gate_proj(inputs[0]))  # type: ignore[operator]
-            out = act * mlp.up_proj(inputs[0])  # type: ignore[operator]
-            found[index] |= {"act": act, "out": out, "down_proj": mlp.down_proj(out)}  # type: ignore[operator]
-
-        def keep_attention(_: torch.nn.Module, __: object, output: Tensor, index: int = index) -> None:
-            found[index]["o_proj"] = output
-
-        layer.mlp.register_forward_hook(keep_mlp)
-        layer.self_attn.o_proj.register_forward_hook(keep_attention)
-    with torch.inference_mode():
-        model(tokens, use_cache=False)
-    return found
-
-
 @pytest.mark.parametrize("architecture", ["llama", "cohere"])
 @pytest.mark.parametrize("pruned", [False, True])
 def test_counts_equal_a_direct_computation(architecture: str, pruned: bool, tmp_path: Path) -> None:
@@ -58,7 +37,7 @@ def test_counts_equal_a_direct_computation(architecture: str, pruned: bool, tmp_
         cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
         put_weights(model, cell)
     tokens = random_tokens(N_SEQUENCES, LENGTH, seed=4)
-    expected = direct(model, tokens)
+    expected = values_of_layers(model, tokens)
     bounds = block_bounds(N_SEQUENCES)
     with Activations(count(folder, cell, tokens, tmp_path / "counts.h5")) as file:
         assert file.n_layers == 3 and len(file.n_tokens) == 8 and file.n_tokens.sum() == N_SEQUENCES * LENGTH

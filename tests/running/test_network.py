@@ -23,25 +23,32 @@ TOKEN = "hf_" + "aB3" * 11
 STAGES = '''
 """Two stages that ask the hub for the same, and a worker that imports the hub's libraries before it forks."""
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 
-class Finder:
+class Preload:
+    """Finds and is the module `preload`, in place of the one that imports torch and the harness."""
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name == "polyprune.model.preload":
-            import huggingface_hub.constants, datasets.config  # before any job is known
-            sys.modules[name] = ModuleType(name)
+        return ModuleSpec(name, Preload) if name == "polyprune.model.preload" else None
+
+    @staticmethod
+    def create_module(spec):
         return None
 
+    @staticmethod
+    def exec_module(module):
+        import huggingface_hub.constants, datasets.config  # before any job is known
+
 if "polyprune.running.worker" in " ".join(sys.orig_argv):
-    sys.meta_path.insert(0, Finder)
+    sys.meta_path.insert(0, Preload)
 for name in ("compute_probe", "fetch_probe"):
     sys.modules[f"polyprune.stages.{name}"] = sys.modules[__name__]
 
 def compute_probe(output: Path, provenance: dict):
     from huggingface_hub import HfApi
     from polyprune.hub import explained
+    assert "torch" not in sys.modules, "these tests would be slow"
     with explained("model", "org/name"):
         output.write_text(HfApi().repo_info("org/name").sha)
 
@@ -90,7 +97,7 @@ def environment(hub: HTTPServer, tmp_path: Path) -> dict[str, str]:
 def run(stage: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     words = ["--settings", "{}", "--output", "sha", "--log", "probe.log", "--threads", "1"]
     command = [sys.executable, "-m", "polyprune", stage, *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(params=["alone", "warm"])

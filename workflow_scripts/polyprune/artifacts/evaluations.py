@@ -23,6 +23,7 @@ Items, a row a question, in the harness's order of documents:
     task, eval_language       string
     doc_id                    int32
     doc_hash                  string    the harness's, of the document
+    passage                   string    digest of the text that several questions are on (belebele); null for others
     gold, prediction          int32     option numbers; null for mkqa
     correct                   bool      mkqa: exact match
     log_likelihoods           list<float>  of every option, nats
@@ -46,7 +47,7 @@ from typing import Any
 import pyarrow as pa
 
 from polyprune.artifacts.identity import ForeignError, again
-from polyprune.artifacts.tables import open_table, read_header, save_table
+from polyprune.artifacts.tables import header_of, open_table, read_header, save_table
 from polyprune.errors import UserError
 from polyprune.log import logger
 from polyprune.provenance import digest
@@ -73,6 +74,7 @@ ITEMS = pa.schema(
         ("eval_language", pa.string()),
         ("doc_id", pa.int32()),
         ("doc_hash", pa.string()),
+        ("passage", pa.string()),
         ("gold", pa.int32()),
         ("prediction", pa.int32()),
         ("correct", pa.bool_()),
@@ -112,6 +114,12 @@ def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
         if {name: value for name, value in header.items() if name not in ("schema", "place")} != wanted:
             return False
     return True
+
+
+def load_items(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Answers, and their header: `variant` and `benchmark` say whose they are."""
+    with open_table(path, ITEMS_SCHEMA) as file:
+        return file.read(), header_of(file)
 
 
 def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, about: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from lm_eval.evaluator import evaluate
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import PAPER_PROFILE, Prompting, brisk_harness, build_tasks, options_of
 from polyprune.grammar.columns import Column
+from polyprune.provenance import digest
 
 _METRICS = {"mkqa": ("f1", "f1_ws", "em"), "mmlu": ("acc",)}
 _CHOICE_METRICS = ("acc", "acc_norm")
@@ -72,7 +73,12 @@ def _number(value: Any) -> float:
 def _items(task: Any, samples: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The answers in the order of the documents."""
     for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
-        item = {"doc_id": sample["doc_id"], "doc_hash": sample["doc_hash"]}
+        passage = sample["doc"].get("flores_passage")
+        item = {
+            "doc_id": sample["doc_id"],
+            "doc_hash": sample["doc_hash"],
+            "passage": None if passage is None else digest(passage),
+        }
         if task.OUTPUT_TYPE == "generate_until":
             yield item | {
                 "correct": bool(sample["em"]),

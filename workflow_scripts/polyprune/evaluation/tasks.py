@@ -28,7 +28,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.errors import UserError
-from polyprune.evaluation import mkqa
+from polyprune.evaluation.mkqa import FOLDER, questions_in
 from polyprune.grammar.columns import OWN_TASKS, Column
 
 CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
@@ -80,7 +80,7 @@ def build_tasks(column: Column, data: Path, cache: Path, prompting: Prompting) -
 
 def _yaml_files(column: Column) -> list[Path]:
     if column.yaml.startswith(OWN_TASKS):
-        return [mkqa.FOLDER / column.yaml.removeprefix(OWN_TASKS)]
+        return [FOLDER / column.yaml.removeprefix(OWN_TASKS)]
     files = sorted(file for file in HARNESS_TASKS.glob(column.yaml) if not file.name.startswith("_"))
     if not files:
         raise UserError(f"the installed harness has no task {column.yaml}; install the version that envs/ pins")
@@ -101,7 +101,7 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
     if column.part is not None:
         config["task"] = column.task
         if is_mkqa:
-            config["process_docs"] = mkqa.questions_in(column.part)
+            config["process_docs"] = questions_in(column.part)
         else:
             config["dataset_name"] = column.part
     if prompting.profile == CLOZE:

@@ -10,11 +10,11 @@ these languages: there another language's task is taken, with this language's pa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from polyprune.grammar.columns import OWN_TASKS, Column
-from polyprune.grammar.languages import FLORES_CODES
+from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES
 
-BENCHMARKS = ("arc", "belebele", "mmlu", "hellaswag", "mkqa")
 SOURCES = ("demo", "hub")
 """Where benchmark data come from: generated, or the hub's data sets (or a folder in their layout)."""
 
@@ -70,19 +70,37 @@ def _stand_in(columns: list[Column], like: str, language: str) -> Column:
     return Column(language, model.task.replace(f"_{like}", f"_{language}"), model.yaml, model.dataset, language)
 
 
-_HUB = {"arc": _arc(), "belebele": _belebele(), "mmlu": _mmlu(), "hellaswag": _hellaswag(), "mkqa": _mkqa()}
-_DEMO = {
-    "arc": [*_HUB["arc"], _stand_in(_HUB["arc"], "de", "sw")],
-    "belebele": _HUB["belebele"],
-    "mmlu": [*map(_m_mmlu, ("en", *_OKAPI)), _stand_in(_HUB["mmlu"], "de", "sw")],
-    "hellaswag": [*_HUB["hellaswag"], *(_stand_in(_HUB["hellaswag"], "de", language) for language in ("sw", "zh"))],
-    "mkqa": [*_HUB["mkqa"], _stand_in(_HUB["mkqa"], "de", "sw")],
+@dataclass(frozen=True)
+class Benchmark:
+    """`hub` and `demo`: its columns by source; without the latter it is not for models on the demo's text.
+
+    `tokens`: what a variant reads in all languages, prompts once, estimated from the data sets' characters.
+    """
+
+    tokens: int
+    hub: list[Column]
+    demo: list[Column]
+
+
+BENCHMARKS = {
+    "arc": Benchmark(1_000_000, _arc(), [*_arc(), _stand_in(_arc(), "de", "sw")]),
+    "belebele": Benchmark(2_000_000, _belebele(), _belebele()),
+    "mmlu": Benchmark(12_000_000, _mmlu(), [*map(_m_mmlu, ("en", *_OKAPI)), _stand_in(_mmlu(), "de", "sw")]),
+    "hellaswag": Benchmark(
+        12_000_000,
+        _hellaswag(),
+        [*_hellaswag(), *(_stand_in(_hellaswag(), "de", language) for language in ("sw", "zh"))],
+    ),
+    "mkqa": Benchmark(3_000_000, _mkqa(), [*_mkqa(), _stand_in(_mkqa(), "de", "sw")]),
 }
+GENERATED = tuple(name for name, each in BENCHMARKS.items() if each.demo)
+"""Those of which the demo has questions."""
 
 
 def columns(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[Column]:
     """The columns of a benchmark for which `source` has data, in alphabetical order; all, or those of `languages`."""
-    found = {"hub": _HUB, "demo": _DEMO}[source][benchmark]
+    generated = [column for column in BENCHMARKS[benchmark].demo if column.language in DEMO_LANGUAGES]
+    found = {"hub": BENCHMARKS[benchmark].hub, "demo": generated}[source]
     return sorted(
         (column for column in found if languages is None or column.language in languages),
         key=lambda column: column.name,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 OWN_TASKS = "own:"
 """Prefix of YAML files that are ours (`evaluation/mkqa`), not the harness's."""
+OWN_FOLDER = "evaluation/mkqa"
+"""Where they are, from the package; each includes `_mkqa.yaml`."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,11 @@ class Column:
     yaml: str
     dataset: str
     part: str | None = None
+
+    @property
+    def own_yaml(self) -> str | None:
+        """Its YAML file from the package, where that is ours."""
+        return f"{OWN_FOLDER}/{self.yaml.removeprefix(OWN_TASKS)}" if self.yaml.startswith(OWN_TASKS) else None
 
     @property
     def language(self) -> str:

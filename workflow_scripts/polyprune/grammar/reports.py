@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """`module` arranges and draws it, from `measurements`; `of_dense`: of a grid it needs only the model."""
+    """`module` arranges and draws it, from `measurements`; `of_dense`: of a grid it needs only the model.
+
+    `settings`: what it reads of a figure's settings beside the title.
+    """
 
     module: str
     measurements: str
     of_dense: bool = False
+    settings: tuple[str, ...] = ()
 
 
 TABLES = {
@@ -24,17 +28,19 @@ TABLES = {
     "mask_iou": Kind("mask_iou", "mask_iou"),
     "mask_iou_languages": Kind("mask_iou", "mask_iou"),
 }
+_LAYERS = ("layers",)
+_SUBSPACE = ("layers", "projector", "rank")
 DRAWINGS = {
     "mask_iou": Kind("masks", "mask_iou"),
-    "token_shift": Kind("subspaces", "lsar"),
-    "prompt_shift": Kind("subspaces", "lsar"),
-    "agnostic_shift": Kind("subspaces", "lsar"),
-    "specific_shift": Kind("subspaces", "lsar"),
-    "shift_overview": Kind("subspaces", "lsar"),
-    "shift_controls": Kind("subspaces", "lsar"),
+    "token_shift": Kind("subspaces", "lsar", settings=_LAYERS),
+    "prompt_shift": Kind("subspaces", "lsar", settings=_LAYERS),
+    "agnostic_shift": Kind("subspaces", "lsar", settings=_SUBSPACE),
+    "specific_shift": Kind("subspaces", "lsar", settings=_SUBSPACE),
+    "shift_overview": Kind("subspaces", "lsar", settings=_SUBSPACE),
+    "shift_controls": Kind("subspaces", "lsar", settings=_LAYERS),
     "neuron_overview": Kind("neurons", "lape"),
-    "neuron_entropy": Kind("neurons", "lape"),
-    "neuron_probability": Kind("neurons", "lape", of_dense=True),
-    "neuron_output": Kind("neurons", "lape", of_dense=True),
-    "mean_activations": Kind("channels", "mean_activations"),
+    "neuron_entropy": Kind("neurons", "lape", settings=_LAYERS),
+    "neuron_probability": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),
+    "neuron_output": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),
+    "mean_activations": Kind("channels", "mean_activations", settings=("layers", "matrix")),
 }

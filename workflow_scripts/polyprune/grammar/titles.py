@@ -17,11 +17,16 @@ METHOD_TITLES = {
     "dsnot": "DSnoT",
 }
 """As their authors write them. The first three are the paper's, in the order of its tables."""
-BENCHMARK_TITLES = {"arc": "ARC", "belebele": "Belebele", "mmlu": "MMLU", "hellaswag": "HellaSwag", "mkqa": "MKQA"}
+BENCHMARK_TITLES = {"belebele": "Belebele", "hellaswag": "HellaSwag"}
+"""Of those whose name is no abbreviation."""
 
 
 def method_title(method: str) -> str:
     return METHOD_TITLES.get(method, method.capitalize())
+
+
+def benchmark_title(benchmark: str) -> str:
+    return BENCHMARK_TITLES.get(benchmark, benchmark.upper())
 
 
 def scheme_title(scheme: str) -> str:

@@ -13,16 +13,19 @@ from jaxtyping import Float64
 
 
 def pruning_error(
-    n_tokens: int, norm: Float64[np.ndarray, " n_layers"], diff: Float64[np.ndarray, " n_layers"], d_model: int
-) -> Float64[np.ndarray, " n_layers"]:
-    """DRIFT-1 per layer from Σ‖h‖ and Σ‖h − h̃‖² over all tokens."""
+    n_tokens: int | np.ndarray,
+    norm: Float64[np.ndarray, "*any n_layers"],
+    diff: Float64[np.ndarray, "*any n_layers"],
+    d_model: int,
+) -> Float64[np.ndarray, "*any n_layers"]:
+    """DRIFT-1 per layer from Σ‖h‖ and Σ‖h − h̃‖² over all tokens, of which there are as many in every layer."""
     mean_norm = norm / n_tokens
     return diff / (n_tokens * d_model * mean_norm**2)
 
 
 def snr_db(
-    sq: Float64[np.ndarray, " n_layers"], diff: Float64[np.ndarray, " n_layers"]
-) -> Float64[np.ndarray, " n_layers"]:
+    sq: Float64[np.ndarray, "*any n_layers"], diff: Float64[np.ndarray, "*any n_layers"]
+) -> Float64[np.ndarray, "*any n_layers"]:
     """DRIFT-2 per layer from Σ‖h‖² and Σ‖h − h̃‖²; infinite where nothing changed."""
     with np.errstate(divide="ignore"):
         return 10 * np.log10(sq / diff)

@@ -43,7 +43,8 @@ class Method(Protocol):
     `compress` returns what is kept of each of the matrices that share an input; raises `ValueError` if it cannot.
     """
 
-    statistic: Callable[[int, torch.device], Any] | None
+    @property
+    def statistic(self) -> Callable[[int, torch.device], Any] | None: ...
 
     @staticmethod
-    def compress(job: Job, weights: Sequence[Tensor], statistic: Any, where: str) -> list[CellWeight]: ...
+    def compress(job: Job, weights: Sequence[Tensor], statistic: Any, where: str, /) -> list[CellWeight]: ...

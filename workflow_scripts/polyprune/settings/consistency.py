@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from polyprune.grammar.benchmarks import GENERATED
 from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
 from polyprune.grammar.paths import Cell
@@ -91,8 +92,7 @@ def _of_model(model: Model, place: Place, entries: Entries) -> Iterator[Problem]
 
 def _of_training(model: Model, source: TrainedSource, place: Place, corpus: Corpus | None) -> Iterator[Problem]:
     """What a model needs that is trained here; `corpus` is None where it is not known."""
-    trains = isinstance(corpus, DemoCorpus) or (isinstance(corpus, FilesCorpus) and corpus.shares.train > 0)
-    if corpus is not None and not trains:
+    if corpus is not None and not corpus.trains:
         yield (*place, "text", "corpus"), f"corpus {model.text.corpus!r} has no training part"
     if source.vocabulary != model.shape.vocabulary:
         yield (*place, "source", "vocabulary"), f"differs from shape.vocabulary {model.shape.vocabulary}"
@@ -105,7 +105,7 @@ def _of_training(model: Model, source: TrainedSource, place: Place, corpus: Corp
 def _of_study(study: StudyEntry, place: Place, entries: Entries) -> Iterator[Problem]:
     for name, table in study.tables.items():
         if table is not None:
-            yield from _of_table(table, (*place, "tables", name), study)
+            yield from _of_table(table, (*place, "tables", name), study, entries)
     for name, figure in study.figures.items():
         if figure is not None:
             yield from _of_figure(figure, (*place, "figures", name), study, entries)
@@ -113,10 +113,15 @@ def _of_study(study: StudyEntry, place: Place, entries: Entries) -> Iterator[Pro
         yield from _of_grid(grid, (*place, "grids", name), entries)
 
 
-def _of_table(table: Table, place: Place, study: StudyEntry) -> Iterator[Problem]:
+def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -> Iterator[Problem]:
     yield from _unknown(table.grids, study.grids, (*place, "grids"))
     if bool(table.benchmarks) != (table.report == "benchmarks"):
         yield (*place, "benchmarks"), "a table that reports benchmarks lists them, others do not"
+    models = [each for name in table.grids if name in study.grids for each in _models_of(study.grids[name], entries)]
+    generated = [name for name, model in models if isinstance(entries.corpora.get(model.text.corpus), DemoCorpus)]
+    for index, benchmark in enumerate(table.benchmarks):
+        if generated and benchmark not in GENERATED:
+            yield (*place, "benchmarks", index), f"the demo has no {benchmark}, and {generated[0]} is on its text"
 
 
 def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Problem]:

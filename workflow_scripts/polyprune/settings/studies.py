@@ -53,6 +53,7 @@ MethodName = Annotated[str, AfterValidator(_one_of(METHODS)), _choice(METHODS)]
 Benchmark = Annotated[str, AfterValidator(_one_of(BENCHMARKS)), _choice(BENCHMARKS)]
 TableKind = Annotated[str, AfterValidator(_one_of(TABLES)), _choice(TABLES)]
 DrawingKind = Annotated[str, AfterValidator(_one_of(DRAWINGS)), _choice(DRAWINGS)]
+GridNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Grid(Section):
@@ -69,11 +70,8 @@ class Grid(Section):
             yield Cell(*combination)
 
 
-GridNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
-
-
-class Reporting(Section):
-    """What a table reports."""
+class TableSettings(Section):
+    """A table apart from its grids: what the module of its kind reads."""
 
     title: str
     report: TableKind = Field(
@@ -84,14 +82,14 @@ class Reporting(Section):
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
 
 
-class Table(Reporting):
+class Table(TableSettings):
     """One table of a study: what it reports about which grids."""
 
     grids: GridNames
 
 
-class Drawing(Section):
-    """What a figure draws."""
+class FigureSettings(Section):
+    """A figure apart from its grids: what the module of its kind reads."""
 
     title: str
     draws: DrawingKind
@@ -105,7 +103,7 @@ class Drawing(Section):
     rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
 
 
-class Figure(Drawing):
+class Figure(FigureSettings):
     """One figure of a study: what it draws of which grids."""
 
     grids: GridNames

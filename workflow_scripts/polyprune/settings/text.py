@@ -34,6 +34,11 @@ class DemoCorpus(Section):
     languages: Languages
     documents: DemoDocuments = DemoDocuments()
 
+    @property
+    def trains(self) -> bool:
+        """Whether it has text to train a model on."""
+        return True
+
 
 class HubDocuments(Section):
     """How many documents of each part are fetched for a language."""
@@ -60,6 +65,10 @@ class HubCorpus(Section):
     field: str = "text"
     documents: HubDocuments = HubDocuments()
 
+    @property
+    def trains(self) -> bool:
+        return False
+
 
 class FileShares(Section):
     """Shares of a language's documents, in file order: first training, then calibration, the rest is evaluation."""
@@ -80,6 +89,10 @@ class FilesCorpus(Section):
     @property
     def languages(self) -> list[str]:
         return sorted(self.files)
+
+    @property
+    def trains(self) -> bool:
+        return self.shares.train > 0
 
 
 LocalCorpus = Annotated[DemoCorpus | FilesCorpus, Field(discriminator="kind")]

@@ -9,22 +9,22 @@ from typing import Any, cast
 from polyprune.artifacts.measurements import load_measurements, save_frame
 from polyprune.report.figures.drawing import save_figure
 from polyprune.report.figures.plugin import FigureModule
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 
 def plot_figure(
     measurements: list[Path],
     module: str,
-    figure: Drawing,
+    figure: FigureSettings,
     names: str,
     output: Path,
     pdf: Path,
     png: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write a figure's tidy rows and both its pictures, as `module` of `report/figures` draws it.
+    """Write a figure's tidy rows and both its pictures, as the `module` of its kind draws it (`report/figures/`).
 
-    `names` says of which model, method and schemes it is.
+    `figure` holds what this kind reads; `names` says of which model, method and schemes it is.
     """
     kind = cast(FigureModule, importlib.import_module(f"polyprune.report.figures.{module}"))
     rows = kind.rows(load_measurements(measurements, kind.LAYOUT), figure)

@@ -11,21 +11,21 @@ from polyprune.artifacts.tables import save_table
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
 from polyprune.report.tables.report import TableModule
-from polyprune.settings.studies import Reporting
+from polyprune.settings.studies import TableSettings
 
 
 def tabulate(
     measurements: list[Path],
     paper: list[Path],
     module: str,
-    table: Reporting,
+    table: TableSettings,
     titles: list[tuple[str, str]],
     output: Path,
     markdown: Path,
     picture: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write a table in its three forms, as `module` of `report/tables` arranges it.
+    """Write a table in its three forms, as the `module` of its kind arranges it (`report/tables/`).
 
     `paper` is a file of the paper's numbers or nothing. `titles` are pairs of model and its name in print, in the order
     of the table.

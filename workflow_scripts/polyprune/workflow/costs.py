@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.models import Model, Shape, TextSettings
@@ -115,15 +116,13 @@ def dump_memory_mb(model: Model, n_cells: int) -> int:
     return _BASE_MB + streams + _weights_mb(model.shape) + 2048
 
 
-BENCHMARK_TOKENS = {"arc": 1e6, "belebele": 2e6, "mmlu": 12e6, "hellaswag": 12e6, "mkqa": 3e6}
-"""Tokens that a variant reads in all languages, prompts once: estimated from the data sets' characters."""
 _GENERATION_SLOWDOWN = 20
 """A generated token costs a pass of its own, which a small batch does not fill."""
 
 
 def evaluation_flops(model: Model, benchmark: str) -> float:
     """Layers and, for a quarter of the tokens, the head, over a benchmark in all languages."""
-    tokens = int(BENCHMARK_TOKENS[benchmark]) * (_GENERATION_SLOWDOWN if benchmark == "mkqa" else 1)
+    tokens = BENCHMARKS[benchmark].tokens * (_GENERATION_SLOWDOWN if benchmark == "mkqa" else 1)
     head = 2 * model.shape.hidden * model.shape.vocabulary * tokens / 4
     return forward_flops(model.shape, tokens, 512) + head
 

@@ -141,6 +141,39 @@ class Inputs:
         """The paper's own numbers, where the study is the paper's."""
         return [str(self.root / "data" / "paper" / f"{table}.csv")] if study == PAPER else []
 
+    def all_printed(self) -> list[str]:
+        """The paper's numbers, of all its tables."""
+        return sorted(str(path) for path in (self.root / "data" / "paper").glob("table*.csv"))
+
+    def parquet_tables(self, study: str) -> list[str]:
+        """A study's tables."""
+        return [study_path(study, f"{table}.parquet") for table in self.settings.studies[study].tables]
+
+    def answers(self, study: str) -> list[str]:
+        """Answers to the questions of all benchmarks that a study's tables report, of their cells."""
+        tables = [table for table in self.settings.studies[study].tables if self._reports(study, table, "evaluation")]
+        return list(
+            dict.fromkeys(
+                f"{cell.folder}/evaluation/items/{benchmark}.parquet"
+                for table in tables
+                for benchmark in self.settings.studies[study].tables[table].benchmarks
+                for cell in self._cells(study, table)
+            )
+        )
+
+    def dumps_of_study(self, study: str) -> list[str]:
+        """Dumps on the corpus, in all languages, of the cells that a study's tables report the drift of."""
+        tables = [table for table in self.settings.studies[study].tables if self._reports(study, table, "drift")]
+        cells = dict.fromkeys(cell for table in tables for cell in self._cells(study, table))
+        return [
+            path
+            for cell in cells
+            for path in self.dumps(self.settings.models[cell.model].text.corpus, f"{cell.model}/{cell.variant}")
+        ]
+
+    def _reports(self, study: str, table: str, measurements: str) -> bool:
+        return self.kind(study, table).measurements == measurements
+
     def masks(self, study: str, grid: str) -> list[str]:
         """The compressed weights of a grid's cells."""
         return [_artifact_of(cell) for cell in self.settings.studies[study].grids[grid].cells()]

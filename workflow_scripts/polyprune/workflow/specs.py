@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
+from polyprune.grammar.columns import OWN_FOLDER
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
@@ -117,7 +118,7 @@ class Specs:
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
-            source=self._source(model),
+            source={name: value for name, value in self._source(model).items() if name in ("kind", "id", "gated")},
         )
 
     # Dumps and what is measured in them.
@@ -185,19 +186,22 @@ class Specs:
     def evaluate_model(self, wildcards: Wildcards) -> str:
         model, benchmark = wildcards["model"], wildcards["benchmark"]
         source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
+        asked = columns(benchmark, source, self.settings.languages_of(model))
         profile = "cloze" if source == "demo" else evaluation.profile
         generates = benchmark == "mkqa"
         plugins = {
             "evaluation/cloze.py": profile == "cloze",
             "evaluation/vllm_backend.py": generates and evaluation.generation == "vllm",
+            f"{OWN_FOLDER}/_mkqa.yaml": generates,
         }
         return _spec(
             "evaluate_model",
             wildcards,
             *(plugin for plugin, chosen in plugins.items() if chosen),
+            *(column.own_yaml for column in asked if column.own_yaml),
             variant=_variant(wildcards),
             benchmark=benchmark,
-            columns=[asdict(each) for each in columns(benchmark, source, self.settings.languages_of(model))],
+            columns=[asdict(each) for each in asked],
             profile=profile,
             mkqa=evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             generation=evaluation.generation if generates else None,
@@ -207,8 +211,7 @@ class Specs:
 
     def tabulate(self, study: str, table: str) -> str:
         entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
-        models = dict.fromkeys(cell.model for cell in cells)
-        module = TABLES[entry.report].module
+        module, models = TABLES[entry.report].module, dict.fromkeys(cell.model for cell in cells)
         return _spec(
             "tabulate",
             {},
@@ -229,9 +232,22 @@ class Specs:
             {},
             f"report/figures/{kind.module}.py",
             module=kind.module,
-            figure=entry.model_dump(mode="json", exclude={"grids"}),
+            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
             names=names,
         )
+
+    # Answers and the paper.
+
+    def answer_question(self, study: str) -> str:
+        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
+        titles = [[model, self.settings.models[model].title] for model in models]
+        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=titles)
+
+    def compare_with_paper(self, study: str) -> str:
+        return _spec("compare_with_paper", {}, title=f"Study {study} beside the paper")
+
+    def tabulate_claims(self, study: str) -> str:
+        return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}")
 
     # What several of them hold.
 

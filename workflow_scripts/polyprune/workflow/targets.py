@@ -15,6 +15,8 @@ from polyprune.settings.config import Settings
 
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
+OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_tests")
+"""What a study's folder holds beside its tables and figures."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
 """What only a cell's may, beside the cell itself."""
 
@@ -56,7 +58,7 @@ def check_target(target: str, settings: Settings) -> None:
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
     stem = name.split(".")[0]
     known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
-    if stem not in [*known, "mask_iou"]:
+    if stem not in [*known, *OF_STUDIES]:
         raise SpellingError(f"{stem!r} is {nearest(stem, known)} (study {study})")
 
 

@@ -10,19 +10,19 @@ from matplotlib.lines import Line2D
 from polyprune.artifacts.measurements import MEAN_ACTIVATIONS
 from polyprune.report.figures.drawing import DENSE_COLOUR, GREY, Sheet, colour_of
 from polyprune.report.names import calibration_label
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 LAYOUT = MEAN_ACTIVATIONS
 
 
-def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     """One matrix of one layer, channels by ascending mean in the dense model: `rank` from 0."""
     shown = measured[(measured["layer"] == figure.layers[0]) & (measured["matrix"] == figure.matrix)]
     shown = shown.sort_values(["dense", "channel"], kind="stable").reset_index(drop=True)
     return shown.assign(rank=np.arange(len(shown)))
 
 
-def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """Dense as a line over sorted channels, pruned as points around it."""
     rank, dense, pruned = (rows[name].to_numpy(dtype=float) for name in ("rank", "dense", "pruned"))
     colour = colour_of(str(rows["calibration"].iloc[0]))
@@ -39,7 +39,7 @@ def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     return sheet.figure
 
 
-def _caption(rows: pd.DataFrame, figure: Drawing, names: str) -> str:
+def _caption(rows: pd.DataFrame, figure: FigureSettings, names: str) -> str:
     language = calibration_label(str(rows["calibration"].iloc[0]))
     where = {"down_proj": "MLP down projection", "o_proj": "attention output projection"}[str(figure.matrix)]
     difference = (rows["pruned"] - rows["dense"]).abs().mean() / rows["dense"].abs().mean()

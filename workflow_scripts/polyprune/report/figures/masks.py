@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from polyprune.artifacts.measurements import MASK_IOU
 from polyprune.report.figures.drawing import GREY, SHADES, Sheet
 from polyprune.report.names import calibration_label, pair_label
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 LAYOUT = MASK_IOU
 
@@ -26,7 +26,7 @@ _ROW, _TITLE, _NAMES, _SCALE = 0.16, 0.3, 0.62, 0.7
 """Height of a matrix and of a panel's title, width of matrices' names and of a scale, in inches."""
 
 
-def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     """IOU-1, the left column, and IOU-2, the right one, by layer and matrix."""
     del figure  # one figure of masks is like another
     shown = measured[measured["comparison"].isin(list(LABELS))].copy()
@@ -37,7 +37,7 @@ def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     return shown.sort_values(keys, kind="stable").drop(columns=["rank", "seed"]).reset_index(drop=True)
 
 
-def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """Panels of matrices over layers: a language's seeds on the left, two languages on the right."""
     matrices, layers = list(dict.fromkeys(rows["matrix"])), sorted(set(rows["layer"]))
     sides = [rows[rows["comparison"] == comparison] for comparison in LABELS]

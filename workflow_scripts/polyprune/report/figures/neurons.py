@@ -24,7 +24,7 @@ from polyprune.report.figures.drawing import (
 )
 from polyprune.report.figures.letters import text_width
 from polyprune.report.names import calibration_label
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 LAYOUT = LAPE
 
@@ -59,7 +59,7 @@ _BY_LAYER = {
 """What figures of one panel a layer show, and their vertical axis."""
 
 
-def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     """What a figure shows: figure 3 all layers together, the others each layer; 9 and 10 only the dense model."""
     shown = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
     pooled = figure.draws == "neuron_overview"
@@ -74,7 +74,7 @@ def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     return shown.reset_index(drop=True)
 
 
-def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "neuron_overview":
         return _draw_overview(rows, figure, names)
@@ -126,7 +126,7 @@ def _entropy_range(rows: pd.DataFrame) -> tuple[float, float]:
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
-def _draw_overview(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """Boxes of the lowest groups for each model above bars of all groups for two of their traits."""
     schemes = _schemes(rows)
     calibration = next(name for name in rows["calibration"] if name != DENSE)
@@ -191,7 +191,7 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
     small_ticks(axes)
 
 
-def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """One panel a layer."""
     layers = sorted(set(rows["layer"]), key=int)
     n_groups = int(rows["group"].max()) + 1

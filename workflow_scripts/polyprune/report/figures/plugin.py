@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import Layout
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 
 class FigureModule(Protocol):
@@ -19,10 +19,10 @@ class FigureModule(Protocol):
         """What it is drawn from."""
         ...
 
-    def rows(self, measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+    def rows(self, measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
         """The tidy numbers that the figure shows, of `artifacts/measurements.py`'s."""
         ...
 
-    def draw(self, rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+    def draw(self, rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
         """The picture of these rows; `names` says of which model, method and schemes it is."""
         ...

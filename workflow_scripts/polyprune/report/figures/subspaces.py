@@ -28,7 +28,7 @@ from polyprune.report.figures.drawing import (
     room_for_languages,
     small_ticks,
 )
-from polyprune.settings.studies import Drawing
+from polyprune.settings.studies import FigureSettings
 
 LAYOUT = LSAR
 
@@ -66,7 +66,7 @@ _SWEEP_STYLES = {
 """Colours that no language has."""
 
 
-def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     """What a figure shows: means over seeds, and the smallest and largest seed's value, by layer and language.
 
     Raises:
@@ -93,7 +93,7 @@ def rows(measured: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
     return pd.concat([means, _spread(means)], ignore_index=True) if figure.draws == "shift_controls" else means
 
 
-def _of_subspace(rows: pd.DataFrame, figure: Drawing) -> pd.DataFrame:
+def _of_subspace(rows: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     highest = int(rows["rank"].max())
     rank = figure.rank or highest
     if rank > highest:
@@ -113,7 +113,7 @@ def _spread(means: pd.DataFrame) -> pd.DataFrame:
     return spread.assign(metric=SPREAD)
 
 
-def draw(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "shift_controls":
         return _draw_controls(rows, figure, names)
@@ -160,11 +160,11 @@ def _caption(rows: pd.DataFrame, names: str, what: str) -> str:
     )
 
 
-def _subspace(rows: pd.DataFrame, figure: Drawing) -> str:
+def _subspace(rows: pd.DataFrame, figure: FigureSettings) -> str:
     return f"Subspace: {PROJECTORS[figure.projector]}, rank {int(rows['rank'].max())}"
 
 
-def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """A panel a layer, each on a scale of its own."""
     what = CHANGES[figure.draws]
     if figure.draws in PARTS:
@@ -189,7 +189,7 @@ def _draw_layers(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
     return sheet
 
 
-def _draw_overview(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """Agnostic above specific, some layers; one scale in both rows of a column."""
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     what = (
@@ -223,7 +223,7 @@ def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
 
 
-def _draw_controls(rows: pd.DataFrame, figure: Drawing, names: str) -> Figure:
+def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """For each layer: both parts with each subspace at the highest rank, and how flat the agnostic one is at each."""
     layers, projectors = sorted(set(rows["layer"])), list(PROJECTORS)
     rank = int(rows["rank"].max())

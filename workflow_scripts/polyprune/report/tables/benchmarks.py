@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polyprune.artifacts.evaluations import SCORES_SCHEMA
 from polyprune.artifacts.measurements import TABLE
-from polyprune.grammar.titles import BENCHMARK_TITLES
+from polyprune.grammar.titles import benchmark_title
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -22,15 +22,17 @@ from polyprune.report.tables.rows import (
     notes,
     require_same_questions,
 )
-from polyprune.settings.studies import Reporting
+from polyprune.settings.studies import TableSettings
 
 
-def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
+def report(
+    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+) -> Report:
     """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks."""
     rows, profiles = load_benchmark_scores(measurements)
     require_same_questions(rows, table.benchmarks)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), table.benchmarks)
-    metrics = [Metric(name, BENCHMARK_TITLES[name], larger_is_better=True, unit="%") for name in table.benchmarks]
+    metrics = [Metric(name, benchmark_title(name), larger_is_better=True, unit="%") for name in table.benchmarks]
     blocks = make_blocks(aggregate(rows), metrics)
     title = f"{table.title}; prompts: {', '.join(profiles)}"
     return Report(

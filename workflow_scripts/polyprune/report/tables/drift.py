@@ -21,7 +21,7 @@ from polyprune.report.tables.rows import (
     notes,
     require_complete,
 )
-from polyprune.settings.studies import Reporting
+from polyprune.settings.studies import TableSettings
 
 DENSE_METRICS = ("perplexity", "bits_per_byte")
 CELL_METRICS = (*DENSE_METRICS, "snr", "pruning_error")
@@ -32,7 +32,9 @@ PRINTED = (
 )
 
 
-def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
+def report(
+    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+) -> Report:
     """The table of cells' perplexity and drift files and of their dense models' perplexity files."""
     rows = load_scores(measurements)
     rows = rows[rows["metric"].isin(CELL_METRICS)]

@@ -18,7 +18,7 @@ from polyprune.report.numbers import format_printed
 from polyprune.report.tables.markdown import pipe_table
 from polyprune.report.tables.picture import Grid, Section, draw_sections
 from polyprune.report.tables.report import Report
-from polyprune.settings.studies import Reporting
+from polyprune.settings.studies import TableSettings
 
 TABLE_ORDER = ("q", "k", "v", "attn.out", "ffn.up", "ffn.gate", "ffn.down")
 _GROUP = ["model", "method", "scheme", "calibration"]
@@ -27,7 +27,9 @@ _PARTS = {"iou": "IoU of all seeds", "pair_iou": "IoU, two masks at a time"}
 """Kinds of metrics, and the titles of their tables."""
 
 
-def report(measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]) -> Report:
+def report(
+    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+) -> Report:
     """The table of one or more grids' measurements; it compares seeds, or languages if its kind says so."""
     compares = "languages" if table.report == "mask_iou_languages" else "seeds"
     rows = table_rows(load_measurements(measurements, MASK_IOU), compares, load_paper(paper))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from polyprune.settings.studies import Reporting
+from polyprune.settings.studies import TableSettings
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TableModule(Protocol):
     """A module of this folder, by the name that `grammar/reports.py` gives it."""
 
     def report(
-        self, measurements: Sequence[Path], paper: Sequence[Path], table: Reporting, titles: Mapping[str, str]
+        self, measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
     ) -> Report:
         """Arrange what was measured.
 

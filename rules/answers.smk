@@ -1,0 +1,68 @@
+# What a study says: the best calibration with its uncertainty, the study beside the paper, and the paper's claims.
+
+
+for study in settings.studies:
+
+    rule:
+        name:
+            f"answer_question_{study}"
+        input:
+            answers=inputs.answers(study),
+            dumps=inputs.dumps_of_study(study),
+        output:
+            parquet=study_path(study, "best_calibration.parquet"),
+            markdown=study_path(study, "best_calibration.md"),
+        log:
+            f"logs/{study}/best_calibration.log",
+        conda:
+            "../envs/polyprune.yaml"
+        resources:
+            **needs.small(8000, 60),
+        params:
+            spec=specs.answer_question(study),
+        shell:
+            "python -m polyprune answer_question --settings {params.spec:q} --items {input.answers} --dumps {input.dumps} "
+            "--output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
+
+    rule:
+        name:
+            f"compare_with_paper_{study}"
+        input:
+            tables=inputs.parquet_tables(study),
+            paper=inputs.all_printed(),
+        output:
+            parquet=study_path(study, "versus_paper.parquet"),
+            markdown=study_path(study, "versus_paper.md"),
+        log:
+            f"logs/{study}/versus_paper.log",
+        localrule: True
+        conda:
+            "../envs/polyprune.yaml"
+        params:
+            spec=specs.compare_with_paper(study),
+        shell:
+            "python -m polyprune compare_with_paper --settings {params.spec:q} --tables {input.tables} "
+            "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
+
+    rule:
+        name:
+            f"tabulate_claims_{study}"
+        input:
+            tables=inputs.parquet_tables(study),
+            paper=inputs.all_printed(),
+        output:
+            claims=study_path(study, "claims.parquet"),
+            claims_markdown=study_path(study, "claims.md"),
+            blocks=study_path(study, "block_tests.parquet"),
+            blocks_markdown=study_path(study, "block_tests.md"),
+        log:
+            f"logs/{study}/claims.log",
+        localrule: True
+        conda:
+            "../envs/polyprune.yaml"
+        params:
+            spec=specs.tabulate_claims(study),
+        shell:
+            "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables {input.tables} "
+            "--claims {output.claims} --claims-markdown {output.claims_markdown} --blocks {output.blocks} "
+            "--blocks-markdown {output.blocks_markdown} --log {log} --threads {threads}"

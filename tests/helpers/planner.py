@@ -1,0 +1,98 @@
+"""Snakemake's plans of many configurations in one process: once it is imported, a plan takes about half a second.
+
+    python -m tests.helpers.planner TARGET … < configurations > jobs
+
+in a copy of the repository without results. A line of input is a configuration as JSON, which takes the place of all
+files of the repository; a line of output all jobs that make the targets.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.checkout import ROOT
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """What decides whether it is made again, apart from its inputs' own fate."""
+
+    stage: str
+    spec: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+
+
+def plans(folder: Path, configs: Iterable[Mapping[str, Any]], *targets: str) -> list[list[PlannedJob]]:
+    """The jobs that make the targets under each configuration; `folder`, a copy of the repository, is left changed."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{folder / 'workflow_scripts'}"}
+    command = [sys.executable, "-m", "tests.helpers.planner", *targets]
+    lines = "".join(json.dumps(config) + "\n" for config in configs)
+    run = subprocess.run(command, cwd=folder, env=environment, input=lines, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return [[_job(*job) for job in json.loads(line)] for line in run.stdout.splitlines()]
+
+
+def _job(command: str, inputs: list[str], outputs: list[str]) -> PlannedJob:
+    words = shlex.split(command)
+    stage, spec = words[words.index("polyprune") + 1], words[words.index("--settings") + 1]
+    return PlannedJob(stage, spec, frozenset(inputs), frozenset(outputs))
+
+
+class _Jobs(logging.Handler):
+    """Shell command, inputs and outputs of the jobs that Snakemake tells of; targets without a command aside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, list[str], list[str]]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        job = record.__dict__
+        if "rule_name" in job and job.get("shellcmd"):
+            self.told.append((job["shellcmd"], list(job["input"]), list(job["output"])))
+
+
+def _planned(targets: Sequence[str]) -> list[tuple[str, list[str], list[str]]]:
+    from snakemake.api import SnakemakeApi
+    from snakemake.logging import logger
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        Quietness,
+        ResourceSettings,
+        StorageSettings,
+    )
+
+    jobs = _Jobs()
+    with SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as snakemake:
+        logger.addHandler(jobs)
+        workflow = snakemake.workflow(
+            ResourceSettings(cores=1), ConfigSettings(), StorageSettings(), snakefile=Path("Snakefile")
+        )
+        workflow.dag(DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
+        logger.removeHandler(jobs)
+    return jobs.told
+
+
+def _serve(targets: Sequence[str]) -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what Snakemake prints is no answer
+    Path("studies/demo.yaml").write_text("{}\n", encoding="utf-8")
+    for line in sys.stdin:
+        Path("config.yaml").write_text(line, encoding="utf-8")
+        answers.write(json.dumps(_planned(targets)) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1:])

@@ -1,0 +1,160 @@
+"""A spec holds what its stage reads, and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import pytest
+from tests.helpers.leaves import edited, everything
+
+from polyprune.grammar import benchmarks
+from polyprune.grammar.benchmarks import Benchmark
+from polyprune.grammar.columns import Column
+from polyprune.provenance import code_digest
+from polyprune.settings.load import load_settings
+from polyprune.stages.build_calibration_set import build_calibration_set
+from polyprune.workflow.specs import Specs
+
+MKQA_OF_MINE = [f"evaluation/mkqa/{name}.yaml" for name in ("_mkqa", "mkqa_de", "mkqa_en")]
+CELL = {"model": "trained", "method": "sparsegpt", "scheme": "0.50", "calibration": "de-en", "seed": "3"}
+
+
+def specs(**edits: Any) -> Specs:
+    """Under the configuration that has everything, with other values at places such as `models__trained__title`."""
+    places = {place.replace("__", "."): value for place, value in edits.items()}
+    return Specs(load_settings(edited(everything(), places)))
+
+
+def spec_of_cell(**wildcards: str) -> dict[str, Any]:
+    return json.loads(specs().prune_model(CELL | wildcards))
+
+
+def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
+    wildcards = {"model": "trained", "calibration": "de-en", "seed": "3"}
+    spec = specs().build_calibration_set(wildcards)
+    assert json.loads(spec) == {
+        "code": code_digest("build_calibration_set"),
+        "job": "build_calibration_set trained de-en 3",
+        "languages": ["de", "en"],
+        "seed": 3,
+        "sampling": "packed",
+        "n_sequences": 8,
+        "sequence_length": 160,
+    }
+    other = specs(models__trained__text__evaluation_sequences=5, models__trained__text__sampled_tokens=7)
+    assert other.build_calibration_set(wildcards) == spec
+    assert specs(models__trained__text__calibration_sequences=9).build_calibration_set(wildcards) != spec
+    assert set(json.loads(spec)) - {"code", "job"} < set(inspect.signature(build_calibration_set).parameters)
+
+
+@pytest.mark.parametrize(
+    ("method", "scheme", "sections"),
+    [
+        ("wanda", "0.50", set()),
+        ("magnitude", "0.50", set()),
+        ("random", "0.50", set()),
+        ("sparsegpt", "0.50", {"damping", "block_size"}),
+        ("gptq", "w4g32", {"gptq"}),
+        ("alps", "2of4", {"damping", "alps"}),
+        ("ria", "0.50", {"ria"}),
+        ("dsnot", "0.50", {"dsnot"}),
+        ("dsnot", "0.50-owl", {"dsnot", "owl"}),
+    ],
+)
+def test_a_cell_has_the_settings_of_its_own_method(method: str, scheme: str, sections: set[str]) -> None:
+    assert set(spec_of_cell(method=method, scheme=scheme)["compression"]) == sections
+
+
+def test_a_cell_has_the_code_of_its_own_method() -> None:
+    assert spec_of_cell()["code"] == code_digest("prune_model", "methods/sparsegpt.py")
+    assert spec_of_cell(method="wanda")["code"] == code_digest("prune_model", "methods/wanda.py")
+    allocated = code_digest("prune_model", "methods/wanda.py", "model/allocation.py")
+    assert spec_of_cell(method="wanda", scheme="0.50-owl")["code"] == allocated
+
+
+def test_one_language_of_a_corpus_does_not_know_the_others() -> None:
+    wildcards = {"corpus": "mine", "language": "en"}
+    spec = specs().collect_documents(wildcards)
+    assert json.loads(spec)["corpus"]["files"] == {"en": "text/en.txt"}
+    assert specs(corpora__mine__files__de="text/other.txt").collect_documents(wildcards) == spec
+    more = specs(corpora__web__languages=["de", "en", "es", "sw"])
+    fetched = {"corpus": "web", "language": "en"}
+    assert more.fetch_documents(fetched) == specs().fetch_documents(fetched)
+    assert json.loads(specs().fetch_prompts({"prompts": "web-prompts", "language": "sw"}))["prompts"]["codes"] == {
+        "sw": "swh_Latn"
+    }
+
+
+def test_how_questions_are_put_is_told_to_those_who_are_asked_so() -> None:
+    """MKQA's wording to MKQA alone; the profile not to models with generated benchmarks, which have their own."""
+    other = specs(evaluation__profile="current", evaluation__mkqa__max_new_tokens=5)
+    demo, hub = CELL | {"benchmark": "mkqa"}, CELL | {"benchmark": "belebele", "model": "local"}
+    assert json.loads(specs().evaluate_model(hub))["mkqa"] is None
+    assert json.loads(other.evaluate_model(demo))["profile"] == "cloze"
+    assert json.loads(other.evaluate_model(demo))["mkqa"]["max_new_tokens"] == 5
+    assert json.loads(other.evaluate_model(hub))["profile"] == "current"
+    asked = CELL | {"benchmark": "belebele"}
+    assert other.evaluate_model(asked) == specs().evaluate_model(asked)
+
+
+def test_a_backend_counts_where_it_is_chosen() -> None:
+    own, fast = specs(), specs(evaluation__generation="vllm")
+    mkqa, belebele = (CELL | {"benchmark": name, "model": "local"} for name in ("mkqa", "belebele"))
+    assert own.evaluate_model(belebele) == fast.evaluate_model(belebele)
+    assert json.loads(own.evaluate_model(belebele))["code"] == code_digest("evaluate_model")
+    assert json.loads(own.evaluate_model(mkqa))["code"] == code_digest("evaluate_model", *MKQA_OF_MINE)
+    chosen = code_digest("evaluate_model", "evaluation/vllm_backend.py", *MKQA_OF_MINE)
+    assert json.loads(fast.evaluate_model(mkqa))["code"] == chosen
+    cloze = code_digest("evaluate_model", "evaluation/cloze.py")
+    assert json.loads(own.evaluate_model(CELL | {"benchmark": "belebele"}))["code"] == cloze
+
+
+def test_a_language_more_in_a_benchmark_s_table_concerns_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of models whose corpus has no such language."""
+    jobs = [CELL | {"benchmark": "mkqa", "model": model} for model in ("trained", "local")]
+    before = [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])]
+    french = Column("fr", "mkqa_fr", "own:mkqa_fr.yaml", "apple/ml-mkqa")
+    mkqa = benchmarks.BENCHMARKS["mkqa"]
+    more = Benchmark(mkqa.tokens, [*mkqa.hub, french], [*mkqa.demo, french])
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "mkqa", more)
+    assert [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])] == before
+    assert benchmarks.columns("mkqa", "hub", ["fr"]) == [french]
+
+
+@pytest.mark.parametrize(
+    ("figure", "settings"),
+    [
+        ("figure1", set()),
+        ("figure2", {"layers"}),
+        ("figure4", {"layers", "projector", "rank"}),
+        ("figure7", {"layers"}),
+        ("figure8", set()),
+        ("figure9", {"layers"}),
+        ("figure12", {"layers", "matrix"}),
+    ],
+)
+def test_a_figure_has_what_its_kind_reads(figure: str, settings: set[str]) -> None:
+    spec = json.loads(specs().plot_figure("all", figure))
+    assert set(spec["figure"]) == {"title", "draws"} | settings
+
+
+def test_a_figure_says_of_which_cells_it_is() -> None:
+    assert json.loads(specs().plot_figure("all", "figure2"))["names"] == "Trained, SparseGPT 0.50"
+    assert json.loads(specs().plot_figure("all", "figure10"))["names"] == "Trained"
+
+
+def test_a_table_has_its_models_names_in_its_order_and_no_grid_s() -> None:
+    spec = json.loads(specs().tabulate("all", "table2"))
+    assert spec["titles"] == [["trained", "Trained"], ["local", "Local"], ["hubbed", "Hubbed"]]
+    assert spec["table"] == {"title": "Benchmarks", "report": "benchmarks", "benchmarks": ["belebele", "mkqa"]}
+    assert spec["module"] == "benchmarks"
+
+
+def test_a_card_names_where_the_model_is_from_and_a_manifest_no_licence() -> None:
+    other = specs(models__hubbed__source__gated="a licence", models__hubbed__shape__bytes_per_weight=4)
+    cell = CELL | {"model": "hubbed"}
+    assert json.loads(other.export_model(cell))["source"] == {"kind": "hub", "id": "org/model", "gated": "a licence"}
+    assert json.loads(specs().export_model(CELL))["source"] == {"kind": "train"}
+    assert other.fetch_model({"model": "hubbed"}) == specs().fetch_model({"model": "hubbed"})

@@ -1,0 +1,248 @@
+"""In which language should one calibrate? A row a comparison; how sure each is, and what it would take to know more.
+
+    model, method, scheme     string
+    eval_language             string   a language (en-c, en-e of ARC); `all`: the test of a whole block
+    metric                    string   a benchmark, perplexity, snr, pruning_error; `benchmarks`: mean over the columns
+                                       of accuracies of a language (mkqa is another scale)
+    best                      string   the calibration with the best mean
+    not_worse                 list     calibrations that may be the best (INF-9), `best` among them
+    calibration               string   whose gain this is: the language itself and `best`, a row each
+    is_target, is_best        bool
+    reference                 string   english, mix (of most languages), others (mean of the other single ones)
+    against                   string   the reference's calibration; null for others
+    gain, low, high           double   by how much it is better, with its 95 % interval: points of a percentage, dB of
+                                       snr, per cent by which perplexity and pruning error are lower
+    unit                      string   points, dB, %
+    p, p_holm                 double   two-sided; p_holm over all calibrations against this reference here (INF-8)
+    hypotheses                int32    of these there are
+    verdict                   string   better, worse: p_holm < .05; equal: p_equivalent < .05; open
+    p_equivalent, margin      double   INF-7: p of the gain being at least the margin either way
+    items, groups, draws      int32    questions or sequences, groups of them, draws of calibration text
+    one_draw                  bool     other draws than these are not covered
+    detectable                double   gain that would be seen in 4 of 5 studies like this (POW-1)
+    items_needed, draws_needed   int32   to see a gain as large as the margin, the other as it is; null: no number
+                                       is enough by itself
+
+For `all`, gain is the target's over the mean of the other languages, mean over columns; p is exact (PERM-2, rows and
+columns centred), and there is no interval: translations of one question are not independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from polyprune.maths.inference import (
+    Difference,
+    Draws,
+    against,
+    contrast,
+    draws_of,
+    holm,
+    may_be_best,
+    pooled,
+    pooled_draws,
+    spread_of_draws,
+)
+from polyprune.maths.permutation import permutation_p, target_advantage
+from polyprune.maths.power import detectable, draws_needed, items_needed
+from polyprune.report.measured import ACCURACY, F1, Block, Column, Key, common_draws, means_matrix
+from polyprune.report.names import is_mix, language_of
+from polyprune.report.printed import NotInTablesError, targets
+
+ALL, POOLED, OTHERS = "all", "benchmarks", "others"
+ALPHA = 0.05
+Weights = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a difference of values is printed, and the margin below which it does not matter, as such a difference."""
+
+    name: str
+    margin: float
+    shown: Callable[[float], float]
+
+
+def _per_cent_lower(difference: float) -> float:
+    """100 (1 − b/a) of a difference ln a − ln b."""
+    return -100 * math.expm1(-difference)
+
+
+POINTS = Unit("points", 0.01, lambda difference: 100 * difference)
+DECIBELS = Unit("dB", 0.1, lambda difference: difference)
+LOWER = Unit("%", -math.log(0.99), _per_cent_lower)
+UNITS = {ACCURACY: POINTS, F1: POINTS, "snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
+"""Margins: one point, a tenth of a decibel, one per cent."""
+
+
+class Comparison:
+    """Columns of one kind that are compared together: one, or a language's benchmarks as their mean."""
+
+    def __init__(self, columns: list[Column]) -> None:
+        self.columns = columns
+        self.unit = UNITS[columns[0].kind]
+        self.bounded = columns[0].kind in (ACCURACY, F1)
+        self.draws = [draws_of(column.values, column.groups) for column in columns]
+        self.together = self.draws[0] if len(columns) == 1 else pooled_draws([c.values for c in columns], self.draws)
+        self.means = {name: self._mean(name) for name in columns[0].values}
+
+    def _mean(self, name: str) -> float:
+        return sum(float(column.values[name].mean()) for column in self.columns) / len(self.columns)
+
+    def difference(self, weights: Weights) -> Difference:
+        unknown = Draws(float("nan"), float("nan"), 0)
+        alone = len(self.columns) == 1
+        each = [
+            contrast(column.values, weights, column.groups, draws if alone else unknown, self.bounded)
+            for column, draws in zip(self.columns, self.draws, strict=True)
+        ]
+        return each[0] if alone else pooled(each, spread_of_draws(self.columns[0].values, weights), self.together)
+
+    @property
+    def items(self) -> int:
+        return sum(len(column.groups) for column in self.columns)
+
+    @property
+    def best(self) -> str:
+        return max(self.means, key=lambda name: self.means[name])
+
+    def not_worse(self) -> list[str]:
+        """INF-9."""
+        best = self.best
+        p = {name: self.difference({best: 1.0, name: -1.0}).p_larger() for name in self.means if name != best}
+        return sorted([best, *may_be_best(p, ALPHA)])
+
+    def draws_behind(self, weights: Weights) -> int:
+        return min(self.columns[0].values[name].shape[1] for name in weights)
+
+
+def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.DataFrame:
+    """All rows of all blocks; columns with fewer than two calibrations have none."""
+    rows = []
+    for block, columns in measured.items():
+        about = dict(zip(("model", "method", "scheme"), block, strict=True))
+        for language, metric, comparison in comparisons(columns):
+            rows += [about | row for row in compare(language, metric, comparison)]
+        rows += [about | row for row in whole_block(columns)]
+    found = pd.DataFrame(rows)
+    whole = ("hypotheses", "items", "groups", "draws", "items_needed", "draws_needed")
+    return found.astype({name: "Int32" for name in whole if name in found})
+
+
+def comparisons(columns: Mapping[Key, Column]) -> Iterator[tuple[str, str, Comparison]]:
+    """Language, metric and what is compared: each column, and a language's benchmarks together.
+
+    Together are accuracies, of the calibrations and draws that all of a language's benchmarks have.
+    """
+    together: dict[str, list[Column]] = {}
+    for (metric, language), column in columns.items():
+        if len(column.values) < 2:
+            continue
+        yield language, metric, Comparison([column])
+        if column.kind == ACCURACY:
+            together.setdefault(language_of(language), []).append(column)
+    for language, several in together.items():
+        draws = common_draws(several)
+        if len(several) > 1 and len(draws) > 1:
+            yield language, POOLED, Comparison([column.only(draws) for column in several])
+
+
+def references(comparison: Comparison) -> dict[str, str | None]:
+    """Reference and its calibration, of those that are there."""
+    names = list(comparison.means)
+    mixes = sorted((name for name in names if is_mix(name)), key=lambda name: (-name.count("-"), name))
+    found: dict[str, str | None] = {"english": "en"} if "en" in names else {}
+    found |= {"mix": mixes[0]} if mixes else {}
+    return found | {OTHERS: None}
+
+
+def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """The rows of one comparison: what is best, and gains of the language itself and of the best."""
+    singles = [name for name in comparison.means if not is_mix(name)]
+    target, best = language_of(language), comparison.best
+    about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
+    for reference, name in references(comparison).items():
+        weights = {
+            own: against(own, singles) if name is None else {own: 1.0, name: -1.0}
+            for own in comparison.means
+            if own != name and len({own, *singles}) > 1
+        }
+        found = {own: comparison.difference(each) for own, each in weights.items()}
+        adjusted = dict(zip(found, holm([each.p_zero() for each in found.values()]), strict=True))
+        for own in dict.fromkeys((target, best)):
+            if own in found:
+                yield about | {
+                    "calibration": own,
+                    "is_target": own == target,
+                    "is_best": own == best,
+                    "reference": reference,
+                    "against": name,
+                    "hypotheses": len(found),
+                    "p_holm": adjusted[own],
+                    **_facts(comparison, weights[own], found[own], adjusted[own]),
+                }
+
+
+def _facts(comparison: Comparison, weights: Weights, found: Difference, p_holm: float) -> dict[str, Any]:
+    unit, draws = comparison.unit, comparison.draws_behind(weights)
+    low, high = found.interval()
+    p_equivalent = found.p_equivalent(unit.margin)
+    known = comparison.together.df > 0
+    decided = ("better" if found.centre > 0 else "worse") if p_holm < ALPHA else None
+    spread = found.of_items, found.of_draws
+    return {
+        "gain": unit.shown(found.value),
+        "low": unit.shown(low),
+        "high": unit.shown(high),
+        "unit": unit.name,
+        "p": found.p_zero(),
+        "verdict": decided or ("equal" if p_equivalent < ALPHA else "open"),
+        "p_equivalent": p_equivalent,
+        "margin": unit.shown(unit.margin),
+        "items": comparison.items,
+        "groups": found.n_groups,
+        "draws": draws,
+        "one_draw": not known,
+        "detectable": unit.shown(detectable(*spread)),
+        "items_needed": items_needed(comparison.items, *spread, unit.margin),
+        "draws_needed": draws_needed(draws, *spread, unit.margin) if known else None,
+    }
+
+
+def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
+    """PERM-2 over all columns of a metric, and of all benchmarks."""
+    of_metric: dict[str, dict[Key, Column]] = {}
+    for key, column in columns.items():
+        of_metric.setdefault(key[0], {})[key] = column
+        if column.kind == ACCURACY:
+            of_metric.setdefault(POOLED, {})[key] = column
+    for metric, several in of_metric.items():
+        kind = next(iter(several.values())).kind
+        names = sorted(set.intersection(*({n for n in column.values if not is_mix(n)} for column in several.values())))
+        if len(names) < 2:
+            continue
+        matrix = means_matrix(several, names)
+        try:
+            own = targets(matrix)
+        except NotInTablesError:
+            continue
+        draws = min(column.values[name].shape[1] for column in several.values() for name in names)
+        p, gain = permutation_p(matrix.to_numpy(), own), target_advantage(matrix.to_numpy(), own)
+        yield {
+            "eval_language": ALL,
+            "metric": metric,
+            "calibration": None,
+            "is_target": True,
+            "reference": OTHERS,
+            "gain": UNITS[kind].shown(gain),
+            "unit": UNITS[kind].name,
+            "p": p,
+            "verdict": "better" if p < ALPHA else "open",
+            "items": sum(len(column.groups) for column in several.values()),
+            "draws": draws,
+        }

@@ -1,0 +1,162 @@
+"""What is known of a block item by item: answers to questions, and losses and drift of sequences.
+
+A block is a model, method and scheme; a column of it a metric and evaluation language, with the same items under every
+calibration and draw. Values are such that larger is better: shares of right answers (f1 for mkqa), and pseudo-values
+(JACK-1) of −ln perplexity, of SNR in dB, and of −ln pruning error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from polyprune.artifacts.evaluations import load_items
+from polyprune.artifacts.hidden_states import load_sums
+from polyprune.errors import UserError
+from polyprune.maths.drift import pruning_error, snr_db
+from polyprune.maths.jackknife import log_perplexity, pseudo_values
+
+ACCURACY, F1 = "accuracy", "f1"
+Block = tuple[str, str, str]
+"""Model, method, scheme."""
+Key = tuple[str, str]
+"""Metric (a benchmark, perplexity, snr, pruning_error) and evaluation language."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values by calibration, (n_items, n_draws), the draws' seeds, and the groups of the items.
+
+    `kind` is accuracy or f1 for a benchmark, else the metric.
+    """
+
+    kind: str
+    values: Mapping[str, np.ndarray]
+    seeds: Mapping[str, tuple[int, ...]]
+    groups: np.ndarray
+
+    def only(self, seeds: Mapping[str, tuple[int, ...]]) -> Column:
+        """With these calibrations and draws."""
+        values = {
+            name: self.values[name][:, [self.seeds[name].index(seed) for seed in wanted]]
+            for name, wanted in seeds.items()
+        }
+        return Column(self.kind, values, seeds, self.groups)
+
+
+def common_draws(columns: Sequence[Column]) -> dict[str, tuple[int, ...]]:
+    """Calibrations, and of each the draws, that all columns have."""
+    names = [name for name in columns[0].seeds if all(name in column.seeds for column in columns)]
+    common = {name: set.intersection(*(set(column.seeds[name]) for column in columns)) for name in names}
+    return {name: tuple(sorted(seeds)) for name, seeds in common.items() if seeds}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell's values of a column: items by what identifies them, their group."""
+
+    block: Block
+    key: Key
+    calibration: str
+    seed: int
+    kind: str
+    items: tuple[np.ndarray, np.ndarray, np.ndarray]
+    """Identity, group, value."""
+
+
+def load_columns(items: Iterable[Path], dumps: Iterable[Path]) -> dict[Block, dict[Key, Column]]:
+    """Columns of all blocks, from cells' answers (`evaluation/items/*`) and dumps (`hidden_states/{corpus}/*`).
+
+    Raises:
+        UserError: cells of a column have other items.
+    """
+    cells: dict[Block, dict[Key, list[_Cell]]] = {}
+    for found in (_answers, items), (_sequences, dumps):
+        read, files = found
+        for file in files:
+            for cell in read(file):
+                cells.setdefault(cell.block, {}).setdefault(cell.key, []).append(cell)
+    return {
+        block: {key: _column(block, key, of_column) for key, of_column in columns.items()}
+        for block, columns in cells.items()
+    }
+
+
+def _column(block: Block, key: Key, cells: list[_Cell]) -> Column:
+    first, groups, _ = cells[0].items
+    for cell in cells:
+        if not np.array_equal(cell.items[0], first):
+            raise UserError(
+                f"{'/'.join(block)}: {' '.join(key)} of {cell.calibration}/seed{cell.seed} is over other items than of "
+                f"{cells[0].calibration}/seed{cells[0].seed}; delete its results and make them again"
+            )
+    by_calibration: dict[str, list[_Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: (cell.calibration, cell.seed)):
+        by_calibration.setdefault(cell.calibration, []).append(cell)
+    values = {name: np.stack([cell.items[2] for cell in draws], axis=1) for name, draws in by_calibration.items()}
+    seeds = {name: tuple(cell.seed for cell in draws) for name, draws in by_calibration.items()}
+    return Column(cells[0].kind, values, seeds, np.unique(groups, return_inverse=True)[1])
+
+
+def _answers(file: Path) -> Iterator[_Cell]:
+    table, header = load_items(file)
+    variant, benchmark = header["variant"], header["benchmark"]
+    answers = table.to_pandas()
+    value = answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if header["profile"] == "paper" else "f1"]
+    alone = answers["task"] + "/" + answers["doc_id"].astype("str")
+    answers = answers.assign(value=value.astype("float64"), item=alone + "/" + answers["doc_hash"])
+    answers["group"] = answers["passage"].fillna(alone) if "passage" in answers else alone
+    block = variant["model"], variant["method"], variant["scheme"]
+    kind = F1 if benchmark == "mkqa" else ACCURACY
+    for language, of_language in answers.groupby("eval_language", sort=False):
+        found = tuple(of_language[name].to_numpy() for name in ("item", "group", "value"))
+        key = benchmark, str(language)
+        yield _Cell(block, key, variant["calibration"], variant["seed"], kind, cast(Any, found))
+
+
+def _sequences(file: Path) -> Iterator[_Cell]:
+    """Perplexity, SNR and pruning error of one dump, a value a sequence.
+
+    The dump lies in the cell's folder, `{model}/{method}/{scheme}/{calibration}/seed{seed}/hidden_states/{corpus}/`.
+    """
+    model, method, scheme, calibration, seed = file.parts[-8:-3]
+    dump = load_sums(file)
+    sums, about = dump.arrays, dump.header
+    said = tuple(str(about[name]) for name in ("method", "scheme", "calibration", "seed"))
+    if said != (method, scheme, calibration, seed.removeprefix("seed")):
+        raise UserError(f"{file} says that it is of {'/'.join(said)}: it has been moved; put it back or make it again")
+    nll = sums["nll_pruned"].sum(axis=1, dtype=np.float64)
+    tokens = np.full(len(nll), sums["nll_pruned"].shape[1], dtype=np.float64)
+    drift = {name: sums[name] for name in ("n", "norm", "sq", "diff")} | {"n": sums["n"][:, None]}
+    counted = [*range(1, sums["sq"].shape[1] - 2), sums["sq"].shape[1] - 1]
+
+    def snr(totals: Mapping[str, np.ndarray]) -> np.ndarray:
+        return snr_db(totals["sq"], totals["diff"])[..., counted].mean(axis=-1)
+
+    def error(totals: Mapping[str, np.ndarray]) -> np.ndarray:
+        found = pruning_error(totals["n"], totals["norm"], totals["diff"], dump.d_model)
+        return -np.log(found[..., counted].mean(axis=-1))
+
+    found = {
+        "perplexity": -pseudo_values({"nll": nll, "tokens": tokens}, log_perplexity),
+        "snr": pseudo_values(drift, snr),
+        "pruning_error": pseudo_values(drift, error),
+    }
+    identity = np.array([f"{about['data_digest']}/{index}" for index in range(len(nll))])
+    for metric, values in found.items():
+        key = metric, str(about["language"])
+        block = model, method, scheme
+        yield _Cell(block, key, calibration, int(seed.removeprefix("seed")), metric, (identity, identity, values))
+
+
+def means_matrix(columns: Mapping[Key, Column], calibrations: list[str]) -> pd.DataFrame:
+    """Means over items and draws, calibrations down, columns across."""
+    found = {key: [float(column.values[name].mean()) for name in calibrations] for key, column in columns.items()}
+    matrix = pd.DataFrame(found, index=calibrations)
+    matrix.columns = pd.MultiIndex.from_tuples(found, names=["metric", "eval_language"])
+    return matrix

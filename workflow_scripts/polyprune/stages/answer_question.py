@@ -1,0 +1,36 @@
+"""In which language should one calibrate? The answer of a study, from its answers to questions and its dumps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.measurements import save_frame
+from polyprune.log import logger
+from polyprune.report.answer import ALL, best_calibrations
+from polyprune.report.answer_text import render_answer
+from polyprune.report.measured import load_columns
+
+
+def answer_question(
+    items: list[Path],
+    dumps: list[Path],
+    title: str,
+    titles: list[tuple[str, str]],
+    output: Path,
+    markdown: Path,
+    provenance: dict[str, Any],
+) -> None:
+    """Write the rows of `report/answer.py` and the page that says them in words.
+
+    `items` are the answers of cells, `dumps` their hidden-state dumps on the models' corpora, in the cells' folders; of
+    the dense model neither is read. `titles` are pairs of model and its name in print.
+    """
+    rows = best_calibrations(load_columns(items, dumps))
+    for row in rows[rows["eval_language"] == ALL].to_dict("records"):
+        about = "/".join(str(row[name]) for name in ("model", "method", "scheme", "metric"))
+        logger.info("%s: target over others %+.2f %s, p %.4f", about, row["gain"], row["unit"], row["p"])
+    save_frame(output, rows, provenance)
+    with atomic_write(markdown) as part:
+        part.write_text(render_answer(rows, title, dict(titles)), encoding="utf-8")
