@@ -88,12 +88,14 @@ def sentences(rows: pd.DataFrame, language: str, known: Sequence[str]) -> Iterat
 
 
 def block_sentence(rows: pd.DataFrame) -> str:
-    """The test of the whole block in words; `rows` are of one block."""
+    """The test of the whole block in words; `rows` are of one block. It needs two languages that are calibrated in."""
     whole = rows[(rows["eval_language"] == ALL) & rows["metric"].isin(HEADINGS)]
     parts = [
         f"{HEADINGS[row['metric']]} {number(row['gain'], row['unit'])} {row['unit']} (p = {row['p']:.4f})"
         for row in sorted(whole.to_dict("records"), key=lambda row: list(HEADINGS).index(row["metric"]))
     ]
+    if not parts:
+        return "The test over all languages needs more calibration languages than this study has."
     return f"Over all languages, calibrating in that of evaluation gains over the average other: {', '.join(parts)}."
 
 
