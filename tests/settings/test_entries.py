@@ -16,11 +16,7 @@ from tests.helpers.configuration import CORRECT, complaints, edited, merged
 
 from polyprune.errors import UserError
 from polyprune.settings.base import Section
-from polyprune.settings.load import SHIPPED_FILES, load_settings
-
-ROOT = Path(__file__).parents[2]
-SHIPPED = [ROOT / file for file in SHIPPED_FILES]
-STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
+from polyprune.settings.load import load_settings
 
 
 def test_what_is_wrong_itself_is_known_by_name_and_nothing_is_asked_of_it(tmp_path: Path):

@@ -11,12 +11,8 @@ from tests.helpers.shipped import shipped_config
 from polyprune.errors import UserError
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.schemes import parse_scheme
-from polyprune.settings.load import SHIPPED_FILES, load_settings
+from polyprune.settings.load import load_settings
 from polyprune.settings.models import Shape
-
-ROOT = Path(__file__).parents[2]
-SHIPPED = [ROOT / file for file in SHIPPED_FILES]
-STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 
 
 def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
