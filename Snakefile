@@ -46,5 +46,12 @@ for study in settings.studies:
         localrule: True
 
 
+# A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
 onstart:
-    on_start()
+    try:
+        if not workflow.non_local_exec and not brings_python:
+            worker.start()
+        elif workflow.executor_plugin.name == "slurm":
+            slurm.take_over(workflow.dag, Path.cwd(), logger)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None

@@ -18,7 +18,7 @@ from polyprune.grammar.paths import PAPER, study_path
 from polyprune.running import worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
-from polyprune.workflow.bundles import Bundles, works_like
+from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.specs import Specs
@@ -51,17 +51,3 @@ only = Only(settings)
 
 wildcard_constraints:
     **only.everywhere(),
-
-
-def on_start():
-    """Before the first job: a warm worker for jobs of this machine and Python; no jobs of a killed run on Slurm."""
-    if not workflow.non_local_exec and not brings_python:
-        worker.start()
-    elif workflow.executor_plugin.name == "slurm":
-        jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
-        logger.addHandler(slurm.FailureReports(jobs.get, logger.error))
-        planned = {work for job in jobs.values() for work in works_like(job.rule.name, job.wildcards, job.output)}
-        try:
-            slurm.end_orphans(planned, Path.cwd(), logger.warning)
-        except UserError as error:
-            raise WorkflowError(str(error)) from None

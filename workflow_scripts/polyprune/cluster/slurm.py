@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.errors import UserError
-from polyprune.workflow.bundles import essence
+from polyprune.workflow.bundles import essence, works_like
 
 PREFIX = "polyprune_"
 """Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
@@ -160,3 +160,15 @@ class FailureReports(logging.Handler):
         elif event.name == "JOB_ERROR" and (message := details["rule_msg"]):
             stale = {log for log in logs if log in self._before and written(log) == self._before[log]}
             self.say(account_of_failure(self.job_of(details["jobid"]), message, logs, stale))
+
+
+def take_over(dag: Any, folder: Path, logger: logging.Logger) -> None:
+    """Before the first job of Snakemake's `dag`: end what a killed run left in `folder`, and account for failures.
+
+    Raises:
+        UserError: jobs of the killed run do not end.
+    """
+    jobs = {dag.jobid(job): job for job in dag.needrun_jobs()}
+    logger.addHandler(FailureReports(jobs.get, logger.error))
+    planned = {work for job in jobs.values() for work in works_like(job.rule.name, job.wildcards, job.output)}
+    end_orphans(planned, folder, logger.warning)
