@@ -92,7 +92,7 @@ def test_one_language_of_a_corpus_does_not_know_the_others() -> None:
 def test_where_the_users_files_lie_is_in_no_spec() -> None:
     other = specs(
         models__local__source__path="elsewhere",
-        corpora__mine__files={language: "elsewhere.txt" for language in ("de", "en", "sw")},
+        corpora__mine__files=dict.fromkeys(("de", "en", "sw"), "elsewhere.txt"),
         **{"prompts__my-prompts__files__en": "elsewhere.jsonl"},
         evaluation__data_root="elsewhere",
     )

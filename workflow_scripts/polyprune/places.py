@@ -31,7 +31,7 @@ def is_reference(text: str) -> bool:
 
 
 def export_places(places: Mapping[str, str | list[str]]) -> None:
-    """Set what `paths_at` reads of the environment, for this process and its jobs; keys are names without the prefix."""
+    """Set what `paths_at` reads of the environment, for this process and its jobs; keys lack the prefix."""
     os.environ[VARIABLE] = json.dumps(places)
 
 
@@ -56,4 +56,4 @@ def paths_at(text: str) -> list[str]:
 
 def path_at(text: str) -> Path:
     """The one path that a reference stands for, absolute; raises `UserError` like `paths_at`."""
-    return Path(os.path.abspath(Path(paths_at(text)[0]).expanduser()))
+    return Path(os.path.normpath(Path.cwd() / Path(paths_at(text)[0]).expanduser()))

@@ -20,6 +20,7 @@ from polyprune.log import logger
 from polyprune.places import path_at, paths_at
 from polyprune.settings.text import FilesCorpus, FileShares, FilesPrompts
 
+
 def split_documents(corpus: FilesCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The documents of a language in file order, cut into the splits by `shares`; what identifies the files.
 

@@ -176,9 +176,9 @@ def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
         "hidden": config["hidden_size"],
         "intermediate": config["intermediate_size"],
         "heads": config["num_attention_heads"],
-        "kv_heads": config.get("num_key_value_heads", config["num_attention_heads"]),
+        "kv_heads": config.get("num_key_value_heads") or config["num_attention_heads"],
         "vocabulary": config["vocab_size"],
-        "max_positions": config.get("max_position_embeddings", shape.max_positions),
+        "max_positions": config.get("max_position_embeddings") or shape.max_positions,
     }
     wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
     if wrong:

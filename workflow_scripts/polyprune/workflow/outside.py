@@ -51,9 +51,7 @@ class Outside:
     Processes that Snakemake starts for single jobs look at nothing: what they run was decided before.
     """
 
-    def __init__(
-        self, settings: Settings, files: Sequence[Path], workflow: Any, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, files: Sequence[Path], workflow: Any, say: Callable[[str], None]) -> None:
         self.settings, self.files, self.workflow, self.say = settings, files, workflow, say
         self._seen: set[str] = set()
 
@@ -145,8 +143,10 @@ class Outside:
         size = sum(file.stat().st_size for file in files)
         for name, model in self.settings.models.items():
             text = model.text
-            n = text.evaluation_sequences if text.sampling != "packed" else max(
-                text.evaluation_sequences, text.calibration_sequences
+            n = (
+                text.evaluation_sequences
+                if text.sampling != "packed"
+                else max(text.evaluation_sequences, text.calibration_sequences)
             )
             if text.corpus == corpus and _MOST_TOKENS_A_BYTE * size < n * text.sequence_length:
                 raise self._refusal(
