@@ -70,7 +70,7 @@ ALLOWED = {
 }
 """What each folder, and each module beside the folders, may import of the package."""
 BARE = {
-    **dict.fromkeys(("maths", "errors", "log", "provenance"), set()),
+    **{layer: set() for layer in ("maths", "errors", "log", "provenance")},
     "methods": {"provenance"},
     "places": {"errors"},
 }

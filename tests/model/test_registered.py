@@ -127,8 +127,8 @@ def test_the_refusal_has_both_identities_and_what_to_type(model: Path, tmp_path:
     was, now = (hashlib.sha256(text).hexdigest()[:16] for text in (b"weights", b"WEIGHTS"))
     assert str(refused.value) == (
         f"{model} is not the model that {manifest} registered: model.safetensors has SHA-256 {now}…, registered was "
-        f"{was}… (and 1 more files); restore the folder, or run snakemake again to take it as it is now, which makes all "
-        "results of the model anew (-n shows them)"
+        f"{was}… (and 1 more files); restore the folder, or run snakemake again to take it as it is now, which makes "
+        "all results of the model anew (-n shows them)"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.helpers.outside import put, put_model
 
 from polyprune.artifacts.benchmark_data import save_manifest
 from polyprune.grammar.benchmarks import datasets
@@ -44,10 +45,7 @@ models:
 evaluation: {data_root: bench}
 studies: {}
 """
-MODEL_JSON = {
-    "num_hidden_layers": 2, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2, "vocab_size": 16,
-    "max_position_embeddings": 64,
-}  # fmt: skip
+SHAPE = yaml.safe_load(CONFIG)["models"]["mine"]["shape"]
 DE = {"corpus": "own", "language": "de"}
 ASKED = {"prompts": "asked", "language": "de"}
 ARC = {"benchmark": "arc"}
@@ -55,30 +53,21 @@ QUESTION = {"link": "a", "flores_passage": "p", "question": "q"}
 LINES = [json.dumps(QUESTION | {"question_number": number}) for number in (1, 2)]
 
 
-def put(path: str, text: str) -> Path:
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
 @pytest.fixture(autouse=True)
 def outside_things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working folder with everything that the configuration names."""
     monkeypatch.chdir(tmp_path)
-    put("models/mine/config.json", json.dumps(MODEL_JSON))
-    put("models/mine/tokenizer.json", "{}")
-    put("models/mine/model.safetensors", "weights")
-    put("text/de1.txt", "eins\nzwei\n")
-    put("text/de2.txt", "drei\nvier\n")
-    put("asked.jsonl", "\n".join(LINES))
+    put_model(Path("models/mine"), SHAPE)
+    put(Path("text/de1.txt"), "eins\nzwei\n")
+    put(Path("text/de2.txt"), "drei\nvier\n")
+    put(Path("asked.jsonl"), "\n".join(LINES))
     for name in datasets("arc", "hub"):
-        put(f"bench/{name}/test.jsonl", name)
+        put(Path(f"bench/{name}/test.jsonl"), name)
 
 
 def look(kind: str, wildcards: dict[str, str], config: str = CONFIG, main: bool = True) -> tuple[set[str], list[str]]:
     """Files that are forced, and what is said."""
-    put("own.yaml", config)
+    put(Path("own.yaml"), config)
     settings = load_settings(yaml.safe_load(config), [Path("own.yaml")])
     export_places(places_of(settings))
     workflow = SimpleNamespace(is_main_process=main, dag=SimpleNamespace(forcefiles=set()))
@@ -141,17 +130,25 @@ def test_what_is_not_registered_yet_or_unchanged_is_left_alone() -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[], Any], str, str]] = {
-    "weights": (lambda: put("models/mine/model.safetensors", "WEIGHTS"), "model", "model.safetensors has SHA-256 "),
-    "a template": (lambda: put("models/mine/chat_template.jinja", "x"), "model", "chat_template.jinja is new"),
-    "a line of text": (lambda: put("text/de2.txt", "drei\nvier\nfünf\n"), "documents", "text/de2.txt has digest "),
-    "a text more": (lambda: put("text/de3.txt", "drei\n"), "documents", "text/de3.txt has digest "),
+    "weights": (
+        lambda: put(Path("models/mine/model.safetensors"), "WEIGHTS"),
+        "model",
+        "model.safetensors has SHA-256 ",
+    ),
+    "a template": (lambda: put(Path("models/mine/chat_template.jinja"), "x"), "model", "chat_template.jinja is new"),
+    "a line of text": (
+        lambda: put(Path("text/de2.txt"), "drei\nvier\nfünf\n"),
+        "documents",
+        "text/de2.txt has digest ",
+    ),
+    "a text more": (lambda: put(Path("text/de3.txt"), "drei\n"), "documents", "text/de3.txt has digest "),
     "a prompt": (
-        lambda: put("asked.jsonl", "\n".join(LINES).replace('"p"', '"P"')),
+        lambda: put(Path("asked.jsonl"), "\n".join(LINES).replace('"p"', '"P"')),
         "prompts",
         "asked.jsonl has digest ",
     ),
     "an answer": (
-        lambda: put("bench/allenai/ai2_arc/test.jsonl", "x"),
+        lambda: put(Path("bench/allenai/ai2_arc/test.jsonl"), "x"),
         "benchmark",
         "bench/allenai/ai2_arc has digest ",
     ),
@@ -185,7 +182,7 @@ def test_moved_things_are_the_same_things() -> None:
 def test_jobs_of_their_own_processes_look_at_nothing() -> None:
     """What they run was decided before; on a cluster's node it is not even there."""
     register()
-    put("models/mine/model.safetensors", "WEIGHTS")
+    put(Path("models/mine/model.safetensors"), "WEIGHTS")
     assert look("model", {"model": "mine"}, main=False) == (set(), [])
 
 
@@ -269,7 +266,7 @@ def test_a_model_in_the_hubs_cache_is_looked_at_where_it_is_cached(
     monkeypatch.setattr("polyprune.model.source.cached_model", lambda *_: cached[0])
     write_manifest(manifest, {"kind": "hub", "id": "org/hubbed", "revision": "f" * 40}, cached[0], {})
     assert look("model", {"model": "hubbed"}) == (set(), [])
-    put("models/mine/generation_config.json", "{}")
+    put(Path("models/mine/generation_config.json"), "{}")
     files, said = look("model", {"model": "hubbed"})
     assert files == {str(manifest)} and "generation_config.json is new" in said[0]
     cached[0] = tmp_path / "nowhere"
@@ -281,10 +278,10 @@ def test_a_trained_model_whose_checkpoint_was_changed_is_trained_again() -> None
     trained = CONFIG.replace("{kind: hub, id: org/hubbed}", "{kind: train, architecture: llama, vocabulary: 16}")
     trained = trained.replace("{calibration: 0.5,", "{train: 0.1, calibration: 0.4,")
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        put(f"results/hubbed/checkpoint/{name}", Path(f"models/mine/{name}").read_text())
+        put(Path(f"results/hubbed/checkpoint/{name}"), Path(f"models/mine/{name}").read_text())
     manifest = Path("results/hubbed/model.json")
     write_manifest(manifest, {"kind": "train"}, Path("results/hubbed/checkpoint"), {})
     assert look("model", {"model": "hubbed"}, trained) == (set(), [])
-    put("results/hubbed/checkpoint/model.safetensors", "WEIGHTS")
+    put(Path("results/hubbed/checkpoint/model.safetensors"), "WEIGHTS")
     assert look("model", {"model": "hubbed"}, trained)[0] == {str(manifest)}
     assert read_manifest(manifest)["source"] == {"kind": "train"}

@@ -2,8 +2,8 @@
 
 Each file is read whole and compared with its seal and digests, with the place where it lies and, where another file
 says what belongs into it, with that one. Checkpoints and exports are in another program's format and left out; so are
-data of benchmarks in the user's own folder, pictures and what killed jobs have left to go on from, which the next run checks. The exit code is 1 if anything is
-wrong.
+data of benchmarks in the user's own folder, pictures, and what killed jobs have left to go on from, which the next run
+checks. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
