@@ -5,7 +5,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
-.PHONY: demo outstanding claims test test-slurm check format install clean
+RESULTS ?= results
+.PHONY: demo outstanding claims verify test test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -17,6 +18,9 @@ outstanding: install  ## what is still to be run, and what it will cost: make ou
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims
+
+verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q

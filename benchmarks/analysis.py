@@ -160,7 +160,7 @@ def random_model(folder: Path, device: torch.device, hidden: int, n_layers: int)
 
 def random_cell(folder: Path, decoder: Decoder, number: int) -> CellReader:
     """Half of each matrix's weights, drawn."""
-    parts = folder / f"cell-{number}.layers"
+    parts, about = folder / f"cell-{number}.layers", {"method": "random", "scheme": "0.50"}
     for index, layer in decoder.walk():
         kept = {
             f"{decoder.prefix}.{index}.{name}": SparseWeight.of(
@@ -168,8 +168,8 @@ def random_cell(folder: Path, decoder: Decoder, number: int) -> CellReader:
             )
             for name, linear in linears_of(layer).items()
         }
-        save_layer(parts, index, kept, {})
-    join_layers(parts, decoder.n_layers, folder / f"cell-{number}.safetensors", {})
+        save_layer(parts, index, kept, about)
+    join_layers(parts, decoder.n_layers, folder / f"cell-{number}.safetensors", about)
     return CellReader(folder / f"cell-{number}.safetensors")
 
 
@@ -178,7 +178,7 @@ def passes(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tok
     decoder = random_model(folder, device, hidden, n_layers)
     length = 512
     ids = torch.randint(0, 4096, (n_tokens // length, length)).numpy().astype(np.int32)
-    text = TokenSet(ids, np.ones_like(ids, dtype=np.int16), {})
+    text = TokenSet(ids, np.ones_like(ids, dtype=np.int32), {})
     start = np.arange(0, ids.size + 1, length)
     asked = PromptSet(ids.reshape(-1), np.ones(ids.size, np.uint8), start, {"items": [str(i) for i in range(len(ids))]})
     all_cells = [random_cell(folder, decoder, number) for number in range(most_cells)]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tests.helpers.cells import kept_of
 from torch import Tensor
 
-from polyprune.artifacts.cells import CellReader, finished_layer, join_layers, save_layer
+from polyprune.artifacts.cells import CellReader, finished_layer, join_layers, notes_on, save_layer
 from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError
@@ -61,7 +61,8 @@ def test_cells_come_back_exactly(tmp_path: Path, d_in: int, changed: bool, dtype
 
     reader = CellReader(path)
     assert reader.columns == {"m.0.q": d_in, "m.0.k": d_in + 1, "m.1.q": d_in + 2}
-    assert reader.metadata == {**METADATA, "columns": reader.columns}
+    removed = {name: [int((~keep).sum()), keep.numel()] for name, (_, keep) in originals.items()}
+    assert reader.metadata == {**METADATA, "columns": reader.columns, "removed": removed, "allowances": {}}
     assert reader.weight("m.1.k") is None
     for name, (weight, keep) in originals.items():
         found = kept_of(reader, name)
@@ -130,7 +131,9 @@ def test_same_cell_same_bytes_however_it_was_interrupted(tmp_path: Path):
         for layer in range(2):
             kept = {f"m.{layer}.{part}": SparseWeight.of(weight, keep, changed=True) for part in "qkvo"}
             save_layer(tmp_path / f"{name}.layers", layer, kept, METADATA)
-    (tmp_path / "y.layers" / "layer-001.safetensors.part").write_bytes(b"left by a killed job")
+    (tmp_path / "y.layers" / "layer-001.safetensors.0123456789abcdef-1-01234567.part").write_bytes(
+        b"left by a killed job"
+    )
     (tmp_path / "y.layers" / "layer-002.safetensors").write_bytes(b"left by a job on a deeper model")
     for name in "xy":
         join_layers(tmp_path / f"{name}.layers", 2, tmp_path / name, METADATA)
@@ -153,8 +156,82 @@ def test_a_finished_layer_is_taken_over_only_by_the_same_job(tmp_path: Path):
 
 
 def test_files_that_are_no_cells_are_refused(tmp_path: Path):
-    save_arrays(tmp_path / "x", {}, {"method": "wanda"})
-    with pytest.raises(UserError, match=rf"^{tmp_path}/x is not a cell: its header has no `columns`$"):
+    save_arrays(tmp_path / "x", "tokens/2", {}, {"method": "wanda"})
+    with pytest.raises(UserError, match=rf"^{tmp_path}/x is of kind tokens/2, expected cell/2; delete it and make"):
         CellReader(tmp_path / "x")
     with pytest.raises(UserError, match=rf"^{tmp_path}/no does not exist$"):
         CellReader(tmp_path / "no")
+
+
+def write(path: Path, keep: Tensor, **about: Any) -> CellReader:
+    """A cell of one matrix with this mask."""
+    metadata = METADATA | about
+    save_layer(path.with_suffix(".layers"), 0, {UP: SparseWeight.of(torch.ones(keep.shape), keep, False)}, metadata)
+    join_layers(path.with_suffix(".layers"), 1, path, metadata)
+    return CellReader(path)
+
+
+def without_columns(d_out: int, d_in: int, n: int) -> Tensor:
+    """A mask that keeps nothing of the first n inputs."""
+    keep = torch.ones(d_out, d_in, dtype=torch.bool)
+    keep[:, :n] = False
+    return keep
+
+
+@pytest.mark.parametrize(
+    ("scheme", "n_empty", "sparsities"),
+    [("0.50", 32, None), ("0.50", 33, None), ("0.50", 31, None), ("2of4", 32, None), ("0.70-owl", 12, [0.2])],
+)
+def test_a_share_as_the_scheme_or_owl_says_needs_no_allowance(
+    tmp_path: Path, scheme: str, n_empty: int, sparsities: list[float] | None
+):
+    """To within one weight a row and one a column."""
+    more = {"layer_sparsities": sparsities} if sparsities else {}
+    cell = write(tmp_path / "cell", without_columns(64, 64, n_empty), scheme=scheme, **more)
+    assert cell.metadata["removed"] == {UP: [64 * n_empty, 64 * 64]}
+    assert cell.metadata["allowances"] == {} and notes_on(cell.metadata) == []
+
+
+def test_more_than_the_scheme_says_is_written_into_the_cell(tmp_path: Path):
+    """As RIA does where inputs are always zero: everything that ties with the threshold goes."""
+    cell = write(tmp_path / "cell", without_columns(64, 64, 55), method="ria")
+    words = "0.8594 removed instead of 0.5000: weights of equal score go together; of 64 inputs 55 have no weight left"
+    assert cell.metadata["allowances"] == {UP: words}
+    assert notes_on(cell.metadata) == [f"{UP}: {words}"]
+    assert notes_on({"allowances": {"b": "x", "a": "y"}}) == ["a: y (and 1 more matrices)"]
+
+
+def test_less_than_the_scheme_says_is_refused_when_it_is_written(tmp_path: Path):
+    with pytest.raises(UserError, match=rf"^{UP}: wanda removes a share of 0\.2500, scheme 0\.50 0\.5000$"):
+        write(tmp_path / "cell", without_columns(64, 64, 16))
+
+
+@pytest.mark.parametrize(("scheme", "sparsities"), [("0.20", None), ("0.80", None), ("0.50-owl", [0.7])])
+def test_a_cell_of_another_sparsity_than_its_header_says_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, sparsities: list[float] | None
+):
+    monkeypatch.setattr("polyprune.artifacts.cells.allowance", lambda *_: None)
+    more = {"layer_sparsities": sparsities} if sparsities else {}
+    refused = rf"{UP}, a share of 0\.5000 is removed, scheme {scheme} says 0\.[278]000; delete it and make"
+    with pytest.raises(UserError, match=refused):
+        write(tmp_path / "cell", without_columns(64, 64, 32), scheme=scheme, **more)
+
+
+def test_a_mask_at_odds_with_its_header_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(SparseWeight, "removed", (2048, 4096))
+    cell = write(tmp_path / "cell", without_columns(64, 64, 55))
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=rf"of {UP}, 3520 of 4096 weights are removed, which is not what the"):
+        cell.weight(UP)
+
+
+def test_a_damaged_layer_of_a_killed_job_is_done_again(tmp_path: Path):
+    weight, keep = matrix(6, 13)
+    save_layer(tmp_path, 3, {UP: SparseWeight.of(weight, keep, changed=False)}, METADATA)
+    path = tmp_path / "layer-003.safetensors"
+    whole = path.read_bytes()
+    for at in (20, len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert finished_layer(tmp_path, 3, METADATA) is None
+    path.write_bytes(whole)
+    assert finished_layer(tmp_path, 3, METADATA) is not None

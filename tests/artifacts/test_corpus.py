@@ -24,7 +24,9 @@ def test_documents_come_back_by_split_and_in_order(tmp_path: Path):
     assert load_documents(path, "evaluation") == ["e1", "e2 语"]
     table = pq.read_table(path)
     assert table["split"].to_pylist() == ["train"] * 3 + ["calibration"] + ["evaluation"] * 2
-    assert json.loads(pq.read_schema(path).metadata[b"polyprune"]) == {"code": "abc", "documents": {"train": 3}}
+    assert json.loads(pq.read_schema(path).metadata[b"polyprune"]) == {
+        "code": "abc", "documents": {"train": 3}, "schema": "corpus/2", "place": None
+    }  # fmt: skip
 
 
 def test_a_split_may_be_missing(tmp_path: Path):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+import xxhash
 
 from polyprune.artifacts import hdf5
 from polyprune.artifacts.activations import MATRICES, NEURONS, LayerActivations, write_activations
-from polyprune.artifacts.hdf5 import create_hdf5, open_hdf5
+from polyprune.artifacts.hdf5 import Hdf5Reader, create_hdf5
 from polyprune.artifacts.layer_rows import MEANS, write_rows
 from polyprune.errors import UserError
 
@@ -19,7 +23,7 @@ from polyprune.errors import UserError
 def write(path: Path, n: int = 20) -> None:
     with create_hdf5(path, "test/1", {}) as file:
         for index in range(n):
-            file.create_dataset(f"data/{index}", data=np.arange(1000), chunks=True, compression="gzip")
+            file.store(f"data/{index}", np.arange(1000))
 
 
 def limit_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
@@ -79,5 +83,63 @@ def test_a_full_disk_ends_a_pass_at_the_layer_that_does_not_fit(
 
 def test_with_room_the_file_is_whole(tmp_path: Path) -> None:
     write(tmp_path / "x.h5")
-    with open_hdf5(tmp_path / "x.h5", "test/1") as file:
-        assert all((np.asarray(file[f"data/{index}"]) == np.arange(1000)).all() for index in range(20))
+    with Hdf5Reader(tmp_path / "x.h5", "test/1") as file:
+        assert all((file.whole(f"data/{index}") == np.arange(1000)).all() for index in range(20))
+
+
+def test_a_finished_file_is_read_while_somebody_holds_a_lock(tmp_path: Path) -> None:
+    """A backup does; and where a file system has none, HDF5 must not ask for one."""
+    write(tmp_path / "x.h5")
+    with (tmp_path / "x.h5").open("rb") as backup:
+        fcntl.flock(backup, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match=r"errno = 11|errno=11"):
+            h5py.File(tmp_path / "x.h5", "r", locking=True)
+        with Hdf5Reader(tmp_path / "x.h5", "test/1") as file:
+            file.check()
+
+
+@pytest.mark.parametrize("name", ["layered", "whole", "text"])
+def test_a_changed_value_is_noticed_where_it_is_read(tmp_path: Path, name: str) -> None:
+    """The digests are of values: written by another program, in a file that HDF5 finds nothing wrong with."""
+    path = tmp_path / "x.h5"
+    with create_hdf5(path, "test/1", {}) as file:
+        file.create("layered", (2, 3, 4), np.float32, axis=1, unit="1")
+        for index in range(3):
+            file.write("layered", index, np.full((2, 4), index))
+        file.store("whole", np.arange(5), "token")
+        file.store("text", np.array(["a", "ä"], dtype=h5py.string_dtype()))
+    with h5py.File(path, "a") as file:
+        place = {"layered": (1, 2, 3), "whole": 2, "text": 1}[name]
+        dataset: Any = file[name]
+        dataset[place] = "b" if name == "text" else 77
+    with Hdf5Reader(path, "test/1") as file:
+        file.at("layered", 0)
+        with pytest.raises(UserError, match=rf"x\.h5: /{name} is damaged, .*; delete it and make it again"):
+            file.check()
+        with pytest.raises(UserError, match=rf"/{name} is damaged"):
+            file.whole(name)
+
+
+def test_digests_are_those_of_the_documented_bytes(tmp_path: Path) -> None:
+    path, layers = tmp_path / "x.h5", np.arange(24, dtype=">f4").reshape(2, 3, 4)
+    with create_hdf5(path, "test/1", {}) as file:
+        file.create("layered", (2, 3, 4), np.float32, axis=1, unit="1")
+        for index in range(3):
+            file.write("layered", index, layers[:, index])
+        file.store("text", np.array(["a", "ä"], dtype=h5py.string_dtype()))
+    with h5py.File(path) as file:
+        digests: dict[str, Any] = {name: file[name].attrs["digests"] for name in ("layered", "text")}
+        found = [bytes(row).hex() for row in digests["layered"]]
+        assert found == [xxhash.xxh3_128_hexdigest(layers[:, i].astype("<f4").tobytes()) for i in range(3)]
+        (text,) = digests["text"]
+        assert bytes(text).hex() == xxhash.xxh3_128_hexdigest("a\0ä\0".encode())
+
+
+def test_a_dataset_that_was_not_filled_is_not_finished(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="layered was written at 1 of 3 places"),
+        create_hdf5(tmp_path / "x.h5", "test/1", {}) as file,
+    ):
+        file.create("layered", (3, 4), np.float32, axis=0, unit="1")
+        file.write("layered", 1, np.zeros(4))
+    assert list(tmp_path.iterdir()) == []

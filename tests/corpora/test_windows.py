@@ -109,11 +109,22 @@ def test_a_longer_source_keeps_the_order_of_the_documents_it_had():
 def test_bytes_of_the_tokens_add_up_to_the_text(text: str, tokenizer: Tokenizer):
     encoding = tokenizer.encode(text)
     sizes = bytes_per_token(text, encoding)
-    assert sizes.dtype == np.int16
+    assert sizes.dtype == np.int32
     assert sizes.shape == (len(encoding.ids),)
     assert sizes.sum() == len(text.encode())
     assert sizes[0] == 0, "a special token adds no text"
     assert (sizes >= 0).all()
+
+
+@pytest.mark.parametrize("n", [32_766, 32_768, 40_000, 70_000])
+def test_a_token_may_cover_more_bytes_than_16_bits_count(n: int):
+    """A tokenizer that drops white space gives all of it to the next token."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    text = "a" + " " * n + "b"
+    assert bytes_per_token(text, tokenizer.encode(text)).tolist() == [1, n + 1]
+    _, sizes = packed_windows([text], tokenizer, (None, None), 2, 1, "text")
+    assert sizes.tolist() == [[1, n + 1]]
 
 
 def test_bytes_of_every_prefix_cover_the_characters_begun_so_far(tokenizer: Tokenizer):
@@ -169,7 +180,7 @@ def test_windows_are_the_draws_of_the_published_loader(length: int, seed: str, t
     texts = documents(40)
     tokens, n_bytes = long_document_windows(texts, tokenizer, length, 12, seed, "x")
     assert tokens.dtype == np.int32
-    assert n_bytes.dtype == np.int16
+    assert n_bytes.dtype == np.int32
     assert np.array_equal(tokens, published_windows(texts, tokenizer, length, 12, seed))
     for ids, sizes in zip(tokens, n_bytes, strict=True):
         assert abs(int(sizes.sum()) - len(text_of(tokenizer, ids))) <= 6, "within the characters cut at both ends"
@@ -256,7 +267,7 @@ def test_packing_is_joining_and_cutting(
         sizes += [*(0 for _ in before), *bytes_per_token(text, encoding).tolist(), *(0 for _ in after)]
     n = len(ids) // 64
     tokens, n_bytes = packed_windows(iter(texts), tokenizer, frame, 64, n, "x")
-    assert (tokens.dtype, n_bytes.dtype) == (np.int32, np.int16)
+    assert (tokens.dtype, n_bytes.dtype) == (np.int32, np.int32)
     assert tokens.tolist() == np.reshape(ids[: n * 64], (n, 64)).tolist()
     assert n_bytes.tolist() == np.reshape(sizes[: n * 64], (n, 64)).tolist()
     assert np.array_equal(all_packed_windows(iter(texts), tokenizer, frame, 64), tokens)

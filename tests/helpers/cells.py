@@ -22,8 +22,9 @@ def register(model: PreTrainedModel, folder: Path, shards: int = 1, n_sequences:
     checkpoint = save_checkpoint(model, folder / "checkpoint", shards)
     write_manifest(folder / "model.json", {"kind": "folder", "path": str(checkpoint)}, checkpoint, {})
     tokens = random_tokens(n_sequences, length).numpy().astype(np.int32)
-    metadata = {"model_digest": read_manifest(folder / "model.json")["digest"]}
-    save_tokens(folder / "tokens.safetensors", TokenSet(tokens, np.ones(tokens.shape, np.int16), metadata))
+    digest = read_manifest(folder / "model.json")["digest"]
+    metadata = {"model_digest": digest, "languages": ["de", "en"], "seed": 0}
+    save_tokens(folder / "tokens.safetensors", TokenSet(tokens, np.ones(tokens.shape, np.int32), metadata))
 
 
 def kept_of(cell: CellReader, name: str) -> SparseWeight:

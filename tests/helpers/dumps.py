@@ -30,7 +30,7 @@ Arrays = dict[str, np.ndarray]
 
 def token_set(tokens: Tensor) -> TokenSet:
     array = tokens.numpy().astype(np.int32)
-    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int16) % 5, {})
+    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int32) % 5, {})
 
 
 def dump_text(

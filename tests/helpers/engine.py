@@ -47,7 +47,7 @@ def run_engine(
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, offload, {})
     sequential = settings.get(method, {}).get("true_sequential", False)
     job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3, true_sequential=sequential)
-    identity = metadata or {"job": "test"}
+    identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
     join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)
     return CellReader(out)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS
+from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, Layout
+from polyprune.artifacts.tables import save_table
 from polyprune.maths.lape import BOX
 
 MATRICES = ("q", "k", "v", "attn.out", "ffn.gate", "ffn.up", "ffn.down")
@@ -19,10 +21,18 @@ CELL = {"model": "m", "method": "sparsegpt", "scheme": "0.50"}
 DENSE = {"model": "m", "method": "dense", "scheme": "dense", "calibration": "dense", "seed": None}
 
 
-def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+def _frame(rows: list[dict[str, Any]], layout: Layout) -> pd.DataFrame:
     """As `load_measurements` gives it."""
-    table = pa.Table.from_pylist(rows, schema=schema)
+    table = pa.Table.from_pylist(rows, schema=layout.columns)
     return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
+
+
+def save(path: Path, frame: pd.DataFrame, layout: Layout) -> None:
+    """Write made-up measurements as a file of all their variants."""
+    names = ["model", "method", "scheme", "calibration", "seed"]
+    table = pa.Table.from_pandas(frame, schema=layout.columns, preserve_index=False)
+    variants = table.select(names).group_by(names).aggregate([]).to_pylist()
+    save_table(path, layout.schema, table, {"variants": variants, "sources": {"model": "0123456789abcdef"}})
 
 
 def mask_iou(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.headers import scored
+
 from polyprune.artifacts.scores import save_scores
 
 UNITS = {
@@ -44,5 +46,5 @@ def write_variant(
         for (metric, language), value in values.items()
     ]
     path = folder / f"{model}-{method}-{scheme}-{calibration}-{seed}.parquet"
-    save_scores(path, rows, {})
+    save_scores(path, rows, scored({**variant, "corpus": "c"}))
     return path

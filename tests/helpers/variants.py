@@ -28,7 +28,7 @@ ENGINE = Engine(tokens_per_batch=64)
 ORIGIN = {"dataset": "allenai/c4", "revision": "e" * 40, "split": "evaluation", "tokenizer_digest": "d" * 64}
 TEXT = TokenSet(
     random_tokens(9, 8).numpy().astype(np.int32),
-    np.ones((9, 8), np.int16),
+    np.ones((9, 8), np.int32),
     ORIGIN | {"language": "de", "template": False, "content": "all tokens"},
 )
 OTHER_TEXT = replace(TEXT, tokens=random_tokens(9, 8, seed=5).numpy().astype(np.int32))
@@ -50,12 +50,18 @@ def tiny_of_the_hub(folder: Path) -> Iterator[Path]:
     checkpoint = save_checkpoint(random_model(ARCHITECTURE), folder / "model")
     source = {"kind": "hub", "id": "CohereForAI/aya", "revision": "f" * 40}
     write_manifest(folder / "model.json", source, checkpoint, {})
-    save_tokens(folder / "text.safetensors", TEXT)
-    save_tokens(folder / "other.safetensors", OTHER_TEXT)
-    save_prompt_set(folder / "prompts.safetensors", PROMPTS)
+    for name, text in (("text", TEXT), ("other", OTHER_TEXT)):
+        save_tokens(folder / f"{name}.safetensors", replace(text, metadata=_of_model(text, folder / "model.json")))
+    prompts = replace(PROMPTS, metadata=_of_model(PROMPTS, folder / "model.json"))
+    save_prompt_set(folder / "prompts.safetensors", prompts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("polyprune.model.source.cached_model", lambda *_: checkpoint)
         yield folder / "model.json"
+
+
+def _of_model(data: TokenSet | PromptSet, model: Path) -> dict[str, Any]:
+    """What a file of these tokens says besides."""
+    return {**data.metadata, "model_digest": read_manifest(model)["digest"]}
 
 
 def cells_of(model: Path) -> list[Path]:
@@ -93,13 +99,12 @@ def assert_says_what_it_is_of(
     with h5py.File(path) as file:
         found: dict[str, Any] = dict(file.attrs)
     provenance = json.loads(found.pop("provenance"))
-    assert hook in found.pop("hooks")
-    compression: Mapping[str, Any] = {"method": "dense"}
+    assert hook in found.pop("hooks") and len(found.pop("seal")) == 32
+    compression: Mapping[str, Any] = dict.fromkeys(("method", "scheme", "calibration"), "dense")
     if cell is not None:
         compression = {"method": "wanda", "scheme": "0.50", "calibration": CALIBRATIONS[cell], "seed": cell}
     assert found == {
         "schema": schema,
-        "complete": True,
         "model": "CohereForAI/aya",
         "model_revision": "f" * 40,
         "model_digest": read_manifest(model)["digest"],
@@ -119,7 +124,7 @@ def assert_says_what_it_is_of(
     }
     assert (provenance["code"], provenance["torch"]) == ("abc", "9.9") and "job" not in provenance
     assert provenance["transformers"] == version("transformers")
-    assert provenance["data"] == {name: value for name, value in data.metadata.items() if name != "items"}
+    assert provenance["data"] == {name: value for name, value in _of_model(data, model).items() if name != "items"}
     if cell is None:
         assert provenance["cell"] is None
     else:

@@ -179,8 +179,9 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     assert sum(found) / 3 == Fraction(6, 10) and max(found) - min(found) == Fraction(16, 100)
 
     job = Job(scheme, {}, len(tokens), layer_sparsities=found)
-    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", {"job": "owl"})
-    join_layers(tmp_path / "parts", 3, tmp_path / "cell", {"job": "owl"})
+    about = {"method": "wanda", "scheme": "0.60-owl", "layer_sparsities": [float(value) for value in found]}
+    compress(calibration, METHODS["wanda"], job, tmp_path / "parts", about)
+    join_layers(tmp_path / "parts", 3, tmp_path / "cell", about)
     cell = CellReader(tmp_path / "cell")
 
     def keep_of(name: str, weight: Tensor, x: Tensor) -> Tensor:

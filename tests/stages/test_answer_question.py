@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from polyprune.artifacts.evaluations import ITEMS
+from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA
 from polyprune.artifacts.hdf5 import create_hdf5
+from polyprune.artifacts.hidden_states import SCHEMA
+from polyprune.artifacts.measurements import FRAME
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
 from polyprune.report.answer import Comparison, best_calibrations, compare, whole_block
@@ -46,7 +48,7 @@ def write_items(
     variant = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
     path = folder / f"{calibration}-{seed}-{benchmark}.parquet"
     provenance = {"variant": variant, "benchmark": benchmark, "profile": "current"} | facts
-    save_table(path, pa.Table.from_pylist(rows, schema=ITEMS), provenance)
+    save_table(path, ITEMS_SCHEMA, pa.Table.from_pylist(rows, schema=ITEMS), provenance)
     return path
 
 
@@ -57,13 +59,13 @@ def write_dump(
     n, tokens = nll.shape[0], nll.shape[1] + 1
     path = folder.joinpath(*BLOCK, calibration, f"seed{seed}", "hidden_states", "text", f"{language}.h5")
     named = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
-    with create_hdf5(path, "hidden/1", named | {"language": language, "data_digest": "d"} | said) as file:
-        file["sums/nll_pruned"] = nll.astype(np.float32)
-        file["sums/n"] = np.full(n, tokens)
-        file["sums/norm"] = np.full((n, 4), 2.0 * tokens)
-        file["sums/sq"] = np.full((n, 4), 4.0 * tokens)
-        file["sums/diff"] = np.full((n, 4), diff * tokens)
-        file["prompts/mean"] = np.zeros((4, n, 8), dtype=np.float32)
+    with create_hdf5(path, SCHEMA, named | {"language": language, "data_digest": "d"} | said) as file:
+        file.store("sums/nll_pruned", nll.astype(np.float32))
+        file.store("sums/n", np.full(n, tokens))
+        file.store("sums/norm", np.full((n, 4), 2.0 * tokens))
+        file.store("sums/sq", np.full((n, 4), 4.0 * tokens))
+        file.store("sums/diff", np.full((n, 4), diff * tokens))
+        file.store("prompts/mean", np.zeros((4, n, 8), dtype=np.float32))
     return path
 
 
@@ -243,7 +245,7 @@ def test_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     dumps = [write_dump(tmp_path, name, 0, rng.normal(2, 0.1, (6, 9))) for name in CALIBRATIONS]
     rows, page = tmp_path / "best.parquet", tmp_path / "best.md"
     answer_question(items, dumps, "Which?", [("tiny", "Tiny")], rows, page, {})
-    found = open_table(rows).read().to_pandas()
+    found = open_table(rows, FRAME).read().to_pandas()
     text = page.read_text()
     assert text == render_answer(found, "Which?", {"tiny": "Tiny"})
     assert "## Tiny, Wanda 0.50" in text and "By benchmarks: DE is best. Calibrating in DE gains over English +" in text

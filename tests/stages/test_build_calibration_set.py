@@ -43,14 +43,14 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
     config = {"architectures": ["LlamaForCausalLM"], "bos_token_id": BOS, "eos_token_id": [EOS, 0]}
     (folder / "config.json").write_text(json.dumps(config))
     tokenizer.save(str(folder / "tokenizer.json"))
-    save_arrays(folder / "model.safetensors", {"a": np.zeros(1)}, {})
+    save_arrays(folder / "model.safetensors", "weights", {"a": np.zeros(1)}, {})
     write_manifest(root / "model.json", {"kind": "train"}, folder, {})
     for language, letter in LANGUAGES.items():
         documents = {
             split: [f"{split[0]}{number:02d}" + letter * (5 + number) for number in range(30)]
             for split in ("calibration", "evaluation")
         }
-        save_corpus(root / f"{language}.parquet", documents, {})
+        save_corpus(root / f"{language}.parquet", documents, {"language": language})
     return root
 
 
@@ -141,7 +141,7 @@ def test_the_header_identifies_model_tokenizer_and_settings(workplace: Path, tmp
         "tokenizer_digest": hashlib.sha256(tokenizer_bytes).hexdigest(),
         "sequences": {"de": 3, "en": 3},
     }
-    assert (made.tokens.dtype, made.n_bytes.dtype, made.tokens.shape) == (np.int32, np.int16, (6, LENGTH))
+    assert (made.tokens.dtype, made.n_bytes.dtype, made.tokens.shape) == (np.int32, np.int32, (6, LENGTH))
 
 
 def test_too_little_text_is_refused_with_file_and_remedy(workplace: Path, tmp_path: Path):

@@ -36,11 +36,12 @@ def workplace(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"architectures": ["X"], "bos_token_id": BOS, "eos_token_id": None}))
     tokenizer.save(str(folder / "tokenizer.json"))
-    save_arrays(folder / "model.safetensors", {"a": np.zeros(1)}, {})
+    save_arrays(folder / "model.safetensors", "weights", {"a": np.zeros(1)}, {})
     write_manifest(tmp_path / "model.json", {"kind": "train"}, folder, {})
     for language, texts in DOCUMENTS.items():
         splits = {"evaluation": texts, "calibration": ["calibration"] * 50}
-        save_corpus(tmp_path / f"{language}.parquet", splits, {"code": "x", "dataset": "org/web", "revision": "f" * 40})
+        about = {"code": "x", "language": language, "dataset": "org/web", "revision": "f" * 40}
+        save_corpus(tmp_path / f"{language}.parquet", splits, about)
     return tmp_path
 
 
@@ -78,6 +79,7 @@ def test_the_header_says_data_set_language_model_and_tokenizer(workplace: Path):
             "code": "abc",
             "dataset": "org/web",
             "revision": "f" * 40,
+            "corpus": workplace.name,
             "split": "evaluation",
             "language": language,
             "template": False,

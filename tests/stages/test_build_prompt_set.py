@@ -38,7 +38,7 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_prompts(tmp_path, ROWS)
-    collect_prompts(files, "en", tmp_path / "prompts" / "en.parquet", {"code": "x"})
+    collect_prompts(files, "en", tmp_path / "prompts" / "en.parquet", {"code": "x", "language": "en"})
     build_prompt_set(model, [tmp_path / "prompts" / "en.parquet"], 200, [tmp_path / "en.safetensors"], {"code": "abc"})
     expected = {
         "code": "abc",
@@ -57,7 +57,7 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     monkeypatch.setattr("polyprune.corpora.from_hub.resolve_revision", lambda *_: "f" * 40)
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: rows)
     hub = HubPrompts(kind="hub", dataset="facebook/belebele", revision=None, codes={"en": "eng_Latn"}, n_prompts=2)
-    fetch_prompts(hub, "en", tmp_path / "hub" / "en.parquet", {})
+    fetch_prompts(hub, "en", tmp_path / "hub" / "en.parquet", {"language": "en"})
     build_prompt_set(model, [tmp_path / "hub" / "en.parquet"], 200, [tmp_path / "hub.safetensors"], {"code": "abc"})
     found = load_prompt_set(tmp_path / "hub.safetensors")
     assert found.metadata == expected | {"dataset": "facebook/belebele", "revision": "f" * 40}

@@ -49,6 +49,8 @@ def test_what_evaluation_has_is_left_out_of_training_and_calibration(tmp_path: P
         "code": "abc",
         "dataset": str(tmp_path / "de.txt"),
         "documents": {"train": 3, "calibration": 2, "evaluation": 4},
+        "place": None,
+        "schema": "corpus/2",
     }
 
 

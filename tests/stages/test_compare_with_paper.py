@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.tables import save_table
 from polyprune.report.printed import load_printed
 from polyprune.stages.compare_with_paper import compare_with_paper
@@ -19,7 +20,7 @@ def test_the_papers_own_numbers_differ_nowhere_and_others_do(tmp_path: Path) -> 
     printed = load_printed(PAPER)
     ours = printed.assign(value=printed["mean"], seed=0).drop(columns=["mean", "std"])
     ours.loc[ours.index[0], "value"] += 2.5
-    save_table(tmp_path / "table9.parquet", pa.Table.from_pandas(ours, preserve_index=False), {})
+    save_table(tmp_path / "table9.parquet", TABLE, pa.Table.from_pandas(ours, preserve_index=False), {})
     made = []
     for name in ("a", "b"):
         rows, page = tmp_path / f"{name}.parquet", tmp_path / f"{name}.md"

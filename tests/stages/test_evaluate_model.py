@@ -19,6 +19,7 @@ from tests.helpers.harness import model_folder
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import join_layers, save_layer
 from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.artifacts.json_files import save_record
 from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
 from polyprune.evaluation.language_model import SharedPrefixLM
@@ -45,9 +46,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = model_folder(home / "checkpoint", "llama")
     write_manifest(home / "model.json", {"kind": "train"}, folder, {})
     for benchmark in ("arc", "mkqa"):
-        generate_benchmark(benchmark, N, home / f"{benchmark}.json", {})
+        generate_benchmark(benchmark, N, home / f"{benchmark}.json", {"benchmark": benchmark})
     decoder = Decoder(Checkpoint(folder), torch.device("cpu"))
-    metadata = {"model_digest": read_manifest(home / "model.json")["digest"], "method": "wanda"}
+    metadata = {"model_digest": read_manifest(home / "model.json")["digest"]}
+    metadata |= {name: value for name, value in CELL.items() if name != "model"}
     for index, layer in decoder.walk():
         kept = {
             f"{decoder.prefix}.{index}.{name}": SparseWeight.of(
@@ -190,11 +192,11 @@ def test_parts_of_another_job_are_not_taken_over(home: Path, tmp_path: Path, mon
 
 
 def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
-    manifest = json.loads((home / "model.json").read_text()) | {"digest": "0" * 16}
+    manifest = read_manifest(home / "model.json") | {"digest": "0" * 16}
     (tmp_path / "checkpoint").symlink_to(home / "checkpoint")
-    (tmp_path / "model.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match="another version of this model"):
-        run(home, tmp_path, model=tmp_path / "model.json", cell=[home / "mask.safetensors"])
+    save_record(tmp_path / "model.json", "model/2", manifest)
+    with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected 0{16}"):
+        run(home, tmp_path, model=tmp_path / "model.json", cell=[home / "mask.safetensors"], variant=CELL)
 
 
 def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.headers import measured
 
-from polyprune.artifacts.hidden_states import write_hidden_states
+from polyprune.artifacts.hidden_states import SAMPLE, write_hidden_states
+from polyprune.artifacts.layer_rows import MEANS
+from polyprune.artifacts.tables import read_header
 from polyprune.errors import UserError
 from polyprune.stages.measure_drift import drift_scores, measure_drift, prediction_scores
 
@@ -115,14 +118,18 @@ def test_a_cell_is_scored_on_its_own_losses():
     assert values["top1_agreement", None] == pytest.approx(3 / 4)
 
 
-def write_dump(path: Path, paired: bool) -> Path:
+def write_dump(path: Path, paired: bool, **changes: Any) -> Path:
     dense, pruned = states()
     sums = sums_of(dense, pruned)
     if not paired:
         sums.pop("diff")
     sums |= PAIRED if paired else LOSSES
     place = {name: np.zeros(1, np.int32) for name in ("sequence", "position", "token_id")}
-    with write_hidden_states(path, 2, 2, np.ones(2), place, "float32", {}) as writer:
+    about = measured(path.stem, VARIANT if paired else None) | changes
+    with write_hidden_states(path, 2, 2, np.ones(2), place, "float32", about) as writer:
+        for row in range(4):
+            writer.write_row(MEANS, row, np.zeros((2, 2)))
+            writer.write_row(SAMPLE, row, np.zeros((1, 2)))
         writer.write_sums(sums)
     return path
 
@@ -145,7 +152,35 @@ def test_a_cell_gets_both_files_and_a_row_a_value(tmp_path: Path):
         for metric in ("pruning_error", "snr")
         for layer in ("1", "2", "L_normed", "mean")
     ]
-    assert pq.read_schema(drift).metadata == {b"polyprune": b'{"code":"abc"}'}
+    assert read_header(drift, "scores/2") == {
+        "code": "abc",
+        "schema": "scores/2",
+        "place": None,
+        "variant": VARIANT,
+        "cell": {"code": "c"},
+        "sources": {"model": "0123456789abcdef", "text de": "text-de", "text zh": "text-zh"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"language": "en"}, "has language en, expected zh"),
+        ({"method": "sparsegpt"}, "has method sparsegpt, expected wanda"),
+        ({"scheme": "0.20"}, r"has scheme 0\.20, expected 0\.50"),
+        ({"calibration": "zh"}, "has calibration zh, expected de"),
+        ({"seed": 0}, "has seed 0, expected 1"),
+        ({"corpus": "web"}, "has corpus web, expected demo"),
+        ({"model_digest": "f" * 16}, r"has model_digest ffffffffffffffff, but .*de\.h5 has 0123456789abcdef"),
+        ({"provenance": {"cell": {"code": "d"}}}, r"has provenance\.cell \{'code': 'd'\}, but .*de\.h5 has"),
+    ],
+    ids=str,
+)
+def test_a_dump_of_something_else_is_refused(changes: dict[str, Any], complaint: str, tmp_path: Path):
+    dumps = [write_dump(tmp_path / "de.h5", paired=True), write_dump(tmp_path / "zh.h5", paired=True, **changes)]
+    with pytest.raises(UserError, match=rf"zh\.h5 .*{complaint}.*make it again: snakemake --profile local .*zh\.h5"):
+        measure_drift(dumps, ["de", "zh"], VARIANT, tmp_path / "p", [], {})
+    assert not (tmp_path / "p").exists()
 
 
 def test_the_dense_model_gets_perplexity_only(tmp_path: Path):
@@ -167,7 +202,7 @@ def test_same_dumps_same_bytes(tmp_path: Path):
 
 def test_a_missing_dump_or_language_is_refused(tmp_path: Path):
     dump = write_dump(tmp_path / "de.h5", paired=True)
-    with pytest.raises(UserError, match=r"zh\.h5 cannot be read as HDF5"):
+    with pytest.raises(UserError, match=r"zh\.h5 does not exist"):
         measure_drift([dump, tmp_path / "zh.h5"], ["de", "zh"], VARIANT, tmp_path / "p", [], {})
     with pytest.raises(ValueError, match="shorter"):
         measure_drift([dump], ["de", "zh"], VARIANT, tmp_path / "p", [], {})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.helpers.headers import measured as header
 
 from polyprune.artifacts.activations import LayerActivations, write_activations
 from polyprune.errors import UserError
@@ -29,7 +30,8 @@ def write(folder: Path, name: str, probabilities: dict[str, list[float]], tokens
     paths = []
     for language, p in probabilities.items():
         paths.append(folder / f"{name}-{language}.h5")
-        with write_activations(paths[-1], 2, tokens, {}) as writer:
+        about = header(language, None if name == "dense" else CELL_VARIANT)
+        with write_activations(paths[-1], 2, tokens, about) as writer:
             for layer in range(2):
                 counts = np.outer(tokens, p[:: 1 - 2 * layer])
                 neurons = {
@@ -97,7 +99,7 @@ def test_halves_are_of_different_blocks(tmp_path: Path):
         counts = np.concatenate([np.outer([100, 100], p[0]), np.outer([50, 50], p[1])])
         neurons = {"active": counts.astype(np.int64), "sum_abs_act": counts, "sum_abs_out": counts}
         outputs = {name: np.zeros((2, 3)) for name in ("o_proj", "down_proj")}
-        with write_activations(tmp_path / f"{language}.h5", 1, TOKENS, {}) as writer:
+        with write_activations(tmp_path / f"{language}.h5", 1, TOKENS, header(language)) as writer:
             writer.write_layer(0, LayerActivations(neurons, outputs))
     files = [tmp_path / "de.h5", tmp_path / "en.h5"]
     measure_lape(files, [], LANGUAGES, 2, DENSE_VARIANT, tmp_path / "lape.parquet", {})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.helpers.headers import measured
 
 from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.prompt_states import write_prompt_states
@@ -17,6 +19,7 @@ from polyprune.stages.measure_lsar import measure_lsar
 
 LANGUAGES = ["de", "en", "sw", "zh"]
 N_LAYERS, N_PROMPTS, D = 3, 12, 16
+VARIANT = {"model": "m", "method": "sparsegpt", "scheme": "0.50", "calibration": "de", "seed": 0}
 
 
 def states(language: int, layer: int, pruned: bool) -> np.ndarray:
@@ -28,12 +31,13 @@ def states(language: int, layer: int, pruned: bool) -> np.ndarray:
     return (content + place + (damage if pruned else 0)).astype(np.float32)
 
 
-def write_dumps(folder: Path, pruned: bool, items: str = "item") -> list[Path]:
+def write_dumps(folder: Path, pruned: bool, items: str = "item", **variant: Any) -> list[Path]:
     paths = [folder / f"{'cell' if pruned else 'dense'}-{language}.h5" for language in LANGUAGES]
     sizes = (np.full(N_PROMPTS, 5), np.full(N_PROMPTS, 8))
     for index, path in enumerate(paths):
         names = [f"{items} {n}" for n in range(N_PROMPTS)]
-        with write_prompt_states(path, N_LAYERS, D, names, *sizes, {}) as writer:
+        about = measured(LANGUAGES[index], VARIANT | variant if pruned else None)
+        with write_prompt_states(path, N_LAYERS, D, names, *sizes, about) as writer:
             for row in range(N_LAYERS + 2):
                 writer.write_row(MEANS, row, states(index, row, pruned))
             distance = np.tile(np.arange(N_LAYERS + 2) * 10.0 * (index + 1), (N_PROMPTS, 1))
@@ -42,10 +46,9 @@ def write_dumps(folder: Path, pruned: bool, items: str = "item") -> list[Path]:
 
 
 def measure(folder: Path, seed: int = 0, calibration: str = "de") -> Path:
-    variant: dict[str, Any] = {"model": "m", "method": "sparsegpt", "scheme": "0.50"}
-    variant |= {"calibration": calibration, "seed": seed}
+    variant = VARIANT | {"calibration": calibration, "seed": seed}
     output = folder / f"lsar-{calibration}-{seed}.parquet"
-    measure_lsar(write_dumps(folder, False), write_dumps(folder, True), LANGUAGES, variant, output, {})
+    measure_lsar(write_dumps(folder, False), write_dumps(folder, True, **variant), LANGUAGES, variant, output, {})
     return output
 
 
@@ -96,11 +99,17 @@ def test_the_flat_curve_and_its_controls(tmp_path: Path):
     assert len(values["cross_fitted"]) == 4
 
 
-def test_other_prompts_and_equal_languages_are_refused(tmp_path: Path):
+def test_other_prompts_and_equal_languages_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     dense, cell = write_dumps(tmp_path, False), write_dumps(tmp_path, True, items="other")
     with pytest.raises(UserError, match=r"has other prompts than .*: LSAR needs parallel ones"):
-        measure_lsar(dense, cell, LANGUAGES, {}, tmp_path / "x.parquet", {})
+        measure_lsar(dense, cell, LANGUAGES, VARIANT, tmp_path / "x.parquet", {})
     cell = write_dumps(tmp_path, True)
-    twice = [dense[0], dense[0], *dense[2:]]
+    with pytest.raises(UserError, match=r"dense-de\.h5 .*has language de, expected en"):
+        measure_lsar([dense[0], dense[0], *dense[2:]], cell, LANGUAGES, VARIANT, tmp_path / "x.parquet", {})
+    with pytest.raises(UserError, match=r"cell-de\.h5 .*has method sparsegpt, expected dense"):
+        measure_lsar(cell, cell, LANGUAGES, VARIANT, tmp_path / "x.parquet", {})
+    of, here = states, sys.modules[__name__]
+    monkeypatch.setattr(here, "states", lambda index, row, pruned: of(max(index, 1), row, pruned))
+    dense = write_dumps(tmp_path, False)
     with pytest.raises(UserError, match="layer 1: the languages' means span 2 directions, 3 are wanted"):
-        measure_lsar(twice, cell, LANGUAGES, {}, tmp_path / "x.parquet", {})
+        measure_lsar(dense, cell, LANGUAGES, VARIANT, tmp_path / "x.parquet", {})

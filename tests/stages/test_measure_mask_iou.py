@@ -28,6 +28,7 @@ def pruned(calibration: str, seed: int, layer: int, module: str) -> torch.Tensor
 
 def write_cell(folder: Path, calibration: str, seed: int, layers: int = 2, changed: bool = True) -> Path:
     path = folder / calibration / str(seed) / "weights.safetensors"
+    about = {"method": "sparsegpt", "scheme": "0.50", "calibration": calibration, "seed": seed, "model_digest": "d"}
     for layer in range(layers):
         weights = {
             f"model.layers.{layer}.{module}": SparseWeight.of(
@@ -35,8 +36,8 @@ def write_cell(folder: Path, calibration: str, seed: int, layers: int = 2, chang
             )
             for module, shape in SHAPES.items()
         }
-        save_layer(path.with_suffix(".layers"), layer, weights, {"m": 1})
-    join_layers(path.with_suffix(".layers"), layers, path, {"m": 1})
+        save_layer(path.with_suffix(".layers"), layer, weights, about)
+    join_layers(path.with_suffix(".layers"), layers, path, about)
     return path
 
 

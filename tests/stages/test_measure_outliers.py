@@ -11,6 +11,7 @@ from tests.helpers.cells import arguments, outlier_arguments, register
 from tests.helpers.tiny import random_model
 
 from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.json_files import save_record
 from polyprune.artifacts.outliers import load_outliers
 from polyprune.running.run import run
 
@@ -19,9 +20,8 @@ def test_sparsities_by_layer_follow_the_shares_of_outliers(tmp_path: Path) -> No
     """OWL-2; more outliers, lower sparsity."""
     register(random_model("llama"), tmp_path)
     assert run(outlier_arguments(tmp_path, 2.0)) == 0
-    shares, job = load_outliers(tmp_path / "outliers.json")
+    shares = load_outliers(tmp_path / "outliers.json", {"outlier_factor": 2.0})
     assert len(shares) == 3 and all(0 < share < Fraction(1, 4) for share in shares)
-    assert job["outlier_factor"] == 2.0
     assert (tmp_path / "outliers.log").read_text().count("outlier share") == 3
 
     assert run(arguments(tmp_path, "wanda", "0.60-owl", tmp_path / "mask.safetensors")) == 0
@@ -36,7 +36,7 @@ def test_a_larger_factor_finds_fewer_outliers(tmp_path: Path) -> None:
     found = []
     for factor in (1.0, 2.0, 3.0):
         assert run(outlier_arguments(tmp_path, factor)) == 0
-        found.append(load_outliers(tmp_path / "outliers.json")[0])
+        found.append(load_outliers(tmp_path / "outliers.json"))
     assert all(few < more < most for most, more, few in zip(*found, strict=True))
 
 
@@ -48,7 +48,6 @@ def test_outliers_of_another_model_or_text_are_refused(
     assert run(outlier_arguments(tmp_path, 2.0)) == 0
     file = tmp_path / "outliers.json"
     content = json.loads(file.read_text())
-    content["job"][name] = "another"
-    file.write_text(json.dumps(content))
+    save_record(file, "outliers/2", {**content, name: "another"})
     assert run(arguments(tmp_path, "wanda", "0.60-owl", tmp_path / "mask.safetensors")) == 1
-    assert "outliers.json was made from another model or calibration text; delete it" in capsys.readouterr().err
+    assert f"outliers.json (outliers/2) has {name} another, expected" in capsys.readouterr().err

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from tests.helpers import measured
 
-from polyprune.artifacts.tables import save_table
+from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS
 from polyprune.grammar.reports import DRAWINGS
 from polyprune.settings.studies import Figure
 from polyprune.stages.plot_figure import plot_figure
@@ -20,6 +19,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mean_activations": {"layers": [2], "matrix": "down_proj"},
     "shift_controls": {"layers": [1]},
 }
+
+
+LAYOUTS = {"lsar": LSAR, "lape": LAPE, "mask_iou": MASK_IOU, "mean_activations": MEAN_ACTIVATIONS}
 
 
 def measurements(draws: str) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def measurements(draws: str) -> pd.DataFrame:
 def test_a_figure_is_drawn_twice_alike(draws: str, tmp_path: Path) -> None:
     frame = measurements(draws)
     source = tmp_path / "measured.parquet"
-    save_table(source, pa.Table.from_pandas(frame, preserve_index=False), {})
+    measured.save(source, frame, LAYOUTS[DRAWINGS[draws].measurements])
     figure = Figure.model_validate({"title": "T", "draws": draws, "grids": ["g"], **OPTIONS.get(draws, {})})
     outputs = []
     for folder in (tmp_path / "a", tmp_path / "b"):

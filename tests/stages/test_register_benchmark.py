@@ -48,7 +48,10 @@ def test_the_manifest_leads_to_the_folder_and_identifies_each_data_set(root: Pat
     assert found == {name: digest_by_hand(root / name) for name in DATASETS}
     assert len(set(found.values())) == 2
     manifest = root.parent / "results" / "arc.json"
-    assert json.loads(manifest.read_text()) == {"folder": str(root), "datasets": found, "provenance": {"code": "abc"}}
+    content = json.loads(manifest.read_text())
+    assert content.pop("seal").startswith("polyprune-seal:")
+    who = {"schema": "benchmark/2", "place": "arc.json", "benchmark": "arc", "code": "abc"}
+    assert content == who | {"folder": str(root), "datasets": found, "digests": found}
     before = manifest.read_bytes()
     assert register(root) == found and manifest.read_bytes() == before
 
@@ -100,5 +103,5 @@ def test_a_missing_or_empty_data_set_is_named_and_leaves_no_manifest(is_there: b
 def test_a_folder_that_is_gone_is_named(root: Path):
     register(root)
     root.rename(root.parent / "elsewhere")
-    with pytest.raises(UserError, match=r"arc\.json names .*, which does not exist; delete the manifest and run again"):
+    with pytest.raises(UserError, match=r"arc\.json names .*, which does not exist; delete it and make it again"):
         load_manifest(root.parent / "results" / "arc.json")

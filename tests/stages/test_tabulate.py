@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.helpers import measured
+from tests.helpers.headers import scored
 from tests.helpers.scores import write_variant
 
-from polyprune.artifacts.evaluations import SCORES
+from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
+from polyprune.artifacts.measurements import FRAME, MASK_IOU, TABLE
 from polyprune.artifacts.tables import save_table
 from polyprune.grammar.reports import TABLES
 from polyprune.settings.studies import Table
@@ -32,13 +34,17 @@ def benchmarks(folder: Path) -> list[Path]:
     row |= {"value": 0.5, "stderr": 0.1, "unit": "1", "n": 60, "headline": True, "profile": "harness"}
     variants = [("dense", "dense", "dense", None), CELL]
     rows = [row | dict(zip(("method", "scheme", "calibration", "seed"), names, strict=True)) for names in variants]
-    save_table(folder / "arc.parquet", pa.Table.from_pylist(rows, schema=SCORES), {})
-    return [folder / "arc.parquet"]
+    files = []
+    for each in rows:
+        files.append(folder / f"{each['method']}.parquet")
+        variant = {name: each[name] for name in ("model", "method", "scheme", "calibration", "seed")}
+        save_table(files[-1], SCORES_SCHEMA, pa.Table.from_pylist([each], schema=SCORES), scored(variant))
+    return files
 
 
 def masks(folder: Path) -> list[Path]:
     path = folder / "masks.parquet"
-    save_table(path, pa.Table.from_pandas(measured.mask_iou(["de", "en"]), preserve_index=False), {})
+    measured.save(path, measured.mask_iou(["de", "en"]), MASK_IOU)
     return [path]
 
 
@@ -68,7 +74,12 @@ def test_a_table_has_three_forms_of_the_same_bytes_each_time(kind: str, tmp_path
     assert outputs[0] == outputs[1]
     written = pq.read_table(tmp_path / "a" / "table1.parquet")
     assert set(written["metric"].to_pylist()) == metrics
-    assert json.loads(written.schema.metadata[b"polyprune"]) == {"code": "x"} | said
+    assert json.loads(written.schema.metadata[b"polyprune"]) == {
+        "code": "x",
+        "schema": FRAME if kind.startswith("mask") else TABLE,
+        "place": None,
+        **said,
+    }
     assert outputs[0][1].decode().startswith("# A title") and outputs[0][2].startswith(b"\x89PNG")
     if kind.startswith("mask"):
         pairs = {"-" in name for name in written["calibration"].to_pylist()}

@@ -34,7 +34,8 @@ def corpora(
 ) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for language, texts in (("de", german), ("zh", chinese)):
-        save_corpus(folder / language, {"train": texts, "calibration": held_out, "evaluation": held_out}, {})
+        splits = {"train": texts, "calibration": held_out, "evaluation": held_out}
+        save_corpus(folder / language, splits, {"language": language})
     return [folder / "de", folder / "zh"]
 
 

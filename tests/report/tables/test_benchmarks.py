@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.helpers.headers import scored
 
-from polyprune.artifacts.evaluations import SCORES
+from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
 from polyprune.report.tables.benchmarks import report
@@ -46,7 +47,8 @@ def score_file(path: Path, benchmark: str, calibration: str | None, seed: int | 
                 }
                 | changes
             )
-    save_table(path, pa.Table.from_pylist(rows, schema=SCORES), {})
+    variant = {name: rows[0][name] for name in ("model", "method", "scheme", "calibration", "seed")}
+    save_table(path, SCORES_SCHEMA, pa.Table.from_pylist(rows, schema=SCORES), scored(variant))
     return path
 
 

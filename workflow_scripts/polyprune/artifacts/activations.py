@@ -1,4 +1,4 @@
-"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/1`.
+"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/2`.
 
 L decoder layers, F MLP neurons a layer, model width d, B blocks of consecutive sequences.
 
@@ -17,15 +17,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-import h5py
 import hdf5plugin
 import numpy as np
 
-from polyprune.artifacts.hdf5 import Attributes, create_hdf5, open_hdf5
+from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader, Hdf5Writer, create_hdf5
+from polyprune.artifacts.identity import Header
 
-SCHEMA = "activations/1"
+SCHEMA = "activations/2"
 NEURONS = {"active": np.int64, "sum_abs_act": np.float64, "sum_abs_out": np.float64}
 MATRICES = ("o_proj", "down_proj")
 
@@ -41,7 +40,7 @@ class LayerActivations:
 class ActivationWriter:
     """A file that is being written."""
 
-    def __init__(self, file: h5py.File, n_layers: int) -> None:
+    def __init__(self, file: Hdf5Writer, n_layers: int) -> None:
         self._file, self._n_layers = file, n_layers
 
     def write_layer(self, index: int, layer: LayerActivations) -> None:
@@ -49,29 +48,30 @@ class ActivationWriter:
         if index == 0:
             self._create(layer)
         for name, array in layer.neurons.items():
-            cast(h5py.Dataset, self._file[f"neurons/{name}"])[:, index] = array
+            self._file.write(f"neurons/{name}", index, array)
         for matrix, (total, magnitude) in layer.outputs.items():
-            cast(h5py.Dataset, self._file[f"outputs/{matrix}/sum"])[index] = total
-            cast(h5py.Dataset, self._file[f"outputs/{matrix}/sum_abs"])[index] = magnitude
+            self._file.write(f"outputs/{matrix}/sum", index, total)
+            self._file.write(f"outputs/{matrix}/sum_abs", index, magnitude)
         self._file.flush()
 
     def _create(self, layer: LayerActivations) -> None:
         """Datasets of the sizes that the first layer has."""
         for name, kind in NEURONS.items():
             n_blocks, n_neurons = layer.neurons[name].shape
-            dataset = self._file.create_dataset(
+            self._file.create(
                 f"neurons/{name}",
                 (n_blocks, self._n_layers, n_neurons),
                 kind,
+                axis=1,
+                unit="token" if name == "active" else "1",
                 chunks=(n_blocks, 1, n_neurons),
                 shuffle=True,
                 compression=hdf5plugin.Zstd(clevel=1),
             )
-            dataset.attrs["unit"] = "token" if name == "active" else "1"
         for matrix in MATRICES:
             for name in ("sum", "sum_abs"):
                 shape = (self._n_layers, layer.outputs[matrix].shape[1])
-                self._file.create_dataset(f"outputs/{matrix}/{name}", shape, np.float64).attrs["unit"] = "1"
+                self._file.create(f"outputs/{matrix}/{name}", shape, np.float64, axis=0, unit="1")
 
 
 @contextmanager
@@ -80,41 +80,35 @@ def write_activations(
 ) -> Iterator[ActivationWriter]:
     """Open a file for writing; it appears, whole, when the block ends without error. `n_tokens` is of each block."""
     with create_hdf5(path, SCHEMA, attributes) as file:
-        file.create_dataset("neurons/n", data=n_tokens.astype(np.int64)).attrs["unit"] = "token"
+        file.store("neurons/n", n_tokens.astype(np.int64), "token")
         yield ActivationWriter(file, n_layers)
 
 
-class Activations:
+class Activations(Hdf5Reader):
     """A file on disk, read layer by layer. Use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `UserError` if the file is missing, damaged or unfinished."""
-        self._file = open_hdf5(path, SCHEMA)
-        self.path = path
+    def __init__(self, path: Path, expected: Header | None = None) -> None:
+        """Raises `UserError` if the file is missing, damaged, unfinished, or not what was asked for."""
+        super().__init__(path, SCHEMA, expected)
 
     def __enter__(self) -> Activations:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
     @property
     def n_layers(self) -> int:
-        return cast(h5py.Dataset, self._file["neurons/active"]).shape[1]
+        return self.shape("neurons/active")[1]
 
     @property
     def n_tokens(self) -> np.ndarray:
         """Tokens of each block, int64 (B,)."""
-        return cast(h5py.Dataset, self._file["neurons/n"])[...]
+        return self.whole("neurons/n")
 
     def neurons(self, name: str, layer: int) -> np.ndarray:
         """One of `NEURONS` in one layer, (B, F)."""
-        return cast(h5py.Dataset, self._file[f"neurons/{name}"])[:, layer]
+        return self.at(f"neurons/{name}", layer)
 
     def mean_outputs(self, matrix: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and mean magnitude of a matrix's outputs over tokens, float64 (L, d)."""
         n = self.n_tokens.sum()
-        total, magnitude = (
-            cast(h5py.Dataset, self._file[f"outputs/{matrix}/{name}"])[...] for name in ("sum", "sum_abs")
-        )
+        total, magnitude = (self.whole(f"outputs/{matrix}/{name}") for name in ("sum", "sum_abs"))
         return total / n, magnitude / n

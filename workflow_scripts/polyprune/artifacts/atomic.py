@@ -1,14 +1,29 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all.
+
+A file is written under a name of its own beside the final one, `{name}.{owner}-{pid}-{random}.part`: several writers
+of one file do not disturb each other, and the last to finish has the name. `owner` stands for the machine since its
+last start and, within it, for a space of process numbers. What a killed job left goes when the file is next written:
+at once if its process is known to be gone, else when nobody has touched it for a day.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from polyprune.errors import UserError
+from polyprune.provenance import digest
+
+PART = ".part"
+_A_DAY = 86_400
 
 
 def _is_out_of_space(error: Exception) -> bool:
@@ -21,13 +36,18 @@ def _is_out_of_space(error: Exception) -> bool:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is flushed to disk and renamed, else removed.
 
+    The file gets the permissions that the umask gives to new files, whatever wrote it.
+
     Raises:
         UserError: the disk is full or the quota used up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    sweep(path)
+    part = path.with_name(f"{path.name}.{_owner()}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
     try:
+        mode = _create(part)
         yield part
+        part.chmod(mode)
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         part.replace(path)
@@ -39,3 +59,55 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def share(folder: Path) -> None:
+    """Give the files of a folder, written by another library, the permissions that new files get."""
+    probe = folder / f".{secrets.token_hex(4)}{PART}"
+    mode = _create(probe)
+    probe.unlink()
+    for file in folder.iterdir():
+        if file.is_file():
+            file.chmod(mode)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers of this file left beside it."""
+    name = re.compile(re.escape(path.name) + r"\.([0-9a-f]{16})-([0-9]+)-[0-9a-f]{8}" + re.escape(PART))
+    for entry in path.parent.iterdir():
+        if (found := name.fullmatch(entry.name)) and _is_abandoned(entry, found[1], int(found[2])):
+            entry.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> int:
+    """Make an empty file; the permissions that it got."""
+    with path.open("xb") as stream:
+        return os.fstat(stream.fileno()).st_mode & 0o777
+
+
+def _is_abandoned(part: Path, owner: str, process: int) -> bool:
+    if owner == _owner():
+        return not _is_alive(process)
+    with suppress(FileNotFoundError):
+        return time.time() - part.stat().st_mtime > _A_DAY
+    return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@lru_cache
+def _owner() -> str:
+    """Stands for all processes that can see each other by their numbers."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
+    return digest(*parts)

@@ -1,6 +1,9 @@
-"""Manifest of a benchmark's data, `results/benchmarks/{source}/{benchmark}.json`: where they lie and what they are.
+"""Manifest of a benchmark's data, `results/benchmarks/{source}/{benchmark}.json`, schema `benchmark/2`: where they lie
+and what they are.
 
-    {"folder": "arc", "datasets": {"allenai/ai2_arc": "<commit on the hub, or digest of the files>"}, "provenance": {…}}
+    {"benchmark": "arc", "folder": "arc",
+     "datasets": {"allenai/ai2_arc": "<commit on the hub, or digest of the files>"},
+     "digests": {"allenai/ai2_arc": "<digest of the files>"}, …}
 
 `folder` holds one folder a data set, in the hub's layout: `{folder}/{organisation}/{name}/README.md` and data files. It
 is beside the manifest, or absolute for a folder of the user's.
@@ -8,16 +11,17 @@ is beside the manifest, or absolute for a folder of the user's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.identity import ForeignError, Header, again
+from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json, digest, file_digest
 
+SCHEMA = "benchmark/2"
 MKQA_FILE = "mkqa.jsonl.gz"
 """The one file of MKQA, in the folder of its data set."""
 
@@ -34,20 +38,31 @@ class BenchmarkData:
         return digest(canonical_json(dict(self.revisions)))
 
 
-def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], provenance: Mapping[str, Any]) -> None:
-    content = {"folder": folder, "datasets": dict(revisions), "provenance": dict(provenance)}
-    with atomic_write(path) as part:
-        part.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], about: Mapping[str, Any]) -> None:
+    """Describe data that lie in their folder; raises `UserError` if they do not."""
+    digests = {name: folder_digest(path.parent / folder / name) for name in revisions}
+    save_record(
+        path,
+        SCHEMA,
+        {**about, "benchmark": path.stem, "folder": folder, "datasets": dict(revisions), "digests": digests},
+    )
 
 
-def load_manifest(path: Path) -> BenchmarkData:
-    """Raises `UserError` if the data are no longer there."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+def load_manifest(path: Path, expected: Header | None = None) -> BenchmarkData:
+    """Raises `UserError` if the manifest is not what was asked for, or the data are no longer what it describes."""
+    content = load_record(path, SCHEMA, expected)
+    require_data(path, content)
+    return BenchmarkData(path.parent / content["folder"], content["datasets"])
+
+
+def require_data(path: Path, content: Header) -> None:
+    """Compare the data with what their manifest says; raises `UserError` if they are gone or others."""
     folder = path.parent / content["folder"]
-    for name in content["datasets"]:
+    for name, wanted in content["digests"].items():
         if not (folder / name).is_dir():
-            raise UserError(f"{path} names {folder / name}, which does not exist; delete the manifest and run again")
-    return BenchmarkData(folder, content["datasets"])
+            raise UserError(f"{path} names {folder / name}, which does not exist; {again(path)}")
+        if (found := folder_digest(folder / name)) != wanted:
+            raise ForeignError(f"{folder / name} has digest {found}, {path} says {wanted}; {again(path)}")
 
 
 def folder_digest(folder: Path) -> str:

@@ -5,16 +5,25 @@ For each compressed linear layer, by its full name in the checkpoint, e.g. `mode
     {name}.keep, and {name}.values if the method changed the kept weights; or
     {name}.codes, {name}.scales, {name}.zeros and {name}.groups of a quantised one
 
-as `artifacts/weights.py` lays them out. Metadata: `columns` (d_in of each linear layer), `quantisation` (bits and
-group size) of a quantised cell, model digest, method, scheme, calibration, seed, settings, code digest. The dense
-weight times the mask, or the kept values scattered into zeros, or scale · (code − zero) is the compressed weight
-exactly. A reader in ten lines that needs nothing of this package: `docs/cells.md`.
+as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
+
+    columns        d_in of each linear layer
+    removed        how many of its weights are removed, and how many it has; of pruned cells
+    allowances     why a share that is removed is not the scheme's, where it is not: see `allowance`
+    quantisation   bits and group size; of quantised cells
+
+and model digest, method, scheme, calibration, seed, settings, code digest. The dense weight times the mask, or the kept
+values scattered into zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs
+nothing of this package: `docs/cells.md`.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +32,31 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.artifacts.tensors import METADATA_KEY, concatenate, open_tensors, read_metadata
-from polyprune.artifacts.weights import CellWeight, QuantisedWeight, read_weight
+from polyprune.artifacts.identity import DamagedError, ForeignError, Header, again
+from polyprune.artifacts.seals import digest_of, seal
+from polyprune.artifacts.tensors import METADATA_KEY, TensorReader, bytes_of, concatenate, header_text
+from polyprune.artifacts.weights import CellWeight, QuantisedWeight, SparseWeight, read_weight
 from polyprune.errors import UserError
-from polyprune.provenance import canonical_json
+from polyprune.grammar.schemes import parse_scheme
+from polyprune.log import logger
 
-_OF_THE_FILE = ("columns", "quantisation")
-"""Header entries that describe the file; all others identify the job."""
+SCHEMA = "cell/2"
+_OF_THE_FILE = ("columns", "removed", "allowances", "quantisation")
+"""Header entries that describe the content; all others identify the job."""
+_MANY = 10**6
+"""Weights of which to count those that a scheme removes, for its share."""
 
 
 class CellReader:
     """A cell on disk, read matrix by matrix."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `UserError` if the file is damaged or of another kind."""
+    def __init__(self, path: Path, expected: Header | None = None) -> None:
+        """Raises `UserError` if the file is damaged, of another kind, or not what was asked for."""
         self.path = path
-        self._file = open_tensors(path)
-        self.metadata: dict[str, Any] = read_metadata(self._file)
-        self._names = set(self._file.keys())
-        if "columns" not in self.metadata:
-            raise UserError(f"{path} is not a cell: its header has no `columns`")
+        self._file = TensorReader(path, SCHEMA, expected)
+        self.metadata: dict[str, Any] = self._file.about
         self.columns: dict[str, int] = self.metadata["columns"]
+        require_sparsities(path, self.metadata)
 
     def weight(self, name: str) -> CellWeight | None:
         """What the cell holds of a linear layer, by its full name; None if it leaves it dense."""
@@ -52,14 +65,25 @@ class CellReader:
 
         def read(part: str) -> Tensor | None:
             full = f"{name}.{part}"
-            return self._file.get_tensor(full) if full in self._names else None
+            return self._file.tensor(full) if full in self._file.digests else None
 
-        return read_weight(read, self.columns[name], self.metadata.get("quantisation"), f"{self.path}: {name}")
+        weight = read_weight(read, self.columns[name], self.metadata.get("quantisation"), f"{self.path}: {name}")
+        if isinstance(weight, SparseWeight) and weight.removed != tuple(self.metadata["removed"][name]):
+            raise DamagedError(
+                f"{self.path}: of {name}, {weight.removed[0]} of {weight.removed[1]} weights are removed, which is not "
+                f"what the header says; {again(self.path)}"
+            )
+        return weight
 
     @property
     def job(self) -> dict[str, Any]:
         """The part of the metadata that identifies the job."""
         return {key: value for key, value in self.metadata.items() if key not in _OF_THE_FILE}
+
+    @property
+    def brief(self) -> dict[str, Any]:
+        """The metadata without what there is of every matrix, for headers of files made from the cell."""
+        return {key: value for key, value in self.metadata.items() if key not in ("columns", "removed")}
 
     def packed_keep(self, name: str) -> np.ndarray:
         """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them.
@@ -69,7 +93,71 @@ class CellReader:
         """
         if "quantisation" in self.metadata:
             raise UserError(f"{self.path} is quantised: it has codes, no masks")
-        return self._file.get_tensor(f"{name}.keep").numpy()
+        return self._file.tensor(f"{name}.keep").numpy()
+
+
+def require_sparsities(path: Path, about: Header) -> None:
+    """Compare the share that is removed of every matrix with what the scheme, or OWL for its layer, says.
+
+    Raises:
+        ForeignError: names the first matrix that differs without an allowance.
+    """
+    for name, counts in about["removed"].items():
+        columns = about["columns"][name]
+        if name not in about["allowances"] and not _is_as_the_scheme_says(counts, columns, about, name):
+            raise ForeignError(
+                f"{path}: of {name}, a share of {counts[0] / counts[1]:.4f} is removed, scheme {about['scheme']} says "
+                f"{_wanted_share(about, name):.4f}; {again(path)}"
+            )
+
+
+def _wanted_share(about: Header, name: str) -> float:
+    """What the scheme, or OWL for its layer, says is to be removed of a matrix."""
+    if "layer_sparsities" in about:
+        layer = re.search(r"\.(\d+)\.", name)
+        return about["layer_sparsities"][int(layer[1])] if layer else math.nan
+    scheme = parse_scheme(about["scheme"])
+    return float(Fraction(scheme.removed_of(_MANY), _MANY))
+
+
+def _is_as_the_scheme_says(counts: Sequence[int], columns: int, about: Header, name: str) -> bool:
+    """To within one weight a row and one a column: shares are rounded row by row, block by block or for the whole."""
+    removed, size = counts
+    return abs(removed - _wanted_share(about, name) * size) <= size / columns + columns
+
+
+def allowance(weight: SparseWeight, about: Header, name: str) -> str | None:
+    """Why more of a matrix is removed than the scheme says; None if as much is.
+
+    Methods that compare with a threshold remove all weights that tie with it, so that inputs which are always zero, or
+    weights that are, may take others along.
+
+    Raises:
+        UserError: less is removed, which nothing explains.
+    """
+    removed, size = weight.removed
+    if _is_as_the_scheme_says(weight.removed, weight.columns, about, name):
+        return None
+    share, wanted = removed / size, _wanted_share(about, name)
+    if share < wanted:
+        raise UserError(
+            f"{name}: {about['method']} removes a share of {share:.4f}, scheme {about['scheme']} {wanted:.4f}"
+        )
+    empty = int((~weight.keep).all(dim=0).sum())
+    return (
+        f"{share:.4f} removed instead of {wanted:.4f}: weights of equal score go together; of {weight.columns} inputs "
+        f"{empty} have no weight left"
+    )
+
+
+def notes_on(about: Header) -> list[str]:
+    """What a reader of a table should know of a cell, from its header."""
+    allowances = about.get("allowances", {})
+    if not allowances:
+        return []
+    first = min(allowances)
+    more = f" (and {len(allowances) - 1} more matrices)" if len(allowances) > 1 else ""
+    return [f"{first}: {allowances[first]}{more}"]
 
 
 def _part(folder: Path, layer: int) -> Path:
@@ -81,31 +169,52 @@ def save_layer(folder: Path, layer: int, weights: Mapping[str, CellWeight], meta
     tensors = {
         f"{name}.{part}": tensor for name, weight in weights.items() for part, tensor in weight.tensors().items()
     }
-    header: dict[str, Any] = {**metadata, "columns": {name: weight.columns for name, weight in weights.items()}}
+    sparse = {name: weight for name, weight in weights.items() if isinstance(weight, SparseWeight)}
+    reasons = {name: allowance(weight, metadata, name) for name, weight in sparse.items()}
+    about: dict[str, Any] = {
+        **metadata,
+        "columns": {name: weight.columns for name, weight in weights.items()},
+        "removed": {name: weight.removed for name, weight in sparse.items()},
+        "allowances": {name: reason for name, reason in reasons.items() if reason},
+    }
+    for name, reason in about["allowances"].items():
+        logger.warning("%s: %s", name, reason)
     for weight in weights.values():
         if isinstance(weight, QuantisedWeight):
-            header["quantisation"] = {"bits": weight.bits, "group_size": weight.group_size}
-    with atomic_write(_part(folder, layer)) as part:
-        save_file(tensors, part, metadata={METADATA_KEY: canonical_json(header)})
+            about["quantisation"] = {"bits": weight.bits, "group_size": weight.group_size}
+    digests = {name: digest_of(bytes_of(tensor)) for name, tensor in tensors.items()}
+    path = _part(folder, layer)
+    with atomic_write(path) as part:
+        save_file(tensors, part, metadata={METADATA_KEY: header_text(path, SCHEMA, about, digests)})
+        seal(part)
 
 
 def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> CellReader | None:
-    """The layer that an earlier, killed run of the same job finished; None if it did not, or the job was another."""
+    """The layer that an earlier, killed run of the same job finished.
+
+    None if it did not, or the job was another, or the file is damaged.
+    """
     path = _part(folder, layer)
     if not path.is_file():
         return None
-    reader = CellReader(path)
+    try:
+        reader = CellReader(path)
+        for name in reader.columns:
+            reader.weight(name)
+    except UserError as error:
+        logger.warning("%s; this layer is done again", error)
+        return None
     return reader if reader.job == dict(metadata) else None
 
 
 def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:
     """Write the cell from its finished layers and remove them."""
     parts = [_part(folder, layer) for layer in range(n_layers)]
-    readers = [CellReader(part) for part in parts]
-    header: dict[str, Any] = {**metadata, "columns": {}}
-    for reader in readers:
-        header["columns"] |= reader.columns
+    about: dict[str, Any] = {**metadata, "columns": {}, "removed": {}, "allowances": {}}
+    for reader in map(CellReader, parts):
+        for name in ("columns", "removed", "allowances"):
+            about[name] |= reader.metadata[name]
         if "quantisation" in reader.metadata:
-            header["quantisation"] = reader.metadata["quantisation"]
-    concatenate(parts, path, header)
+            about["quantisation"] = reader.metadata["quantisation"]
+    concatenate(parts, path, SCHEMA, about)
     shutil.rmtree(folder)

@@ -24,14 +24,16 @@ Items, a row a question, in the harness's order of documents:
     doc_id                    int32
     doc_hash                  string    the harness's, of the document
     passage                   string    digest of the text that several questions are on (belebele); null for others
-    gold, prediction          int16     option numbers; null for mkqa
+    gold, prediction          int32     option numbers; null for mkqa
     correct                   bool      mkqa: exact match
     log_likelihoods           list<float>  of every option, nats
-    lengths                   list<int16>  characters of every option
+    lengths                   list<int32>  characters of every option
     f1, f1_ws                 float     mkqa only
     answer                    string    mkqa only: what the model wrote
 
-Both carry provenance in the schema's metadata. While a job runs, finished languages lie in `{scores}.parts/`.
+Schemas `evaluation/2` and `items/2`. Headers: variant, benchmark, languages, profile, digests of model and data, the
+cell's header; that of the scores has `questions`, a digest of the documents asked, by language, and in `sources` what
+is to be equal in all variants of a model. While a job runs, finished languages lie in `{scores}.parts/`.
 """
 
 from __future__ import annotations
@@ -44,8 +46,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from polyprune.artifacts.tables import open_table, read_provenance, save_table
+from polyprune.artifacts.identity import ForeignError, again
+from polyprune.artifacts.tables import header_of, open_table, read_header, save_table
+from polyprune.errors import UserError
+from polyprune.log import logger
+from polyprune.provenance import digest
 
+SCORES_SCHEMA, ITEMS_SCHEMA = "evaluation/2", "items/2"
 _VARIANT = ("model", "method", "scheme", "calibration")
 SCORES = pa.schema(
     [
@@ -68,11 +75,11 @@ ITEMS = pa.schema(
         ("doc_id", pa.int32()),
         ("doc_hash", pa.string()),
         ("passage", pa.string()),
-        ("gold", pa.int16()),
-        ("prediction", pa.int16()),
+        ("gold", pa.int32()),
+        ("prediction", pa.int32()),
         ("correct", pa.bool_()),
         ("log_likelihoods", pa.list_(pa.float32())),
-        ("lengths", pa.list_(pa.int16())),
+        ("lengths", pa.list_(pa.int32())),
         ("f1", pa.float32()),
         ("f1_ws", pa.float32()),
         ("answer", pa.string()),
@@ -88,27 +95,65 @@ def _parts(folder: Path, column: str) -> tuple[Path, Path]:
 def save_part(folder: Path, column: str, scores: Rows, items: Rows, key: Mapping[str, Any]) -> None:
     """Keep a finished column; its scores come last and so say that it is whole. `key` identifies the job."""
     items_file, scores_file = _parts(folder, column)
-    save_table(items_file, pa.Table.from_pylist(list(items), schema=ITEMS), key)
-    save_table(scores_file, pa.Table.from_pylist(list(scores), schema=SCORES), key)
+    save_table(items_file, ITEMS_SCHEMA, pa.Table.from_pylist(list(items), schema=ITEMS), key)
+    save_table(scores_file, SCORES_SCHEMA, pa.Table.from_pylist(list(scores), schema=SCORES), key)
 
 
 def is_finished(folder: Path, column: str, key: Mapping[str, Any]) -> bool:
-    """Whether an earlier, killed run of the same job finished this column."""
-    return all(
-        file.is_file() and read_provenance(file) == json.loads(json.dumps(key)) for file in _parts(folder, column)
-    )
+    """Whether an earlier, killed run of the same job finished this column, and its files are whole."""
+    wanted = json.loads(json.dumps(key))
+    files = zip(_parts(folder, column), (ITEMS_SCHEMA, SCORES_SCHEMA), strict=True)
+    for file, schema in files:
+        if not file.is_file():
+            return False
+        try:
+            header = read_header(file, schema)
+        except UserError as error:
+            logger.warning("%s; this language is done again", error)
+            return False
+        if {name: value for name, value in header.items() if name not in ("schema", "place")} != wanted:
+            return False
+    return True
 
 
 def load_items(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Answers, and their provenance: `variant` and `benchmark` say whose they are."""
-    return open_table(path).read(), read_provenance(path)
+    """Answers, and their header: `variant` and `benchmark` say whose they are."""
+    with open_table(path, ITEMS_SCHEMA) as file:
+        return file.read(), header_of(file)
 
 
-def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, provenance: Mapping[str, Any]) -> None:
+def join_parts(folder: Path, columns: Sequence[str], scores: Path, items: Path, about: Mapping[str, Any]) -> None:
     """Write both files from the finished columns, in this order, and remove the parts."""
-    tables = [
-        pa.concat_tables(open_table(_parts(folder, column)[kind]).read() for column in columns) for kind in (0, 1)
-    ]
-    save_table(items, tables[0], provenance)
-    save_table(scores, tables[1], provenance)
+    answers, values = (
+        pa.concat_tables(open_table(_parts(folder, column)[kind], schema).read() for column in columns)
+        for kind, schema in enumerate((ITEMS_SCHEMA, SCORES_SCHEMA))
+    )
+    save_table(items, ITEMS_SCHEMA, answers, about)
+    asked = questions(answers)
+    sources = {
+        **about["sources"],
+        **{f"questions of {about['benchmark']} {language}": value for language, value in asked.items()},
+        f"chat template for {about['benchmark']}": ", ".join(
+            sorted(map(str, set(values["chat_template"].to_pylist())))
+        ),
+    }
+    save_table(scores, SCORES_SCHEMA, values, {**about, "questions": asked, "sources": sources})
     shutil.rmtree(folder)
+
+
+def questions(items: pa.Table) -> dict[str, str]:
+    """A digest of the documents that were asked, in order, by column of the benchmark."""
+    asked: dict[str, list[str]] = {}
+    for row in items.select(["eval_language", "task", "doc_id", "doc_hash"]).to_pylist():
+        asked.setdefault(row["eval_language"], []).extend((row["task"], str(row["doc_id"]), row["doc_hash"]))
+    return {language: digest(*parts) for language, parts in asked.items()}
+
+
+def require_questions(path: Path, items: pa.Table, scores: Path) -> None:
+    """Compare the answers of a file with what the file of their scores says was asked.
+
+    Raises:
+        UserError: the scores are missing or damaged, or are of other questions.
+    """
+    if questions(items) != read_header(scores, SCORES_SCHEMA)["questions"]:
+        raise ForeignError(f"{path} has answers to other questions than {scores}; {again(path)}")

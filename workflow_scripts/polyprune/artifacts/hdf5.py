@@ -1,21 +1,35 @@
-"""What all our HDF5 files share: schema, attributes, a mark that they are complete; same content, same bytes.
+"""What all our HDF5 files share: a header, digests, a seal; same content, same bytes.
 
-Root attributes say what a file is of (`model/variant.py` lists them); `provenance` is JSON and says how it was made.
+Root attributes are the header: who the file is (`artifacts/identity.py`), what it is of (`model/variant.py` lists
+them), and `provenance`, which is JSON and says how it was made. `seal` is set last, so that a file without one is
+unfinished. It is the digest of all root attributes and of every dataset's name, shape, type and attributes
+(`artifacts/seals.py`).
+
+Every dataset has an attribute `digests`, u1 (n, 16): the XXH3-128 of its bytes, little-endian and row by row; one for
+the whole, or, of a dataset with an attribute `axis`, one for each index along this axis, so that layers can be read
+and checked one by one. Text is digested with a zero byte after each entry.
+
 No timestamps: datasets are made with `create_dataset`, because assignment (`file["a/b"] = …`) would store the time at
-which a group was made. `complete` is set last.
+which a group was made. Finished files are opened without locks: nobody writes them any more, and some file systems have
+none.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import h5py
+import numpy as np
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.identity import DamagedError, Header, again, introduced, require
+from polyprune.artifacts.seals import digest_of, unreadable
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 
@@ -25,6 +39,7 @@ if TYPE_CHECKING:
 
 Attributes = Mapping[str, str | int | bool | Mapping[str, object]]
 """Root attributes by name; mappings are stored as JSON."""
+_JSON = "provenance"
 
 
 class _PatientFile(FileIO):
@@ -60,9 +75,53 @@ class _NewFile(h5py.File):
             raise self._stream.error
 
 
+class Hdf5Writer:
+    """A file that is being written; keeps the digests of what is written."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._digests: dict[str, list[bytes]] = {}
+
+    def store(self, name: str, data: np.ndarray, unit: str | None = None) -> None:
+        """A whole dataset."""
+        dataset = self._file.create_dataset(name, data=data)
+        self._digests[name] = [_digest(data)]
+        if unit is not None:
+            dataset.attrs["unit"] = unit
+
+    def create(
+        self, name: str, shape: tuple[int, ...], kind: Any, axis: int, unit: str, **options: Any
+    ) -> h5py.Dataset:
+        """A dataset to be filled by `write`, index by index along `axis`."""
+        dataset = self._file.create_dataset(name, shape, kind, **options)
+        dataset.attrs["unit"], dataset.attrs["axis"] = unit, axis
+        self._digests[name] = [b""] * shape[axis]
+        return dataset
+
+    def write(self, name: str, index: int, values: np.ndarray) -> None:
+        """All that a dataset has at one index of its axis."""
+        dataset = cast(h5py.Dataset, self._file[name])
+        values = np.asarray(values, dataset.dtype)
+        dataset[_at(dataset, index)] = values
+        self._digests[name][index] = _digest(values)
+
+    def flush(self) -> None:
+        """Hand everything on to the disk. Raises `OSError` if it was full at that, or before."""
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Set digests and seal. Raises `ValueError` if a dataset was not filled."""
+        for name, digests in self._digests.items():
+            if not all(digests):
+                raise ValueError(f"{name} was written at {sum(map(bool, digests))} of {len(digests)} places")
+            table = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+            self._file[name].attrs["digests"] = table
+        self._file.attrs["seal"] = _seal(self._file)
+
+
 @contextmanager
-def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[h5py.File]:
-    """A new file; it appears, whole and marked complete, when the block ends without error.
+def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[Hdf5Writer]:
+    """A new file; it appears, whole and sealed, when the block ends without error.
 
     A full disk is noticed at every `flush`, so call it after each piece of work, and when the block ends.
 
@@ -72,27 +131,155 @@ def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[h5p
     with atomic_write(path) as part, _PatientFile(part, "wb+") as stream:
         try:
             with _NewFile(stream) as file:
-                file.attrs["schema"] = schema
-                for name, value in sorted(attributes.items()):
-                    file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value
-                yield file
-                file.attrs["complete"] = True
+                for name, value in sorted(introduced(path, schema, attributes).items()):
+                    if value is not None:
+                        file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value
+                writer = Hdf5Writer(file)
+                yield writer
+                writer.finish()
         finally:
             if stream.error:
                 raise stream.error
 
 
-def open_hdf5(path: Path, schema: str) -> h5py.File:
-    """A finished file, for reading.
+class Hdf5Reader:
+    """A finished file; what is read is compared with its digest. Use as a context manager."""
 
-    Raises:
-        UserError: missing, damaged, unfinished or of another schema.
-    """
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read as HDF5 ({error}); delete it and run again") from error
-    if file.attrs.get("schema") != schema or not file.attrs.get("complete", False):
-        file.close()
-        raise UserError(f"{path} is not a finished file of schema {schema}; delete it and run again")
-    return file
+    def __init__(self, path: Path, schema: str, expected: Header | None = None) -> None:
+        """Raises `UserError` if the file is missing, damaged, unfinished, or not what was asked for."""
+        self._open(path)
+        try:
+            require(path, self.header, schema, expected)
+        except UserError:
+            self._file.close()
+            raise
+
+    @classmethod
+    def of_any_kind(cls, path: Path) -> Hdf5Reader:
+        """A finished file whose schema and place nobody has compared yet."""
+        reader = cls.__new__(cls)
+        reader._open(path)
+        return reader
+
+    def _open(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("rb"):
+                pass
+            self._file = h5py.File(path, "r", locking=False)
+        except OSError as error:
+            raise self._complaint(error) from error
+        try:
+            seal = self._file.attrs.get("seal")
+            right = seal is not None and seal == _seal(self._file)
+            self.header = _header(self._file)
+        except Exception as error:  # h5py raises whatever a damaged file makes of it
+            self._file.close()
+            raise self._complaint(error) from error
+        if not right:
+            self._file.close()
+            raise DamagedError(
+                f"{path} has no seal that is right: it is damaged, unfinished, or of an earlier version of this "
+                f"program; {again(path)}"
+            )
+
+    def __enter__(self) -> Hdf5Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of all datasets."""
+        return sorted(_datasets(self._file))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return cast(h5py.Dataset, self._file[name]).shape
+
+    def members(self, group: str) -> list[str]:
+        """Names of the datasets of a group."""
+        return sorted(map(str, cast(h5py.Group, self._file[group])))
+
+    def whole(self, name: str) -> np.ndarray:
+        """A whole dataset. Raises `UserError` if it is damaged."""
+        dataset = cast(h5py.Dataset, self._file[name])
+        if "axis" not in dataset.attrs:
+            return self._checked(dataset, (), 0)
+        axis = _axis(dataset)
+        return np.stack([self.at(name, index) for index in range(dataset.shape[axis])], axis)
+
+    def at(self, name: str, index: int) -> np.ndarray:
+        """What a dataset has at one index of its axis. Raises `UserError` if it is damaged."""
+        dataset = cast(h5py.Dataset, self._file[name])
+        return self._checked(dataset, _at(dataset, index), index)
+
+    def check(self) -> None:
+        """Read everything, a layer at a time. Raises `UserError` if anything is damaged."""
+        for name in self.datasets:
+            dataset = cast(h5py.Dataset, self._file[name])
+            if "axis" in dataset.attrs:
+                for index in range(dataset.shape[_axis(dataset)]):
+                    self.at(name, index)
+            else:
+                self.whole(name)
+
+    def _checked(self, dataset: h5py.Dataset, where: Any, number: int) -> np.ndarray:
+        try:
+            values = np.asarray(dataset[where])
+            digest, right = _digest(values), cast(np.ndarray, dataset.attrs["digests"])[number].tobytes()
+        except Exception as error:  # h5py raises whatever a damaged file makes of it
+            raise self._complaint(error) from error
+        if digest != right:
+            raise DamagedError(f"{self.path}: {dataset.name} is damaged, its digest is another; {again(self.path)}")
+        return values
+
+    def _complaint(self, error: Exception) -> UserError:
+        """HDF5 puts the system's errors into words; all others are about the content."""
+        number = re.search(r"errno ?= ?(\d+)", str(error))
+        if isinstance(error, OSError) and (error.errno is not None or number):
+            return unreadable(self.path, error)
+        return DamagedError(f"{self.path} cannot be read as HDF5 ({error}); {again(self.path)}")
+
+
+def _at(dataset: h5py.Dataset, index: int) -> tuple[slice | int, ...]:
+    return (*[slice(None)] * _axis(dataset), index)
+
+
+def _axis(dataset: h5py.Dataset) -> int:
+    return int(cast(np.integer, dataset.attrs["axis"]))
+
+
+def _digest(values: np.ndarray) -> bytes:
+    """XXH3-128 of an array's bytes, 16 bytes."""
+    if values.dtype.kind == "O":
+        words = (word if isinstance(word, bytes) else str(word).encode() for word in values.flat)
+        return bytes.fromhex(digest_of(b"".join(word + b"\0" for word in words)))
+    plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    return bytes.fromhex(digest_of(plain.reshape(-1).view(np.uint8).data))
+
+
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _header(file: h5py.File) -> dict[str, Any]:
+    """The root attributes as they were given."""
+    header = {name: _plain(value) for name, value in file.attrs.items() if name != "seal"}
+    return header | ({_JSON: json.loads(header[_JSON])} if _JSON in header else {})
+
+
+def _seal(file: h5py.File) -> str:
+    about = {name: _plain(value) for name, value in file.attrs.items() if name != "seal"}
+    datasets = {
+        name: [list(dataset.shape), dataset.dtype.str, {key: _plain(value) for key, value in dataset.attrs.items()}]
+        for name, dataset in _datasets(file).items()
+    }
+    return digest_of(canonical_json({"attributes": about, "datasets": datasets}).encode())
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as JSON has it."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -1,4 +1,4 @@
-"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/1`.
+"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/2`.
 
 Sequence by sequence what `artifacts/layer_rows.py` lays out, over all tokens; and what a text has besides. S sequences
 of T tokens, model width d, K sampled tokens. A dump of the dense model has only what is marked *.
@@ -27,17 +27,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-import h5py
 import hdf5plugin
 import numpy as np
 
-from polyprune.artifacts.hdf5 import Attributes, open_hdf5
+from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
+from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "hidden/1"
+SCHEMA = "hidden/2"
 SAMPLE = "tokens/hidden"
 _CHUNK_BYTES = 2 << 20
 _STORED = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype("<u2")}
@@ -63,18 +64,22 @@ def write_hidden_states(
         chunk = _CHUNK_BYTES // (d_model * stored.itemsize)
         zstd = hdf5plugin.Zstd(clevel=1)
         hidden = writer.create_rows(SAMPLE, n_sampled, d_model, stored, chunk, shuffle=True, compression=zstd)
-        hidden.attrs["encoding"], hidden.attrs["unit"] = dtype, "1"
+        hidden.attrs["encoding"] = dtype
         writer.write_names("tokens", sample)
         yield writer
 
 
-def load_sums(path: Path) -> tuple[dict[str, np.ndarray], int]:
-    """The sums of a dump and the model's width.
+@dataclass(frozen=True)
+class Sums:
+    """The sums of a dump by name, the model's width and the header."""
 
-    Raises:
-        UserError: missing, damaged or unfinished.
-    """
-    with open_hdf5(path, SCHEMA) as file:
-        sums = cast(h5py.Group, file["sums"])
-        found = {str(name): cast(h5py.Dataset, sums[str(name)])[...] for name in sums}
-        return found, cast(h5py.Dataset, file[MEANS]).shape[-1]
+    arrays: dict[str, np.ndarray]
+    d_model: int
+    header: Mapping[str, Any]
+
+
+def load_sums(path: Path, expected: Header | None = None) -> Sums:
+    """Raises `UserError` if the dump is missing, damaged, unfinished, or not what was asked for."""
+    with Hdf5Reader(path, SCHEMA, expected) as file:
+        arrays = {name: file.whole(f"sums/{name}") for name in file.members("sums")}
+        return Sums(arrays, file.shape(MEANS)[-1], file.header)

@@ -24,12 +24,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import h5py
 import numpy as np
 
-from polyprune.artifacts.hdf5 import Attributes, create_hdf5
+from polyprune.artifacts.hdf5 import Attributes, Hdf5Writer, create_hdf5
 
 MEANS = "prompts/mean"
 _CHUNK = 128
@@ -49,34 +49,34 @@ def row_names(n_layers: int) -> list[str]:
 class RowWriter:
     """A dump that is being written."""
 
-    def __init__(self, file: h5py.File, n_layers: int) -> None:
-        self._file, self._n_rows = file, n_layers + 2
-        file.create_dataset("layer", data=np.array(row_names(n_layers), dtype=h5py.string_dtype()))
+    def __init__(self, file: Hdf5Writer, n_layers: int) -> None:
+        self.file, self._n_rows = file, n_layers + 2
+        file.store("layer", np.array(row_names(n_layers), dtype=h5py.string_dtype()))
 
     def create_rows(self, name: str, n: int, width: int, kind: Any, chunk: int, **filters: Any) -> h5py.Dataset:
         """A dataset (L+2, n, width) for `write_row`, in chunks of a row's `chunk` vectors."""
         shape, chunks = (self._n_rows, n, width), (1, max(1, min(chunk, n)), width)
-        return self._file.create_dataset(name, shape, kind, chunks=chunks, **filters)
+        return self.file.create(name, shape, kind, axis=0, unit="1", chunks=chunks, **filters)
 
     def write_row(self, name: str, row: int, values: np.ndarray) -> None:
         """One row of a dataset that `create_rows` made, (n, width). Raises `OSError` if the disk is full."""
-        cast(h5py.Dataset, self._file[name])[row] = values
-        self._file.flush()
+        self.file.write(name, row, values)
+        self.file.flush()
 
     def write_sums(self, sums: Mapping[str, np.ndarray]) -> None:
         """Arrays of the group `sums`, by name."""
         for name, array in sorted(sums.items()):
-            self._file.create_dataset(f"sums/{name}", data=array).attrs["unit"] = _UNITS[name]
+            self.file.store(f"sums/{name}", array, _UNITS[name])
 
     def write_names(self, group: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Small arrays that say what the entries of a group are; they have no unit."""
         for name, array in sorted(arrays.items()):
-            self._file.create_dataset(f"{group}/{name}", data=array)
+            self.file.store(f"{group}/{name}", array)
 
     def write_counts(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Tokens of each sequence or prompt."""
         for name, array in sorted(arrays.items()):
-            self._file.create_dataset(f"prompts/{name}", data=array.astype(np.int64)).attrs["unit"] = "token"
+            self.file.store(f"prompts/{name}", array.astype(np.int64), "token")
 
 
 @contextmanager
@@ -86,6 +86,6 @@ def write_rows(
     """Open a dump; it appears, whole, when the block ends without error. `n_content`: tokens of each sequence."""
     with create_hdf5(path, schema, attributes) as file:
         writer = RowWriter(file, n_layers)
-        writer.create_rows(MEANS, len(n_content), d_model, np.float32, _CHUNK).attrs["unit"] = "1"
+        writer.create_rows(MEANS, len(n_content), d_model, np.float32, _CHUNK)
         writer.write_counts({"n_content": n_content})
         yield writer

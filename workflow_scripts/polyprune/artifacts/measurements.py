@@ -41,16 +41,33 @@ seed                                 int32    null for the uncompressed model, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from polyprune.artifacts.tables import open_table, save_table
+from polyprune.artifacts.tables import header_of, open_table, require_same_sources, require_variants, save_table
 
+
+@dataclass(frozen=True)
+class Layout:
+    """A kind of table: the schema that its header names, and its columns."""
+
+    schema: str
+    fields: Sequence[tuple[str, pa.DataType]]
+
+    @property
+    def columns(self) -> pa.Schema:
+        return pa.schema(self.fields)
+
+
+TABLE, FRAME = "table/2", "numbers/2"
+"""Schemas of a table of scores (`report/tables/rows.py`), and of other numbers behind a table or a figure."""
 _VARIANT = [*((name, pa.string()) for name in ("model", "method", "scheme", "calibration")), ("seed", pa.int32())]
-MASK_IOU = pa.schema(
+MASK_IOU = Layout(
+    "mask_iou/2",
     [
         *_VARIANT,
         ("layer", pa.int32()),
@@ -59,18 +76,20 @@ MASK_IOU = pa.schema(
         ("value", pa.float64()),
         ("chance", pa.float64()),
         ("n", pa.int64()),
-    ]
+    ],
 )
-LSAR = pa.schema(
+LSAR = Layout(
+    "lsar/2",
     [
         *_VARIANT,
         *((name, pa.string()) for name in ("layer", "eval_language", "metric", "projector")),
         ("rank", pa.int32()),
         ("value", pa.float64()),
         ("n", pa.int64()),
-    ]
+    ],
 )
-LAPE = pa.schema(
+LAPE = Layout(
+    "lape/2",
     [
         *_VARIANT,
         *((name, pa.string()) for name in ("layer", "series")),
@@ -78,9 +97,10 @@ LAPE = pa.schema(
         *((name, pa.string()) for name in ("statistic", "eval_language")),
         ("value", pa.float64()),
         ("n", pa.int64()),
-    ]
+    ],
 )
-MEAN_ACTIVATIONS = pa.schema(
+MEAN_ACTIVATIONS = Layout(
+    "mean_activations/2",
     [
         *_VARIANT,
         ("layer", pa.int32()),
@@ -88,24 +108,34 @@ MEAN_ACTIVATIONS = pa.schema(
         ("channel", pa.int32()),
         *((name, pa.float64()) for name in ("dense", "pruned", "dense_magnitude", "pruned_magnitude")),
         ("n", pa.int64()),
-    ]
+    ],
 )
 
 
-def save_measurements(
-    path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema, provenance: Mapping[str, Any]
-) -> None:
+def save_measurements(path: Path, rows: Sequence[Mapping[str, Any]], layout: Layout, about: Mapping[str, Any]) -> None:
     """Write rows; columns they leave out are null."""
-    save_table(path, pa.Table.from_pylist(list(rows), schema=schema), provenance)
+    save_table(path, layout.schema, pa.Table.from_pylist(list(rows), schema=layout.columns), about)
 
 
-def load_measurements(files: Sequence[Path]) -> pd.DataFrame:
-    """The rows of several files of one layout; integers that may be null are pandas' nullable ones."""
-    table = pa.concat_tables(open_table(file).read().replace_schema_metadata(None) for file in files)
+def load_measurements(files: Sequence[Path], layout: Layout) -> pd.DataFrame:
+    """The rows of several files of one layout; integers that may be null are pandas' nullable ones.
+
+    Raises:
+        UserError: a file is missing, damaged or of another kind, or it has rows of a variant that its header does not
+            name, or files of one model were made from different weights or texts.
+    """
+    tables, headers = [], {}
+    for path in files:
+        with open_table(path, layout.schema) as file:
+            table, header = file.read(), header_of(file)
+        require_variants(path, table, header)
+        tables.append(table.replace_schema_metadata(None))
+        headers[path] = header
+    require_same_sources(headers)
+    table = pa.concat_tables(tables)
     return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
 
 
-def save_frame(path: Path, frame: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
+def save_frame(path: Path, frame: pd.DataFrame, about: Mapping[str, Any]) -> None:
     """Write the tidy numbers behind a table or figure."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    save_table(path, table, provenance)
+    save_table(path, FRAME, pa.Table.from_pandas(frame, preserve_index=False), about)

@@ -1,4 +1,4 @@
-"""What prompts look like inside a model: `hidden_states/{prompts}/{language}.h5`, schema `prompts/1`.
+"""What prompts look like inside a model: `hidden_states/{prompts}/{language}.h5`, schema `prompt-states/2`.
 
 Prompt by prompt what `artifacts/layer_rows.py` lays out, over the user's content tokens only, none of the chat
 template's. Besides, for P prompts, in a dump of any variant:
@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import h5py
 import numpy as np
 
-from polyprune.artifacts.hdf5 import Attributes, open_hdf5
+from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
+from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "prompts/1"
+SCHEMA = "prompt-states/2"
 
 
 @contextmanager
@@ -40,39 +40,35 @@ def write_prompt_states(
         yield writer
 
 
-class PromptStates:
+class PromptStates(Hdf5Reader):
     """A dump on disk, read row by row of the layer axis. Use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `UserError` if the file is missing, damaged or unfinished."""
-        self._file = open_hdf5(path, SCHEMA)
-        self.path = path
+    def __init__(self, path: Path, expected: Header | None = None) -> None:
+        """Raises `UserError` if the file is missing, damaged, unfinished, or not what was asked for."""
+        super().__init__(path, SCHEMA, expected)
 
     def __enter__(self) -> PromptStates:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
     @property
     def layers(self) -> list[str]:
         """Names of the rows of the layer axis, (L+2,)."""
-        return [name.decode() for name in cast(h5py.Dataset, self._file["layer"])[...]]
+        return [name.decode() for name in self.whole("layer")]
 
     @property
     def items(self) -> list[str]:
         """Names of the prompts, (P,), equal in every language."""
-        return [name.decode() for name in cast(h5py.Dataset, self._file["prompts/item"])[...]]
+        return [name.decode() for name in self.whole("prompts/item")]
 
     @property
     def n_content(self) -> np.ndarray:
         """Tokens of each prompt that count, int64 (P,)."""
-        return cast(h5py.Dataset, self._file["prompts/n_content"])[...]
+        return self.whole("prompts/n_content")
 
     def means(self, row: int) -> np.ndarray:
         """Prompt means of one row, float32 (P, d)."""
-        return cast(h5py.Dataset, self._file[MEANS])[row]
+        return self.at(MEANS, row)
 
     def sums(self, name: str) -> np.ndarray:
         """One of the sums, float64 (P, L+2)."""
-        return cast(h5py.Dataset, self._file[f"sums/{name}"])[...]
+        return self.whole(f"sums/{name}")

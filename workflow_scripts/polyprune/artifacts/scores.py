@@ -1,4 +1,4 @@
-"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value.
+"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value. Schema `scores/2`.
 
 model, method, scheme, calibration   string        `dense` three times for the uncompressed model
 seed                                 int32         null for the uncompressed model
@@ -9,6 +9,8 @@ layer                                string        "1" … "L_normed", or "mean"
 value                                double
 unit                                 string
 n                                    int64         tokens that the value is taken over
+
+Header: variant and languages; `model_digest`, `data` (digest of the text by language) and `cell` of the dumps.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ import pyarrow as pa
 
 from polyprune.artifacts.tables import save_table
 
-SCHEMA = pa.schema(
+SCHEMA = "scores/2"
+COLUMNS = pa.schema(
     [
         *((name, pa.string()) for name in ("model", "method", "scheme", "calibration")),
         ("seed", pa.int32()),
@@ -33,6 +36,6 @@ SCHEMA = pa.schema(
 )
 
 
-def save_scores(path: Path, rows: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]) -> None:
+def save_scores(path: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
     """Write rows, which have every column but may leave out `layer` and `seed`."""
-    save_table(path, pa.Table.from_pylist(list(rows), schema=SCHEMA), provenance)
+    save_table(path, SCHEMA, pa.Table.from_pylist(list(rows), schema=COLUMNS), about)

@@ -1,14 +1,20 @@
-"""safetensors files with one metadata entry, `polyprune`: a JSON object of provenance.
+"""safetensors files with one metadata entry, `polyprune`: the header, a JSON object.
 
 The library's own writer keeps metadata in a hash map, so the order of several entries differs from run to run: one
-entry makes the bytes reproducible. Reading needs `safetensors` alone.
+entry makes the bytes reproducible. Reading needs `safetensors` alone. An artifact's header has, beside who it is
+(`artifacts/identity.py`),
+
+    digests   of each tensor by name: of its bytes, row by row
+    seal      digest of the header, i.e. of names, shapes, types and all digests (`artifacts/seals.py`)
+
+so that tensors can be read and checked one by one.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,75 +23,143 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.identity import DamagedError, Header, again, introduced, require
+from polyprune.artifacts.seals import BLANK, digest_of, require_seal, seal, unreadable
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 
 METADATA_KEY = "polyprune"
+OF_THE_FILE = ("schema", "place", "digests", "seal")
+"""Header entries about the file and its content; all others are its maker's."""
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """Write arrays and provenance, atomically. Same content, same bytes."""
+def save_arrays(path: Path, schema: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    """Write an artifact from arrays, atomically. Same content, same bytes."""
+    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    digests = {name: digest_of(array.tobytes()) for name, array in ordered.items()}
     with atomic_write(path) as part:
-        ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
-        save_file(ordered, part, metadata={METADATA_KEY: canonical_json(metadata)})
+        save_file(ordered, part, metadata={METADATA_KEY: header_text(path, schema, about, digests)})
+        seal(part)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """All arrays and the provenance of a file written by `save_arrays`."""
-    with open_tensors(path, "numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, read_metadata(file)  # noqa: SIM118
+def header_text(path: Path, schema: str, about: Mapping[str, Any], digests: Mapping[str, str]) -> str:
+    """The metadata entry of an artifact, its seal still blank."""
+    return canonical_json({**introduced(path, schema, about), "digests": dict(digests), "seal": BLANK})
+
+
+class TensorReader:
+    """An artifact, read tensor by tensor; each is compared with its digest."""
+
+    def __init__(self, path: Path, schema: str, expected: Header | None = None, framework: str = "pt") -> None:
+        """Raises `UserError` if the file is missing, damaged, or not what was asked for (`artifacts/identity.py`)."""
+        self._read(path, framework)
+        require(path, self.header, schema, expected)
+
+    @classmethod
+    def of_any_kind(cls, path: Path) -> TensorReader:
+        """An artifact whose schema and place nobody has compared yet."""
+        reader = cls.__new__(cls)
+        reader._read(path, "numpy")
+        return reader
+
+    def _read(self, path: Path, framework: str) -> None:
+        require_seal(path)
+        self.path = path
+        try:
+            self._file = safe_open(path, framework=framework)
+        except SafetensorError as error:
+            raise DamagedError(f"{path} cannot be read as safetensors ({error}); {again(path)}") from error
+        self.header: dict[str, Any] = read_metadata(self._file)
+        self.digests: dict[str, str] = self.header["digests"]
+        names = set(self._file.keys())
+        if names != set(self.digests):
+            raise DamagedError(f"{path} has tensors without digests, or digests without tensors; {again(path)}")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the file's maker said of it."""
+        return {name: value for name, value in self.header.items() if name not in OF_THE_FILE}
+
+    def tensor(self, name: str) -> Any:
+        """One tensor. Raises `UserError` if it is damaged."""
+        try:
+            found = self._file.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise DamagedError(f"{self.path}: {name} cannot be read ({error}); {again(self.path)}") from error
+        if digest_of(bytes_of(found)) != self.digests[name]:
+            raise DamagedError(
+                f"{self.path}: {name} is damaged, its digest is not that of the header; {again(self.path)}"
+            )
+        return found
+
+
+def bytes_of(tensor: Any) -> Any:
+    """The bytes of a contiguous array or tensor, without a copy."""
+    if isinstance(tensor, np.ndarray):
+        return tensor.reshape(-1).view(np.uint8)
+    import torch
+
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def load_arrays(
+    path: Path, schema: str, expected: Header | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """All arrays of an artifact and what its maker said of it; raises `UserError` like `TensorReader`."""
+    reader = TensorReader(path, schema, expected, "numpy")
+    return {name: reader.tensor(name) for name in reader.digests}, reader.about
 
 
 def read_metadata(file: Any) -> dict[str, Any]:
-    """Provenance of an open safetensors file; empty if another program wrote it."""
+    """The header of an open safetensors file; empty if another program wrote it."""
     return json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
 
 
 def open_tensors(path: Path, framework: str = "pt") -> Any:
-    """`safe_open` that says what to do about a missing or truncated file.
+    """`safe_open`, of any program's file, that says what to do about a missing or truncated one.
 
     Raises:
         UserError: missing, truncated or not a safetensors file.
     """
     try:
         return safe_open(path, framework=framework)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist") from error
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except SafetensorError as error:
         raise UserError(
             f"{path} cannot be read as safetensors ({error}): it is truncated or damaged; delete it and run again"
         ) from error
 
 
-def concatenate(parts: Sequence[Path], path: Path, metadata: Mapping[str, Any]) -> None:
-    """Join safetensors files into one without holding their tensors in memory.
+def concatenate(parts: Sequence[Path], path: Path, schema: str, about: Mapping[str, Any]) -> None:
+    """Join artifacts into one without holding their tensors in memory.
 
-    Tensors keep their order: by part, then by offset within the part. Names must be distinct.
+    Tensors keep their order, by part, then by offset within the part, and their digests. Names must be distinct.
     """
-    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: canonical_json(metadata)}}
+    entries: dict[str, Any] = {}
+    digests: dict[str, str] = {}
     starts, base = [], 0
     for file in parts:
-        entries, start = _read_header(file)
-        entries.pop("__metadata__", None)
+        of_part, start = _read_header(file)
+        digests |= json.loads(of_part.pop("__metadata__")[METADATA_KEY])["digests"]
         starts.append(start)
-        for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
-            if name in header:
+        for name, entry in _by_offset(of_part):
+            if name in entries:
                 raise ValueError(f"tensor {name} stands in two parts")
             first, last = entry["data_offsets"]
-            header[name] = {
-                "dtype": entry["dtype"],
-                "shape": entry["shape"],
-                "data_offsets": [base + first, base + last],
-            }
+            entries[name] = {**entry, "data_offsets": [base + first, base + last]}
         base += file.stat().st_size - start
+    header = {"__metadata__": {METADATA_KEY: header_text(path, schema, about, digests)}, **entries}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    with atomic_write(path) as part, part.open("wb") as out:
-        out.write(len(text).to_bytes(8, "little") + text)
-        for file, start in zip(parts, starts, strict=True):
-            with file.open("rb") as stream:
-                stream.seek(start)
-                shutil.copyfileobj(stream, out, 16 << 20)
+    with atomic_write(path) as part:
+        with part.open("wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            for file, start in zip(parts, starts, strict=True):
+                with file.open("rb") as stream:
+                    stream.seek(start)
+                    shutil.copyfileobj(stream, out, 16 << 20)
+        seal(part)
 
 
 def rewrite(source: Path, path: Path, replacement: Callable[[str], bytes | None]) -> None:
@@ -97,7 +171,7 @@ def rewrite(source: Path, path: Path, replacement: Callable[[str], bytes | None]
     entries.pop("__metadata__", None)
     with source.open("rb") as stream, atomic_write(path) as part, part.open("wb") as out:
         out.write(stream.read(start))
-        for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        for name, entry in _by_offset(entries):
             first, last = entry["data_offsets"]
             data = replacement(name)
             if data is None:
@@ -106,6 +180,10 @@ def rewrite(source: Path, path: Path, replacement: Callable[[str], bytes | None]
             if len(data) != last - first:
                 raise ValueError(f"{source}: tensor {name} has {last - first} bytes, its replacement {len(data)}")
             out.write(data)
+
+
+def _by_offset(entries: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from sorted(entries.items(), key=lambda item: item[1]["data_offsets"])
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:

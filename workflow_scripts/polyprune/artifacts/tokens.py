@@ -1,9 +1,9 @@
-"""Token sequences: `tokens.safetensors` of calibration and evaluation text.
+"""Token sequences: `tokens.safetensors` of calibration and evaluation text, schema `tokens/2`.
 
     tokens    int32  [n_sequences, sequence_length]   token ids
-    n_bytes   int16  [n_sequences, sequence_length]   UTF-8 bytes of text that each token adds; 0 for special tokens
+    n_bytes   int32  [n_sequences, sequence_length]   UTF-8 bytes of text that each token adds; 0 for special tokens
 
-Metadata: corpus, language counts, tokenizer digest, settings, code digest.
+Header: corpus, languages, seed or split, model and tokenizer digest, settings, code digest.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from polyprune.artifacts.identity import ForeignError, Header, again
 from polyprune.artifacts.tensors import load_arrays, save_arrays
-from polyprune.errors import UserError
 from polyprune.provenance import digest
+
+SCHEMA = "tokens/2"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,21 @@ class TokenSet:
 
 
 def save_tokens(path: Path, token_set: TokenSet) -> None:
-    save_arrays(path, {"tokens": token_set.tokens, "n_bytes": token_set.n_bytes}, token_set.metadata)
+    save_arrays(path, SCHEMA, {"tokens": token_set.tokens, "n_bytes": token_set.n_bytes}, token_set.metadata)
 
 
-def load_tokens(path: Path) -> TokenSet:
-    """Raises `UserError` if the file is damaged or of another kind."""
-    arrays, metadata = load_arrays(path)
-    if set(arrays) != {"tokens", "n_bytes"}:
-        raise UserError(f"{path} is not a token file: it holds {', '.join(sorted(arrays))}")
-    return TokenSet(arrays["tokens"], arrays["n_bytes"], metadata)
+def load_tokens(path: Path, expected: Header | None = None) -> TokenSet:
+    """Raises `UserError` if the file is damaged, of another kind, or not what was asked for."""
+    arrays, metadata = load_arrays(path, SCHEMA, expected)
+    found = TokenSet(arrays["tokens"], arrays["n_bytes"], metadata)
+    _require_counts(path, found)
+    return found
+
+
+def _require_counts(path: Path, found: TokenSet) -> None:
+    """Compare the number and length of sequences with the settings that the header names."""
+    if "n_sequences" not in found.metadata:
+        return
+    wanted = (found.metadata["n_sequences"], found.metadata["sequence_length"])
+    if found.tokens.shape != wanted or found.n_bytes.shape != wanted:
+        raise ForeignError(f"{path} holds {found.tokens.shape} tokens, its settings say {wanted}; {again(path)}")

@@ -50,6 +50,11 @@ class SparseWeight:
         """d_in."""
         return self.keep.shape[1]
 
+    @property
+    def removed(self) -> tuple[int, int]:
+        """How many weights are removed, and how many there are."""
+        return self.keep.numel() - int(self.keep.sum()), self.keep.numel()
+
     def dense(self, original: Tensor) -> Tensor:
         """The compressed matrix, given the uncompressed one, in its dtype and on its device."""
         if self.whole is not None:

@@ -47,19 +47,19 @@ def seeded_order(n: int, seed: str) -> list[int]:
 
 
 def bytes_per_token(text: str, encoding: Encoding) -> np.ndarray:
-    """UTF-8 bytes that each token adds to the text covered so far, int16 (n_tokens,); 0 for special tokens."""
+    """UTF-8 bytes that each token adds to the text covered so far, int32 (n_tokens,); 0 for special tokens."""
     ends = np.array([end for _, end in encoding.offsets], dtype=np.int64)
     ends[np.array(encoding.special_tokens_mask, dtype=bool)] = 0
     covered = np.maximum.accumulate(ends) if len(ends) else ends
     lengths = np.fromiter((len(char.encode()) for char in text), dtype=np.int64, count=len(text))
     bytes_before = np.concatenate([[0], np.cumsum(lengths)])
-    return np.diff(bytes_before[covered], prepend=0).astype(np.int16)
+    return np.diff(bytes_before[covered], prepend=0).astype(np.int32)
 
 
 def long_document_windows(
     documents: Sequence[str], tokenizer: Tokenizer, length: int, n: int, seed: str, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens int32 and bytes int16, both (n, length), of random windows of random documents longer than `length`.
+    """Tokens int32 and bytes int32, both (n, length), of random windows of random documents longer than `length`.
 
     Raises:
         UserError: no document is long enough; names `name` and the counts.
@@ -67,7 +67,7 @@ def long_document_windows(
     random = Random(seed)
     too_short: set[int] = set()
     encoded: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    tokens, n_bytes = np.empty((n, length), np.int32), np.empty((n, length), np.int16)
+    tokens, n_bytes = np.empty((n, length), np.int32), np.empty((n, length), np.int32)
     specials = tokenizer.num_special_tokens_to_add(is_pair=False)
     accepted = 0
     while accepted < n:
@@ -96,12 +96,12 @@ def long_document_windows(
 def packed_windows(
     documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None], length: int, n: int, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens int32 and bytes int16, both (n, length): documents framed by BOS and EOS, joined in order and cut.
+    """Tokens int32 and bytes int32, both (n, length): documents framed by BOS and EOS, joined in order and cut.
 
     Raises:
         UserError: too little text; names `name` and the counts.
     """
-    tokens, n_bytes = np.empty(n * length, np.int32), np.empty(n * length, np.int16)
+    tokens, n_bytes = np.empty(n * length, np.int32), np.empty(n * length, np.int32)
     filled, used = 0, 0
     for ids, sizes in _framed(documents, tokenizer, frame):
         used += 1
@@ -135,7 +135,7 @@ def _framed(
         for text, encoding in zip(batch, tokenizer.encode_batch(batch, add_special_tokens=False), strict=True):
             sizes = bytes_per_token(text, encoding)
             ids = np.array([*before, *encoding.ids, *after], np.int32)
-            yield ids, np.concatenate([[0] * len(before), sizes, [0] * len(after)]).astype(np.int16)
+            yield ids, np.concatenate([[0] * len(before), sizes, [0] * len(after)]).astype(np.int32)
         batch.clear()
 
     for document in documents:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from polyprune.artifacts.tokens import load_tokens
-from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder, LayerCall, sequences_per_batch
 from polyprune.model.source import read_manifest
@@ -42,15 +42,14 @@ class Flow:
         return self.hidden[:1, :PROBE_TOKENS].to(self._device), self._short_calls[index]
 
 
-def open_calibration(model: Path, tokens: Path, device: torch.device, engine: Engine) -> Calibration:
-    """From a manifest and a token file.
+def open_calibration(model: Path, tokens: Path, device: torch.device, engine: Engine, **expected: Any) -> Calibration:
+    """From a manifest and a token file, whose header has the entries `expected`.
 
     Raises:
-        UserError: the shard was made for another version of the model.
+        UserError: the shard was made for another version of the model, or is another.
     """
-    manifest, shard = read_manifest(model), load_tokens(tokens)
-    if shard.metadata["model_digest"] != manifest["digest"]:
-        raise UserError(f"{tokens} was made for another version of this model than {model}; delete it and run again")
+    manifest = read_manifest(model)
+    shard = load_tokens(tokens, {"model_digest": manifest["digest"], **expected})
     return Calibration(
         Decoder(open_model(model), device),
         torch.from_numpy(shard.tokens),

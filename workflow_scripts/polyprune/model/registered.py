@@ -66,8 +66,6 @@ def changes(registered: Mapping[str, Any], folder: Path, names: Iterable[str], m
 
 def check_unchanged(registered: Mapping[str, Any], folder: Path, names: Iterable[str], manifest: Path) -> None:
     """Raises `UserError` where a model's folder is not what its manifest registered; names files and what to type."""
-    if "files" not in registered:
-        raise UserError(f"{manifest} was written by an older version; delete it (rm {manifest}) and run again")
     if found := changes(registered, folder, names, manifest):
         more = f" (and {len(found) - 1} more files)" if len(found) > 1 else ""
         raise UserError(

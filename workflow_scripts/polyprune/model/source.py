@@ -1,6 +1,6 @@
 """Where a model comes from and lies: manifests and folders in Hugging Face layout. No torch.
 
-Every model has a manifest, `results/{model}/model.json`: where it came from and what identifies it.
+Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
 
     {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
@@ -19,7 +19,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.json_files import read_json, write_json
+from polyprune.artifacts.identity import MODEL
+from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.model.registered import Files, check_unchanged, describe
@@ -209,11 +210,12 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
         "files": files,
         "provenance": provenance,
     }
-    write_json(path, manifest)
+    save_record(path, MODEL, manifest)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    return read_json(path)
+    """Raises `UserError` if the manifest is missing, damaged, or of another model."""
+    return load_record(path, MODEL)
 
 
 def locate(manifest: Path) -> Path:

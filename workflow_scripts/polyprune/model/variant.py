@@ -13,6 +13,7 @@ import torch
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hdf5 import Attributes
+from polyprune.artifacts.identity import DENSE_VARIANT
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
@@ -20,9 +21,6 @@ from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import read_manifest
-
-_LONG = ("columns", "items")
-"""Metadata that describe a file's content, not its origin."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,11 @@ class Variants:
         """What is looked at: each cell; without cells the dense model, as None."""
         yield from self.cells or [None]
 
+    @property
+    def of_text(self) -> dict[str, str]:
+        """What the header of a file of this model's tokens says."""
+        return {"model_digest": self.manifest["digest"]}
+
     def attributes(
         self, cell: CellReader | None, data: TokenSet | PromptSet, hooks: str, provenance: Mapping[str, Any]
     ) -> Attributes:
@@ -46,7 +49,7 @@ class Variants:
         files of other variants too.
         """
         source, origin = self.manifest["source"], data.metadata
-        compression = cell.metadata if cell else {"method": "dense"}
+        compression = cell.metadata if cell else DENSE_VARIANT
         found = {
             "model": source.get("id", source.get("path", "trained")),
             "model_revision": source.get("revision"),
@@ -57,6 +60,7 @@ class Variants:
             "d_model": self.decoder.d_model,
             **{name: compression.get(name) for name in ("method", "scheme", "calibration", "seed")},
             **{name: origin[name] for name in ("dataset", "split", "language", "tokenizer_digest", "template")},
+            "corpus": origin.get("corpus"),
             "dataset_revision": origin.get("revision"),
             "data_digest": data.digest,
             "tokens": origin["content"],
@@ -64,8 +68,8 @@ class Variants:
             "provenance": {
                 **{name: value for name, value in provenance.items() if name != "job"},
                 "transformers": version("transformers"),
-                "cell": _brief(cell.metadata) if cell else None,
-                "data": _brief(origin),
+                "cell": cell.brief if cell else None,
+                "data": {name: value for name, value in origin.items() if name != "items"},
             },
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -86,10 +90,6 @@ def open_dumps(
             files.enter_context(write(path, attributes=variants.attributes(variant, data, hooks, provenance)))
             for variant, path in zip(variants, paths, strict=True)
         ]
-
-
-def _brief(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name not in _LONG}
 
 
 def open_variants(model: Path, cells: list[Path], device: torch.device) -> Variants:

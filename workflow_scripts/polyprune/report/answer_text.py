@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from polyprune.artifacts.measurements import FRAME
 from polyprune.artifacts.tables import open_table
 from polyprune.errors import UserError
 from polyprune.grammar.titles import method_title
@@ -164,7 +165,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--method", help="all if not given")
     options = parser.parse_args(argv)
     try:
-        print(answer(open_table(options.rows).read().to_pandas(), options.model, options.language, options.method))
+        print(
+            answer(open_table(options.rows, FRAME).read().to_pandas(), options.model, options.language, options.method)
+        )
     except UserError as error:
         print(f"error: {error}")
         return 1

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polyprune.artifacts.scores import SCHEMA
 from polyprune.artifacts.tables import open_table
 
 _NUMBERS = {
@@ -67,7 +68,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _metrics(scores: Sequence[Path]) -> list[str]:
     """A table with a row per evaluation language; nothing if there are no scores."""
     found: dict[str, dict[str, float]] = {}
-    for row in (row for path in scores for row in open_table(path).read().to_pylist()):
+    for row in (row for path in scores for row in open_table(path, SCHEMA).read().to_pylist()):
         if row["metric"] in _NUMBERS and row["layer"] == _NUMBERS[row["metric"]][1]:
             found.setdefault(row["eval_language"], {})[row["metric"]] = row["value"]
     if not found:

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from polyprune.artifacts.evaluations import load_items
-from polyprune.artifacts.hdf5 import open_hdf5
-from polyprune.artifacts.hidden_states import SCHEMA, load_sums
+from polyprune.artifacts.hidden_states import load_sums
 from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
 from polyprune.maths.jackknife import log_perplexity, pseudo_values
@@ -106,12 +104,10 @@ def _column(block: Block, key: Key, cells: list[_Cell]) -> Column:
 
 
 def _answers(file: Path) -> Iterator[_Cell]:
-    table, provenance = load_items(file)
-    variant, benchmark = provenance["variant"], provenance["benchmark"]
+    table, header = load_items(file)
+    variant, benchmark = header["variant"], header["benchmark"]
     answers = table.to_pandas()
-    value = (
-        answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if provenance["profile"] == "paper" else "f1"]
-    )
+    value = answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if header["profile"] == "paper" else "f1"]
     alone = answers["task"] + "/" + answers["doc_id"].astype("str")
     answers = answers.assign(value=value.astype("float64"), item=alone + "/" + answers["doc_hash"])
     answers["group"] = answers["passage"].fillna(alone) if "passage" in answers else alone
@@ -129,12 +125,11 @@ def _sequences(file: Path) -> Iterator[_Cell]:
     The dump lies in the cell's folder, `{model}/{method}/{scheme}/{calibration}/seed{seed}/hidden_states/{corpus}/`.
     """
     model, method, scheme, calibration, seed = file.parts[-8:-3]
-    with open_hdf5(file, SCHEMA) as opened:
-        about: Mapping[str, Any] = dict(cast(h5py.File, opened).attrs)
+    dump = load_sums(file)
+    sums, about = dump.arrays, dump.header
     said = tuple(str(about[name]) for name in ("method", "scheme", "calibration", "seed"))
     if said != (method, scheme, calibration, seed.removeprefix("seed")):
         raise UserError(f"{file} says that it is of {'/'.join(said)}: it has been moved; put it back or make it again")
-    sums, width = load_sums(file)
     nll = sums["nll_pruned"].sum(axis=1, dtype=np.float64)
     tokens = np.full(len(nll), sums["nll_pruned"].shape[1], dtype=np.float64)
     drift = {name: sums[name] for name in ("n", "norm", "sq", "diff")} | {"n": sums["n"][:, None]}
@@ -144,7 +139,7 @@ def _sequences(file: Path) -> Iterator[_Cell]:
         return snr_db(totals["sq"], totals["diff"])[..., counted].mean(axis=-1)
 
     def error(totals: Mapping[str, np.ndarray]) -> np.ndarray:
-        found = pruning_error(totals["n"], totals["norm"], totals["diff"], width)
+        found = pruning_error(totals["n"], totals["norm"], totals["diff"], dump.d_model)
         return -np.log(found[..., counted].mean(axis=-1))
 
     found = {

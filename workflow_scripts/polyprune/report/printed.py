@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from polyprune.artifacts.tables import open_table
+from polyprune.artifacts.identity import require
+from polyprune.artifacts.measurements import FRAME, TABLE
+from polyprune.artifacts.tables import header_of, open_sealed_table
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import is_single_language, language_of
@@ -49,9 +51,14 @@ def load_all_printed(folder: Path) -> dict[int, pd.DataFrame]:
 
 
 def load_study_rows(files: Iterable[Path]) -> dict[int, pd.DataFrame]:
-    """A study's long tables (`tables/rows.py`), by number; tables of another layout are left out."""
-    rows = {table_number(file): open_table(file).read().to_pandas() for file in files}
-    return {number: frame for number, frame in rows.items() if {*GROUP, "seed"} <= set(frame.columns)}
+    """A study's long tables (`report/tables/rows.py`), by number; tables of another layout are left out."""
+    rows = {}
+    for file in files:
+        with open_sealed_table(file) as table:
+            if header_of(table).get("schema") != FRAME:
+                require(file, header_of(table), TABLE)
+                rows[table_number(file)] = table.read().to_pandas()
+    return rows
 
 
 def load_study(files: Iterable[Path]) -> dict[int, pd.DataFrame]:

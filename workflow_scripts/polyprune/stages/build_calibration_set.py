@@ -39,7 +39,7 @@ def build_calibration_set(
     shares = equal_shares(n_sequences, languages)
     parts = []
     for language, file in zip(languages, corpus, strict=True):
-        documents = load_documents(file, "calibration")
+        documents = load_documents(file, "calibration", {"language": language})
         draw, name = f"{language}/{seed}", f"calibration text {file}"
         tokenizer.require_agreement(documents, name)
         if sampling == "long_documents":

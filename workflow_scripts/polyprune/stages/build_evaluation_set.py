@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.corpus import load_documents
+from polyprune.artifacts.corpus import SCHEMA, load_documents
 from polyprune.artifacts.tables import origin_of
 from polyprune.artifacts.tokens import TokenSet, save_tokens
 from polyprune.corpora.windows import packed_windows
@@ -42,10 +42,11 @@ def build_evaluation_set(
         "content": "all tokens",
     }
     for source, target in zip(corpus, output, strict=True):
-        documents = load_documents(source, SPLIT)
+        about = {"corpus": source.parent.name, "language": source.stem}
+        documents = load_documents(source, SPLIT, {"language": source.stem})
         name = f"evaluation text {source}"
         tokenizer.require_agreement(documents, name)
         tokens, n_bytes = packed_windows(documents, tokenizer.plain, frame, sequence_length, n_sequences, name)
         tokenizer.require_embedded(tokens, name)
         logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
-        save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source) | {"language": source.stem}))
+        save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source, SCHEMA) | about))

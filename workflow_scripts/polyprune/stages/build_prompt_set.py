@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.prompts import load_prompts, save_prompt_set
+from polyprune.artifacts.prompts import TEXT, load_prompts, save_prompt_set
 from polyprune.artifacts.tables import origin_of
 from polyprune.log import logger
 from polyprune.model.chat import open_chat_tokenizer, template_digest, tokenise_prompts
@@ -28,8 +28,8 @@ def build_prompt_set(
         "content": "tokens with a character of the user's text",
     }
     for source, target in zip(prompts, output, strict=True):
-        about = metadata | origin_of(source) | {"language": source.stem}
-        found = tokenise_prompts(tokenizer, load_prompts(source), max_positions, about)
+        about = metadata | origin_of(source, TEXT) | {"language": source.stem}
+        found = tokenise_prompts(tokenizer, load_prompts(source, {"language": source.stem}), max_positions, about)
         share = found.content.mean()
         logger.info(
             "%s: %d prompts, %d tokens, %.0f %% content", source.stem, len(found.items), found.start[-1], 100 * share

@@ -29,7 +29,7 @@ def count_activations(
     """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights; empty: dense."""
     variants = open_variants(model, cell, device)
     decoder, (variant,) = variants.decoder, variants
-    data = first_tokens(load_tokens(evaluation), activation_tokens)
+    data = first_tokens(load_tokens(evaluation, variants.of_text), activation_tokens)
     batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])
     attributes = variants.attributes(variant, data, HOOKS, provenance)
     with write_activations(output, decoder.n_layers, tokens_of_blocks(data), attributes) as writer:

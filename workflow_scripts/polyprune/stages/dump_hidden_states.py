@@ -37,7 +37,7 @@ def dump_hidden_states(
     variants = open_variants(model, cell, device)
     decoder = variants.decoder
     for language, data_file in enumerate(evaluation):
-        data = load_tokens(data_file)
+        data = load_tokens(data_file, variants.of_text)
         n_sequences, length = data.tokens.shape
         sample = sample_of(data, sampled_tokens)
         write = partial(

@@ -35,7 +35,7 @@ def dump_prompts(
     variants = open_variants(model, cell, device)
     decoder = variants.decoder
     for language, data_file in enumerate(prompts):
-        data = load_prompt_set(data_file)
+        data = load_prompt_set(data_file, variants.of_text)
         n_content = np.add.reduceat(data.content.astype(np.int64), data.start[:-1])
         write = partial(
             write_prompt_states,

@@ -12,6 +12,8 @@ import torch
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
+from polyprune.artifacts.identity import of_variant
+from polyprune.evaluation.data_cache import data_cache
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.results import evaluate_column
 from polyprune.evaluation.scoring import Weights
@@ -48,11 +50,14 @@ def evaluate_model(
     `generation` are for that benchmark alone.
     """
     manifest = read_manifest(model)
-    reader = open_cell(cell[0], model) if cell else None
-    found = load_manifest(data)
+    reader = open_cell(cell[0], model, of_variant(variant)) if cell else None
+    found = load_manifest(data, {"benchmark": benchmark})
     provenance = provenance | {
         "model_digest": manifest["digest"],
-        "cell": None if reader is None else {key: value for key, value in reader.metadata.items() if key != "columns"},
+        "variant": variant,
+        "benchmark": benchmark,
+        "sources": {"model": manifest["digest"]},
+        "cell": None if reader is None else reader.brief,
         "data": dict(found.revisions),
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
     }
@@ -74,8 +79,8 @@ def evaluate_model(
             "unit": "1",
         }
         for column in missing:
-            cache = data.parent / ".cache" / found.digest
-            rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, prompting)
+            with data_cache(data.parent / ".cache" / found.digest) as cache:
+                rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, prompting)
             about = {"eval_language": column.name, "data_revision": found.revisions[column.dataset]}
             save_part(parts, column.name, [variant | facts | about | row for row in rows], answers, provenance)
             value = next(row for row in rows if row["headline"])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from polyprune.artifacts.hidden_states import load_sums
+from polyprune.artifacts.identity import of_variant, sources_of
 from polyprune.artifacts.layer_rows import row_names
 from polyprune.artifacts.scores import save_scores
 from polyprune.log import logger
 from polyprune.maths.drift import pruning_error, snr_db
 
-Sums = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
 Value = tuple[str, str | None, float, str, int]
 """Metric, layer, value, unit, tokens."""
 
@@ -32,17 +33,23 @@ def measure_drift(
 
     `variant` holds the columns that name it: model, method, scheme, calibration, seed, corpus.
     """
-    losses, drifts = [], []
+    losses, drifts, headers = [], [], {}
     for language, dump in zip(languages, dumps, strict=True):
-        sums, d_model = load_sums(dump)
-        losses += [_row(variant, language, value) for value in prediction_scores(sums)]
+        found = load_sums(dump, {"language": language, "corpus": variant["corpus"], **of_variant(variant)})
+        headers[dump] = found.header
+        losses += [_row(variant, language, value) for value in prediction_scores(found.arrays)]
         if drift:
-            drifts += [_row(variant, language, value) for value in drift_scores(sums, d_model)]
-    found = {row["eval_language"]: row["value"] for row in losses if row["metric"] == "perplexity"}
-    logger.info("perplexity %s", ", ".join(f"{language} {value:.3f}" for language, value in found.items()))
-    save_scores(perplexity, losses, provenance)
+            drifts += [_row(variant, language, value) for value in drift_scores(found.arrays, found.d_model)]
+    about = provenance | {
+        "variant": variant,
+        "sources": sources_of(headers),
+        "cell": headers[dumps[0]]["provenance"]["cell"],
+    }
+    values = {row["eval_language"]: row["value"] for row in losses if row["metric"] == "perplexity"}
+    logger.info("perplexity %s", ", ".join(f"{language} {value:.3f}" for language, value in values.items()))
+    save_scores(perplexity, losses, about)
     for path in drift:
-        save_scores(path, drifts, provenance)
+        save_scores(path, drifts, about)
 
 
 def _row(variant: dict[str, Any], language: str, value: Value) -> dict[str, Any]:
@@ -57,7 +64,7 @@ def _row(variant: dict[str, Any], language: str, value: Value) -> dict[str, Any]
     }
 
 
-def prediction_scores(sums: Sums) -> Iterator[Value]:
+def prediction_scores(sums: Arrays) -> Iterator[Value]:
     """Loss over all predicted tokens, in the units people compare."""
     paired = "nll_pruned" in sums
     nll = sums["nll_pruned" if paired else "nll_dense"].astype(np.float64)
@@ -70,7 +77,7 @@ def prediction_scores(sums: Sums) -> Iterator[Value]:
         yield "top1_agreement", None, float(sums["agree"].sum() / n), "1", n
 
 
-def drift_scores(sums: Sums, d_model: int) -> Iterator[Value]:
+def drift_scores(sums: Arrays, d_model: int) -> Iterator[Value]:
     """DRIFT-1 and DRIFT-2 per layer, and their means over the layers as transformers counts them.
 
     These are the outputs of blocks 1..L-1 and, for the last, the output of the final norm: the paper's 32 layers.

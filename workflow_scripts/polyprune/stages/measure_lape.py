@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from polyprune.artifacts.activations import Activations
+from polyprune.artifacts.identity import DENSE_VARIANT, of_variant, sources_of
 from polyprune.artifacts.measurements import LAPE, save_measurements
 from polyprune.errors import UserError
 from polyprune.log import logger
@@ -47,8 +48,13 @@ def measure_lape(
     started = time.monotonic()
     with ExitStack() as stack:
         of_dense, of_cell = (
-            [stack.enter_context(Activations(file)) for file in files] for files in (dense, cell or dense)
+            [
+                stack.enter_context(Activations(file, {"language": language, **of_variant(of)}))
+                for language, file in zip(languages, files, strict=True)
+            ]
+            for of, files in ((DENSE_VARIANT, dense), (variant, cell or dense))
         )
+        sources = sources_of({file.path: file.header for file in (*of_dense, *of_cell)})
         n_blocks = {len(file.n_tokens) for file in (*of_dense, *of_cell)}
         if len(n_blocks) != 1 or n_blocks == {1}:
             raise UserError(f"{dense[0].parent}: activations of {sorted(n_blocks)} blocks cannot be halved alike")
@@ -69,7 +75,7 @@ def measure_lape(
     n = never[ALL_LAYERS]["n"]
     taken = time.monotonic() - started
     logger.info("%d neurons, %d never active, %.1f s", n, never[ALL_LAYERS]["value"], taken)
-    save_measurements(output, rows, LAPE, provenance)
+    save_measurements(output, rows, LAPE, provenance | {"variant": variant, "sources": sources})
 
 
 def _neurons(files: Sequence[Activations], layer: int, blocks: slice) -> Neurons:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from polyprune.artifacts.identity import DENSE_VARIANT, of_variant, sources_of
 from polyprune.artifacts.measurements import LSAR, save_measurements
 from polyprune.artifacts.prompt_states import PromptStates
 from polyprune.errors import UserError
@@ -36,7 +37,14 @@ def measure_lsar(
     """
     started = time.monotonic()
     with ExitStack() as stack:
-        both = [[stack.enter_context(PromptStates(file)) for file in files] for files in (dense, cell)]
+        both = [
+            [
+                stack.enter_context(PromptStates(file, {"language": language, **of_variant(of)}))
+                for language, file in zip(languages, files, strict=True)
+            ]
+            for of, files in ((DENSE_VARIANT, dense), (variant, cell))
+        ]
+        sources = sources_of({dump.path: dump.header for dumps in both for dump in dumps})
         _require_parallel([dump for dumps in both for dump in dumps])
         layers = both[0][0].layers
         tokens = [dump.sums("distance").sum(axis=0) for dump in both[1]]
@@ -53,7 +61,7 @@ def measure_lsar(
             except ValueError as error:
                 raise UserError(f"{cell[0].parent}, layer {layers[index]}: {error}") from error
     logger.info("%d layers, %d languages, %.1f s", len(layers) - 1, len(languages), time.monotonic() - started)
-    save_measurements(output, rows, LSAR, provenance)
+    save_measurements(output, rows, LSAR, provenance | {"variant": variant, "sources": sources})
 
 
 def _require_parallel(dumps: Sequence[PromptStates]) -> None:

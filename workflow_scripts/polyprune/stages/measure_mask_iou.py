@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.identity import of_variant, require_agreement
 from polyprune.artifacts.measurements import MASK_IOU, save_measurements
 from polyprune.errors import UserError
 from polyprune.log import logger
@@ -54,7 +55,7 @@ def measure_mask_iou(
     for path, variant in zip(cells, variants, strict=True):
         key = (variant["model"], variant["method"], variant["scheme"])
         of_group = groups.setdefault(key, {}).setdefault(variant["calibration"], [])
-        of_group.append((variant["seed"], CellReader(path)))
+        of_group.append((variant["seed"], CellReader(path, of_variant(variant))))
     rows: list[dict[str, Any]] = []
     for (model, method, scheme), by_calibration in groups.items():
         readers = _in_seed_order(by_calibration, f"{model}/{method}/{scheme}")
@@ -62,7 +63,15 @@ def measure_mask_iou(
         rows += [columns | row for row in compare(readers)]
     compared = sum(file.stat().st_size for file in cells) / 1e6
     logger.info("%d masks, files of %.1f MB, %.1f s", len(cells), compared, time.monotonic() - started)
-    save_measurements(output, rows, MASK_IOU, provenance)
+    sources = {f"model {model}": _digest_of_model(by_calibration) for (model, _, _), by_calibration in groups.items()}
+    save_measurements(output, rows, MASK_IOU, provenance | {"variants": variants, "sources": sources})
+
+
+def _digest_of_model(by_calibration: Mapping[str, Sequence[tuple[int, CellReader]]]) -> str:
+    """Of the model that all these cells were made from; raises `UserError` if it was not one."""
+    headers = {cell.path: cell.metadata for cells in by_calibration.values() for _, cell in cells}
+    require_agreement(headers, ("model_digest",))
+    return next(iter(headers.values()))["model_digest"]
 
 
 def _in_seed_order(by_calibration: Mapping[str, list[tuple[int, CellReader]]], where: str) -> Readers:

@@ -27,6 +27,6 @@ def plot_figure(
     `figure` holds what this kind reads; `names` says of which model, method and schemes it is.
     """
     kind = cast(FigureModule, importlib.import_module(f"polyprune.report.figures.{module}"))
-    rows = kind.rows(load_measurements(measurements), figure)
+    rows = kind.rows(load_measurements(measurements, kind.LAYOUT), figure)
     save_frame(output, rows, provenance)
     save_figure(lambda: kind.draw(rows, figure, names), pdf, png)

@@ -24,6 +24,7 @@ def prune_model(
     outliers: list[Path],
     method: str,
     scheme: str,
+    calibration: str,
     seed: int,
     compression: dict[str, Any],
     output: Path,
@@ -35,19 +36,19 @@ def prune_model(
 
     `outliers` is one file if the scheme gives layers sparsities by OWL, else empty.
     """
-    calibration = open_calibration(model, tokens, device, engine)
-    decoder = calibration.decoder
-    metadata = provenance | calibration.digests | {"dtype": decoder.dtype_name}
-    logger.info("%s %s on %d x %d tokens, %s", method, scheme, *calibration.tokens.shape, decoder.device)
+    text = open_calibration(model, tokens, device, engine, languages=calibration.split("-"), seed=seed)
+    decoder = text.decoder
+    metadata = provenance | text.digests | {"dtype": decoder.dtype_name}
+    logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, decoder.device)
     sequential = compression.get(method, {}).get("true_sequential", False)
-    job = Job(parse_scheme(scheme), compression, len(calibration.tokens), seed, true_sequential=sequential)
+    job = Job(parse_scheme(scheme), compression, len(text.tokens), seed, true_sequential=sequential)
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
         spread = compression["owl"]["spread"]
-        sparsities = allocation.owl_sparsities(outliers[0], calibration.digests, job.scheme, spread)
+        sparsities = allocation.owl_sparsities(outliers[0], text.digests, job.scheme, spread)
         job = replace(job, layer_sparsities=sparsities)
         metadata |= {"layer_sparsities": [float(value) for value in sparsities]}
     parts = output.with_name(output.name + ".layers")
     module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
-    compress(calibration, module, job, parts, metadata)
+    compress(text, module, job, parts, metadata)
     join_layers(parts, decoder.n_layers, output, metadata)

@@ -34,7 +34,7 @@ def tabulate(
     report = kind.report(measurements, paper, table, dict(titles))
     for line in report.log:
         logger.info("%s", line)
-    save_table(output, report.rows, provenance | dict(report.provenance))
+    save_table(output, report.schema, report.rows, provenance | dict(report.provenance))
     with atomic_write(markdown) as part:
         part.write_text(report.page, encoding="utf-8")
     save_png(report.draw, picture)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from polyprune.artifacts.atomic import share
 from polyprune.artifacts.corpus import load_documents
 from polyprune.corpora.windows import all_packed_windows
 from polyprune.errors import UserError
@@ -29,7 +30,7 @@ def train_model(
     """Write `output` (manifest, see `model/source.py`) and the folder `checkpoint/` beside it."""
     documents = []
     for language, file in zip(languages, corpus, strict=True):
-        texts = load_documents(file, "train")
+        texts = load_documents(file, "train", {"language": language})
         kept = texts[: max(1, round(len(texts) * source.outlier_languages.get(language, 1.0)))]
         if not kept:
             raise UserError(f"{file} has no training documents for {language}")
@@ -54,4 +55,5 @@ def train_model(
     folder = output.parent / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     save_model(model, tokenizer, folder)
+    share(folder)
     write_manifest(output, {"kind": "train"}, folder, provenance)

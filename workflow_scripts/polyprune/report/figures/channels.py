@@ -7,9 +7,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from polyprune.artifacts.measurements import MEAN_ACTIVATIONS
 from polyprune.report.figures.drawing import DENSE_COLOUR, GREY, Sheet, colour_of
 from polyprune.report.names import calibration_label
 from polyprune.settings.studies import FigureSettings
+
+LAYOUT = MEAN_ACTIVATIONS
 
 
 def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:

@@ -10,9 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from polyprune.artifacts.measurements import MASK_IOU
 from polyprune.report.figures.drawing import GREY, SHADES, Sheet
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.settings.studies import FigureSettings
+
+LAYOUT = MASK_IOU
 
 FIGURE_ORDER = ("q", "k", "v", "attn.out", "ffn.gate", "ffn.up", "ffn.down")
 """The figure's; the paper's tables have another."""

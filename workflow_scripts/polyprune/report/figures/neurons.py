@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from polyprune.artifacts.measurements import LAPE
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import scheme_title
 from polyprune.maths.lape import BOX
@@ -24,6 +25,8 @@ from polyprune.report.figures.drawing import (
 from polyprune.report.figures.letters import text_width
 from polyprune.report.names import calibration_label
 from polyprune.settings.studies import FigureSettings
+
+LAYOUT = LAPE
 
 SHOWN_SHARE = 0.3
 """Of the neurons in figure 3's boxes: those with the lowest LAPE."""

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from polyprune.artifacts.measurements import LSAR
 from polyprune.errors import UserError
 from polyprune.report.figures.drawing import (
     GREY,
@@ -28,6 +29,8 @@ from polyprune.report.figures.drawing import (
     small_ticks,
 )
 from polyprune.settings.studies import FigureSettings
+
+LAYOUT = LSAR
 
 METRICS = {
     "token_shift": ("token_shift",),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from polyprune.artifacts.evaluations import SCORES_SCHEMA
+from polyprune.artifacts.measurements import TABLE
 from polyprune.grammar.titles import benchmark_title
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
@@ -17,6 +19,7 @@ from polyprune.report.tables.rows import (
     load_benchmark_scores,
     load_paper,
     long_table,
+    notes,
     require_same_questions,
 )
 from polyprune.settings.studies import TableSettings
@@ -33,8 +36,9 @@ def report(
     blocks = make_blocks(aggregate(rows), metrics)
     title = f"{table.title}; prompts: {', '.join(profiles)}"
     return Report(
+        schema=TABLE,
         rows=long_table(rows),
-        page=render_markdown(blocks, title, titles),
+        page=render_markdown(blocks, title, titles, notes(measurements, SCORES_SCHEMA)),
         draw=lambda: heatmap.draw(blocks, title, titles),
         log=summaries(blocks, titles),
         provenance={"profiles": profiles},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from polyprune.artifacts.measurements import TABLE
+from polyprune.artifacts.scores import SCHEMA
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -16,6 +18,7 @@ from polyprune.report.tables.rows import (
     load_paper,
     load_scores,
     long_table,
+    notes,
     require_complete,
 )
 from polyprune.settings.studies import TableSettings
@@ -39,8 +42,9 @@ def report(
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), CELL_METRICS)
     blocks = make_blocks(aggregate(rows), PRINTED)
     return Report(
+        schema=TABLE,
         rows=long_table(rows),
-        page=render_markdown(blocks, table.title, titles),
+        page=render_markdown(blocks, table.title, titles, notes(measurements, SCHEMA)),
         draw=lambda: heatmap.draw(blocks, table.title, titles),
         log=summaries(blocks, titles),
     )

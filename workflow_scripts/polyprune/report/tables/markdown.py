@@ -12,8 +12,10 @@ from polyprune.report.numbers import decimals_of, format_number, format_printed
 from polyprune.report.tables.blocks import Block, Panel, diagonal_count, seeds_phrase
 
 
-def render_markdown(blocks: Sequence[Block], title: str, titles: Mapping[str, str]) -> str:
-    """The whole page: title, a summary line per block, notes, then a section per model."""
+def render_markdown(
+    blocks: Sequence[Block], title: str, titles: Mapping[str, str], cell_notes: Sequence[str] = ()
+) -> str:
+    """The whole page: title, a summary line per block, notes, then a section per model; notes on cells."""
     parts = [f"# {title}", "\n".join(f"- {line}" for line in summaries(blocks, titles)), _notes(blocks)]
     model = None
     for block in blocks:
@@ -22,6 +24,8 @@ def render_markdown(blocks: Sequence[Block], title: str, titles: Mapping[str, st
         model = block.model
         parts.append(f"### {block.compression}")
         parts += [_panel_table(panel, block.languages) for panel in block.panels]
+    if cell_notes:
+        parts.append("## Notes on cells\n\n" + "\n".join(f"- {note}" for note in cell_notes))
     return "\n\n".join(parts) + "\n"
 
 

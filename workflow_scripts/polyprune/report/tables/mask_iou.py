@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from polyprune.artifacts.measurements import load_measurements
+from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
 from polyprune.grammar.titles import compression_title
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
@@ -32,9 +32,10 @@ def report(
 ) -> Report:
     """The table of one or more grids' measurements; it compares seeds, or languages if its kind says so."""
     compares = "languages" if table.report == "mask_iou_languages" else "seeds"
-    rows = table_rows(load_measurements(measurements), compares, load_paper(paper))
+    rows = table_rows(load_measurements(measurements, MASK_IOU), compares, load_paper(paper))
     means = rows.groupby("metric", sort=False)["value"]
     return Report(
+        schema=FRAME,
         rows=pa.Table.from_pandas(rows, preserve_index=False),
         page=render(rows, table.title, titles),
         draw=lambda: draw(rows, table.title, titles),

@@ -17,6 +17,8 @@ from polyprune.settings.studies import TableSettings
 class Report:
     """A table in its three forms."""
 
+    schema: str
+    """Kind and version of its long form."""
     rows: pa.Table
     """Long: a row a value."""
     page: str

@@ -21,7 +21,15 @@ import pandas as pd
 import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
-from polyprune.artifacts.tables import open_table
+from polyprune.artifacts.cells import notes_on
+from polyprune.artifacts.tables import (
+    VARIANT,
+    header_of,
+    open_table,
+    read_header,
+    require_same_sources,
+    require_variants,
+)
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import method_rank
@@ -46,7 +54,7 @@ Variant = tuple[str, str, str, str, int | None]
 
 def load_scores(files: Sequence[Path]) -> pd.DataFrame:
     """Rows of score files (see `artifacts/scores.py`): values of whole models and, of layers, only their mean."""
-    table = pa.concat_tables(open_table(file).read().cast(scores.SCHEMA) for file in files)
+    table = _read(files, scores.SCHEMA, scores.COLUMNS)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     return rows[rows["layer"].isna() | (rows["layer"] == "mean")]
 
@@ -56,10 +64,38 @@ def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str
 
     Column `metric` is the benchmark.
     """
-    table = pa.concat_tables(open_table(file).read().cast(evaluations.SCORES) for file in files)
+    table = _read(files, evaluations.SCORES_SCHEMA, evaluations.SCORES)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     rows = rows[rows["headline"]]
     return rows.assign(metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(set(rows["profile"]))
+
+
+def _read(files: Sequence[Path], schema: str, columns: pa.Schema) -> pa.Table:
+    """The rows of files of one kind.
+
+    Raises:
+        UserError: a file is missing, damaged or of another kind, or it has rows of a variant that its header does not
+            name, or files of one model were made from different weights, texts, questions or templates.
+    """
+    tables, headers = [], {}
+    for path in files:
+        with open_table(path, schema) as file:
+            table, header = file.read(), header_of(file)
+        require_variants(path, table, header)
+        tables.append(table.cast(columns))
+        headers[path] = header
+    require_same_sources(headers)
+    return pa.concat_tables(tables)
+
+
+def notes(files: Sequence[Path], schema: str) -> list[str]:
+    """What is to be said of the cells of score files beside their numbers, a line a cell."""
+    found: dict[str, None] = {}
+    for path in files:
+        header = read_header(path, schema)
+        variant = "/".join(str(header["variant"][name]) for name in VARIANT)
+        found |= {f"{variant}: {note}": None for note in notes_on(header["cell"] or {})}
+    return list(found)
 
 
 def require_same_questions(rows: pd.DataFrame, metrics: Sequence[str]) -> None:

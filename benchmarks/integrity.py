@@ -1,0 +1,211 @@
+"""What digests cost: python benchmarks/integrity.py [FOLDER]
+
+For each kind of artifact, of the sizes that one decoder layer of an 8B model gives or of the demo's, the time of
+writing and reading it as a stage does, and in it the time that goes into digests and seals. The last column is what
+counts: of the files, the share of the time of writing and reading alone, though a job computes for most of its time;
+of the last line, of a whole job that computes little. Files are written to FOLDER (else a temporary one) and are in the
+page cache when they are read, which is the worst case: a disk is slower, a digest is not.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
+
+from polyprune.artifacts import hdf5, json_files, seals, tables, tensors
+from polyprune.artifacts.cells import CellReader, join_layers, save_layer
+from polyprune.artifacts.corpus import load_documents, save_corpus
+from polyprune.artifacts.hidden_states import SAMPLE, load_sums, write_hidden_states
+from polyprune.artifacts.identity import DENSE_VARIANT, of_variant
+from polyprune.artifacts.layer_rows import MEANS
+from polyprune.artifacts.prompt_states import PromptStates, write_prompt_states
+from polyprune.artifacts.tokens import TokenSet, load_tokens, save_tokens
+from polyprune.artifacts.weights import SparseWeight
+from polyprune.stages.measure_lsar import measure_lsar
+
+ABOUT = {"method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 0}
+D_MODEL, INTERMEDIATE, SEQUENCES, LENGTH, ROWS = 4096, 14336, 64, 2048, 6
+
+
+class Clock:
+    """Seconds spent in digests and seals."""
+
+    def __init__(self) -> None:
+        self.spent, self._depth = 0.0, 0
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            started, self._depth = time.perf_counter(), self._depth + 1
+            try:
+                return function(*arguments)
+            finally:
+                self._depth -= 1
+                self.spent += 0 if self._depth else time.perf_counter() - started
+
+        return call
+
+
+@contextmanager
+def clocked() -> Iterator[Clock]:
+    """Within: time in digests and seals is counted."""
+    clock = Clock()
+    places = [
+        *((module, name) for module in (tables, tensors, json_files) for name in ("seal", "require_seal")),
+        *((module, "digest_of") for module in (seals, tensors)),
+        (hdf5, "_digest"),
+        (hdf5, "_seal"),
+    ]
+    before = [getattr(module, name) for module, name in places]
+    for (module, name), function in zip(places, before, strict=True):
+        setattr(module, name, clock.timed(function))
+    try:
+        yield clock
+    finally:
+        for (module, name), function in zip(places, before, strict=True):
+            setattr(module, name, function)
+
+
+def cell(path: Path) -> Callable[[], object]:
+    """A layer of an 8B model, SparseGPT: masks and kept values in bfloat16."""
+    shapes = {"q_proj": (D_MODEL, D_MODEL), "up_proj": (INTERMEDIATE, D_MODEL), "down_proj": (D_MODEL, INTERMEDIATE)}
+    weights = {
+        f"model.layers.0.{name}": SparseWeight.of(
+            torch.randn(shape).bfloat16(), torch.arange(shape[0] * shape[1]).reshape(shape) % 2 == 0, True
+        )
+        for name, shape in shapes.items()
+    }
+
+    def run() -> None:
+        save_layer(path.with_suffix(".layers"), 0, weights, ABOUT)
+        join_layers(path.with_suffix(".layers"), 1, path, ABOUT)
+        reader = CellReader(path)
+        for name in reader.columns:
+            reader.weight(name)
+
+    return run
+
+
+def dump(path: Path) -> Callable[[], object]:
+    """Hidden states of a text in a few layers."""
+    draw = np.random.default_rng(0)
+    means = draw.random((SEQUENCES, D_MODEL), dtype=np.float32)
+    states = draw.random((1024, D_MODEL), dtype=np.float32)
+    sample: dict[str, np.ndarray] = dict.fromkeys(("sequence", "position", "token_id"), np.arange(1024, dtype=np.int32))
+    sums = {name: draw.random((SEQUENCES, LENGTH - 1), dtype=np.float32) for name in ("nll_dense", "nll_pruned", "kl")}
+
+    def run() -> None:
+        counts = np.full(SEQUENCES, LENGTH)
+        with write_hidden_states(path, ROWS - 2, D_MODEL, counts, sample, "float32", {}) as writer:
+            for row in range(ROWS):
+                writer.write_row(MEANS, row, means)
+                writer.write_row(SAMPLE, row, states)
+            writer.write_sums(sums)
+        load_sums(path)
+
+    return run
+
+
+def prompt_dump(path: Path) -> Callable[[], object]:
+    """Means of 900 prompts in a few layers."""
+    means = np.random.default_rng(0).random((900, D_MODEL), dtype=np.float32)
+    counts = np.full(900, 200)
+
+    def run() -> None:
+        items = [str(number) for number in range(900)]
+        with write_prompt_states(path, ROWS - 2, D_MODEL, items, counts, counts, {}) as writer:
+            for row in range(ROWS):
+                writer.write_row(MEANS, row, means)
+        with PromptStates(path) as states:
+            for row in range(ROWS):
+                states.means(row)
+
+    return run
+
+
+def shard(path: Path) -> Callable[[], object]:
+    """A calibration shard of the paper's size."""
+    tokens = np.random.default_rng(0).integers(0, 128_256, (128, LENGTH)).astype(np.int32)
+
+    def run() -> None:
+        save_tokens(path, TokenSet(tokens, tokens % 5, {}))
+        load_tokens(path)
+
+    return run
+
+
+def corpus(path: Path) -> Callable[[], object]:
+    """Twenty thousand documents."""
+    draw = np.random.default_rng(0)
+    words = ["".join(map(chr, draw.integers(97, 123, 6))) for _ in range(5000)]
+    texts = [" ".join(words[index] for index in draw.integers(0, 5000, 300)) for _ in range(20_000)]
+
+    def run() -> None:
+        save_corpus(path, {"evaluation": texts}, {})
+        load_documents(path, "evaluation")
+
+    return run
+
+
+def lsar_job(path: Path) -> Callable[[], object]:
+    """A whole job that does little but read: shifts of 300 prompts in four languages, in a few layers."""
+    cell = {"model": "m", **ABOUT}
+    draw, counts = np.random.default_rng(0), np.full(300, 200)
+    items, languages = [str(number) for number in range(300)], ["de", "en", "sw", "zh"]
+    files: dict[str, list[Path]] = {"dense": [], "wanda": []}
+    for variant in (DENSE_VARIANT, cell):
+        for language in languages:
+            about = {"model_digest": "m", "tokenizer_digest": "t", "data_digest": language, "language": language}
+            about |= {name: value for name, value in of_variant(variant).items() if value is not None}
+            file = path.with_name(f"{variant['method']}-{language}.h5")
+            files[variant["method"]].append(file)
+            provenance = {"provenance": {"cell": None}}
+            with write_prompt_states(file, ROWS - 2, D_MODEL, items, counts, counts, about | provenance) as writer:
+                for row in range(ROWS):
+                    writer.write_row(MEANS, row, draw.random((300, D_MODEL), dtype=np.float32))
+                writer.write_sums({"distance": draw.random((300, ROWS))})
+    return lambda: measure_lsar(files["dense"], files["wanda"], languages, cell, path, {})
+
+
+KINDS = {
+    "cell.safetensors": cell,
+    "hidden_states.h5": dump,
+    "prompts.h5": prompt_dump,
+    "tokens.safetensors": shard,
+    "corpus.parquet": corpus,
+    "lsar.parquet": lsar_job,
+}
+
+
+def main(folder: Path, rounds: int = 3) -> None:
+    print(f"{'file':20} {'MB':>7} {'write, read':>12} {'digests':>9} {'share':>7}")
+    for name, kind in KINDS.items():
+        run = kind(folder / name)
+        run()
+        best: tuple[float, float] | None = None
+        for _ in range(rounds):
+            with clocked() as clock:
+                started = time.perf_counter()
+                run()
+                taken = time.perf_counter() - started
+            best = min(best or (taken, clock.spent), (taken, clock.spent))
+        taken, spent = best or (0.0, 0.0)
+        size = (folder / name).stat().st_size / 1e6
+        print(f"{name:20} {size:7.1f} {taken:10.3f} s {spent:7.4f} s {spent / taken:7.1%}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with TemporaryDirectory() as temporary:
+            main(Path(temporary))

@@ -1,0 +1,161 @@
+"""Check every artifact of a results folder: `python -m polyprune.artifacts.verify [RESULTS]`, or `make verify`.
+
+Each file is read whole and compared with its seal and digests, with the place where it lies and, where another file
+says what belongs into it, with that one. Checkpoints and exports are in another program's format and left out; so are
+pictures and what killed jobs have left to go on from, which the next run checks. The exit code is 1 if anything is
+wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from polyprune.artifacts import (
+    activations,
+    benchmark_data,
+    cells,
+    corpus,
+    evaluations,
+    hidden_states,
+    measurements,
+    outliers,
+    prompt_states,
+    prompts,
+    scores,
+    tokens,
+)
+from polyprune.artifacts.hdf5 import Hdf5Reader
+from polyprune.artifacts.identity import MODEL, RESULTS, ForeignError, Header, again, require
+from polyprune.artifacts.json_files import read_json
+from polyprune.artifacts.seals import require_seal
+from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
+from polyprune.artifacts.tensors import TensorReader
+from polyprune.errors import UserError
+
+WITH_VARIANTS = {
+    scores.SCHEMA,
+    evaluations.SCORES_SCHEMA,
+    *(each.schema for each in (measurements.MASK_IOU, measurements.LSAR, measurements.LAPE)),
+    measurements.MEAN_ACTIVATIONS.schema,
+}
+"""Tables whose rows name their variant."""
+SCHEMAS = {
+    ".parquet": {
+        *WITH_VARIANTS,
+        *(corpus.SCHEMA, prompts.TEXT, evaluations.ITEMS_SCHEMA, measurements.TABLE, measurements.FRAME),
+    },
+    ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
+    ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
+    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA},
+}
+"""What this program reads, by the ending of a file's name."""
+_ELSEWHERE = ("checkpoint", "export")
+_UNFINISHED = (".layers", ".parts")
+
+
+def artifacts(root: Path) -> Iterator[Path]:
+    """All artifacts below a results folder, sorted."""
+    for folder, below, names in os.walk(root):
+        below[:] = sorted(name for name in below if not _is_left_out(Path(folder, name)))
+        yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix in SCHEMAS)
+
+
+def _is_left_out(folder: Path) -> bool:
+    """Other programs' folders, those of unfinished jobs, and data sets, which have a manifest beside."""
+    name = folder.name
+    with_manifest = folder.with_name(f"{name}.json").exists()
+    return name in _ELSEWHERE or name.startswith(".") or name.endswith(_UNFINISHED) or with_manifest
+
+
+def check(path: Path, root: Path) -> None:
+    """Read an artifact whole.
+
+    Raises:
+        UserError: it is damaged, in another's place, of a version that this program does not read, or at odds with
+            what belongs to it.
+    """
+    match path.suffix:
+        case ".parquet":
+            _check_table(path, root)
+        case ".safetensors":
+            tensors = TensorReader.of_any_kind(path)
+            _require_known(path, tensors.header, root)
+            for name in tensors.digests:
+                tensors.tensor(name)
+            if tensors.header["schema"] == cells.SCHEMA:
+                cells.require_sparsities(path, tensors.about)
+        case ".h5":
+            with Hdf5Reader.of_any_kind(path) as file:
+                _require_known(path, file.header, root)
+                file.check()
+        case _:
+            require_seal(path)
+            header = read_json(path)
+            _require_known(path, header, root)
+            if header["schema"] == benchmark_data.SCHEMA:
+                benchmark_data.require_data(path, header)
+
+
+def _check_table(path: Path, root: Path) -> None:
+    with open_sealed_table(path) as file:
+        header, table = header_of(file), file.read()
+    _require_known(path, header, root)
+    if header["schema"] in WITH_VARIANTS:
+        require_variants(path, table, header)
+    if header["schema"] == evaluations.ITEMS_SCHEMA:
+        evaluations.require_questions(path, table, path.parent.parent / path.name)
+
+
+def _require_known(path: Path, header: Header, root: Path) -> None:
+    schema = header.get("schema")
+    if schema not in SCHEMAS[path.suffix]:
+        raise ForeignError(f"{path} is of kind {schema}, which this program does not read here; {again(path, root)}")
+    require(path, header, schema, root=root)
+
+
+def complaint(path: Path, root: Path) -> str | None:
+    """What is wrong with an artifact; None if nothing is."""
+    try:
+        check(path, root)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def verify(root: Path, jobs: int, console: Console) -> list[str]:
+    """Check everything below a results folder in parallel; what is wrong, in the order of the files."""
+    files = list(artifacts(root))
+    found = []
+    with ProcessPoolExecutor(jobs) as pool, Progress(console=console, transient=True) as progress:
+        task = progress.add_task("checking", total=len(files))
+        for words in pool.map(partial(complaint, root=root), files, chunksize=8):
+            progress.advance(task)
+            found += [words] if words else []
+    console.print(f"{len(files)} artifacts in {root} checked, {len(found)} wrong", highlight=False, soft_wrap=True)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m polyprune.artifacts.verify", description=__doc__)
+    parser.add_argument("results", nargs="?", type=Path, default=Path(RESULTS), help="the folder to check")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many files at once")
+    options = parser.parse_args(arguments)
+    if not options.results.is_dir():
+        parser.error(f"{options.results} is not a folder")
+    found = verify(options.results, options.jobs, Console(stderr=True))
+    for words in found:
+        print(words)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
