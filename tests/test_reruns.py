@@ -102,7 +102,8 @@ def test_code_of_one_method_concerns_its_cells(edited: Path) -> None:
 def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, tmp_path: Path) -> None:
     """A model in a folder and the user's own text: nothing is trained, no other language's text or cell made again.
 
-    Before: what is moved or copied concerns nothing, what has another content all that depends on it. The dumps, which hold all languages, are; they give the table its new column.
+    The dumps, which hold all languages, are; they give the table its new column. Before that, files that are moved or
+    copied concern nothing, those that have another content all that depends on it.
     """
     folder = copy_with_table_1(tmp_path)
     (folder / "text").mkdir()
