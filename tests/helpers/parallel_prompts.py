@@ -20,7 +20,7 @@ def row(link: str, number: int, **changes: Any) -> dict[str, Any]:
     return fields | changes
 
 
-def write_prompts(folder: Path, rows: list[dict[str, Any]]) -> FilesPrompts:
+def write_prompts(folder: Path, rows: list[Any]) -> FilesPrompts:
     """A file of English prompts, and the settings that ask for two of them."""
     file = folder / "eng_Latn.jsonl"
     file.write_text("\n".join(json.dumps(each) for each in rows) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,25 @@ def test_content_tokens_are_the_users_words_and_nothing_else(tokenizer: PreTrain
     outside = tokenizer.decode(tokens[content == 0])
     assert outside == "<s><|head|>user<|tail|>\n\n</s>"
     assert content[0] == 0 and content[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{% for %}",
+            r"is no template \(Expected an expression, got 'end of statement block', line 1\); fetch it again",
+        ),
+        ("{{ 1 / 0 }}", r"fails \(ZeroDivisionError: division by zero\); correct chat_template\.jinja"),
+        ("{{ messages + 1 }}", r"fails \(TypeError: .*\); correct chat_template\.jinja"),
+        ("{{ raise_exception('no') }}", r"refuses a conversation of user \(no\); correct chat_template\.jinja"),
+    ],
+)
+def test_templates_that_fail_are_named(tokenizer: PreTrainedTokenizerFast, template: str, message: str) -> None:
+    broken = copy.deepcopy(tokenizer)
+    broken.chat_template = template
+    with pytest.raises(UserError, match=rf"the chat template of .*{message}"):
+        tokenise_prompt(broken, Prompt("1", TEXT))
 
 
 def test_prompts_follow_one_another(tokenizer: PreTrainedTokenizerFast) -> None:

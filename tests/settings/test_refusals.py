@@ -249,8 +249,8 @@ def test_a_benchmark_in_none_of_a_models_languages_is_refused(tmp_path: Path):
 def test_a_mix_needs_a_sequence_a_language(tmp_path: Path):
     text = edited(("calibration_sequences: 8", "calibration_sequences: 1"))
     assert complaints(text, folder=tmp_path) == [
-        f"{line_of(text, 'calibrations:')}: studies.first.grids.main.calibrations.1: a mix of 2 languages needs as many "
-        "sequences, big has 1 calibration_sequences"
+        f"{line_of(text, 'calibrations:')}: studies.first.grids.main.calibrations.1: a mix of 2 languages needs as "
+        "many sequences, big has 1 calibration_sequences"
     ]
 
 

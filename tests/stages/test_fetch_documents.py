@@ -41,6 +41,8 @@ def test_a_hub_corpus_is_collected_with_its_commit(tmp_path: Path, monkeypatch: 
         "dataset": "org/web",
         "revision": NOW,
         "documents": {"calibration": 2, "evaluation": 2, "train": 0},
+        "place": None,
+        "schema": "corpus/2",
     }
 
 

@@ -80,6 +80,8 @@ def _field_of(line: str, field: str, place: str) -> str:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise UserError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+    except RecursionError as error:
+        raise UserError(f"{place}: nested too deeply to be read; drop the record") from error
     if not isinstance(record, dict) or field not in record:
         has = ", ".join(record) if isinstance(record, dict) else type(record).__name__
         raise UserError(f"{place}: no field {field!r}, the record has: {has}; set the corpus's `field`")

@@ -20,12 +20,19 @@ def prompts_of_rows(rows: Iterable[Mapping[str, Any]], n_prompts: int, where: st
     """The first `n_prompts` of the sorted prompts.
 
     Raises:
-        UserError: fewer rows, a field missing, or a prompt that is there twice.
+        UserError: fewer rows, a field missing or of another type, or a prompt that is there twice.
     """
     keyed: dict[tuple[str, int], Prompt] = {}
     for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise UserError(f"{where}: row {number} is {type(row).__name__}, no record: not Belebele's layout")
         if lacking := [field for field in _FIELDS if field not in row]:
             raise UserError(f"{where}: row {number} has no {', '.join(lacking)}: not Belebele's layout")
+        for field in ("flores_passage", "question"):
+            if not isinstance(row[field], str) or not row[field].strip():
+                raise UserError(f"{where}: row {number}: {field} is {row[field]!r}, no text; correct or drop the row")
+        if not str(row["question_number"]).isdecimal():
+            raise UserError(f"{where}: row {number}: question_number is {row['question_number']!r}, no number")
         key = (str(row["link"]), int(row["question_number"]))
         if key in keyed:
             raise UserError(f"{where}: question {key[1]} on {key[0]} is there twice")

@@ -20,7 +20,7 @@ from polyprune.evaluation.generation import Limits, generate
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import Weights, score_rows
 from polyprune.log import logger
-from polyprune.model.chat import render, template_digest
+from polyprune.model.chat import render, render_accepted, template_digest
 from polyprune.model.source import read_object
 from polyprune.model.tokenizer import open_tokenizer
 
@@ -69,7 +69,7 @@ class SharedPrefixLM(LM):
             return render(self.tokenizer, chat_history, **options)
         except jinja2.exceptions.TemplateError:
             without = [message for message in chat_history if message["role"] != "system"]
-            return render(self.tokenizer, without, **options)
+            return render_accepted(self.tokenizer, without, **options)
 
     def encode(self, texts: Sequence[str]) -> dict[str, list[int]]:
         """Tokens of each distinct text, with a BOS in front unless it is there already.

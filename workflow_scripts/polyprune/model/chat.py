@@ -49,11 +49,42 @@ def open_chat_tokenizer(folder: Path) -> ModelTokenizer:
 
 
 def render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], **options: Any) -> str:
-    """A conversation as the template puts it, on `PROMPT_DATE`; `options` are those of `apply_chat_template`."""
-    with _on_the_prompt_date():
-        return str(
-            tokenizer.apply_chat_template(list(messages), tokenize=False, date_string=_DATE_STRING, **options)  # type: ignore[arg-type]
-        )
+    """A conversation as the template puts it, on `PROMPT_DATE`; `options` are those of `apply_chat_template`.
+
+    Raises:
+        TemplateError: the template refuses the conversation, as some do those with a system's turn.
+        UserError: the template is no template, or fails.
+    """
+    try:
+        with _on_the_prompt_date():
+            return str(
+                tokenizer.apply_chat_template(list(messages), tokenize=False, date_string=_DATE_STRING, **options)  # type: ignore[arg-type]
+            )
+    except jinja2.exceptions.TemplateSyntaxError as error:
+        raise UserError(
+            f"{_owner(tokenizer)} is no template ({error.message}, line {error.lineno}); fetch it again"
+        ) from error
+    except jinja2.exceptions.TemplateError:
+        raise
+    except Exception as error:  # a template is a program: it raises what it likes
+        raise UserError(
+            f"{_owner(tokenizer)} fails ({type(error).__name__}: {error}); correct chat_template.jinja"
+        ) from error
+
+
+def render_accepted(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], **options: Any) -> str:
+    """As `render`, of a conversation that every template takes; raises `UserError` if this one does not."""
+    try:
+        return render(tokenizer, messages, **options)
+    except jinja2.exceptions.TemplateError as error:
+        roles = ", ".join(message["role"] for message in messages)
+        raise UserError(
+            f"{_owner(tokenizer)} refuses a conversation of {roles} ({error}); correct chat_template.jinja"
+        ) from error
+
+
+def _owner(tokenizer: PreTrainedTokenizerFast) -> str:
+    return f"the chat template of {tokenizer.name_or_path}"
 
 
 @contextmanager
@@ -115,7 +146,7 @@ def tokenise_prompts(
 def tokenise_prompt(tokenizer: PreTrainedTokenizerFast, prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
     """Token ids int32 and content mask uint8 of one prompt."""
     text = prompt.text.strip()
-    rendered = render(tokenizer, [{"role": "user", "content": text}])
+    rendered = render_accepted(tokenizer, [{"role": "user", "content": text}])
     if not text or rendered.count(text) != 1:
         raise UserError(f"the chat template does not hold the text of prompt {prompt.item} once and unchanged")
     first = rendered.index(text)

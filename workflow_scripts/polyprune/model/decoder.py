@@ -60,8 +60,11 @@ class Decoder:
         try:
             with torch.device("meta"):
                 template = AutoModelForCausalLM.from_config(self.config, dtype=self.dtype).base_model
-        except ValueError as error:
-            raise UserError(f"{self.checkpoint.architecture} cannot be walked layer by layer: {error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self.checkpoint.folder}: {self.checkpoint.architecture} cannot be walked layer by layer "
+                f"({type(error).__name__}: {error}); correct config.json, or use another model"
+            ) from error
         parts = {"layers": nn.ModuleList, "norm": nn.Module, "embed_tokens": nn.Module, "rotary_emb": nn.Module}
         lacking = [part for part, kind in parts.items() if not isinstance(getattr(template, part, None), kind)]
         if lacking:
