@@ -160,7 +160,7 @@ def test_a_truncated_file_is_refused_with_the_remedy(tmp_path: Path, keep: int):
     with pytest.raises(UserError) as refused:
         open_tensors(path)
     assert str(refused.value).startswith(f"{path} cannot be read as safetensors (")
-    assert str(refused.value).endswith("): it is truncated or damaged; delete it and run again")
+    assert str(refused.value).endswith("): it is truncated or damaged; fetch or make it again")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):

@@ -16,6 +16,7 @@ from polyprune.corpora.demo import (
 )
 from polyprune.corpora.demo.localize import phrases, word
 from polyprune.corpora.demo.wording import exchange, question_and_answer, statement
+from polyprune.errors import UserError
 from polyprune.grammar.languages import DEMO_LANGUAGES
 
 
@@ -104,7 +105,7 @@ def test_knowledge_questions_are_different_facts_and_no_more_than_there_are() ->
     assert len({(q.kind, q.key) for q in asked}) == N_KNOWN
     assert knowledge_questions("en", 20, SEED) == asked[:20]
     assert knowledge_questions("en", 20, "other") != asked[:20]
-    with pytest.raises(ValueError, match="asked for 90 knowledge questions, the demo world has 89"):
+    with pytest.raises(UserError, match="90 questions are asked for, the demo world has 89"):
         knowledge_questions("en", N_KNOWN + 1, SEED)
 
 

@@ -214,6 +214,30 @@ def test_a_model_without_bos_and_eos_answers_what_has_a_prompt(tmp_path: Path) -
         lm.encode_pairs([("", " Here")])
 
 
+@pytest.mark.parametrize("said", ["x", [1, "x"], 1.5, {"a": 1}])
+def test_an_end_that_is_no_token_is_refused(said: Any, tmp_path: Path) -> None:
+    """It would never be met, and no generation would end."""
+    folder = model_folder(tmp_path, "llama")
+    rewrite(folder / "generation_config.json", eos_token_id=said)
+    with pytest.raises(UserError, match=r"generation_config\.json: eos_token_id is .*, no token's number"):
+        language_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{% for %}", "is no template"),
+        ("{{ 1 / 0 }}", r"fails \(ZeroDivisionError"),
+        ("{{ raise_exception('no') }}", r"refuses a conversation of user \(no\)"),
+    ],
+)
+def test_a_template_that_takes_no_question_is_named(template: str, message: str, folder: Path) -> None:
+    lm = language_model(folder)
+    lm.tokenizer.chat_template = template
+    with pytest.raises(UserError, match=f"the chat template of .* {message}"):
+        lm.apply_chat_template([{"role": "system", "content": "s"}, {"role": "user", "content": "u"}])
+
+
 def test_an_empty_option_is_refused_with_its_question(folder: Path) -> None:
     with pytest.raises(UserError, match="an option of the question 'Where is it\\?' is empty"):
         language_model(folder).encode_pairs([("Where is it?", " here"), ("Where is it?", "")])

@@ -100,6 +100,10 @@ CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "other shards": (lambda folder: (folder / "model.safetensors").unlink(), "has neither model.safetensors nor"),
     "the end of answers": (rewrite('{"eos_token_id": 2}', "generation_config.json"), "generation_config.json has SHA"),
+    "a folder in a file's place": (
+        lambda folder: ((folder / "tokenizer_config.json").unlink(), (folder / "tokenizer_config.json").mkdir()),
+        "tokenizer_config.json is no file but a folder or device; put the model's file there",
+    ),
     "no folder": (shutil.rmtree, "does not exist; put it back, or correct its path"),
     "a file for the folder": (
         lambda folder: (shutil.rmtree(folder), folder.write_text("x")),

@@ -12,6 +12,7 @@ import yaml
 
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.corpora.demo import continuations, knowledge_questions, reading_questions
+from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, datasets
 from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES, MKQA_CODES
 from polyprune.stages.generate_benchmark import generate_benchmark
@@ -139,6 +140,8 @@ def test_mkqa_has_every_question_in_all_languages_and_some_without_an_answer(hom
 
 
 def test_more_questions_than_facts_are_refused_and_leave_no_manifest(tmp_path: Path):
-    with pytest.raises(ValueError, match="asked for 90 knowledge questions, the demo world has 89; ask for no more"):
+    with pytest.raises(
+        UserError, match="90 questions are asked for, the demo world has 89 facts to ask for; lower"
+    ):
         generate_benchmark("mmlu", 90, tmp_path / "mmlu.json", {})
     assert not (tmp_path / "mmlu.json").exists()

@@ -127,7 +127,7 @@ def open_tensors(path: Path, framework: str = "pt") -> Any:
         raise unreadable(path, error) from error
     except SafetensorError as error:
         raise UserError(
-            f"{path} cannot be read as safetensors ({error}): it is truncated or damaged; delete it and run again"
+            f"{path} cannot be read as safetensors ({error}): it is truncated or damaged; fetch or make it again"
         ) from error
 
 

@@ -174,5 +174,8 @@ class SharedPrefixLM(LM):
 def _end_tokens(folder: Path) -> list[int | None]:
     """What ends a generation, by the model's generation_config.json."""
     file = folder / "generation_config.json"
-    ends = read_object(file).get("eos_token_id") if file.is_file() else None
-    return ends if isinstance(ends, list) else [ends]
+    said = read_object(file).get("eos_token_id") if file.is_file() else None
+    ends = said if isinstance(said, list) else [said]
+    if any(not isinstance(end, int | None) for end in ends):
+        raise UserError(f"{file}: eos_token_id is {said!r}, no token's number nor a list of such; correct the file")
+    return ends

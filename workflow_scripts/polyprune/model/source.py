@@ -191,7 +191,7 @@ def deciding_files(folder: Path) -> list[str]:
     Raises:
         UserError: the folder is not a whole model.
     """
-    beside = (file for pattern in _BESIDE for file in folder.glob(pattern) if file.is_file())
+    beside = (file for pattern in _BESIDE for file in folder.glob(pattern) if _is_file(file))
     return sorted({*tensor_files(folder), CONFIG, TOKENIZER, *(file.relative_to(folder).as_posix() for file in beside)})
 
 

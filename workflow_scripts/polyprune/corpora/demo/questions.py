@@ -19,6 +19,7 @@ from polyprune.corpora.demo.documents import random_trip, reading_passage, readi
 from polyprune.corpora.demo.draws import draw, integer, pick
 from polyprune.corpora.demo.localize import phrases, word
 from polyprune.corpora.demo.wording import question_and_answer, statement
+from polyprune.errors import UserError
 
 KNOWLEDGE_KINDS = ("currency", "official", "continent", "city", "day_after", "month_after")
 """First weekdays are too few (three) for fair choices, and nearly all scripts are Latin."""
@@ -70,10 +71,17 @@ def _three(items: list[str]) -> Three:
 
 
 def knowledge_questions(language: str, n: int, seed: str) -> list[Question]:
-    """Return `n` questions on different facts; there is one question for each fact of the kinds `KNOWLEDGE_KINDS`."""
+    """Return `n` questions on different facts; there is one question for each fact of the kinds `KNOWLEDGE_KINDS`.
+
+    Raises:
+        UserError: there are fewer.
+    """
     known = [fact for kind in KNOWLEDGE_KINDS for fact in world.facts(kind)]
     if n > len(known):
-        raise ValueError(f"asked for {n} knowledge questions, the demo world has {len(known)}; ask for no more")
+        raise UserError(
+            f"{n} questions are asked for, the demo world has {len(known)} facts to ask for; lower "
+            "evaluation.demo_questions"
+        )
     return [_knowledge_question(language, fact, seed) for fact in draw(Random(f"{seed}/knowledge"), known, n)]
 
 
