@@ -91,12 +91,14 @@ class Cluster(Section):
 def shell_prefix(packages: Path, python: Path | None, modules: Sequence[str]) -> str:
     """What every job's shell does first, as Snakemake's format string: load modules, find Python and our packages.
 
+    Python takes arguments, names of files and text for UTF-8, which Snakemake hands over, whatever the locale says.
+
     `python` is the folder of the interpreter, None where an image or a conda environment brings its own. PYTHONPATH is
     set here because Snakemake takes it out of the environment of jobs that run in conda environments.
     """
     load = f"module load {' '.join(modules)}; " if modules else ""
     path = f'export PATH="{python}:$PATH"; ' if python else ""
-    return f'{load}{path}export PYTHONPATH="{packages}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
+    return f'{load}{path}export PYTHONUTF8=1 PYTHONPATH="{packages}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
 
 
 def apptainer_arguments() -> str:

@@ -41,7 +41,7 @@ def start() -> None:
         [sys.executable, "-m", "polyprune.running.worker", path, str(os.getpid())],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, **_MALLOC, **OFFLINE, "PYTHONPATH": os.pathsep.join(packages)},
+        env={**os.environ, **_MALLOC, **OFFLINE, "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join(packages)},
     )
     os.environ[SOCKET_VARIABLE] = path
 
