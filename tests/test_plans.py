@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.helpers.checkout import ROOT, copy_repository
+from tests.helpers.outside import put_outside_things
 from tests.helpers.runs import QUICK, copy_with_table_1, only_table_1, planned, replace, snakemake
 
 
@@ -34,7 +35,8 @@ def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:
 
 def test_benchmarks_at_hand_are_registered_and_the_documented_fetch_still_plans(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
-    (folder / "at-hand.yaml").write_text("evaluation: {data_root: /data/benchmarks}\n")
+    put_outside_things({"evaluation": {"data_root": "at-hand"}}, folder)
+    (folder / "at-hand.yaml").write_text("evaluation: {data_root: at-hand}\n")
     words = ["--configfile", "at-hand.yaml", "-n", "--quiet", "rules", "reason"]
     run = snakemake(folder, *words, "--", "results/table2.parquet")
     assert "register_benchmark" in run.stdout and "fetch_benchmark" not in run.stdout
