@@ -41,6 +41,21 @@ def test_a_cell_is_weights_where_its_method_changes_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("scheme", "rest", "part"),
+    [
+        ("0.50-ends-from-dense", "0.50/de/seed3", None),
+        ("2of4-layers1to2-from-en", "2of4/de/seed3", "2of4/en/seed3"),
+        ("0.70-owl-layer1-from-en-sw", "0.70-owl/de/seed3", "0.70-owl/en-sw/seed3"),
+    ],
+)
+def test_a_composed_cell_reads_those_it_is_made_of(scheme: str, rest: str, part: str | None) -> None:
+    wildcards = {"model": "trained", "method": "sparsegpt", "scheme": scheme, "calibration": "de", "seed": "3"}
+    folder = "results/trained/sparsegpt"
+    assert INPUTS.rest(wildcards) == [f"{folder}/{rest}/weights.safetensors"]
+    assert INPUTS.part(wildcards) == ([f"{folder}/{part}/weights.safetensors"] if part else [])
+
+
 def test_benchmarks_are_generated_for_models_of_generated_text_only() -> None:
     assert INPUTS.benchmark({"model": "trained", "benchmark": "arc"}) == "results/benchmarks/demo/arc.json"
     assert INPUTS.benchmark({"model": "local", "benchmark": "arc"}) == "results/benchmarks/hub/arc.json"

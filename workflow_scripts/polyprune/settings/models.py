@@ -67,7 +67,12 @@ class Shape(Section):
         return self.layers * (attention + 3 * self.hidden * self.intermediate)
 
     def why_not(self, scheme: Scheme) -> str | None:
-        """Why the scheme does not fit the rows of the model's matrices, or None."""
+        """Why the scheme does not fit the model's layers or the rows of its matrices, or None."""
+        exchanged = scheme.exchange.indices(self.layers) if scheme.exchange else frozenset[int]()
+        if exchanged and max(exchanged) >= self.layers:
+            return f"it has {self.layers} layers, counted from 1"
+        if len(exchanged) == self.layers:
+            return f"these are all of its {self.layers} layers"
         for name, width in (("hidden", self.hidden), ("intermediate", self.intermediate)):
             if scheme.n_of_m and width % scheme.n_of_m[1]:
                 return f"its {name} width {width} is no multiple of {scheme.n_of_m[1]}"

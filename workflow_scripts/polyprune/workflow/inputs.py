@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from polyprune.grammar.methods import artifact
-from polyprune.grammar.paths import PAPER, Cell, study_path
+from polyprune.grammar.paths import DENSE, PAPER, Cell, study_path
 from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.settings.config import Settings
@@ -63,6 +63,17 @@ class Inputs:
     def cells(self, variants: list[str]) -> InputFunction:
         """The compressed weights of several, by the patterns of their variants."""
         return lambda wildcards: [f"results/{variant}/{artifact(wildcards['method'])}" for variant in variants]
+
+    def rest(self, wildcards: Wildcards) -> list[str]:
+        """Of a composed cell, the one that all layers but the exchanged ones are from."""
+        return self.cell({**wildcards, "scheme": parse_scheme(wildcards["scheme"]).plain})
+
+    def part(self, wildcards: Wildcards) -> list[str]:
+        """Of a composed cell, the one that the exchanged layers are from; none if that is the dense model."""
+        scheme = parse_scheme(wildcards["scheme"])
+        if scheme.exchange is None or scheme.exchange.part == DENSE:
+            return []
+        return self.cell({**wildcards, "scheme": scheme.plain, "calibration": scheme.exchange.part})
 
     def outliers(self, wildcards: Wildcards) -> list[str]:
         """Of a scheme with OWL's sparsities by layer, what they follow from."""

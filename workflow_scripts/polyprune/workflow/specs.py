@@ -112,6 +112,17 @@ class Specs:
             compression=self.settings.compression.read_by(method, scheme),
         )
 
+    def compose_cell(self, wildcards: Wildcards) -> str:
+        return _spec(
+            "compose_cell",
+            wildcards,
+            method=wildcards["method"],
+            scheme=wildcards["scheme"],
+            calibration=wildcards["calibration"],
+            seed=int(wildcards["seed"]),
+            n_layers=self.settings.models[wildcards["model"]].shape.layers,
+        )
+
     def export_model(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
         return _spec(
