@@ -139,7 +139,8 @@ def test_the_parts_of_a_composed_cell_are_two_and_known():
 
 
 @pytest.mark.parametrize(
-    "text", ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4", "2of4-owl", "w9g64", "0.50-layer0-from-en"]
+    "text",
+    ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4", "2of4-owl", "w9g64", "0.50-layer0-from-en"],
 )
 def test_the_wildcard_matches_no_second_spelling(text: str):
     assert not re.fullmatch(SCHEME_PATTERN, text)

@@ -45,7 +45,9 @@ def write_cell(
     """
     tokens = random_tokens(4, 16, seed=len(path.stem) + ord(path.stem[0]))
     calibration = Calibration(Decoder(Checkpoint(model.parent / "checkpoint"), CPU), tokens, 4, False, {})
-    job = Job(parse_scheme(scheme), Compression().model_dump(), 4, layer_sparsities=tuple(map(Fraction, shares)) or None)
+    job = Job(
+        parse_scheme(scheme), Compression().model_dump(), 4, layer_sparsities=tuple(map(Fraction, shares)) or None
+    )
     header = {"method": method, "scheme": scheme, "calibration": path.stem, "seed": 3, "dtype": "float32"}
     header |= {"compression": {"damping": 0.01}, "calibration_digest": f"digest of {path.stem}"}
     header |= {"model_digest": read_manifest(model)["digest"], **about}
@@ -95,9 +97,7 @@ def test_each_layer_is_that_of_the_cell_it_is_from(
 
 
 @pytest.mark.parametrize(("method", "plain"), [("sparsegpt", "0.50"), ("gptq", "w4g16")])
-def test_layers_from_the_dense_model_are_not_in_the_cell(
-    method: str, plain: str, model: Path, tmp_path: Path
-) -> None:
+def test_layers_from_the_dense_model_are_not_in_the_cell(method: str, plain: str, model: Path, tmp_path: Path) -> None:
     """Restored after pruning: what is left was pruned behind a pruned first layer, other than with `dense-ends`."""
     de = write_cell(model, tmp_path / "de.safetensors", method, plain)
     whole = compose(model, tmp_path / "cell.safetensors", (de.path,), method, f"{plain}-ends-from-dense")

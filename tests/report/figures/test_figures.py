@@ -97,9 +97,7 @@ def test_neurons_are_readable(n_layers: int, draws: str, title: str) -> None:
     assert_readable(lambda: picture(neurons, measured.lape(n_layers, schemes), settings(draws, title)))
 
 
-@pytest.mark.parametrize(
-    ("draws", "statistic"), [("neuron_probability", "p_max"), ("neuron_output", "output_mean")]
-)
+@pytest.mark.parametrize(("draws", "statistic"), [("neuron_probability", "p_max"), ("neuron_output", "output_mean")])
 def test_bars_of_all_layers_are_one_panel(draws: str, statistic: str) -> None:
     rows = measured.lape(3)
     figure, _ = drawn(lambda: picture(neurons, rows, settings(draws)))

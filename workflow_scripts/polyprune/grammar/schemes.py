@@ -38,9 +38,7 @@ _EXCHANGE = re.compile(r"(?P<plain>.+)-(?P<layers>ends|layers?[0-9][0-9a-z]*)-fr
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
 LANGUAGE_PATTERN = "[a-z]{2,3}"
 CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
-PLAIN_PATTERN = (
-    r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8]g[1-9][0-9]*)"
-)
+PLAIN_PATTERN = r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8]g[1-9][0-9]*)"
 """Schemes that a method is asked for."""
 COMPOSED_PATTERN = (
     rf"{PLAIN_PATTERN}-(?:ends|layer[1-9][0-9]*|layers[1-9][0-9]*to[1-9][0-9]*)-from-(?:dense|{CALIBRATION_PATTERN})"

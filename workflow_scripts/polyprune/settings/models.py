@@ -10,6 +10,9 @@ from polyprune.grammar.schemes import Scheme
 from polyprune.settings.base import Commit, Count, Language, Section
 
 
+Dtype = Literal["float16", "bfloat16", "float32"]
+
+
 class HubSource(Section):
     """A model on the Hugging Face hub."""
 
@@ -17,6 +20,7 @@ class HubSource(Section):
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
     gated: str | None = Field(None, description="licence that must be accepted on the model's page first")
+    dtype: Dtype | None = Field(None, description="weights are used in it; else in the one that config.json names")
 
 
 class FolderSource(Section):
@@ -24,6 +28,7 @@ class FolderSource(Section):
 
     kind: Literal["folder"]
     path: str
+    dtype: Dtype | None = Field(None, description="weights are used in it; else in the one that config.json names")
 
 
 class TrainedSource(Section):

@@ -13,4 +13,5 @@ def register_model(source: FolderSource, shape: Shape, name: str, output: Path, 
     """Write `output` (manifest, see `model/source.py`)."""
     folder = Path(source.path).expanduser().resolve()
     check_shape(read_config(folder), shape, f"models.{name}.shape")
-    write_manifest(output, {"kind": "folder", "path": str(folder)}, folder, provenance)
+    wanted = {"dtype": source.dtype} if source.dtype else {}
+    write_manifest(output, {"kind": "folder", "path": str(folder), **wanted}, folder, provenance)
