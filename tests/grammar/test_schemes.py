@@ -134,7 +134,7 @@ def test_the_parts_of_a_composed_cell_are_two_and_known():
     require_parts(parse_scheme("0.50-layer1-from-en"), "de", ["de", "en"])
     with pytest.raises(SpellingError, match="calibration 'en': 'en' is not one of de"):
         require_parts(parse_scheme("0.50-layer1-from-en"), "de", ["de"])
-    with pytest.raises(SpellingError, match="takes from calibration 'en' what it has; that cell is '0.50'"):
+    with pytest.raises(SpellingError, match=r"takes from calibration 'en' what it has; that cell is '0\.50'"):
         require_parts(parse_scheme("0.50-layer1-from-en"), "en", ["de", "en"])
 
 

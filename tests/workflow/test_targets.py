@@ -69,7 +69,7 @@ CELL = "results/llama-3-8b/wanda/0.50/de/seed0"
         f"{CELL}/drift.parquet",
         f"{CELL}/hidden_states/mc4/de.h5",
         "results/llama-3-8b/sparsegpt/2of4-dense-ends/de-en/seed10/weights.safetensors",
-        "results/llama-3-8b/sparsegpt/0.50-layers1to3-from-en/de/seed1/weights.safetensors",
+        "results/llama-3-8b/sparsegpt/0.50-layer1-from-en/de/seed1/weights.safetensors",
     ],
 )
 def test_valid_targets_pass(target: str, settings: Settings):

@@ -12,10 +12,10 @@ as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
     allowances     why a share that is removed is not the scheme's, where it is not: see `allowance`
     quantisation   bits and group size; of quantised cells
 
-and model digest, method, scheme, calibration, seed, settings, code digest; of a composed cell also `rest` and `part`, the
-headers of what it was made of without these entries. The dense weight times the mask, or the kept
-values scattered into zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs
-nothing of this package: `docs/cells.md`.
+and model digest, method, scheme, calibration, seed, settings, code digest; of a composed cell also `rest` and `part`,
+which say the same of the cells that it was made of. The dense weight times the mask, or the kept values scattered into
+zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs nothing of this
+package: `docs/cells.md`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 * One file wins over an index beside it.
 * All weights are cast to one dtype: the one that is asked for, else, as `dtype="auto"` does, config.json's or, if it
-  names none, that of the first tensor. Other dtypes than float16, bfloat16 and float32 are refused: they are codes, or more than we compute in.
+  names none, that of the first tensor. Other dtypes than float16, bfloat16 and float32 are refused: they are codes, or
+  more than we compute in.
 * Rotary tables, which old files hold and models compute themselves, are left out.
 """
 

@@ -9,7 +9,6 @@ from pydantic import Field
 from polyprune.grammar.schemes import Scheme
 from polyprune.settings.base import Commit, Count, Language, Section
 
-
 Dtype = Literal["float16", "bfloat16", "float32"]
 
 

@@ -182,6 +182,31 @@ class Inputs:
             for path in self.dumps(self.settings.models[cell.model].text.corpus, f"{cell.model}/{cell.variant}")
         ]
 
+    def explained(self) -> list[str]:
+        """Studies with tables of drift and of benchmarks."""
+
+        def kinds(study: str) -> set[str]:
+            return {self.kind(study, table).measurements for table in self.settings.studies[study].tables}
+
+        return [study for study in self.settings.studies if {"drift", "evaluation"} <= kinds(study)]
+
+    def scores(self, study: str, measurements: str) -> list[str]:
+        """Files of these measurements that a study's tables are made from."""
+        tables = [table for table in self.settings.studies[study].tables if self._reports(study, table, measurements)]
+        return list(dict.fromkeys(path for table in tables for path in self.measurements(study, table)))
+
+    def prompt_sets(self, study: str) -> list[str]:
+        """Parallel prompts in the tokens of a study's models, of those that are given some."""
+        found = []
+        for model in _models(self.settings.studies[study].all_cells()):
+            if prompts := self.settings.models[model].prompts:
+                found += [path.format(model=model) for path in self.prompt_set(prompts)]
+        return found
+
+    def languages(self) -> str:
+        """The table of what is known of languages."""
+        return str(self.root / "data" / "languages.csv")
+
     def _reports(self, study: str, table: str, measurements: str) -> bool:
         return self.kind(study, table).measurements == measurements
 

@@ -15,7 +15,7 @@ from polyprune.settings.config import Settings
 
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
-OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_tests")
+OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_tests", "why")
 """What a study's folder holds beside its tables and figures."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
 """What only a cell's may, beside the cell itself."""

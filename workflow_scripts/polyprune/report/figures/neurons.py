@@ -62,7 +62,7 @@ _SCALES = {
 
 
 def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
-    """What a figure shows: figure 8 each layer, 3 all together; 9 and 10 too, unless it names layers, and only dense."""
+    """What a figure shows: figure 8 each layer, 3 all together; 9 and 10, of dense, too unless they name layers."""
     shown = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
     pooled = figure.draws == "neuron_overview" or (figure.draws in _BARS and not figure.layers)
     shown = shown[(shown["layer"] == ALL_LAYERS) == pooled]
