@@ -61,6 +61,15 @@ def test_benchmarks_are_generated_for_models_of_generated_text_only() -> None:
     assert INPUTS.benchmark({"model": "local", "benchmark": "arc"}) == "results/benchmarks/hub/arc.json"
 
 
+def test_a_study_is_explained_by_its_drift_its_benchmarks_and_its_models_prompts() -> None:
+    assert INPUTS.explained() == ["all"]
+    drift, benchmarks = (INPUTS.scores("all", kind) for kind in ("drift", "evaluation"))
+    assert f"{CELL}/drift.parquet" in drift and f"{DENSE}/perplexity.parquet" in drift
+    assert drift == INPUTS.measurements("all", "table1") and benchmarks == INPUTS.measurements("all", "table2")
+    assert INPUTS.prompt_sets("all")[0] == "results/trained/prompts/made-prompts/de.safetensors"
+    assert len(INPUTS.prompt_sets("all")) == 3 * 3
+
+
 def test_a_table_of_scores_has_the_dense_models_and_the_cells_each_on_every_benchmark() -> None:
     found = INPUTS.measurements("all", "table2")
     variants = [

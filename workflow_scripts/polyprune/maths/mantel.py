@@ -51,6 +51,6 @@ def mantel(a: Distances, b: Distances, alpha: float = 0.05, seed: int = 0) -> Ma
 def _detectable(r: Float64[np.ndarray, " n"], alpha: float) -> float | None:
     """MANTEL-3."""
     levels = np.unique(np.round(r, 9))
-    shares = 1 - np.searchsorted(np.sort(r), levels - ROUNDING) / len(r)
+    shares = (len(r) - np.searchsorted(np.sort(r), levels - ROUNDING)) / len(r)
     rare = levels[shares <= alpha]
     return float(rare[0]) if len(rare) else None

@@ -24,6 +24,7 @@ from polyprune.maths.permutation import ROUNDING, relabellings
 
 Cells = Float64[np.ndarray, "k columns"]
 Controls = Float64[np.ndarray, "cells n_controls"]
+Basis = Float64[np.ndarray, "cells q"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class Partial:
     p: float
 
 
-def residuals(cells: Float64[np.ndarray, "*many k columns"], basis: Controls) -> Float64[np.ndarray, "*many cells"]:
+def residuals(cells: Float64[np.ndarray, "*many k columns"], basis: Basis) -> Float64[np.ndarray, "*many cells"]:
     """PART-1, of one matrix of cells or of many."""
     flat = cells.reshape(*cells.shape[:-2], -1)
     return flat - (flat @ basis) @ basis.T
 
 
-def basis_of(controls: Controls) -> Controls:
+def basis_of(controls: Controls) -> Basis:
     """Q."""
     with_constant = np.column_stack([np.ones(len(controls)), controls])
     u, s, _ = np.linalg.svd(with_constant, full_matrices=False)

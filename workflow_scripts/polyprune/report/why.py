@@ -66,7 +66,8 @@ def traits(
     rows: list[dict[str, Any]] = []
     dense = scores[(scores["method"] == DENSE) & (scores["metric"] == "bits_per_byte")]
     known = languages.set_index("language")
-    for (model, language), value in dense.groupby(["model", "eval_language"])["value"].mean().items():
+    means = dense.groupby(["model", "eval_language"], as_index=False)["value"].mean()
+    for model, language, value in means.itertuples(index=False, name=None):
         found: dict[str, tuple[float | str, str]] = {"bits_per_byte": (value, "dense model, evaluation text")}
         if (model, language) in tokens_per_prompt:
             found["tokens_per_prompt"] = (tokens_per_prompt[model, language], "parallel prompts, model's tokenizer")

@@ -50,8 +50,10 @@ def draw_why(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figur
 
 
 def _key(languages: Sequence[str]) -> list[Line2D]:
-    dot = {"marker": ".", "linestyle": ""}
-    return [Line2D([], [], color=colour_of(each, languages), label=each.upper(), **dot) for each in languages]
+    return [
+        Line2D([], [], color=colour_of(each, languages), marker=".", linestyle="", label=each.upper())
+        for each in languages
+    ]
 
 
 def _said(pair: Pairs) -> str:

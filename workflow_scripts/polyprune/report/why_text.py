@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from polyprune.grammar.titles import benchmark_title, compression_title
 from polyprune.report.tables.markdown import pipe_table
 from polyprune.report.why import ALL_BENCHMARKS, BLOCK, GIVEN, LOSSES
 
+Row = Mapping[Any, Any]
 METRICS = {"perplexity": "perplexity", "snr": "SNR", "kl": "KL divergence", "pruning_error": "pruning error"}
 TRAITS = {
     "kinship": "kinship",
@@ -54,6 +56,11 @@ def _blocks(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[tuple[str
         yield f"### {titles[str(model)]}, {compression_title(str(method), [str(scheme)])}", of_block
 
 
+def _by(rows: pd.DataFrame, column: str) -> dict[str, Row]:
+    """Rows by one of their columns."""
+    return {str(row[column]): row for row in rows.to_dict("records")}
+
+
 def _languages(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
     traits = rows[rows["kind"] == "trait"]
     for model, title in titles.items():
@@ -61,16 +68,17 @@ def _languages(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
         shown = [name for name in OF_LANGUAGES if name in set(of_model["explained_by"])]
         lines = []
         for language, of_language in of_model.groupby("language"):
-            found = of_language.set_index("explained_by")
-            lines.append([str(language).upper(), *(_trait(found, name) for name in shown)])
+            found = _by(of_language, "explained_by")
+            lines.append([str(language).upper(), *(_told(found, name, _trait) for name in shown)])
         yield f"### {title}"
         yield pipe_table([["", *(TRAITS.get(name, name) for name in shown)], *lines])
 
 
-def _trait(found: pd.DataFrame, name: str) -> str:
-    if name not in found.index:
-        return "–"
-    row = found.loc[name]
+def _told(found: Mapping[str, Row], name: str, words: Callable[[Row], str]) -> str:
+    return words(found[name]) if name in found else "–"
+
+
+def _trait(row: Row) -> str:
     return str(row["text"]) if pd.isna(row["value"]) else f"{row['value']:.3g}"
 
 
@@ -79,14 +87,15 @@ def _mantel(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
         shown = [name for name in TRAITS if name in set(of_block["explained_by"])]
         lines = []
         for metric, of_metric in of_block.groupby("metric", sort=False):
-            found = of_metric.set_index("explained_by")
-            name = f"{METRICS.get(str(metric)) or benchmark_title(str(metric))} ({int(of_metric['n'].iloc[0])})"
-            lines.append([name, *(_correlation(found.loc[trait]) if trait in found.index else "–" for trait in shown)])
+            found = _by(of_metric, "explained_by")
+            name = METRICS.get(str(metric)) or benchmark_title(str(metric))
+            n = f"({of_metric['n'].iloc[0]})"
+            lines.append([f"{name} {n}", *(_told(found, trait, _correlation) for trait in shown)])
         yield heading
         yield pipe_table([["damage (languages)", *(TRAITS[name] for name in shown)], *lines])
 
 
-def _correlation(row: pd.Series) -> str:
+def _correlation(row: Row) -> str:
     number = f"**{row['r']:.2f}**" if row["p_holm"] < 0.05 else f"{row['r']:.2f}"
     floor = "–" if pd.isna(row["detectable"]) else f"{row['detectable']:.2f}"
     return f"{number} ({row['p']:.3f}) from {floor}".replace("-", "−")
@@ -94,21 +103,17 @@ def _correlation(row: pd.Series) -> str:
 
 def _predictions(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
     for heading, of_block in _blocks(rows[rows["kind"] == "prediction"], titles):
+        single = [name for name in dict.fromkeys(of_block["metric"]) if name != ALL_BENCHMARKS]
         lines = []
-        for benchmark in (
-            ALL_BENCHMARKS,
-            *(name for name in dict.fromkeys(of_block["metric"]) if name != ALL_BENCHMARKS),
-        ):
+        for benchmark in (ALL_BENCHMARKS, *single):
             for metric in LOSSES:
-                found = of_block[(of_block["metric"] == benchmark) & (of_block["explained_by"] == metric)]
-                if len(found):
-                    by_given = found.set_index("given")
+                found = _by(of_block[(of_block["metric"] == benchmark) & (of_block["explained_by"] == metric)], "given")
+                if found:
                     name = "all" if benchmark == ALL_BENCHMARKS else benchmark_title(benchmark)
-                    told = (_partial(by_given.loc[given]) if given in by_given.index else "–" for given in GIVEN)
-                    lines.append([name, METRICS[metric], *told])
+                    lines.append([name, METRICS[metric], *(_told(found, given, _partial) for given in GIVEN)])
         yield heading
         yield pipe_table([["loss on", "drift", *(f"given {given}" for given in GIVEN)], *lines])
 
 
-def _partial(row: pd.Series) -> str:
+def _partial(row: Row) -> str:
     return f"{row['r']:.2f} [{row['low']:.2f}, {row['high']:.2f}], p {row['p']:.3f}".replace("-", "−")
