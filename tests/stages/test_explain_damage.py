@@ -20,7 +20,7 @@ from tests.helpers.scores import write_variant
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.prompts import PromptSet, save_prompt_set
 from polyprune.artifacts.tables import save_table
-from polyprune.report.why import GIVEN, damage, distances, losses
+from polyprune.report.why import GIVEN, damage, distances, losses, mantel_rows, pairs, traits
 from polyprune.stages.explain_damage import explain_damage
 
 LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
@@ -97,13 +97,13 @@ def one(rows: pd.DataFrame, **wanted: str) -> Mapping[Any, Any]:
 
 
 def test_traits_of_languages_are_measured_or_have_a_source(rows: pd.DataFrame) -> None:
-    traits = rows[rows["kind"] == "trait"]
-    assert one(traits, language="ru", explained_by="bits_per_byte")["value"] == pytest.approx(0.54)
-    assert one(traits, language="de", explained_by="tokens_per_prompt")["value"] == 11 / 2
-    assert one(traits, language="sw", explained_by="text")["value"] == pytest.approx(1 / 7)
-    family = one(traits, language="sw", explained_by="family")
+    told = rows[rows["kind"] == "trait"]
+    assert one(told, language="ru", explained_by="bits_per_byte")["value"] == pytest.approx(0.54)
+    assert one(told, language="de", explained_by="tokens_per_prompt")["value"] == 11 / 2
+    assert one(told, language="sw", explained_by="text")["value"] == pytest.approx(1 / 7)
+    family = one(told, language="sw", explained_by="family")
     assert (family["text"], family["source"]) == ("Atlantic-Congo", "table 5 of the paper")
-    assert traits["source"].notna().all() and set(traits["language"]) == set(LANGUAGES)
+    assert told["source"].notna().all() and set(told["language"]) == set(LANGUAGES)
 
 
 def test_the_table_of_languages_is_the_papers() -> None:
@@ -146,6 +146,33 @@ def test_loss_that_follows_drift_is_predicted_at_every_level(rows: pd.DataFrame)
     assert set(predictions["explained_by"]) == {"perplexity", "snr"}
 
 
+@pytest.mark.parametrize(
+    ("method", "partial", "p", "kinship"),
+    [
+        ("wanda", [(0.11, 0.21), (0.09, 0.14)], [(0.065, 0.0044), (0.099, 0.041)], (0.68, 0.74)),
+        ("sparsegpt", [(0.37, 0.40), (0.20, 0.22)], [(0.0002, 0.0002), (0.014, 0.0054)], (0.81, 0.81)),
+    ],
+)
+def test_the_papers_printed_tables_say_what_the_page_on_methods_reports(
+    method: str, partial: list[tuple[float, float]], p: list[tuple[float, float]], kinship: tuple[float, float]
+) -> None:
+    files = [ROOT / f"data/paper/table{number}.csv" for number in (1, 2)]
+    printed = pd.concat([pd.read_csv(file, dtype={"scheme": "str"}, keep_default_na=False) for file in files])
+    printed = printed[printed["method"] == method].rename(columns={"mean": "value"}).astype({"value": "float64"})
+    printed = printed[~printed["metric"].isin(["snr", "pruning_error"])]
+    found = [pair for _, benchmark, _, pair in pairs(printed) if benchmark == "benchmarks"]
+    for given, r_wanted, p_wanted in zip(GIVEN[2:], partial, p, strict=True):
+        of_models = [pair.partial(given) for pair in found]
+        assert [each.r for each in of_models if each] == pytest.approx(r_wanted, abs=0.006)
+        assert [each.p for each in of_models if each] == pytest.approx(p_wanted, abs=0.001)
+    known = pd.read_csv(ROOT / "data/languages.csv")
+    dense = [{"model": model, "method": "dense", "eval_language": each, "value": 1.0, "metric": "bits_per_byte"}
+             for model in ("llama-3-8b", "aya-23-8b") for each in LANGUAGES]  # fmt: skip
+    tests = pd.DataFrame(mantel_rows(printed, traits(known, pd.DataFrame(dense), {}, {})))
+    by_kinship = tests[(tests["explained_by"] == "kinship") & (tests["metric"] == "perplexity")]
+    assert list(by_kinship["r"]) == pytest.approx(kinship, abs=0.006) and by_kinship["p"].max() < 0.02
+
+
 def test_damage_is_what_is_lost_against_the_own_language_both_ways() -> None:
     frame = pd.DataFrame([[1.0, 2.0, 9.0], [4.0, 3.0, 9.0]], index=["de", "en"], columns=["de", "en", "sw"])
     names, found = damage(frame)
@@ -162,7 +189,7 @@ def test_means_over_seeds_and_over_a_languages_columns_are_losses() -> None:
 
 
 def test_a_trait_that_a_language_lacks_is_no_distance() -> None:
-    traits = pd.DataFrame(
+    known = pd.DataFrame(
         [
             {"language": "de", "explained_by": "bits_per_byte", "value": 0.5, "text": None},
             {"language": "yo", "explained_by": "bits_per_byte", "value": 0.8, "text": None},
@@ -170,7 +197,7 @@ def test_a_trait_that_a_language_lacks_is_no_distance() -> None:
             *({"language": "de", "explained_by": name, "value": np.nan, "text": "x"} for name in ("family", "phylum")),
         ]
     )
-    found = distances(traits, ["de", "yo"])
+    found = distances(known, ["de", "yo"])
     assert set(found) == {"bits_per_byte"} and found["bits_per_byte"] == pytest.approx(np.array([[0, 0.3], [0.3, 0]]))
 
 
