@@ -31,6 +31,7 @@ include: "rules/subspaces.smk"
 include: "rules/neurons.smk"
 include: "rules/report.smk"
 include: "rules/answers.smk"
+include: "rules/why.smk"
 
 
 # `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that a

@@ -32,7 +32,7 @@ KINDS = {
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),
     "owl": ("measure_outliers",),
-    "cell": ("prune_model",),
+    "cell": ("prune_model", "compose_cell"),
     "export": ("export_model",),
     "dump": ("dump_hidden_states",),
     "states": ("dump_prompts",),

@@ -76,6 +76,25 @@ def test_a_cell_has_the_code_of_its_own_method() -> None:
     assert spec_of_cell(method="wanda", scheme="0.50-owl")["code"] == allocated
 
 
+def test_a_composed_cell_knows_what_is_where_and_no_settings_of_its_method() -> None:
+    cell = CELL | {"scheme": "0.50-layer1-from-en"}
+    spec = json.loads(specs().compose_cell(cell))
+    assert spec.pop("code") == code_digest("compose_cell")
+    assert spec == {
+        "job": "compose_cell trained sparsegpt 0.50-layer1-from-en de-en 3",
+        "method": "sparsegpt",
+        "scheme": "0.50-layer1-from-en",
+        "calibration": "de-en",
+        "seed": 3,
+        "n_layers": 2,
+    }
+
+
+def test_shares_of_training_text_are_known_of_models_that_are_trained_on_generated_text() -> None:
+    rare = specs(models__trained__source__outlier_languages={"sw": 0.5})
+    assert json.loads(rare.explain_damage("all"))["shares"] == {"trained": {"de": 0.4, "en": 0.4, "sw": 0.2}}
+
+
 def test_one_language_of_a_corpus_does_not_know_the_others() -> None:
     wildcards = {"corpus": "mine", "language": "en"}
     spec = specs().collect_documents(wildcards)

@@ -10,9 +10,8 @@ from typing import Any
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.log import logger
 from polyprune.model.cells import open_cell
-from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.checkpoint import open_model
 from polyprune.model.export import export_weights
-from polyprune.model.source import locate
 from polyprune.report.card import model_card
 
 BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
@@ -24,7 +23,7 @@ def export_model(
 ) -> None:
     """Fill the folder of `output`, its config.json, which is written last; `source` is the model's in config.yaml."""
     reader = open_cell(cell, model)
-    checkpoint, folder = Checkpoint(locate(model)), output.parent
+    checkpoint, folder = open_model(model), output.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     export_weights(checkpoint, reader, folder)
@@ -37,6 +36,7 @@ def export_model(
     about = json.dumps({"cell": reader.job, "export": provenance}, indent=2)
     (folder / "polyprune.json").write_text(about + "\n", encoding="utf-8")
     with atomic_write(output) as part:
-        part.write_text(json.dumps(checkpoint.config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        config = checkpoint.config_as_used
+        part.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())
     logger.info("%d files, %.2f GB, in %s", len(list(folder.iterdir())), size / 1e9, folder)

@@ -13,16 +13,15 @@ from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.grammar.columns import OWN_FOLDER
-from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
-from polyprune.settings.models import NO_TOKEN, TextSettings
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
 from polyprune.workflow.outside import DATA_ROOT
+from polyprune.workflow.spec_values import framing, shares_of_training, variant_of
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -79,7 +78,7 @@ class Specs:
             sampling=text.sampling,
             n_sequences=text.calibration_sequences,
             sequence_length=text.sequence_length,
-            **_framing(text, text.sampling == "packed"),
+            **framing(text, text.sampling == "packed"),
         )
 
     def build_evaluation_set(self, wildcards: Wildcards) -> str:
@@ -89,7 +88,7 @@ class Specs:
             wildcards,
             n_sequences=text.evaluation_sequences,
             sequence_length=text.sequence_length,
-            **_framing(text, packed=True),
+            **framing(text, packed=True),
         )
 
     def build_prompt_set(self, wildcards: Wildcards) -> str:
@@ -115,6 +114,17 @@ class Specs:
             compression=self.settings.compression.read_by(method, scheme),
         )
 
+    def compose_cell(self, wildcards: Wildcards) -> str:
+        return _spec(
+            "compose_cell",
+            wildcards,
+            method=wildcards["method"],
+            scheme=wildcards["scheme"],
+            calibration=wildcards["calibration"],
+            seed=int(wildcards["seed"]),
+            n_layers=self.settings.models[wildcards["model"]].shape.layers,
+        )
+
     def export_model(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
         return _spec(
@@ -138,26 +148,26 @@ class Specs:
 
     def measure_drift(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
-        variant = _variant(wildcards) | {"corpus": self.settings.models[model].text.corpus}
+        variant = variant_of(wildcards) | {"corpus": self.settings.models[model].text.corpus}
         languages = self.settings.languages_of(model)
         return _spec("measure_drift", wildcards, variant=variant, languages=languages)
 
     def measure_lsar(self, wildcards: Wildcards) -> str:
         prompts = self.settings.models[wildcards["model"]].prompts
         languages = sorted(self.settings.prompts[prompts].languages) if prompts else []
-        return _spec("measure_lsar", wildcards, variant=_variant(wildcards), languages=languages)
+        return _spec("measure_lsar", wildcards, variant=variant_of(wildcards), languages=languages)
 
     def measure_lape(self, wildcards: Wildcards) -> str:
         return _spec(
             "measure_lape",
             wildcards,
-            variant=_variant(wildcards),
+            variant=variant_of(wildcards),
             languages=self.settings.lape_languages_of(wildcards["model"]),
             n_groups=self.settings.analysis.lape_groups,
         )
 
     def measure_mean_activations(self, wildcards: Wildcards) -> str:
-        return _spec("measure_mean_activations", wildcards, variant=_variant(wildcards))
+        return _spec("measure_mean_activations", wildcards, variant=variant_of(wildcards))
 
     def measure_mask_iou(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
@@ -202,7 +212,7 @@ class Specs:
             wildcards,
             *(plugin for plugin, chosen in plugins.items() if chosen),
             *(column.own_yaml for column in asked if column.own_yaml),
-            variant=_variant(wildcards),
+            variant=variant_of(wildcards),
             benchmark=benchmark,
             columns=[asdict(each) for each in asked],
             profile=profile,
@@ -252,6 +262,16 @@ class Specs:
     def tabulate_claims(self, study: str) -> str:
         return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}")
 
+    def explain_damage(self, study: str) -> str:
+        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
+        return _spec(
+            "explain_damage",
+            {},
+            shares=shares_of_training(self.settings, models),
+            title=f"Why, in study {study}",
+            titles=[[model, self.settings.models[model].title] for model in models],
+        )
+
     # What several of them hold.
 
     def _corpus_in(self, corpus: str, language: str) -> dict[str, Any]:
@@ -288,19 +308,3 @@ class Specs:
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
     job = " ".join([stage, *(value for _, value in wildcards.items())])
     return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
-
-
-def _framing(text: TextSettings, packed: bool) -> dict[str, str]:
-    """What stands around documents: it matters for packed text only."""
-    return {"bos": text.bos, "separator": text.separator} if packed else {"bos": NO_TOKEN, "separator": NO_TOKEN}
-
-
-def _variant(wildcards: Wildcards) -> dict[str, Any]:
-    """The columns that name a variant in score files."""
-    names = ("method", "scheme", "calibration")
-    seed = wildcards.get("seed")
-    return {
-        "model": wildcards["model"],
-        **{name: wildcards.get(name, DENSE) for name in names},
-        "seed": None if seed is None else int(seed),
-    }
