@@ -204,10 +204,16 @@ def test_a_damaged_folder(
 LATER: list[tuple[str, Damage, Any]] = [
     ("nothing", lambda folder: None, GOOD),
     ("touched", lambda folder: [file.touch() for file in folder.iterdir()], GOOD),
-    ("copied", lambda folder: folder.rename(folder.parent / "x") and shutil.copytree(folder.parent / "x", folder), GOOD),
+    (
+        "copied",
+        lambda folder: folder.rename(folder.parent / "x") and shutil.copytree(folder.parent / "x", folder),
+        GOOD,
+    ),
     ("a file more", put("README.md", b"x"), GOOD),
     *((f"{file}: gone", gone(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)),
-    *((f"{file}: a byte more", longer(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)),  # fmt: skip
+    *(
+        (f"{file}: a byte more", longer(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)
+    ),  # fmt: skip
     ("weights times 1.05", weights(lambda state: state.update({UP: state[UP] * 1.05})), REFUSED),
     ("another template", put("chat_template.jinja", b"{{ messages }}"), REFUSED),
     ("other ends of an answer", put("generation_config.json", b'{"eos_token_id": [1, 2]}'), REFUSED),

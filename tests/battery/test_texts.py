@@ -111,9 +111,7 @@ def test_a_text_file(cases: Judge, name: str, data: bytes, right: Any, tmp_path:
     file = tmp_path / name
     file.write_bytes(data)
     says = (str(file),) if right is REFUSED else ()
-    cases("text files").judge(
-        name, lambda: read_documents(file, "text"), right, says=says, sure=right is not REFUSED
-    )
+    cases("text files").judge(name, lambda: read_documents(file, "text"), right, says=says, sure=right is not REFUSED)
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.jsonl"])
