@@ -36,6 +36,8 @@ VALUES: dict[str, Any] = {
     "models.source (hub).gated": "a licence",
     "models.source (folder).path": "models/other",
     "models.source (train).outlier_languages": {"sw": 0.5},
+    "models.text.bos": "none",
+    "models.text.separator": "none",
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,
