@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,8 @@ models:
   small:
     title: Small
     source: {kind: train, architecture: llama, steps: 4, batch_sequences: 4, sequence_length: 32, vocabulary: 400}
-    shape: {layers: 2, hidden: 32, intermediate: 48, heads: 2, kv_heads: 1, vocabulary: 400, max_positions: 64, bytes_per_weight: 4}
-    text: {corpus: little, sequence_length: 32, calibration_sequences: 4, evaluation_sequences: 2, sampling: packed, sampled_tokens: 8}
+    shape: {layers: 2, hidden: 32, intermediate: 48, heads: 2, kv_heads: 1, vocabulary: 400, max_positions: 64}
+    text: {corpus: little, sequence_length: 32, calibration_sequences: 4, evaluation_sequences: 2, sampling: packed}
 studies:
   least:
     grids:
@@ -50,9 +51,24 @@ class SmallStudy:
     def results(self) -> Path:
         return self.folder / "results"
 
+    @property
+    def temporary(self) -> Path:
+        """The folder for temporary files of its runs."""
+        return self.folder / "temporary"
+
     def start(self, *targets: str, words: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Snakemake under way, in a session of its own; its words go to `log.txt`."""
-        command = [sys.executable, "-m", "snakemake", "--profile", "local", "--cores", "2", "--configfile", "small.yaml"]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            "local",
+            "--cores",
+            "2",
+            "--configfile",
+            "small.yaml",
+        ]
         with (self.folder / "log.txt").open("w") as log:
             return subprocess.Popen(
                 [*command, *words, "--", *(targets or TARGETS)],
@@ -81,23 +97,24 @@ class SmallStudy:
     def leftovers(self) -> list[str]:
         """What killed jobs left: parts of files and folders that are not finished."""
         endings = (".part", ".layers", ".parts")
-        return [path.as_posix() for path in self.results.rglob("*") if path.name.endswith(endings)]
+        parts = [path.as_posix() for path in self.results.rglob("*") if path.name.endswith(endings)]
+        return parts + [path.as_posix() for path in self.temporary.glob("polyprune-*")]
 
 
 def small_study(folder: Path, **environment: str) -> SmallStudy:
     """A checkout without results."""
     copy_repository(folder)
     (folder / "small.yaml").write_text(STUDY, encoding="utf-8")
+    (folder / "temporary").mkdir()
     usual = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "POLYPRUNE_WORKER")}
-    return SmallStudy(folder, usual | {"OMP_NUM_THREADS": "1"} | environment)
+    return SmallStudy(folder, usual | {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder / "temporary")} | environment)
 
 
 def processes_of(study: SmallStudy) -> dict[str, list[int]]:
     """Numbers of the processes that run in a checkout, by what they are: `snakemake`, `worker` or `job`."""
     found: dict[str, list[int]] = {"snakemake": [], "worker": [], "job": []}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+    numbers = sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    for entry in (Path("/proc", str(number)) for number in numbers):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             here = (entry / "cwd").resolve() == study.folder.resolve()
@@ -106,10 +123,16 @@ def processes_of(study: SmallStudy) -> dict[str, list[int]]:
         if here and "snakemake" in words:
             found["snakemake"].append(int(entry.name))
         elif here and "polyprune.running.worker" in words:
-            found["worker"].append(int(entry.name))
+            found["job" if _parent_of(entry) in found["worker"] else "worker"].append(int(entry.name))
         elif here and "polyprune" in words:
             found["job"].append(int(entry.name))
     return found
+
+
+def _parent_of(entry: Path) -> int:
+    with suppress(OSError):
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def end(process: subprocess.Popen[str], study: SmallStudy, patience: float = 30.0) -> None:

@@ -2,8 +2,8 @@
 
 Each file is read whole and compared with its seal and digests, with the place where it lies and, where another file
 says what belongs into it, with that one. Checkpoints of trained models and exports are in another program's format:
-their files are compared with the list in the manifest or in the export's record. Left out are pictures, and what killed jobs
-have left to go on from, which the next run checks. The exit code is 1 if anything is wrong.
+their files are compared with the list in the manifest or in the export's record. Left out are pictures, and what
+killed jobs have left to go on from, which the next run checks. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
