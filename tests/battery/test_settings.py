@@ -21,7 +21,7 @@ from polyprune.settings.load import load_settings
 Judge = Callable[[str], Cases]
 
 VALUES: list[Any] = [
-    None, True, "", " ", "12", "no", "ja", "ü" * 3, "a\nb", "../x", "x" * 5000, "$(id)", "{language}",
+    None, True, "", " ", "12", "no", "ja", "ü" * 3, "a\nb", "../x", "x" * 300, "$(id)", "{language}",
     0, -1, 1, 10**30, 10**20, 2**63, 0.0, -0.5, 0.5, 1e-300, 1e300, float("nan"), float("inf"),
     [], {}, [None], [[]], {"x": 1}, [1, 2], ["de", "de"],
 ]  # fmt: skip
@@ -50,7 +50,7 @@ def loaded(config: dict[str, Any], place: str) -> Any:
 
 def as_meant(value: Any, before: Any) -> Any:
     """A whole number where a fraction belongs is that fraction."""
-    return float(value) if type(before) is float and type(value) is int and abs(value) < 2**53 else value
+    return float(value) if type(before) is float and type(value) is int else value
 
 
 @pytest.mark.parametrize("group", range(8))
