@@ -20,7 +20,8 @@ from tests.helpers.parallel_prompts import row
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.corpus import SPLITS, load_documents
 from polyprune.artifacts.prompts import load_prompts
-from polyprune.corpora.from_files import matching_files, read_documents
+from polyprune.corpora.from_files import read_documents
+from polyprune.corpora.outside_files import matching_files
 from polyprune.settings.text import FilesCorpus, FileShares, FilesPrompts
 from polyprune.stages.collect_documents import collect_documents
 from polyprune.stages.collect_prompts import collect_prompts

@@ -62,8 +62,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
             ) from error
         if _is_of(_TOO_LARGE, error):
             raise UserError(
-                f"{path} is larger than a file may be here: raise the limit (ulimit -f), or put results on another file "
-                "system; nothing was lost"
+                f"{path} is larger than a file may be here: raise the limit (ulimit -f), or put results on another "
+                "file system; nothing was lost"
             ) from error
         if _is_of(_CLOSED, error):
             raise UserError(

@@ -2,8 +2,9 @@
 
 Each file is read whole and compared with its seal and digests, with the place where it lies and, where another file
 says what belongs into it, with that one. Checkpoints of trained models and exports are in another program's format:
-their files are compared with the list in the manifest or in the export's record. Left out are pictures, and what
-killed jobs have left to go on from, which the next run checks. The exit code is 1 if anything is wrong.
+their files are compared with the list in the manifest or in the export's record. Left out are data of benchmarks in the
+user's own folder, pictures, and what killed jobs have left to go on from, which the next run checks. The exit code is 1
+if anything is wrong.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
 from polyprune.artifacts.tensors import TensorReader
 from polyprune.errors import UserError
+from polyprune.places import is_reference
+from polyprune.provenance import file_digest
 
 WITH_VARIANTS = {
     scores.SCHEMA,
@@ -107,8 +110,8 @@ def check(path: Path, root: Path) -> None:
             require_seal(path)
             header = read_json(path)
             _require_known(path, header, root)
-            if header["schema"] == benchmark_data.SCHEMA:
-                benchmark_data.require_data(path, header)
+            if header["schema"] == benchmark_data.SCHEMA and not is_reference(header["folder"]):
+                benchmark_data.require_data(path, header, file_digest)
             if header["schema"] == MODEL and header["source"]["kind"] == "train":
                 exports.require_files(path.with_name(_CHECKPOINT), header["files"], path)
 

@@ -32,6 +32,7 @@ SCHEME_PATTERN = r"(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0
 LANGUAGE_PATTERN = "[a-z]{2,3}"
 CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
 SEED_PATTERN = r"0|[1-9][0-9]*"
+MOST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.model.source import check_shape, read_config, write_manifest
+from polyprune.places import path_at
 from polyprune.settings.models import FolderSource, Shape
 
 
 def register_model(source: FolderSource, shape: Shape, name: str, output: Path, provenance: dict[str, Any]) -> None:
-    """Write `output` (manifest, see `model/source.py`)."""
-    folder = Path(source.path).expanduser().resolve()
+    """Write `output` (manifest, see `model/source.py`); the source's path is a reference (`places.py`)."""
+    folder = path_at(source.path)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
-    write_manifest(output, {"kind": "folder", "path": str(folder)}, folder, provenance)
+    write_manifest(output, source.model_dump(), folder, provenance)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from polyprune.grammar.schemes import parse_calibration
+from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, TextSettings
-from polyprune.settings.text import FilesCorpus
+from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
 from polyprune.workflow.wildcards import Wildcards
 
 Entries = dict[str, Any]
@@ -28,18 +29,23 @@ class MadeWith:
         """The settings that one language of a corpus depends on: not which other languages there are."""
         values = self.settings.corpora[corpus].model_dump(mode="json")
         if isinstance(self.settings.corpora[corpus], FilesCorpus):
-            return values | {"files": {language: values["files"][language]}}
+            return values | {"files": {language: reference("corpora", corpus, language)}}
         return values | {"languages": [language]}
 
     def prompts_in(self, prompts: str, language: str) -> Entries:
         """The settings that one language of the prompts depends on."""
         values = self.settings.prompts[prompts].model_dump(mode="json")
-        by_language = {name: {language: values[name][language]} for name in ("files", "codes") if name in values}
-        return values | by_language | ({"languages": [language]} if "languages" in values else {})
+        match self.settings.prompts[prompts]:
+            case FilesPrompts():
+                return values | {"files": {language: reference("prompts", prompts, language)}}
+            case HubPrompts():
+                return values | {"codes": {language: values["codes"][language]}}
+        return values | {"languages": [language]}
 
     def source(self, model: str) -> Entries:
         """Where a model is from."""
-        return self.settings.models[model].source.model_dump(mode="json")
+        values = self.settings.models[model].source.model_dump(mode="json")
+        return values | ({"path": reference("models", model)} if values["kind"] == "folder" else {})
 
     def shape(self, model: str) -> Entries:
         """What config.json also says; not what only plans memory."""

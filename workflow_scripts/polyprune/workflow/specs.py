@@ -2,7 +2,8 @@
 
 A spec is one canonical string, which Snakemake stores and compares: a job is made again when it differs. So it holds
 what the stage reads and nothing else (`docs/reruns.md` shows what follows for each setting): values of the
-configuration, the job's wildcards, and the digest of the stage's code with the plugins that it takes by name.
+configuration, the job's wildcards, and the digest of the stage's code with the plugins that it takes by name. Where
+the user's own files lie is none of it (`places.py`): their content decides (`outside.py`).
 
 Its `inputs` say, for each option of input files, what their headers have to say: the settings that those were to be
 made with (`made_with.py`). They follow from the settings upstream, so they make nothing again that would not be made
@@ -20,9 +21,11 @@ from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
+from polyprune.places import reference
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
 from polyprune.workflow.made_with import MadeWith
+from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -181,7 +184,7 @@ class Specs:
             "register_benchmark",
             wildcards,
             datasets=datasets(wildcards["benchmark"], "hub"),
-            data_root=self.settings.evaluation.data_root,
+            data_root=reference(DATA_ROOT),
         )
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
