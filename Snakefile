@@ -47,6 +47,10 @@ for study in settings.studies:
         localrule: True
 
 
+if caching:
+    share(workflow.rules)
+
+
 # A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
 onstart:
     try:

@@ -194,8 +194,9 @@ def deciding_files(folder: Path) -> list[str]:
     Raises:
         UserError: the folder is not a whole model.
     """
-    beside = (file for pattern in _BESIDE for file in folder.glob(pattern) if file.is_file())
-    return sorted({*tensor_files(folder), CONFIG, TOKENIZER, *(file.relative_to(folder).as_posix() for file in beside)})
+    patterns = (CONFIG, TOKENIZER, *_BESIDE)
+    beside = (file for pattern in patterns for file in folder.glob(pattern) if file.is_file())
+    return sorted({*tensor_files(folder), *(file.relative_to(folder).as_posix() for file in beside)})
 
 
 def model_digest(files: Files, dtype: str | None) -> str:

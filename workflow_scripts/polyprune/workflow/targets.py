@@ -53,6 +53,18 @@ def check_target(target: str, settings: Settings) -> None:
         raise UserError(f"{target}: {error}") from error
 
 
+def models_of(words: Sequence[str], settings: Settings) -> set[str]:
+    """The models that results named on a command line are of; all of them where no word names one or a study."""
+    found: set[str] = set()
+    for word in words:
+        parts = word.removeprefix("results/").split("/")
+        if word.startswith("results/") and parts[0] in settings.models:
+            found.add(parts[0])
+        elif parts[0] in settings.studies:
+            found |= {cell.model for cell in settings.studies[parts[0]].all_cells()}
+    return found or set(settings.models)
+
+
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
     stem = name.split(".")[0]
     known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
