@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding claims verify test test-slurm check format install clean
+.PHONY: demo outstanding claims verify test battery test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -24,6 +24,9 @@ verify: install  ## read every file of results/ and compare it with its digest: 
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
+
+battery: install  ## everything that may be damaged, swapped or killed, with counts: half an hour; make test has a part
+	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole
 
 test-slurm: install  ## tests on a real Slurm, started for them on this machine (installs Debian's packages if it may)
 	@tests/slurm/packages.sh

@@ -31,6 +31,7 @@ include: "rules/subspaces.smk"
 include: "rules/neurons.smk"
 include: "rules/report.smk"
 include: "rules/answers.smk"
+include: "rules/why.smk"
 
 
 # `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that a
@@ -44,6 +45,10 @@ for study in settings.studies:
         input:
             inputs.study(study),
         localrule: True
+
+
+if caching:
+    share(workflow.rules)
 
 
 # A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.

@@ -23,19 +23,24 @@ from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
+from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.specs import Specs
-from polyprune.workflow.targets import check_target
+from polyprune.workflow.targets import check_target, models_of
 from polyprune.workflow.wildcards import Only
 
 # Snakemake lists the command line's files first, but merges them last.
 of_command_line = workflow.overwrite_configfiles
 config_files = [Path(file) for file in [*workflow.configfiles[len(of_command_line) :], *of_command_line]]
 
+caching = workflow.workflow_settings.cache is not None
+
 try:
     settings = load_settings(config, config_files)
     for word in sys.argv[1:]:
         check_target(word, settings)
     cluster = load_cluster()
+    if caching:
+        require_cacheable(settings, models_of(sys.argv[1:], settings))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

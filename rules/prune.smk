@@ -37,6 +37,7 @@ rule prune_model:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/prune_model.benchmark.jsonl"
     wildcard_constraints:
         method=only.methods(updating=False),
+        scheme=only.schemes(composed=False),
     conda:
         "../envs/polyprune.yaml"
     threads: needs.threads
@@ -58,6 +59,45 @@ use rule prune_model as reconstruct_model with:
         "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/reconstruct_model.benchmark.jsonl"
     wildcard_constraints:
         method=only.methods(updating=True),
+        scheme=only.schemes(composed=False),
+
+
+# A cell with some of its layers from another one, or from the dense model.
+rule compose_masks:
+    input:
+        model="results/{model}/model.json",
+        rest=inputs.rest,
+        part=inputs.part,
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/mask.safetensors",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/compose_masks.log",
+    benchmark:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/compose_masks.benchmark.jsonl"
+    wildcard_constraints:
+        method=only.methods(updating=False),
+        scheme=only.schemes(composed=True),
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        **needs.small(8000, 60),
+    params:
+        spec=specs.compose_cell,
+    shell:
+        "python -m polyprune compose_cell --settings {params.spec:q} --model {input.model} --rest {input.rest} "
+        "--part {input.part} --output {output} --log {log} --threads {threads}"
+
+
+use rule compose_masks as compose_weights with:
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/weights.safetensors",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/compose_weights.log",
+    benchmark:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/compose_weights.benchmark.jsonl"
+    wildcard_constraints:
+        method=only.methods(updating=True),
+        scheme=only.schemes(composed=True),
 
 
 # The cell as a plain Hugging Face folder. Its model card shows the scores that are there by then.

@@ -62,7 +62,7 @@ ALLOWED = {
         *("artifacts", "corpora", "evaluation", "grammar", "hub", "maths", "methods", "model", "report"),
         "settings",
     },
-    "running": {"settings", "model"},
+    "running": {"settings", "artifacts", "model"},
     "cluster": {"settings", "workflow"},
     "workflow": {"artifacts", "corpora", "grammar", "model", "settings"},
     "__main__": {"running"},
@@ -197,7 +197,7 @@ def test_snakemake_starts_without_heavy_libraries():
 
 def test_tests_mirror_the_package():
     folders = {file.parent.name for file in TESTS if file.parent.parent == ROOT / "tests"}
-    assert folders <= {layer_of(file) for file in MODULES} | {"helpers", "slurm"}
+    assert folders <= {layer_of(file) for file in MODULES} | {"helpers", "slurm", "battery"}
 
 
 @pytest.mark.parametrize("file", [*MODULES, *TESTS, *BENCHMARKS], ids=lambda file: file.relative_to(ROOT).as_posix())

@@ -52,7 +52,7 @@ def test_cells_are_the_printed_rows(study: Study, path: Path) -> None:
     number = int(path.stem.removeprefix("table"))
     for (model, *_), found in seeds.items():
         three = number in THREE_RUNS or (number == 7 and model.endswith("8b"))
-        assert found == ({0, 1, 2} if three else {0})
+        assert found == ({0, 42, 1234} if three else {0})
 
 
 def test_the_whole_grid_has_361_cells(study: Study) -> None:

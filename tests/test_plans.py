@@ -23,10 +23,20 @@ def test_the_papers_table_1_plans_its_84_cells(clean: Path) -> None:
     assert jobs["fetch_model"] == jobs["dump_dense_mc4"] == 2
 
 
+def test_the_causal_test_prunes_whole_cells_only(clean: Path) -> None:
+    jobs = planned(clean, "results/which-layers/table1.parquet", configfile="studies/which-layers.yaml")
+    assert jobs["reconstruct_model"] == jobs["build_calibration_set"] == 5 and "prune_model" not in jobs
+    assert jobs["compose_weights"] == 6 * 4 and jobs["dump_cell_demo"] == jobs["measure_drift"] == 5 + 24
+
+
 def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:
-    """361 cells of the printed tables and one more of figure 3; five models; under 4,000 jobs."""
+    """361 cells of the printed tables and one more of figure 3; five models; under 4,000 jobs.
+
+    Table 12's are those of table 13 with two layers restored: nothing is pruned for them.
+    """
     jobs = planned(clean, "paper")
-    assert jobs["prune_model"] + jobs["reconstruct_model"] == 361 + 1
+    pruned = jobs["prune_model"] + jobs["reconstruct_model"]
+    assert (pruned, jobs["compose_weights"]) == (361 + 1 - 21, 21)
     assert jobs["fetch_model"] == jobs["fetch_benchmark"] == 5
     assert jobs["fetch_documents"] == jobs["fetch_prompts"] == 7
     assert jobs["dump_cell_mc4"] == 84
@@ -74,9 +84,9 @@ def test_no_more_than_two_steps_that_take_memory_run_on_the_login_node() -> None
 def test_the_papers_grid_is_one_submission_a_cell_and_stage(clean: Path) -> None:
     """Fetching, shards, metrics, tables and figures run where Snakemake runs."""
     jobs = submitted(clean, "paper")
-    compressions, dumps = 163 + 199, 84 + 21
+    compressions, dumps = 163 + 178, 84 + 21
     evaluations, activations, subspaces_and_neurons = 1453, 13, 21 + 2
-    cells = compressions + dumps + evaluations + activations + subspaces_and_neurons
+    cells = compressions + jobs["compose_weights"] + dumps + evaluations + activations + subspaces_and_neurons
     dense_models = 3 + 22 + 6 + 1
     assert jobs["prune_model"] + jobs["reconstruct_model"] == compressions
     assert jobs["evaluate_model"] == evaluations

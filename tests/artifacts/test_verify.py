@@ -25,7 +25,7 @@ def flip(path: Path, at: int) -> None:
 
 
 def test_every_artifact_is_found_and_nothing_else(results: Path):
-    for name in ("tiny/checkpoint/config.json", f"{SEED0}/export/model.safetensors", "benchmarks/demo/.cache/x.json"):
+    for name in ("tiny/checkpoint/config.json", f"{SEED0}/export/tokenizer.json", "benchmarks/demo/.cache/x.json"):
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         (results / name).write_text("another program's")
     unfinished = ("mask.safetensors.layers/layer-000.safetensors", "evaluation/x.parquet.parts/a.parquet")

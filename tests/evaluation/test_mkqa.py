@@ -94,5 +94,8 @@ def test_task_folder_runs_under_a_plain_harness(file: Path, language: str, key: 
         "key": key,
     }
     assert task.doc_to_text(docs[0]) == f"Q: {key} question 0?\nA:"
+    for asked in ("¿quién es?", "من هو؟", "谁？"):
+        assert task.doc_to_text(docs[0] | {"question": asked}) == f"Q: {asked}\nA:"
+    assert config["doc_to_text"] == f"Q: {mkqa.ASKED}\nA:"
     assert process_results(docs[0], ["Alias 0"]) == {"f1": 1.0, "f1_ws": 1.0, "em": 1.0}
     assert set(task.aggregation()) == {"f1", "f1_ws", "em"}

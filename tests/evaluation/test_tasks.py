@@ -10,10 +10,12 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
+from polyprune.evaluation.mkqa import ASKED, FOLDER
 from polyprune.evaluation.tasks import HARNESS_TASKS, Prompting, brisk_harness, build_tasks, options_of, task_config
 from polyprune.grammar.benchmarks import BENCHMARKS, GENERATED, SOURCES, columns, datasets
 from polyprune.grammar.columns import OWN_TASKS, Column
 from polyprune.provenance import PACKAGE, import_closure
+from polyprune.settings.scores import Mkqa
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
 
@@ -48,7 +50,7 @@ def test_catalogue_names_tasks_of_the_harness_and_their_data_sets(benchmark: str
 def test_columns_are_those_of_the_papers_tables() -> None:
     okapi = ["ar", "de", "en", "es", "ru", "zh"]
     papers = {
-        "arc": ["ar", "de", "en-c", "en-e", "es", "ru", "zh"],
+        "arc": ["ar", "de", "en-e", "en-c", "es", "ru", "zh"],
         "belebele": LANGUAGES,
         "mmlu": okapi,
         "hellaswag": ["ar", "de", "en", "es", "ru"],
@@ -56,7 +58,7 @@ def test_columns_are_those_of_the_papers_tables() -> None:
     }
     assert {name: [column.name for column in columns(name, "hub")] for name in papers} == papers
     assert datasets("arc", "hub") == ["alexandrainst/m_arc", "allenai/ai2_arc"]
-    assert [column.name for column in columns("arc", "hub", ["de", "en"])] == ["de", "en-c", "en-e"]
+    assert [column.name for column in columns("arc", "hub", ["de", "en"])] == ["de", "en-e", "en-c"]
     for benchmark in GENERATED:
         assert {column.language for column in columns(benchmark, "demo")} == set(LANGUAGES)
 
@@ -110,6 +112,17 @@ def test_stock_prompts_are_untouched_apart_from_the_data(data: Path) -> None:
                     ours = task_config(column, file, data, prompting("current"))
                     assert ours.pop("dataset_path") == str(data / column.dataset)
                     assert ours == {key: value for key, value in stock.items() if key != "dataset_path"}
+
+
+def test_mkqas_prompt_is_the_users_and_by_default_the_task_folders() -> None:
+    (column,) = columns("mkqa", "hub", ["es"])
+    file = FOLDER / "mkqa_es.yaml"
+
+    def asked(prompt: str) -> str:
+        return task_config(column, file, Path("data"), Prompting("paper", prompt, 32))["doc_to_text"]
+
+    assert asked(Mkqa().prompt) == load_yaml(file)["doc_to_text"]
+    assert asked("{question} =") == "{{question}} =" and asked("¿{question}?") == f"¿{ASKED}"
 
 
 @pytest.mark.parametrize("benchmark", ["arc", "belebele", "mmlu", "hellaswag"])

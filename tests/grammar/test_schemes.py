@@ -9,12 +9,16 @@ import pytest
 
 from polyprune.grammar.schemes import (
     CALIBRATION_PATTERN,
+    COMPOSED_PATTERN,
+    PLAIN_PATTERN,
     SCHEME_PATTERN,
     SEED_PATTERN,
+    Exchange,
     Scheme,
     canonical_sparsity,
     parse_calibration,
     parse_scheme,
+    require_parts,
 )
 from polyprune.grammar.spelling import SpellingError, nearest
 
@@ -31,8 +35,22 @@ SCHEMES = {
     "0.70-owl": Scheme("0.70-owl", sparsity=Fraction(7, 10), owl=True),
     "w4g128": Scheme("w4g128", bits=4, group_size=128),
     "w8g64": Scheme("w8g64", bits=8, group_size=64),
+    "0.50-ends-from-dense": Scheme("0.50-ends-from-dense", sparsity=Fraction(1, 2), exchange=Exchange("dense")),
+    "2of4-layer3-from-en": Scheme("2of4-layer3-from-en", n_of_m=(2, 4), exchange=Exchange("en", (3, 3))),
+    "0.50-dense-ends-layers2to10-from-de-en": Scheme(
+        "0.50-dense-ends-layers2to10-from-de-en",
+        sparsity=Fraction(1, 2),
+        dense_ends=True,
+        exchange=Exchange("de-en", (2, 10)),
+    ),
+    "0.70-owl-ends-from-sw": Scheme(
+        "0.70-owl-ends-from-sw", sparsity=Fraction(7, 10), owl=True, exchange=Exchange("sw")
+    ),
+    "w4g128-layers1to8-from-zh": Scheme(
+        "w4g128-layers1to8-from-zh", bits=4, group_size=128, exchange=Exchange("zh", (1, 8))
+    ),
 }
-ANY = "valid spellings are 0.50, 2of4 (n kept of m), 0.50-dense-ends, w4g128"
+ANY = "valid spellings are 0.50, 2of4 (n kept of m), 0.50-dense-ends, w4g128, 0.50-layers1to8-from-de"
 
 
 @pytest.mark.parametrize("text", SCHEMES)
@@ -40,6 +58,9 @@ def test_canonical_schemes_are_parsed_and_match_the_wildcard(text: str):
     assert parse_scheme(text) == SCHEMES[text]
     assert parse_scheme(text).quantises == text.startswith("w")
     assert re.fullmatch(SCHEME_PATTERN, text)
+    composed = "-from-" in text
+    assert bool(re.fullmatch(COMPOSED_PATTERN, text)) == composed != bool(re.fullmatch(PLAIN_PATTERN, text))
+    assert parse_scheme(text).plain == re.sub("-(ends|layers?[0-9to]+)-from-.*", "", text)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +104,43 @@ def test_other_schemes_are_refused_with_the_nearest_spelling(text: str, hint: st
 
 
 @pytest.mark.parametrize(
-    "text", ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4", "2of4-owl", "w9g64"]
+    ("text", "message"),
+    [
+        ("0.5-ends-from-dense", "'0.5' is not a scheme; did you mean 0.50?"),
+        ("dense-ends-from-dense", f"'dense' is not a scheme; {ANY}"),
+        ("0.50-ends-from-dense-ends-from-de", "'0.50-ends-from-dense' is composed"),
+        ("0.50-layers3to3-from-en", "'layers3to3' is spelt 'layer3'"),
+        ("0.50-layer3to5-from-en", "'layer3to5' is spelt 'layers3to5'"),
+        ("0.50-layers5to3-from-en", "'layers5to3' are no layers; write ends, layer3 or layers1to8"),
+        ("0.50-layer0-from-en", "'layer0' are no layers"),
+        ("0.50-layers03-from-en", "'layers03' are no layers"),
+        ("0.50-layer1-from-en-de", "calibration 'en-de' is spelt 'de-en'"),
+        ("0.50-layer1-from-german", "'german' is not a calibration"),
+    ],
+)
+def test_other_compositions_are_refused_with_the_right_one(text: str, message: str):
+    with pytest.raises(SpellingError, match=re.escape(message)):
+        parse_scheme(text)
+
+
+def test_layers_are_counted_from_one_and_the_ends_are_two():
+    assert Exchange("en", (3, 5)).indices(8) == {2, 3, 4}
+    assert Exchange("dense").indices(8) == {0, 7}
+
+
+def test_the_parts_of_a_composed_cell_are_two_and_known():
+    require_parts(parse_scheme("0.50"), "de", ["de"])
+    require_parts(parse_scheme("0.50-ends-from-dense"), "de", ["de"])
+    require_parts(parse_scheme("0.50-layer1-from-en"), "de", ["de", "en"])
+    with pytest.raises(SpellingError, match="calibration 'en': 'en' is not one of de"):
+        require_parts(parse_scheme("0.50-layer1-from-en"), "de", ["de"])
+    with pytest.raises(SpellingError, match=r"takes from calibration 'en' what it has; that cell is '0\.50'"):
+        require_parts(parse_scheme("0.50-layer1-from-en"), "en", ["de", "en"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4", "2of4-owl", "w9g64", "0.50-layer0-from-en"],
 )
 def test_the_wildcard_matches_no_second_spelling(text: str):
     assert not re.fullmatch(SCHEME_PATTERN, text)

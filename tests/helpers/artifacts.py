@@ -185,7 +185,7 @@ def make_results(root: Path) -> None:
     data.parent.mkdir(parents=True)
     data.write_text("{}\n")
     save_manifest(root / "benchmarks/demo/arc.json", "arc", {"org/arc": "1"}, {"benchmark": "arc"})
-    manifest = {"source": {"kind": "train"}, "digest": "m", "architecture": "LlamaForCausalLM"}
+    manifest = {"source": {"kind": "train"}, "digest": "m", "architecture": "LlamaForCausalLM", "files": {}}
     save_record(root / "tiny/model.json", MODEL, manifest)
     tokens = np.arange(20, dtype=np.int32).reshape(4, 5)
     shard = root / "tiny/calibration/de/seed0"

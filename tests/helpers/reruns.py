@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.helpers.checkout import ROOT, copy_repository
 from tests.helpers.leaves import Config, before_and_after, settings_of_types
@@ -32,7 +33,7 @@ KINDS = {
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),
     "owl": ("measure_outliers",),
-    "cell": ("prune_model",),
+    "cell": ("prune_model", "compose_cell"),
     "export": ("export_model",),
     "dump": ("dump_hidden_states",),
     "states": ("dump_prompts",),
@@ -88,8 +89,15 @@ def _by_itself(job: PlannedJob, finished: Mapping[str, PlannedJob]) -> str | Non
     known = [finished[file] for file in job.outputs if file in finished]
     if not known:
         return NEW
-    same = len(known) == len(job.outputs) and all((job.spec, job.inputs) == (was.spec, was.inputs) for was in known)
+    asked = (_own(job.spec), job.inputs)
+    same = len(known) == len(job.outputs) and all(asked == (_own(was.spec), was.inputs) for was in known)
     return None if same else ITSELF
+
+
+def _own(spec: str) -> Any:
+    """What of a spec is the job's own: not what its inputs are to be made with, which are then made again, too."""
+    value = json.loads(spec)
+    return {name: entry for name, entry in value.items() if name != "inputs"} if isinstance(value, dict) else value
 
 
 def _joined(found: set[str]) -> str:

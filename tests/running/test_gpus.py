@@ -75,6 +75,7 @@ def environment(tmp_path: Path, scratch: str) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if key not in (worker.SOCKET_VARIABLE, "SLURM_JOB_ID")}
     return clean | {
         "PYTHONPATH": with_stages(tmp_path / "packages", STAGES), "TMPDIR": scratch, "CUDA_VISIBLE_DEVICES": "3,5",
+        gpus.LOCKS: scratch,
     }  # fmt: skip
 
 
@@ -185,9 +186,28 @@ def test_allocations_of_slurm_do_not_wait_for_each_other(start: Callable[..., Jo
     assert one == other == {"3", "5"}
 
 
+def test_jobs_with_other_folders_for_temporary_files_do_not_share_a_gpu(start: Callable[..., Job], tmp_path: Path):
+    """As on clusters that give each job its own; the usual place of locks is not in them."""
+    folders = [tmp_path / "of one", tmp_path / "of another"]
+    for folder in folders:
+        folder.mkdir()
+    seen = {start(folder.name.split()[1], TMPDIR=str(folder)).sees() for folder in folders}
+    assert seen == {"3", "5"}
+
+
+def test_locks_lie_on_the_machine_whatever_tmpdir_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(gpus.LOCKS, raising=False)
+    monkeypatch.setattr(gpus, "PLACES", (tmp_path / "no", tmp_path))
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    monkeypatch.setenv(gpus.VISIBLE, "3,5")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert gpus.lease(1) == ["3"]
+    assert [file.name for file in tmp_path.rglob("3")] == ["3"]
+
+
 def leased_here(monkeypatch: pytest.MonkeyPatch, folder: Path, n: int, **variables: str) -> list[str]:
     """`gpus.lease` in this process, whose torch sees no GPU."""
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv(gpus.LOCKS, str(folder))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     for name, value in variables.items():

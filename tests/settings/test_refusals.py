@@ -108,6 +108,19 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
     ]
 
 
+def test_a_composed_cell_has_two_parts_that_there_are(tmp_path: Path):
+    text = edited(("[de, de-en]", "[de, en]"), ('["0.50", 2of4]', '["0.50-layer1-from-en", "0.50-layer3-from-sw"]'))
+    main, calibrations = "studies.first.grids.main", line_of(text, "calibrations: [de, en]")
+    assert complaints(text, folder=tmp_path) == [
+        f"{calibrations}: {main}.calibrations.0: calibration 'sw': 'sw' is not one of de, en "
+        "(languages of big's corpus)",
+        f"{calibrations}: {main}.calibrations.1: scheme '0.50-layer1-from-en' takes from calibration 'en' what it has; "
+        "that cell is '0.50' (languages of big's corpus)",
+        f"{line_of(text, 'schemes:')}: {main}.schemes.1: big does not take '0.50-layer3-from-sw': it has 2 layers, "
+        "counted from 1",
+    ]
+
+
 def test_groups_must_fit_the_down_projection_too():
     shape = Shape(layers=2, hidden=64, intermediate=100, heads=4, kv_heads=2, vocabulary=512, max_positions=256)
     assert shape.why_not(parse_scheme("4of8")) == "its intermediate width 100 is no multiple of 8"

@@ -93,7 +93,7 @@ def test_scores_and_items_agree_and_say_what_they_are(home: Path, tmp_path: Path
     assert pq.read_schema(tmp_path / "arc.parquet").remove_metadata() == SCORES
     assert pq.read_schema(tmp_path / "items" / "arc.parquet").remove_metadata() == ITEMS
     assert [(row["eval_language"], row["metric"]) for row in scores] == [
-        (column, metric) for column in ("en-c", "en-e", "zh") for metric in ("acc", "acc_norm")
+        (column, metric) for column in ("en-e", "en-c", "zh") for metric in ("acc", "acc_norm")
     ]
     assert len(items) == 3 * N
     revisions = load_manifest(home / "arc.json").revisions

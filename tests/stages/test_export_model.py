@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.helpers.battery import contents
 from tests.helpers.cells import arguments, register
 from tests.helpers.tiny import random_model, random_tokens
 from torch import Tensor
@@ -15,12 +16,15 @@ from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 
 from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.exports import RECORD
 from polyprune.artifacts.scores import save_scores
+from polyprune.artifacts.verify import complaint
 from polyprune.errors import UserError
 from polyprune.grammar.methods import artifact
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder
+from polyprune.model.source import write_manifest
 from polyprune.running.run import run
 from polyprune.stages.export_model import export_model
 
@@ -88,23 +92,48 @@ def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
         "# Llama-3 8B, wanda 0.50, calibrated in de, en",
         "The licence of the dense model holds: Meta Llama 3 Community License.",
         "| settings | none |",
-        "Not evaluated yet.",
+        "Its scores are in `wanda/0.50/de-en/seed0/`: perplexity.parquet, drift.parquet, evaluation/",
     ):
         assert line in card
     assert not list(output.parent.glob("model-99999*"))
     assert "sparsity_config" not in output.read_text() and "quantization_config" not in output.read_text()
 
-    row: dict[str, Any] = dict.fromkeys(("model", "method", "scheme", "calibration", "corpus", "unit"), "x") | {"n": 1}
-    scores = [
-        row | {"metric": "perplexity", "eval_language": "de", "layer": None, "value": 7.25},
-        row | {"metric": "snr", "eval_language": "de", "layer": "mean", "value": 11.5},
-        row | {"metric": "snr", "eval_language": "de", "layer": "1", "value": 99.0},
-        row | {"metric": "perplexity", "eval_language": "ar", "layer": None, "value": 9.0},
-    ]
-    save_scores(tmp_path / "perplexity.parquet", scores, {})
+
+def test_the_same_cell_has_the_same_export_before_and_after_it_is_scored(tmp_path: Path) -> None:
+    cell = cell_of(tmp_path)
+    output = tmp_path / "export" / "config.json"
     export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
-    card = (output.parent / "README.md").read_text()
-    assert "| text | perplexity | SNR (dB) |\n|---|---|---|\n| ar | 9.000 |  |\n| de | 7.250 | 11.50 |\n" in card
+    before = contents(output.parent)
+    row: dict[str, Any] = dict.fromkeys(("model", "method", "scheme", "calibration", "corpus", "unit"), "x") | {"n": 1}
+    perplexity = row | {"metric": "perplexity", "eval_language": "de", "layer": None, "value": 7.25}
+    save_scores(tmp_path / "perplexity.parquet", [perplexity], {})
+    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    assert contents(output.parent) == before
+    assert set(json.loads((output.parent / RECORD).read_text())["files"]) == set(before) - {RECORD}
+
+
+@pytest.mark.parametrize("damage", ["a bit", "a byte less", "gone", "the record"])
+def test_a_damaged_export_or_checkpoint_is_found(damage: str, tmp_path: Path) -> None:
+    results = tmp_path / "results" / "tiny"
+    cell = cell_of(results)
+    write_manifest(results / "model.json", {"kind": "train"}, results / "checkpoint", {})
+    export_model(results / "model.json", cell, results / "export" / "config.json", "Tiny", SOURCE, {"code": "1"})
+    for of, folder in (("model.json", "checkpoint"), ("export/config.json", "export")):
+        target, file = results / of, results / folder / "model.safetensors"
+        assert complaint(target, tmp_path / "results") is None
+        if damage == "the record":
+            file = target if folder == "checkpoint" else results / folder / RECORD
+        whole = file.read_bytes()
+        match damage:
+            case "a byte less":
+                file.write_bytes(whole[:-1])
+            case "gone":
+                file.unlink()
+            case _:
+                file.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+        said = complaint(target, tmp_path / "results") or ""
+        assert str(file) in said and said.endswith(f"snakemake --profile local results/tiny/{of}")
+        file.write_bytes(whole)
 
 
 def test_a_cell_of_another_version_of_the_model_is_refused(tmp_path: Path) -> None:

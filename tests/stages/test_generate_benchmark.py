@@ -140,8 +140,6 @@ def test_mkqa_has_every_question_in_all_languages_and_some_without_an_answer(hom
 
 
 def test_more_questions_than_facts_are_refused_and_leave_no_manifest(tmp_path: Path):
-    with pytest.raises(
-        UserError, match="90 questions are asked for, the demo world has 89 facts to ask for; lower"
-    ):
+    with pytest.raises(UserError, match="90 questions are asked for, the demo world has 89 facts to ask for; lower"):
         generate_benchmark("mmlu", 90, tmp_path / "mmlu.json", {})
     assert not (tmp_path / "mmlu.json").exists()

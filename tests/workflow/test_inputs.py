@@ -41,9 +41,33 @@ def test_a_cell_is_weights_where_its_method_changes_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("scheme", "rest", "part"),
+    [
+        ("0.50-ends-from-dense", "0.50/de/seed3", None),
+        ("2of4-layers1to2-from-en", "2of4/de/seed3", "2of4/en/seed3"),
+        ("0.70-owl-layer1-from-en-sw", "0.70-owl/de/seed3", "0.70-owl/en-sw/seed3"),
+    ],
+)
+def test_a_composed_cell_reads_those_it_is_made_of(scheme: str, rest: str, part: str | None) -> None:
+    wildcards = {"model": "trained", "method": "sparsegpt", "scheme": scheme, "calibration": "de", "seed": "3"}
+    folder = "results/trained/sparsegpt"
+    assert INPUTS.rest(wildcards) == [f"{folder}/{rest}/weights.safetensors"]
+    assert INPUTS.part(wildcards) == ([f"{folder}/{part}/weights.safetensors"] if part else [])
+
+
 def test_benchmarks_are_generated_for_models_of_generated_text_only() -> None:
     assert INPUTS.benchmark({"model": "trained", "benchmark": "arc"}) == "results/benchmarks/demo/arc.json"
     assert INPUTS.benchmark({"model": "local", "benchmark": "arc"}) == "results/benchmarks/hub/arc.json"
+
+
+def test_a_study_is_explained_by_its_drift_its_benchmarks_and_its_models_prompts() -> None:
+    assert INPUTS.explained() == ["all"]
+    drift, benchmarks = (INPUTS.scores("all", kind) for kind in ("drift", "evaluation"))
+    assert f"{CELL}/drift.parquet" in drift and f"{DENSE}/perplexity.parquet" in drift
+    assert drift == INPUTS.measurements("all", "table1") and benchmarks == INPUTS.measurements("all", "table2")
+    assert INPUTS.prompt_sets("all")[0] == "results/trained/prompts/made-prompts/de.safetensors"
+    assert len(INPUTS.prompt_sets("all")) == 3 * 3
 
 
 def test_a_table_of_scores_has_the_dense_models_and_the_cells_each_on_every_benchmark() -> None:

@@ -157,6 +157,16 @@ def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, 
     assert job_seconds(outliers, settings, benchmark_seconds(tmp_path / "logs")) == (9.0, "benchmark")
 
 
+def test_a_composed_cell_takes_room_and_no_gpu(settings: Settings) -> None:
+    composed = job(0, "compose_masks")
+    composed["wildcards"] = WILDCARDS | {"scheme": "0.50-layer1-from-en"}
+    composed["output"] = ["results/llama-3-8b/wanda/0.50-layer1-from-en/de/seed0/mask.safetensors"]
+    cell = Cell("llama-3-8b", "wanda", "0.50-layer1-from-en", "de", 0)
+    line, _ = ledger(settings, [cell], [composed], set())
+    assert (line.outstanding, line.gpu_hours, line.sources) == (1, 0, set())
+    assert line.gigabytes == pytest.approx(settings.models["llama-3-8b"].shape.linear_weights / 8 / 1e9)
+
+
 def test_cells_are_done_begun_or_outstanding(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

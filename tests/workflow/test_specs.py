@@ -44,11 +44,12 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
         "separator": "model",
         "n_sequences": 8,
         "sequence_length": 160,
+        "inputs": json.loads(spec)["inputs"],
     }
     other = specs(models__trained__text__evaluation_sequences=5, models__trained__text__sampled_tokens=7)
     assert other.build_calibration_set(wildcards) == spec
     assert specs(models__trained__text__calibration_sequences=9).build_calibration_set(wildcards) != spec
-    assert set(json.loads(spec)) - {"code", "job"} < set(inspect.signature(build_calibration_set).parameters)
+    assert set(json.loads(spec)) - {"code", "job", "inputs"} < set(inspect.signature(build_calibration_set).parameters)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,25 @@ def test_a_cell_has_the_code_of_its_own_method() -> None:
     assert spec_of_cell(method="wanda")["code"] == code_digest("prune_model", "methods/wanda.py")
     allocated = code_digest("prune_model", "methods/wanda.py", "model/allocation.py")
     assert spec_of_cell(method="wanda", scheme="0.50-owl")["code"] == allocated
+
+
+def test_a_composed_cell_knows_what_is_where_and_no_settings_of_its_method() -> None:
+    cell = CELL | {"scheme": "0.50-layer1-from-en"}
+    spec = json.loads(specs().compose_cell(cell))
+    assert spec.pop("code") == code_digest("compose_cell")
+    assert spec == {
+        "job": "compose_cell trained sparsegpt 0.50-layer1-from-en de-en 3",
+        "method": "sparsegpt",
+        "scheme": "0.50-layer1-from-en",
+        "calibration": "de-en",
+        "seed": 3,
+        "n_layers": 2,
+    }
+
+
+def test_shares_of_training_text_are_known_of_models_that_are_trained_on_generated_text() -> None:
+    rare = specs(models__trained__source__outlier_languages={"sw": 0.5})
+    assert json.loads(rare.explain_damage("all"))["shares"] == {"trained": {"de": 0.4, "en": 0.4, "sw": 0.2}}
 
 
 def test_one_language_of_a_corpus_does_not_know_the_others() -> None:

@@ -69,6 +69,7 @@ CELL = "results/llama-3-8b/wanda/0.50/de/seed0"
         f"{CELL}/drift.parquet",
         f"{CELL}/hidden_states/mc4/de.h5",
         "results/llama-3-8b/sparsegpt/2of4-dense-ends/de-en/seed10/weights.safetensors",
+        "results/llama-3-8b/sparsegpt/0.50-layer1-from-en/de/seed1/weights.safetensors",
     ],
 )
 def test_valid_targets_pass(target: str, settings: Settings):
@@ -113,6 +114,22 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", 
         (
             "results/tiny-llama/wanda/0.50/fr/seed0/x",
             "calibration 'fr': 'fr' is not one of ar, de, en, es, ru, sw, zh",
+        ),
+        (
+            "results/tiny-llama/wanda/0.50-layer3-from-en/de/seed0/x",
+            "tiny-llama does not take scheme '0.50-layer3-from-en': it has 2 layers, counted from 1",
+        ),
+        (
+            "results/tiny-llama/wanda/0.50-ends-from-dense/de/seed0/x",
+            "tiny-llama does not take scheme '0.50-ends-from-dense': these are all of its 2 layers",
+        ),
+        (
+            "results/tiny-llama/wanda/0.50-layer2-from-fr/de/seed0/x",
+            "calibration 'fr': 'fr' is not one of ar, de, en, es, ru, sw, zh",
+        ),
+        (
+            "results/tiny-llama/wanda/0.50-layer2-from-de/de/seed0/x",
+            "scheme '0.50-layer2-from-de' takes from calibration 'de' what it has; that cell is '0.50'",
         ),
         ("results/tiny-llama/wanda/0.50/de/seed01/x", "'seed01' is not a seed; did you mean seed1?"),
         ("results/tiny-llama/wanda/0.50/de/0/x", "'0' is not a seed; did you mean seed0?"),

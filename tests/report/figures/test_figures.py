@@ -60,7 +60,9 @@ def test_neurons_are_of_the_layers_and_models_that_a_figure_asks_for() -> None:
     rows = measured.lape(3)
     assert set(neurons.rows(rows, settings("neuron_entropy", layers=[2]))["layer"]) == {"1"}
     for draws in ("neuron_probability", "neuron_output"):
-        assert set(neurons.rows(rows, settings(draws))["method"]) == {"dense"}
+        whole, some = (neurons.rows(rows, settings(draws, layers=layers)) for layers in ([], [1, 3]))
+        assert set(whole["method"]) == set(some["method"]) == {"dense"}
+        assert set(whole["layer"]) == {"all"} and set(some["layer"]) == {"0", "2"}
     overview = neurons.rows(rows, settings("neuron_overview"))
     assert set(overview["layer"]) == {"all"} and set(overview["eval_language"].dropna()) == {"de"}
 
@@ -84,7 +86,8 @@ def test_many_layers_are_readable() -> None:
     assert_readable(
         lambda: picture(subspaces, measured.lsar(LANGUAGES[:7], 32, (0,), with_parts=False), settings("token_shift"))
     )
-    assert_readable(lambda: picture(neurons, measured.lape(32, ("0.50",), 4), settings("neuron_output")))
+    layers = list(range(1, 33))
+    assert_readable(lambda: picture(neurons, measured.lape(32, ("0.50",), 4), settings("neuron_output", layers=layers)))
 
 
 @pytest.mark.parametrize("draws", ["neuron_overview", "neuron_entropy", "neuron_probability", "neuron_output"])
@@ -92,6 +95,38 @@ def test_many_layers_are_readable() -> None:
 def test_neurons_are_readable(n_layers: int, draws: str, title: str) -> None:
     schemes = ("0.20", "0.50-dense-ends") if draws == "neuron_overview" else ("0.50",)
     assert_readable(lambda: picture(neurons, measured.lape(n_layers, schemes), settings(draws, title)))
+
+
+@pytest.mark.parametrize(("draws", "statistic"), [("neuron_probability", "p_max"), ("neuron_output", "output_mean")])
+def test_bars_of_all_layers_are_one_panel(draws: str, statistic: str) -> None:
+    rows = measured.lape(3)
+    figure, _ = drawn(lambda: picture(neurons, rows, settings(draws)))
+    of = rows[(rows["layer"] == "all") & (rows["method"] == "dense") & (rows["series"] == "full")]
+    dense = of[of["statistic"] == statistic].sort_values("group")["value"]
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.containers[0]] == list(dense)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("draws", "projector", "rank", "warned"),
+    [
+        ("agnostic_shift", "per_model", None, True),
+        ("agnostic_shift", "cross_fitted", None, True),
+        ("agnostic_shift", "dense", None, False),
+        ("agnostic_shift", "per_model", 1, False),
+        ("specific_shift", "per_model", None, False),
+        ("shift_overview", "per_model", None, True),
+        ("shift_overview", "pooled", None, False),
+    ],
+)
+def test_curves_that_are_flat_by_construction_come_with_a_warning(
+    draws: str, projector: str, rank: int | None, warned: bool
+) -> None:
+    rows = measured.lsar(["de", "en", "sw"], 3, (0,))
+    figure = settings(draws, projector=projector, rank=rank, layers=[2])
+    _, texts = drawn(lambda: picture(subspaces, rows, figure))
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert ("nearly flat by construction" in said) == warned
 
 
 @pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
@@ -194,7 +229,7 @@ def test_the_greyer_a_panel_the_larger_its_maximum() -> None:
      ("neuron_output", "Each panel has a scale of its own, from 0", False)],
 )  # fmt: skip
 def test_captions_say_whether_panels_share_a_scale(draws: str, says: str, same: bool) -> None:
-    figure, texts = drawn(lambda: picture(neurons, measured.lape(4, ("0.50",)), settings(draws)))
+    figure, texts = drawn(lambda: picture(neurons, measured.lape(4, ("0.50",)), settings(draws, layers=[1, 2, 3, 4])))
     assert any(says in text.text.replace("\n", " ") for text in texts)
     limits = {axes.get_ylim() for axes in figure.axes}
     assert (len(limits) == 1) == same

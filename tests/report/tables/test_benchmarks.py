@@ -86,9 +86,9 @@ def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
     assert "diagonal best in 3 of 3 ARC columns (MKQA 2/2)" in text  # en-c and en-e are English; Swahili has no row
     assert "all 3" in text  # the mix of all languages of all panels
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
-    assert lines[0] == ["ARC [%] ↑", "DE", "EN-C", "EN-E", "SW"]
+    assert lines[0] == ["ARC [%] ↑", "DE", "EN-E", "EN-C", "SW"]
     assert lines[2] == ["dense", "90.0 (36.6)", "90.0", "90.0", "90.0"]
-    assert lines[3] == ["DE", "**61.0** ± 1.4", "51.0 ± 1.4", "51.0 ± 1.4 (48.5)", "51.0 ± 1.4"]
+    assert lines[3] == ["DE", "**61.0** ± 1.4", "51.0 ± 1.4 (48.5)", "51.0 ± 1.4", "51.0 ± 1.4"]
 
 
 def test_what_is_missing_or_over_other_questions_is_refused(files: list[Path]) -> None:

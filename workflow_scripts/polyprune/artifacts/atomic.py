@@ -26,9 +26,13 @@ PART = ".part"
 _A_DAY = 86_400
 
 
-def _is_out_of_space(error: Exception) -> bool:
-    """Whether the disk is full or the quota used up; safetensors, written in Rust, says so in words only."""
-    codes = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TOO_LARGE = (errno.EFBIG,)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _is_of(codes: tuple[int, ...], error: Exception) -> bool:
+    """Whether the system says one of these; safetensors, written in Rust, says so in words only."""
     return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 
 
@@ -39,12 +43,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     The file gets the permissions that the umask gives to new files, whatever wrote it.
 
     Raises:
-        UserError: the disk is full or the quota used up.
+        UserError: the disk is full, the quota used up, the file too large, or nothing may be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
     part = path.with_name(f"{path.name}.{_owner()}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         mode = _create(part)
         yield part
         part.chmod(mode)
@@ -52,13 +56,24 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         part.replace(path)
     except Exception as error:
-        if _is_out_of_space(error):
+        if _is_of(_FULL, error):
             raise UserError(
                 f"no space left for {path}: free some on its disk and run again; nothing was lost"
             ) from error
+        if _is_of(_TOO_LARGE, error):
+            raise UserError(
+                f"{path} is larger than a file may be here: raise the limit (ulimit -f), or put results on another "
+                "file system; nothing was lost"
+            ) from error
+        if _is_of(_CLOSED, error):
+            raise UserError(
+                f"{path} cannot be written: see to the permissions of its folder, or have results of your own; nothing "
+                "was lost"
+            ) from error
         raise
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def share(folder: Path) -> None:
@@ -108,6 +123,6 @@ def _owner() -> str:
     """Stands for all processes that can see each other by their numbers."""
     parts = [socket.gethostname()]
     with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
         parts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
     return digest(*parts)

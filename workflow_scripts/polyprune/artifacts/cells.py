@@ -12,14 +12,14 @@ as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
     allowances     why a share that is removed is not the scheme's, where it is not: see `allowance`
     quantisation   bits and group size; of quantised cells
 
-and model digest, method, scheme, calibration, seed, settings, code digest. The dense weight times the mask, or the kept
-values scattered into zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs
-nothing of this package: `docs/cells.md`.
+and model digest, method, scheme, calibration, seed, settings, code digest; of a composed cell also `rest` and `part`,
+which say the same of the cells that it was made of. The dense weight times the mask, or the kept values scattered into
+zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs nothing of this
+package: `docs/cells.md`.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -111,11 +111,18 @@ def require_sparsities(path: Path, about: Header) -> None:
             )
 
 
+def layer_of(name: str) -> int:
+    """The decoder layer of a matrix, from 0: the number in its name."""
+    found = re.search(r"\.(\d+)\.", name)
+    if found is None:
+        raise UserError(f"{name} is not the name of a matrix in a decoder layer")
+    return int(found[1])
+
+
 def _wanted_share(about: Header, name: str) -> float:
     """What the scheme, or OWL for its layer, says is to be removed of a matrix."""
     if "layer_sparsities" in about:
-        layer = re.search(r"\.(\d+)\.", name)
-        return about["layer_sparsities"][int(layer[1])] if layer else math.nan
+        return about["layer_sparsities"][layer_of(name)]
     scheme = parse_scheme(about["scheme"])
     return float(Fraction(scheme.removed_of(_MANY), _MANY))
 

@@ -11,11 +11,15 @@ A reader compares three things: the schema with its own; the place with where th
 another's name is refused whoever reads it; and what it knows from its job with what the header says: model and its
 digest, text, languages, method, scheme, calibration, seed, digests of inputs. Inputs of one job must agree among
 themselves where they were made from the same things.
+
+A job also knows what its inputs are to be made with (`inputs` of `workflow/specs.py`): results that were moved, linked
+or copied from others may be of other settings. `expecting` says so for as long as the job runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +33,26 @@ RESULTS = "results"
 Header = Mapping[str, Any]
 
 
+_made_with: dict[Path, Header] = {}
+"""What the inputs of this process's job are to be made with."""
+
+
 class DamagedError(UserError):
     """A file whose content is not what was written."""
 
 
 class ForeignError(UserError):
     """A file that is whole, but not the one that was asked for."""
+
+
+@contextmanager
+def expecting(made_with: Mapping[Path, Header]) -> Iterator[None]:
+    """While a job runs: entries that headers of these files must have, besides what its stage asks for."""
+    _made_with.update(made_with)
+    try:
+        yield
+    finally:
+        _made_with.clear()
 
 
 def place_of(path: Path, root: Path | None = None) -> str | None:
@@ -88,6 +106,11 @@ def require(
     for name, value, wanted in _differences(header, expected or {}):
         raise ForeignError(
             f"{path} ({schema}) has {name} {_words(value)}, expected {_words(wanted)}; {again(path, root)}"
+        )
+    for name, value, wanted in _differences(header, _made_with.get(path, {})):
+        raise ForeignError(
+            f"{path} was made with other settings: {name} {_words(value)}, here {_words(wanted)}; take those settings, "
+            f"or a results folder of your own; or {again(path, root)}"
         )
     return dict(header)
 

@@ -13,6 +13,7 @@ so that tensors can be read and checked one by one.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -150,11 +151,9 @@ def concatenate(parts: Sequence[Path], path: Path, schema: str, about: Mapping[s
             entries[name] = {**entry, "data_offsets": [base + first, base + last]}
         base += file.stat().st_size - start
     header = {"__metadata__": {METADATA_KEY: header_text(path, schema, about, digests)}, **entries}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
     with atomic_write(path) as part:
         with part.open("wb") as out:
-            out.write(len(text).to_bytes(8, "little") + text)
+            out.write(_header_bytes(header))
             for file, start in zip(parts, starts, strict=True):
                 with file.open("rb") as stream:
                     stream.seek(start)
@@ -162,24 +161,53 @@ def concatenate(parts: Sequence[Path], path: Path, schema: str, about: Mapping[s
         seal(part)
 
 
-def rewrite(source: Path, path: Path, replacement: Callable[[str], bytes | None]) -> None:
+_BYTES = {"F16": 2, "BF16": 2, "F32": 4}
+
+
+def rewrite(
+    source: Path, path: Path, replacement: Callable[[str], bytes | None], dtypes: Mapping[str, str] | None = None
+) -> None:
     """Copy a safetensors file, tensor by tensor, with the bytes that `replacement` gives for some of them.
 
-    Header, order, dtypes and shapes stay as they are; one tensor is in memory at a time.
+    Order and shapes stay as they are, and dtypes but those of tensors that `dtypes` names. One tensor is in memory at a
+    time.
     """
     entries, start = _read_header(source)
-    entries.pop("__metadata__", None)
+    metadata = entries.pop("__metadata__", None)
+    kept = dict(_by_offset(entries))
+    made = _in_dtypes(kept, dtypes or {})
+    header = {**({} if metadata is None else {"__metadata__": metadata}), **made}
     with source.open("rb") as stream, atomic_write(path) as part, part.open("wb") as out:
-        out.write(stream.read(start))
-        for name, entry in _by_offset(entries):
+        out.write(_header_bytes(header) if dtypes else stream.read(start))
+        for name, entry in kept.items():
             first, last = entry["data_offsets"]
             data = replacement(name)
             if data is None:
                 stream.seek(start + first)
                 data = stream.read(last - first)
-            if len(data) != last - first:
-                raise ValueError(f"{source}: tensor {name} has {last - first} bytes, its replacement {len(data)}")
+            begin, end = made[name]["data_offsets"]
+            if len(data) != end - begin:
+                raise ValueError(f"{source}: tensor {name} has {end - begin} bytes, its replacement {len(data)}")
             out.write(data)
+
+
+def _in_dtypes(entries: Mapping[str, Any], dtypes: Mapping[str, str]) -> dict[str, Any]:
+    """Header entries, by offset, with other dtypes for some and the offsets that follow."""
+    made, place = {}, 0
+    for name, entry in entries.items():
+        first, last = entry["data_offsets"]
+        dtype = dtypes.get(name, entry["dtype"])
+        size = last - first if dtype == entry["dtype"] else math.prod(entry["shape"]) * _BYTES[dtype]
+        made[name] = {**entry, "dtype": dtype, "data_offsets": [place, place + size]}
+        place += size
+    return made
+
+
+def _header_bytes(header: Mapping[str, Any]) -> bytes:
+    """A file's beginning: the length of the header and the header."""
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _by_offset(entries: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

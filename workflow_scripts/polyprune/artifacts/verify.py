@@ -1,9 +1,10 @@
 """Check every artifact of a results folder: `python -m polyprune.artifacts.verify [RESULTS]`, or `make verify`.
 
 Each file is read whole and compared with its seal and digests, with the place where it lies and, where another file
-says what belongs into it, with that one. Checkpoints and exports are in another program's format and left out; so are
-data of benchmarks in the user's own folder, pictures, and what killed jobs have left to go on from, which the next run
-checks. The exit code is 1 if anything is wrong.
+says what belongs into it, with that one. Checkpoints of trained models and exports are in another program's format:
+their files are compared with the list in the manifest or in the export's record. Left out are data of benchmarks in the
+user's own folder, pictures, and what killed jobs have left to go on from, which the next run checks. The exit code is 1
+if anything is wrong.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from polyprune.artifacts import (
     cells,
     corpus,
     evaluations,
+    exports,
     hidden_states,
     measurements,
     outliers,
@@ -34,7 +36,7 @@ from polyprune.artifacts import (
     tokens,
 )
 from polyprune.artifacts.hdf5 import Hdf5Reader
-from polyprune.artifacts.identity import MODEL, RESULTS, ForeignError, Header, again, require
+from polyprune.artifacts.identity import MODEL, RESULTS, DamagedError, ForeignError, Header, again, require
 from polyprune.artifacts.json_files import read_json
 from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
@@ -57,10 +59,10 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA},
+    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA},
 }
 """What this program reads, by the ending of a file's name."""
-_ELSEWHERE = ("checkpoint", "export")
+_CHECKPOINT, _EXPORT = "checkpoint", "export"
 _UNFINISHED = (".layers", ".parts")
 
 
@@ -68,14 +70,16 @@ def artifacts(root: Path) -> Iterator[Path]:
     """All artifacts below a results folder, sorted."""
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not _is_left_out(Path(folder, name)))
+        if Path(folder).name == _EXPORT:
+            names = [name for name in names if name == exports.CONFIG]
         yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix in SCHEMAS)
 
 
 def _is_left_out(folder: Path) -> bool:
-    """Other programs' folders, those of unfinished jobs, and data sets, which have a manifest beside."""
+    """Checkpoints and data sets, which have a manifest beside, and folders of unfinished jobs."""
     name = folder.name
     with_manifest = folder.with_name(f"{name}.json").exists()
-    return name in _ELSEWHERE or name.startswith(".") or name.endswith(_UNFINISHED) or with_manifest
+    return name == _CHECKPOINT or name.startswith(".") or name.endswith(_UNFINISHED) or with_manifest
 
 
 def check(path: Path, root: Path) -> None:
@@ -85,6 +89,9 @@ def check(path: Path, root: Path) -> None:
         UserError: it is damaged, in another's place, of a version that this program does not read, or at odds with
             what belongs to it.
     """
+    if path.parent.name == _EXPORT:
+        _check_export(path, root)
+        return
     match path.suffix:
         case ".parquet":
             _check_table(path, root)
@@ -105,6 +112,19 @@ def check(path: Path, root: Path) -> None:
             _require_known(path, header, root)
             if header["schema"] == benchmark_data.SCHEMA and not is_reference(header["folder"]):
                 benchmark_data.require_data(path, header, file_digest)
+            if header["schema"] == MODEL and header["source"]["kind"] == "train":
+                exports.require_files(path.with_name(_CHECKPOINT), header["files"], path)
+
+
+def _check_export(config: Path, root: Path) -> None:
+    """An export, by its config.json, which is what is asked for to have it made."""
+    record = config.with_name(exports.RECORD)
+    try:
+        require_seal(record)
+        header = require(record, read_json(record), exports.SCHEMA, root=root)
+    except DamagedError as error:
+        raise DamagedError(f"{record} is damaged, and with it the export; {again(config, root)}") from error
+    exports.require_files(config.parent, header["files"], config)
 
 
 def _check_table(path: Path, root: Path) -> None:

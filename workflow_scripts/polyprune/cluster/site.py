@@ -137,7 +137,7 @@ def load_cluster() -> Cluster:
             f"{file}, which {FILE_VARIABLE} names, cannot be read ({error.strerror}): "
             f"copy {TEMPLATE} there, or unset it"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not YAML: {error}") from error
     try:
         return Cluster.model_validate(content)

@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -76,12 +76,7 @@ def _text_lines(stream: BinaryIO, file: Path) -> Iterator[tuple[int, str]]:
 
 
 def _field_of(line: str, field: str, place: str) -> str:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
-    except RecursionError as error:
-        raise UserError(f"{place}: nested too deeply to be read; drop the record") from error
+    record = _record_of(line, place)
     if not isinstance(record, dict) or field not in record:
         has = ", ".join(record) if isinstance(record, dict) else type(record).__name__
         raise UserError(f"{place}: no field {field!r}, the record has: {has}; set the corpus's `field`")
@@ -90,6 +85,16 @@ def _field_of(line: str, field: str, place: str) -> str:
     if not record[field].isascii() and any("\ud800" <= char <= "\udfff" for char in record[field]):
         raise UserError(f"{place}: field {field!r} has half of a surrogate pair, which is no text; repair or drop it")
     return record[field]
+
+
+def _record_of(line: str, place: str) -> Any:
+    """What a line of JSON lines says; raises `UserError` for what Python cannot read, too."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise UserError(f"{place}: JSON that cannot be read ({error}); drop the line") from error
 
 
 def _parquet_column(file: Path, field: str) -> list[str]:
@@ -132,8 +137,8 @@ def parallel_prompts(prompts: FilesPrompts, language: str) -> tuple[list[Prompt]
         raise UserError(f"prompts file {file} {'is a folder' if file.is_dir() else 'does not exist'}; correct the path")
     with unchanged_while_read([file]) as origin:
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-            rows = [json.loads(line) for line in lines if line.strip()]
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{file} cannot be read as JSON lines ({error})") from error
+            with file.open("rb") as stream:
+                rows = [_record_of(line, f"{file}:{number}") for number, line in _text_lines(stream, file)]
+        except OSError as error:
+            raise UserError(f"{file} cannot be read as JSON lines ({error.strerror})") from error
         return prompts_of_rows(rows, prompts.n_prompts, str(file)), origin

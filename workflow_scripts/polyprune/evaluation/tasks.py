@@ -28,7 +28,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.errors import UserError
-from polyprune.evaluation.mkqa import FOLDER, questions_in
+from polyprune.evaluation.mkqa import ASKED, FOLDER, questions_in
 from polyprune.grammar.columns import OWN_TASKS, Column
 
 CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
@@ -38,7 +38,7 @@ _BELEBELE_ANSWER, _FULL_WIDTH_ANSWER = "\nAnswer:", "\nAnswer："
 
 @dataclass(frozen=True)
 class Prompting:
-    """What of prompts is ours to choose. `mkqa` holds `{question}`."""
+    """What of prompts is ours to choose. `mkqa` holds `{question}`; with `{question}?` none ends in two marks."""
 
     profile: str
     mkqa: str
@@ -94,7 +94,7 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
     is_mkqa = column.dataset == "apple/ml-mkqa"
     if is_mkqa:
         config["dataset_kwargs"] = {"data_files": str(data / column.dataset / MKQA_FILE)}
-        config["doc_to_text"] = prompting.mkqa.replace("{question}", "{{question}}")
+        config["doc_to_text"] = prompting.mkqa.replace("{question}", "{{question}}").replace("{{question}}?", ASKED)
         config["generation_kwargs"]["max_gen_toks"] = prompting.mkqa_tokens
     else:
         config["dataset_path"] = str(data / column.dataset)

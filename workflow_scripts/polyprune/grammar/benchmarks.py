@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polyprune.grammar.columns import OWN_TASKS, Column
+from polyprune.grammar.columns import OWN_TASKS, Column, place_in_tables
 from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES
 
 SOURCES = ("demo", "hub")
@@ -98,12 +98,12 @@ GENERATED = tuple(name for name, each in BENCHMARKS.items() if each.demo)
 
 
 def columns(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[Column]:
-    """The columns of a benchmark for which `source` has data, in alphabetical order; all, or those of `languages`."""
+    """The columns of a benchmark for which `source` has data, in the order of tables; all, or those of `languages`."""
     generated = [column for column in BENCHMARKS[benchmark].demo if column.language in DEMO_LANGUAGES]
     found = {"hub": BENCHMARKS[benchmark].hub, "demo": generated}[source]
     return sorted(
         (column for column in found if languages is None or column.language in languages),
-        key=lambda column: column.name,
+        key=lambda column: place_in_tables(column.name),
     )
 
 

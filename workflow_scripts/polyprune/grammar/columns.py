@@ -31,3 +31,8 @@ class Column:
     @property
     def language(self) -> str:
         return self.name.split("-")[0]
+
+
+def place_in_tables(column: str) -> tuple[str, bool]:
+    """Key to sort names of columns by: alphabetical, and of English ARC's two parts Easy before Challenge."""
+    return column.split("-")[0], column.endswith("-c")

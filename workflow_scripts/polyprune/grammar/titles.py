@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from polyprune.grammar.schemes import parse_scheme
+from polyprune.grammar.paths import DENSE
+from polyprune.grammar.schemes import Exchange, parse_scheme
 
 METHOD_TITLES = {
     "wanda": "Wanda",
@@ -40,7 +41,18 @@ def scheme_title(scheme: str) -> str:
         title = f"{parsed.bits} bit, group {parsed.group_size}"
     if parsed.dense_ends:
         title += ", first and last layer dense"
-    return f"{title} on average by OWL" if parsed.owl else title
+    if parsed.owl:
+        title += " on average by OWL"
+    return title if parsed.exchange is None else f"{title}, {_exchange_title(parsed.exchange)}"
+
+
+def _exchange_title(exchange: Exchange) -> str:
+    """`layers 1-8 from DE`, `first and last layer from the dense model`."""
+    part = "the dense model" if exchange.part == DENSE else exchange.part.upper().replace("-", "+")
+    if exchange.span is None:
+        return f"first and last layer from {part}"
+    first, last = exchange.span
+    return f"layer {first} from {part}" if first == last else f"layers {first}-{last} from {part}"
 
 
 def compression_title(method: str, schemes: Iterable[str]) -> str:

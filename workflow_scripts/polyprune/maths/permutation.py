@@ -24,7 +24,7 @@ from jaxtyping import Float64, Integer
 EXACT_UP_TO = 7
 """Calibrations whose 5,040 relabellings are all looked at; of more, a sample is drawn."""
 SAMPLED = 20000
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 def centred(values: Float64[np.ndarray, "k columns"], rows_too: bool) -> Float64[np.ndarray, "k columns"]:
@@ -40,8 +40,12 @@ def target_advantage(values: Float64[np.ndarray, "k columns"], target: Sequence[
 
 
 @lru_cache
-def _all_labels(k: int) -> Integer[np.ndarray, "n k"]:
-    return np.array(list(permutations(range(k))))
+def relabellings(k: int, seed: int) -> Integer[np.ndarray, "n k"]:
+    """All permutations of k labels or, of many labels, a sample; the labels as they are come first."""
+    if k <= EXACT_UP_TO:
+        return np.array(list(permutations(range(k))))
+    rng = np.random.default_rng(seed)
+    return np.array([np.arange(k), *(rng.permutation(k) for _ in range(SAMPLED))])
 
 
 def permutation_p(
@@ -59,10 +63,6 @@ def permutation_p(
     of_language = np.zeros((k, k))
     for column, language in enumerate(target):
         of_language[:, language] += z[:, column] / len(target)
-    if k <= EXACT_UP_TO:
-        labels = _all_labels(k)
-    else:
-        rng = np.random.default_rng(seed)
-        labels = np.array([np.arange(k), *(rng.permutation(k) for _ in range(SAMPLED))])
+    labels = relabellings(k, seed)
     statistic = of_language[labels, np.arange(k)].sum(axis=1)
-    return float((statistic >= statistic[0] - _ROUNDING * max(1.0, float(np.abs(z).max()))).mean())
+    return float((statistic >= statistic[0] - ROUNDING * max(1.0, float(np.abs(z).max()))).mean())

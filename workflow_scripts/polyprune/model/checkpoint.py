@@ -1,8 +1,9 @@
 """A model folder read tensor by tensor: safetensors only, no remote code. What is read is what transformers reads.
 
 * One file wins over an index beside it.
-* All weights are cast to one dtype, as `dtype="auto"` does: config.json's or, if it names none, that of the first
-  tensor. Other dtypes than float16, bfloat16 and float32 are refused: they are codes, or more than we compute in.
+* All weights are cast to one dtype: the one that is asked for, else, as `dtype="auto"` does, config.json's or, if it
+  names none, that of the first tensor. Other dtypes than float16, bfloat16 and float32 are refused: they are codes, or
+  more than we compute in.
 * Rotary tables, which old files hold and models compute themselves, are left out.
 """
 
@@ -20,19 +21,25 @@ from torch import Tensor
 from polyprune.artifacts.tensors import open_tensors
 from polyprune.errors import UserError
 from polyprune.log import logger
-from polyprune.model.source import architecture, locate, read_config, tensor_files
+from polyprune.model.source import architecture, locate, read_config, read_manifest, tensor_files
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """What weights may be stored as, by safetensors' names."""
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+"""The other way round."""
 _COMPUTED = re.compile(r"\brotary_emb\.(inv_freq|cos_cached|sin_cached)$")
 
 
 class Checkpoint:
     """A model folder; tensors are read when asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises `UserError` if the folder is not a whole safetensors model that needs no remote code."""
-        self.folder = folder
+    def __init__(self, folder: Path, asked: str | None = None) -> None:
+        """`asked` is a dtype by its name; None: the folder's own.
+
+        Raises:
+            UserError: the folder is not a whole safetensors model that needs no remote code.
+        """
+        self.folder, self.asked = folder, asked
         self.config = read_config(folder)
         self.files = tensor_files(folder)
 
@@ -79,7 +86,7 @@ class Checkpoint:
         Raises:
             UserError: config.json names one that we do not compute in.
         """
-        said = self.config.get("dtype") or self.config.get("torch_dtype")
+        said = self.asked or self.config.get("dtype") or self.config.get("torch_dtype")
         known = {str(dtype).removeprefix("torch."): dtype for dtype in DTYPES.values()}
         if said is not None and str(said).removeprefix("torch.") not in known:
             raise UserError(
@@ -92,8 +99,15 @@ class Checkpoint:
         if {DTYPES[kind] for kind in stored} - {used}:
             counts = ", ".join(f"{count} tensors as {kind}" for kind, count in sorted(stored.items()))
             source = "config.json says so" if said is not None else "the first tensor has it"
+            source = "the configuration wants it" if self.asked else source
             logger.info("%s stores %s; all are used in %s (%s)", self.folder, counts, used, source)
         return used
+
+    @property
+    def config_as_used(self) -> dict[str, Any]:
+        """config.json, with the dtype that is asked for."""
+        names = [name for name in ("dtype", "torch_dtype") if name in self.config] or ["torch_dtype"]
+        return self.config | (dict.fromkeys(names, self.asked) if self.asked else {})
 
     def _in_file_order(self) -> list[str]:
         """Names in the first file as safetensors lists them."""
@@ -105,5 +119,5 @@ class Checkpoint:
 
 
 def open_model(manifest: Path) -> Checkpoint:
-    """The checkpoint that a manifest stands for."""
-    return Checkpoint(locate(manifest))
+    """The checkpoint that a manifest stands for, in the dtype that it says."""
+    return Checkpoint(locate(manifest), read_manifest(manifest)["source"].get("dtype"))

@@ -144,7 +144,7 @@ class Decoder:
             if len(places) == 0:
                 raise UserError(
                     f"{file}: {name} reaches {stored.abs().max().item():.3g}, which {self.dtype_name} cannot hold: set "
-                    'dtype to "bfloat16" or "float32" in config.json'
+                    'dtype to "bfloat16" or "float32" in config.json, or as `source.dtype` of the model'
                 )
             place = tuple(places[0].tolist())
             raise UserError(

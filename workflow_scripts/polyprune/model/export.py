@@ -1,4 +1,7 @@
-"""A compressed model's weights in the files of the dense one: same names, same shards, same dtypes."""
+"""A compressed model's weights in the files of the dense one: same names, same shards, same dtypes.
+
+Where the configuration asks for a dtype all weights are in that one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.tensors import rewrite
 from polyprune.errors import UserError
 from polyprune.log import Progress
-from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.checkpoint import NAMES, Checkpoint
 
 _WEIGHT = ".weight"
 
@@ -24,13 +27,18 @@ def export_weights(checkpoint: Checkpoint, cell: CellReader, folder: Path) -> No
     if lacking := [name for name in cell.columns if name + _WEIGHT not in checkpoint.file_of]:
         raise UserError(f"{checkpoint.folder} has no tensor {lacking[0] + _WEIGHT}, which {cell.path} compresses")
 
+    converted = dict.fromkeys(checkpoint.file_of, NAMES[checkpoint.dtype]) if checkpoint.asked else {}
+
     def replacement(name: str) -> bytes | None:
         weight = cell.weight(name.removesuffix(_WEIGHT)) if name.endswith(_WEIGHT) else None
-        if weight is None:
+        if weight is None and name not in converted:
             return None
-        return weight.dense(checkpoint.tensor(name)).contiguous().view(torch.uint8).numpy().tobytes()
+        dense = checkpoint.tensor(name)
+        dense = dense.to(checkpoint.dtype) if converted else dense
+        written = dense if weight is None else weight.dense(dense)
+        return written.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
     progress = Progress(len(checkpoint.files), "file")
     for done, file in enumerate(checkpoint.files, start=1):
-        rewrite(checkpoint.folder / file, folder / file, replacement)
+        rewrite(checkpoint.folder / file, folder / file, replacement, converted)
         progress.report(done)

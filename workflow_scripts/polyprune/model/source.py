@@ -5,6 +5,9 @@ Every model has a manifest, `results/{model}/model.json`, schema `model/2`: wher
     {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
 
+If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
+that too.
+
 The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
 The digest is one over all of theirs, whatever folder they lie in.
 
@@ -191,13 +194,15 @@ def deciding_files(folder: Path) -> list[str]:
     Raises:
         UserError: the folder is not a whole model.
     """
-    beside = (file for pattern in _BESIDE for file in folder.glob(pattern) if _is_file(file))
-    return sorted({*tensor_files(folder), CONFIG, TOKENIZER, *(file.relative_to(folder).as_posix() for file in beside)})
+    patterns = (CONFIG, TOKENIZER, *_BESIDE)
+    beside = (file for pattern in patterns for file in folder.glob(pattern) if _is_file(file))
+    return sorted({*tensor_files(folder), *(file.relative_to(folder).as_posix() for file in beside)})
 
 
-def model_digest(files: Files) -> str:
-    """Identifies a model: SHA-256 over names and digests of all files that decide."""
-    return digest(*(part for name in sorted(files) for part in (name, files[name]["sha256"])))
+def model_digest(files: Files, dtype: str | None) -> str:
+    """Identifies a model: SHA-256 over names and digests of all files that decide, and the dtype if one is wanted."""
+    named = (part for name in sorted(files) for part in (name, files[name]["sha256"]))
+    return digest(*named, *([] if dtype is None else [dtype]))
 
 
 def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any]) -> None:
@@ -207,7 +212,7 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
     manifest = {
         "source": source,
         "architecture": architecture(config),
-        "digest": model_digest(files),
+        "digest": model_digest(files, source.get("dtype")),
         "files": files,
         "provenance": provenance,
     }

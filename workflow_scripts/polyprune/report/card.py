@@ -1,24 +1,21 @@
-"""The model card of an exported model: what was done to it, on which text, and what that did."""
+"""The model card of an exported model: what was done to it, and on which text.
+
+What that did to it is no part of the card: scores may be made before the export or after it, and the same cell has the
+same card. It says where they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from polyprune.artifacts.scores import SCHEMA
-from polyprune.artifacts.tables import open_table
-
-_NUMBERS = {
-    "perplexity": ("perplexity", None, "{:.3f}"),
-    "snr": ("SNR (dB)", "mean", "{:.2f}"),
-    "pruning_error": ("pruning error", "mean", "{:.3e}"),
-}
-"""Metric: its heading, the layer it is taken from, its format."""
+_SCORES = ("perplexity.parquet", "drift.parquet", "evaluation/")
+"""What there may be in the folder of the cell."""
 
 
-def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], scores: Sequence[Path]) -> str:
-    """README.md from a cell's metadata, the model's name in print and source, and what score files there are."""
+def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -> str:
+    """README.md from a cell's metadata, the model's name in print, and its source in config.yaml."""
+    place = "/".join([*map(str, (cell["method"], cell["scheme"], cell["calibration"])), f"seed{cell['seed']}"])
     languages = str(cell["calibration"]).split("-")
     base = [f"base_model: {source['id']}"] if source["kind"] == "hub" else []
     header = ["---", *base, "library_name: transformers", "language:", *(f"- {code}" for code in languages)]
@@ -46,7 +43,8 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any], s
             f"| digest of the calibration text | {cell['calibration_digest']} |",
             f"| digest of the code | {cell['code']} |",
             "",
-            *_metrics(scores),
+            f"Its scores are in `{place}/`: {', '.join(_SCORES)}, as far as they were made.",
+            "",
             "```python",
             "from transformers import AutoModelForCausalLM, AutoTokenizer",
             'model = AutoModelForCausalLM.from_pretrained("this folder")',
@@ -63,19 +61,3 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         inner = value if isinstance(value, Mapping) else None
         flat |= {name: value} if inner is None else {f"{name}.{key}": entry for key, entry in inner.items()}
     return flat
-
-
-def _metrics(scores: Sequence[Path]) -> list[str]:
-    """A table with a row per evaluation language; nothing if there are no scores."""
-    found: dict[str, dict[str, float]] = {}
-    for row in (row for path in scores for row in open_table(path, SCHEMA).read().to_pylist()):
-        if row["metric"] in _NUMBERS and row["layer"] == _NUMBERS[row["metric"]][1]:
-            found.setdefault(row["eval_language"], {})[row["metric"]] = row["value"]
-    if not found:
-        return ["Not evaluated yet.", ""]
-    metrics = [name for name in _NUMBERS if any(name in values for values in found.values())]
-    lines = ["| text | " + " | ".join(_NUMBERS[name][0] for name in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
-    for language, values in sorted(found.items()):
-        cells = [_NUMBERS[name][2].format(values[name]) if name in values else "" for name in metrics]
-        lines.append(f"| {language} | " + " | ".join(cells) + " |")
-    return [*lines, ""]

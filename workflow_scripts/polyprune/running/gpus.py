@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 from pathlib import Path
 
 from polyprune.log import logger
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+LOCKS = "POLYPRUNE_GPU_LOCKS"
+"""Names another folder for the locks, where containers of one machine share neither of `PLACES`."""
+PLACES = (Path("/dev/shm"), Path("/tmp"))
+"""Where locks lie: on this machine, and the same for all jobs, whatever their TMPDIR says."""
 
 
 def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
@@ -70,7 +73,8 @@ def _take(n: int, names: list[str]) -> list[str]:
 def _lock(name: str) -> int | None:
     """A GPU's file, open and locked, unless another process has locked it."""
     owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', '')}"  # allocations number their GPUs each from 0
-    folder = Path(tempfile.gettempdir()) / f"polyprune-gpus-{owner}"
+    usual = next((place for place in PLACES if os.access(place, os.W_OK)), PLACES[-1])
+    folder = Path(os.environ.get(LOCKS) or usual) / f"polyprune-gpus-{owner}"
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / name.replace("/", "_"), os.O_CREAT | os.O_RDWR, 0o600)
     try:

@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from polyprune import log
+from polyprune.artifacts.identity import Header, expecting
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.running import gpus
@@ -33,7 +34,8 @@ def export_engine(engine: Engine) -> None:
 def run(argv: list[str]) -> int:
     """Run `STAGE --name value …`; 0 if it succeeded, else 1.
 
-    `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`.
+    `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`. Its `inputs` are
+    what the files of an option were to be made with: one object for all of them, or a list of one for each.
     `--log`, `--threads` and `--gpus` (how many it is given; none if absent) are for this function.
     """
     if not argv:
@@ -51,7 +53,8 @@ def run(argv: list[str]) -> int:
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
-        stage(**_arguments(stage, options, settings, leased))
+        with expecting(_made_with(options, settings.get("inputs", {}))):
+            stage(**_arguments(stage, options, settings, leased))
     except UserError as error:
         log.logger.error("error: %s", error)
         return 1
@@ -92,6 +95,16 @@ def _arguments(
         else:
             values[name] = TypeAdapter(hint).validate_python(settings[name])
     return values
+
+
+def _made_with(options: dict[str, list[str]], inputs: dict[str, Any]) -> dict[Path, Header]:
+    """What the header of each input file is to say."""
+    found: dict[Path, Header] = {}
+    for name, entries in inputs.items():
+        files = options.get(name, [])
+        for file, header in zip(files, entries if isinstance(entries, list) else [entries] * len(files), strict=True):
+            found[Path(file)] = header
+    return found
 
 
 def _engine() -> Engine:

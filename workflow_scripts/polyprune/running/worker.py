@@ -27,6 +27,7 @@ from polyprune.running.network import OFFLINE
 SOCKET_VARIABLE = "POLYPRUNE_WORKER"
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _FAILED_WITHOUT_CODE = 137
+_PREFIX, _SOCKET = "polyprune-", "worker.sock"
 _LONGEST_FOLDER = 60
 """Characters; the kernel takes about 100 for the whole name of a socket."""
 
@@ -34,8 +35,9 @@ _LONGEST_FOLDER = 60
 def start() -> None:
     """Start a worker for this process and its children, and name its socket in the environment."""
     usual = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(prefix="polyprune-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
-    path = str(Path(folder) / "worker.sock")
+    around = Path(usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
+    sweep(around)
+    path = str(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around)) / _SOCKET)
     packages = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     subprocess.Popen(
         [sys.executable, "-m", "polyprune.running.worker", path, str(os.getpid())],
@@ -44,6 +46,18 @@ def start() -> None:
         env={**os.environ, **_MALLOC, **OFFLINE, "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join(packages)},
     )
     os.environ[SOCKET_VARIABLE] = path
+
+
+def sweep(around: Path) -> None:
+    """Remove what this user's killed workers left: folders with a socket that nobody listens to."""
+    for path in around.glob(f"{_PREFIX}*/{_SOCKET}"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            if path.stat().st_uid == os.getuid():
+                try:
+                    connection.connect(str(path))
+                except ConnectionRefusedError:
+                    path.unlink()
+                    path.parent.rmdir()
 
 
 def delegate(argv: list[str]) -> int | None:

@@ -13,7 +13,7 @@ from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
 from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, PAPER, Cell
 from polyprune.grammar.reports import DRAWINGS, TABLES
-from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.grammar.schemes import parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.entries import Entries, GridEntry, StudyEntry
 from polyprune.settings.models import Model, TrainedSource
@@ -151,6 +151,8 @@ def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Proble
             if corpus := entries.corpora.get(model.text.corpus):
                 try:
                     mixed = parse_calibration(calibration, sorted(corpus.languages))
+                    for scheme in grid.schemes.values():
+                        require_parts(parse_scheme(scheme), calibration, sorted(corpus.languages))
                 except SpellingError as error:
                     yield (*place, "calibrations", index), f"{error} (languages of {name}'s corpus)"
                     continue

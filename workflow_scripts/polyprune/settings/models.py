@@ -9,6 +9,8 @@ from pydantic import Field
 from polyprune.grammar.schemes import Scheme
 from polyprune.settings.base import Commit, Count, Language, Section, Seed
 
+Dtype = Literal["float16", "bfloat16", "float32"]
+
 
 class HubSource(Section):
     """A model on the Hugging Face hub."""
@@ -17,6 +19,9 @@ class HubSource(Section):
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
     gated: str | None = Field(None, description="licence that must be accepted on the model's page first")
+    dtype: Dtype | None = Field(
+        default=None, description="weights are used in it; else in the one that config.json names"
+    )
 
 
 class FolderSource(Section):
@@ -24,6 +29,9 @@ class FolderSource(Section):
 
     kind: Literal["folder"]
     path: str
+    dtype: Dtype | None = Field(
+        default=None, description="weights are used in it; else in the one that config.json names"
+    )
 
 
 class TrainedSource(Section):
@@ -67,7 +75,12 @@ class Shape(Section):
         return self.layers * (attention + 3 * self.hidden * self.intermediate)
 
     def why_not(self, scheme: Scheme) -> str | None:
-        """Why the scheme does not fit the rows of the model's matrices, or None."""
+        """Why the scheme does not fit the model's layers or the rows of its matrices, or None."""
+        exchanged = scheme.exchange.indices(self.layers) if scheme.exchange else frozenset[int]()
+        if exchanged and max(exchanged) >= self.layers:
+            return f"it has {self.layers} layers, counted from 1"
+        if len(exchanged) == self.layers:
+            return f"these are all of its {self.layers} layers"
         for name, width in (("hidden", self.hidden), ("intermediate", self.intermediate)):
             if scheme.n_of_m and width % scheme.n_of_m[1]:
                 return f"its {name} width {width} is no multiple of {scheme.n_of_m[1]}"

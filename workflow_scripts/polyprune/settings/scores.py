@@ -19,7 +19,9 @@ def _asks_a_question(prompt: str) -> str:
 class Mkqa(Section):
     """Closed-book questions: what neither the harness nor the paper says."""
 
-    prompt: Annotated[str, AfterValidator(_asks_a_question)] = "Q: {question}?\nA:"
+    prompt: Annotated[str, AfterValidator(_asks_a_question)] = Field(
+        default="Q: {question}?\nA:", description="a question that ends in a question mark gets no second one"
+    )
     max_new_tokens: Count = 32
     commit: Commit = Field(
         default="651b8cc85c407270b024157aff06ee6ab8c4fc6d", description="of github.com/apple/ml-mkqa"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.exports import RECORD, save_export_record
 from polyprune.log import logger
 from polyprune.model.cells import open_cell
-from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.checkpoint import open_model
 from polyprune.model.export import export_weights
-from polyprune.model.source import locate
 from polyprune.report.card import model_card
 
 BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
@@ -22,21 +22,22 @@ BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
 def export_model(
     model: Path, cell: Path, output: Path, title: str, source: dict[str, Any], provenance: dict[str, Any]
 ) -> None:
-    """Fill the folder of `output`, its config.json, which is written last; `source` is the model's in config.yaml."""
+    """Fill the folder of `output`, its config.json, which appears last, with a record of all files (see
+    `artifacts/exports.py`); `source` is the model's in config.yaml.
+    """
     reader = open_cell(cell, model)
-    checkpoint, folder = Checkpoint(locate(model)), output.parent
+    checkpoint, folder = open_model(model), output.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     export_weights(checkpoint, reader, folder)
     for file in sorted(checkpoint.folder.iterdir()):
         wanted = file.suffix in BESIDE_THE_WEIGHTS or file.name.startswith(("LICENSE", "USE_POLICY"))
-        if file.is_file() and wanted and file.name != "config.json":
+        if file.is_file() and wanted and file.name not in (output.name, RECORD):
             shutil.copyfile(file, folder / file.name)
-    scores = [path for name in ("perplexity", "drift") if (path := cell.with_name(f"{name}.parquet")).is_file()]
-    (folder / "README.md").write_text(model_card(reader.metadata, title, source, scores), encoding="utf-8")
-    about = json.dumps({"cell": reader.job, "export": provenance}, indent=2)
-    (folder / "polyprune.json").write_text(about + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(model_card(reader.metadata, title, source), encoding="utf-8")
     with atomic_write(output) as part:
-        part.write_text(json.dumps(checkpoint.config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        config = checkpoint.config_as_used
+        part.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        save_export_record(folder, {"cell": reader.job, "export": provenance}, part)
     size = sum(file.stat().st_size for file in folder.iterdir())
     logger.info("%d files, %.2f GB, in %s", len(list(folder.iterdir())), size / 1e9, folder)

@@ -17,4 +17,5 @@ def fetch_model(source: HubSource, shape: Shape, name: str, output: Path, proven
     logger.info("%s at %s", source.id, revision)
     folder = download_model(source.id, revision)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
-    write_manifest(output, {"kind": "hub", "id": source.id, "revision": revision}, folder, provenance)
+    wanted = {"dtype": source.dtype} if source.dtype else {}
+    write_manifest(output, {"kind": "hub", "id": source.id, "revision": revision, **wanted}, folder, provenance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from polyprune.artifacts.cells import CellReader
+from polyprune.artifacts.cells import CellReader, layer_of
 from polyprune.artifacts.identity import of_variant, require_agreement
 from polyprune.artifacts.measurements import MASK_IOU, save_measurements
 from polyprune.errors import UserError
@@ -96,14 +95,6 @@ def compare(readers: Readers) -> Iterator[dict[str, Any]]:
         where = {"layer": layer_of(name), "matrix": MATRICES.get(name.split(".")[-1], name.split(".")[-1])}
         for row in compare_matrix(kept, d_in):
             yield where | row
-
-
-def layer_of(name: str) -> int:
-    """The decoder layer of a matrix: the number in its name."""
-    found = re.search(r"\.(\d+)\.", name)
-    if found is None:
-        raise UserError(f"{name} is not the name of a matrix in a decoder layer")
-    return int(found[1])
 
 
 def compare_matrix(kept: Mapping[str, Sequence[np.ndarray]], d_in: int) -> Iterator[dict[str, Any]]:

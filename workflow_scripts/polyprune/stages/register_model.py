@@ -14,4 +14,4 @@ def register_model(source: FolderSource, shape: Shape, name: str, output: Path, 
     """Write `output` (manifest, see `model/source.py`); the source's path is a reference (`places.py`)."""
     folder = path_at(source.path)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
-    write_manifest(output, source.model_dump(), folder, provenance)
+    write_manifest(output, source.model_dump(exclude_none=True), folder, provenance)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from polyprune.grammar.methods import artifact
-from polyprune.grammar.paths import PAPER, Cell, study_path
+from polyprune.grammar.paths import DENSE, PAPER, Cell, study_path
 from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.settings.config import Settings
@@ -63,6 +63,17 @@ class Inputs:
     def cells(self, variants: list[str]) -> InputFunction:
         """The compressed weights of several, by the patterns of their variants."""
         return lambda wildcards: [f"results/{variant}/{artifact(wildcards['method'])}" for variant in variants]
+
+    def rest(self, wildcards: Wildcards) -> list[str]:
+        """Of a composed cell, the one that all layers but the exchanged ones are from."""
+        return self.cell({**wildcards, "scheme": parse_scheme(wildcards["scheme"]).plain})
+
+    def part(self, wildcards: Wildcards) -> list[str]:
+        """Of a composed cell, the one that the exchanged layers are from; none if that is the dense model."""
+        scheme = parse_scheme(wildcards["scheme"])
+        if scheme.exchange is None or scheme.exchange.part == DENSE:
+            return []
+        return self.cell({**wildcards, "scheme": scheme.plain, "calibration": scheme.exchange.part})
 
     def outliers(self, wildcards: Wildcards) -> list[str]:
         """Of a scheme with OWL's sparsities by layer, what they follow from."""
@@ -170,6 +181,31 @@ class Inputs:
             for cell in cells
             for path in self.dumps(self.settings.models[cell.model].text.corpus, f"{cell.model}/{cell.variant}")
         ]
+
+    def explained(self) -> list[str]:
+        """Studies with tables of drift and of benchmarks."""
+
+        def kinds(study: str) -> set[str]:
+            return {self.kind(study, table).measurements for table in self.settings.studies[study].tables}
+
+        return [study for study in self.settings.studies if {"drift", "evaluation"} <= kinds(study)]
+
+    def scores(self, study: str, measurements: str) -> list[str]:
+        """Files of these measurements that a study's tables are made from."""
+        tables = [table for table in self.settings.studies[study].tables if self._reports(study, table, measurements)]
+        return list(dict.fromkeys(path for table in tables for path in self.measurements(study, table)))
+
+    def prompt_sets(self, study: str) -> list[str]:
+        """Parallel prompts in the tokens of a study's models, of those that are given some."""
+        found = []
+        for model in _models(self.settings.studies[study].all_cells()):
+            if prompts := self.settings.models[model].prompts:
+                found += [path.format(model=model) for path in self.prompt_set(prompts)]
+        return found
+
+    def languages(self) -> str:
+        """The table of what is known of languages."""
+        return str(self.root / "data" / "languages.csv")
 
     def _reports(self, study: str, table: str, measurements: str) -> bool:
         return self.kind(study, table).measurements == measurements

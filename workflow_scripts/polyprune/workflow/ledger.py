@@ -35,6 +35,8 @@ from polyprune.workflow.targets import check_target
 
 GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "evaluate")
 """Beginnings of the names of rules that ask for a GPU."""
+COMPOSING = "compose_"
+"""Of those that need none and write cells."""
 EVALUATION_BYTES = 2e6
 """Scores and items of one benchmark, a few megabytes."""
 OUTLIERS_BYTES = 1e4
@@ -180,10 +182,10 @@ def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str
         wildcards = job["wildcards"]
         place = (wildcards.get("model", ""), wildcards.get("method", "dense"), wildcards.get("scheme", "dense"))
         planned |= _touched(job, begun)
-        if not job["rule"].startswith(GPU_RULES):
+        if not job["rule"].startswith((*GPU_RULES, COMPOSING)):
             continue
         line = lines.setdefault(place, Line(*place))
-        if costs.gpus(settings.models[place[0]]):
+        if not job["rule"].startswith(COMPOSING) and costs.gpus(settings.models[place[0]]):
             seconds, source = job_seconds(job, settings, records)
             line.gpu_hours += seconds / 3600
             line.sources.add(source)

@@ -4,6 +4,10 @@ A spec is one canonical string, which Snakemake stores and compares: a job is ma
 what the stage reads and nothing else (`docs/reruns.md` shows what follows for each setting): values of the
 configuration, the job's wildcards, and the digest of the stage's code with the plugins that it takes by name. Where
 the user's own files lie is none of it (`places.py`): their content decides (`outside.py`).
+
+Its `inputs` say, for each option of input files, what their headers have to say: the settings that those were to be
+made with (`made_with.py`). They follow from the settings upstream, so they make nothing again that would not be made
+again anyway; they are there for results that Snakemake has no record of (`artifacts/identity.py`).
 """
 
 from __future__ import annotations
@@ -13,16 +17,15 @@ from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.grammar.columns import OWN_FOLDER
-from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
-from polyprune.settings.models import NO_TOKEN, TextSettings
-from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
+from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
+from polyprune.workflow.spec_values import shares_of_training, variant_of
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -30,35 +33,42 @@ class Specs:
     """Specs of all stages under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings, self.made_with = settings, MadeWith(settings)
 
     # Text, prompts and models.
 
     def collect_documents(self, wildcards: Wildcards) -> str:
         corpus, language = wildcards["corpus"], wildcards["language"]
         source = f"corpora/from_{self.settings.corpora[corpus].kind}.py"
-        values = self._corpus_in(corpus, language)
+        values = self.made_with.corpus_in(corpus, language)
         return _spec("collect_documents", wildcards, source, corpus=values, language=language)
 
     def fetch_documents(self, wildcards: Wildcards) -> str:
         corpus, language = wildcards["corpus"], wildcards["language"]
-        return _spec("fetch_documents", wildcards, corpus=self._corpus_in(corpus, language), language=language)
+        return _spec("fetch_documents", wildcards, corpus=self.made_with.corpus_in(corpus, language), language=language)
 
     def collect_prompts(self, wildcards: Wildcards) -> str:
         prompts, language = wildcards["prompts"], wildcards["language"]
         source = f"corpora/from_{self.settings.prompts[prompts].kind}.py"
-        values = self._prompts_in(prompts, language)
+        values = self.made_with.prompts_in(prompts, language)
         return _spec("collect_prompts", wildcards, source, prompts=values, language=language)
 
     def fetch_prompts(self, wildcards: Wildcards) -> str:
         prompts, language = wildcards["prompts"], wildcards["language"]
-        return _spec("fetch_prompts", wildcards, prompts=self._prompts_in(prompts, language), language=language)
+        return _spec(
+            "fetch_prompts", wildcards, prompts=self.made_with.prompts_in(prompts, language), language=language
+        )
 
     def train_model(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
         languages = self.settings.languages_of(model)
         return _spec(
-            "train_model", wildcards, source=self._source(model), shape=self._shape(model), languages=languages
+            "train_model",
+            wildcards,
+            source=self.made_with.source(model),
+            shape=self.made_with.shape(model),
+            languages=languages,
+            inputs={"corpus": self.made_with.corpus_files(model, languages)},
         )
 
     def fetch_model(self, wildcards: Wildcards) -> str:
@@ -70,36 +80,32 @@ class Specs:
     # Text in a model's tokens.
 
     def build_calibration_set(self, wildcards: Wildcards) -> str:
-        text = self.settings.models[wildcards["model"]].text
+        model, languages = wildcards["model"], parse_calibration(wildcards["calibration"])
         return _spec(
             "build_calibration_set",
             wildcards,
-            languages=parse_calibration(wildcards["calibration"]),
+            languages=languages,
             seed=int(wildcards["seed"]),
-            sampling=text.sampling,
-            n_sequences=text.calibration_sequences,
-            sequence_length=text.sequence_length,
-            **_framing(text, text.sampling == "packed"),
+            **self.made_with.shard(model),
+            inputs={"model": self.made_with.model(model), "corpus": self.made_with.corpus_files(model, languages)},
         )
 
     def build_evaluation_set(self, wildcards: Wildcards) -> str:
-        text = self.settings.models[wildcards["model"]].text
-        return _spec(
-            "build_evaluation_set",
-            wildcards,
-            n_sequences=text.evaluation_sequences,
-            sequence_length=text.sequence_length,
-            **_framing(text, packed=True),
-        )
+        model = wildcards["model"]
+        return _spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model))
 
     def build_prompt_set(self, wildcards: Wildcards) -> str:
-        max_positions = self.settings.models[wildcards["model"]].shape.max_positions
-        return _spec("build_prompt_set", wildcards, max_positions=max_positions)
+        return _spec("build_prompt_set", wildcards, **self.made_with.prompt_set(wildcards["model"]))
 
     # Cells.
 
     def measure_outliers(self, wildcards: Wildcards) -> str:
-        return _spec("measure_outliers", wildcards, outlier_factor=self.settings.compression.owl.outlier_factor)
+        return _spec(
+            "measure_outliers",
+            wildcards,
+            outlier_factor=self.settings.compression.owl.outlier_factor,
+            inputs=self.made_with.of_compression(wildcards),
+        )
 
     def prune_model(self, wildcards: Wildcards) -> str:
         method, scheme = wildcards["method"], wildcards["scheme"]
@@ -113,6 +119,20 @@ class Specs:
             calibration=wildcards["calibration"],
             seed=int(wildcards["seed"]),
             compression=self.settings.compression.read_by(method, scheme),
+            inputs=self.made_with.of_compression(wildcards),
+        )
+
+    def compose_cell(self, wildcards: Wildcards) -> str:
+        whole = self.made_with.whole_cell(wildcards)
+        return _spec(
+            "compose_cell",
+            wildcards,
+            method=wildcards["method"],
+            scheme=wildcards["scheme"],
+            calibration=wildcards["calibration"],
+            seed=int(wildcards["seed"]),
+            n_layers=self.settings.models[wildcards["model"]].shape.layers,
+            inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
         )
 
     def export_model(self, wildcards: Wildcards) -> str:
@@ -121,47 +141,54 @@ class Specs:
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
-            source={name: value for name, value in self._source(model).items() if name in ("kind", "id", "gated")},
+            source={
+                name: value for name, value in self.made_with.source(model).items() if name in ("kind", "id", "gated")
+            },
+            inputs=self.made_with.of_variant(wildcards),
         )
 
     # Dumps and what is measured in them.
 
     def dump_hidden_states(self, wildcards: Wildcards) -> str:
-        sampled_tokens = self.settings.models[wildcards["model"]].text.sampled_tokens
-        return _spec("dump_hidden_states", wildcards, sampled_tokens=sampled_tokens)
+        return _spec("dump_hidden_states", wildcards, **self.made_with.dump(wildcards))
 
     def dump_prompts(self, wildcards: Wildcards) -> str:
-        return _spec("dump_prompts", wildcards)
+        return _spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards))
 
     def count_activations(self, wildcards: Wildcards) -> str:
-        return _spec("count_activations", wildcards, activation_tokens=self.settings.analysis.activation_tokens)
+        return _spec("count_activations", wildcards, **self.made_with.activations(wildcards))
 
     def measure_drift(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
-        variant = _variant(wildcards) | {"corpus": self.settings.models[model].text.corpus}
+        variant = variant_of(wildcards) | {"corpus": self.settings.models[model].text.corpus}
         languages = self.settings.languages_of(model)
-        return _spec("measure_drift", wildcards, variant=variant, languages=languages)
+        inputs = {"dumps": {"provenance": self.made_with.dump(wildcards)}}
+        return _spec("measure_drift", wildcards, variant=variant, languages=languages, inputs=inputs)
 
     def measure_lsar(self, wildcards: Wildcards) -> str:
         prompts = self.settings.models[wildcards["model"]].prompts
         languages = sorted(self.settings.prompts[prompts].languages) if prompts else []
-        return _spec("measure_lsar", wildcards, variant=_variant(wildcards), languages=languages)
+        inputs = self.made_with.of_pair(wildcards, self.made_with.prompt_dump) if prompts else {}
+        return _spec("measure_lsar", wildcards, variant=variant_of(wildcards), languages=languages, inputs=inputs)
 
     def measure_lape(self, wildcards: Wildcards) -> str:
         return _spec(
             "measure_lape",
             wildcards,
-            variant=_variant(wildcards),
+            variant=variant_of(wildcards),
             languages=self.settings.lape_languages_of(wildcards["model"]),
             n_groups=self.settings.analysis.lape_groups,
+            inputs=self.made_with.of_pair(wildcards, self.made_with.activations),
         )
 
     def measure_mean_activations(self, wildcards: Wildcards) -> str:
-        return _spec("measure_mean_activations", wildcards, variant=_variant(wildcards))
+        inputs = self.made_with.of_pair(wildcards, self.made_with.activations)
+        return _spec("measure_mean_activations", wildcards, variant=variant_of(wildcards), inputs=inputs)
 
     def measure_mask_iou(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
-        return _spec("measure_mask_iou", {}, variants=[vars(cell) for cell in cells])
+        inputs = {"cells": [self.made_with.cell(vars(cell)) for cell in cells]}
+        return _spec("measure_mask_iou", {}, variants=[vars(cell) for cell in cells], inputs=inputs)
 
     # Benchmarks.
 
@@ -202,12 +229,13 @@ class Specs:
             wildcards,
             *(plugin for plugin, chosen in plugins.items() if chosen),
             *(column.own_yaml for column in asked if column.own_yaml),
-            variant=_variant(wildcards),
+            variant=variant_of(wildcards),
             benchmark=benchmark,
             columns=[asdict(each) for each in asked],
             profile=profile,
             mkqa=evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             generation=evaluation.generation if generates else None,
+            inputs=self.made_with.of_variant(wildcards),
         )
 
     # Tables and figures.
@@ -252,55 +280,22 @@ class Specs:
     def tabulate_claims(self, study: str) -> str:
         return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}")
 
-    # What several of them hold.
-
-    def _corpus_in(self, corpus: str, language: str) -> dict[str, Any]:
-        """The settings that one language of a corpus depends on: not which other languages there are."""
-        values = self.settings.corpora[corpus].model_dump(mode="json")
-        if isinstance(self.settings.corpora[corpus], FilesCorpus):
-            return values | {"files": {language: reference("corpora", corpus, language)}}
-        return values | {"languages": [language]}
-
-    def _prompts_in(self, prompts: str, language: str) -> dict[str, Any]:
-        """The settings that one language of the prompts depends on."""
-        values = self.settings.prompts[prompts].model_dump(mode="json")
-        match self.settings.prompts[prompts]:
-            case FilesPrompts():
-                return values | {"files": {language: reference("prompts", prompts, language)}}
-            case HubPrompts():
-                return values | {"codes": {language: values["codes"][language]}}
-        return values | {"languages": [language]}
-
-    def _source(self, model: str) -> dict[str, Any]:
-        values = self.settings.models[model].source.model_dump(mode="json")
-        return values | ({"path": reference("models", model)} if values["kind"] == "folder" else {})
-
-    def _shape(self, model: str) -> dict[str, Any]:
-        """What config.json also says; not what only plans memory."""
-        return self.settings.models[model].shape.model_dump(mode="json", exclude={"bytes_per_weight"})
+    def explain_damage(self, study: str) -> str:
+        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
+        return _spec(
+            "explain_damage",
+            {},
+            shares=shares_of_training(self.settings, models),
+            title=f"Why, in study {study}",
+            titles=[[model, self.settings.models[model].title] for model in models],
+        )
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]
-        source = {name: value for name, value in self._source(model).items() if name != "gated"}
-        return _spec(stage, wildcards, source=source, shape=self._shape(model), name=model)
+        source = {name: value for name, value in self.made_with.source(model).items() if name != "gated"}
+        return _spec(stage, wildcards, source=source, shape=self.made_with.shape(model), name=model)
 
 
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
     job = " ".join([stage, *(value for _, value in wildcards.items())])
     return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
-
-
-def _framing(text: TextSettings, packed: bool) -> dict[str, str]:
-    """What stands around documents: it matters for packed text only."""
-    return {"bos": text.bos, "separator": text.separator} if packed else {"bos": NO_TOKEN, "separator": NO_TOKEN}
-
-
-def _variant(wildcards: Wildcards) -> dict[str, Any]:
-    """The columns that name a variant in score files."""
-    names = ("method", "scheme", "calibration")
-    seed = wildcards.get("seed")
-    return {
-        "model": wildcards["model"],
-        **{name: wildcards.get(name, DENSE) for name in names},
-        "seed": None if seed is None else int(seed),
-    }

@@ -9,7 +9,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
 from polyprune.grammar.paths import OF_STUDIES, PAPER
-from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme
+from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 
@@ -51,6 +51,18 @@ def check_target(target: str, settings: Settings) -> None:
             )
     except SpellingError as error:
         raise UserError(f"{target}: {error}") from error
+
+
+def models_of(words: Sequence[str], settings: Settings) -> set[str]:
+    """The models that results named on a command line are of; all of them where no word names one or a study."""
+    found: set[str] = set()
+    for word in words:
+        parts = word.removeprefix("results/").split("/")
+        if word.startswith("results/") and parts[0] in settings.models:
+            found.add(parts[0])
+        elif parts[0] in settings.studies:
+            found |= {cell.model for cell in settings.studies[parts[0]].all_cells()}
+    return found or set(settings.models)
 
 
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
@@ -100,6 +112,8 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         if reason := shape.why_not(scheme):
             raise SpellingError(f"{model} does not take scheme {parts[1]!r}: {reason}")
     _check_calibration(parts[2:], known)
+    if len(parts) > 2:
+        require_parts(parse_scheme(parts[1]), parts[2], known)
     _check_variant_file(parts[4:5], [artifact(parts[0]), *OF_VARIANTS, *OF_CELLS])
 
 

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
-from polyprune.grammar.schemes import CALIBRATION_PATTERN, LANGUAGE_PATTERN, SCHEME_PATTERN, SEED_PATTERN
+from polyprune.grammar.schemes import (
+    CALIBRATION_PATTERN,
+    COMPOSED_PATTERN,
+    LANGUAGE_PATTERN,
+    PLAIN_PATTERN,
+    SCHEME_PATTERN,
+    SEED_PATTERN,
+)
 from polyprune.settings.config import Settings
 
 Wildcards = Mapping[str, str]
@@ -58,6 +65,10 @@ class Only:
     def prompts(self, *, fetched: bool) -> str:
         """Prompts that are fetched from the hub, or those that are generated or lie in files."""
         return any_of(name for name, each in self.settings.prompts.items() if (each.kind == "hub") == fetched)
+
+    def schemes(self, *, composed: bool) -> str:
+        """Schemes whose cells are made of finished ones, or those that a method is asked for."""
+        return COMPOSED_PATTERN if composed else PLAIN_PATTERN
 
     def methods(self, *, updating: bool) -> str:
         """Methods that change the surviving weights, or those that only choose which survive."""

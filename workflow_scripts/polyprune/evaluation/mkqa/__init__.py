@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from polyprune.evaluation.mkqa.utils import questions_in
+from polyprune.evaluation.mkqa.utils import ASKED, questions_in
 
 FOLDER = Path(__file__).parent
 
-__all__ = ["FOLDER", "questions_in"]
+__all__ = ["ASKED", "FOLDER", "questions_in"]

@@ -23,6 +23,9 @@ KEYS = {"zh": "zh_cn"}
 LEFT_OUT = ("long_answer", "unanswerable")
 """Answer types without an answer to score: 3,242 of the 10,000 questions; 6,758 stay."""
 
+ASKED = "{{question}}{% if not question.endswith(('?', '؟', '？')) %}?{% endif %}"
+"""A question with one question mark, in prompts: some have their own (README.md)."""
+
 _ARTICLES = {
     "en": r"\b(a|an|the)\b",
     "es": r"\b(un|una|unos|unas|el|la|los|las)\b",

@@ -39,32 +39,34 @@ _STATISTICS = {
 }
 _LINES = ("--", "-", ":")
 """Of pruned models, by ascending sparsity."""
-_BY_LAYER = {
+_SHOWS = {
     "neuron_entropy": (
         "Boxes: LAPE in the pruned model, whiskers of 1.5 interquartile ranges. Grey: the noise floor, whiskers in the "
-        "dense model on one half of the text of groups made on the other. All panels have one scale.",
+        "dense model on one half of the text of groups made on the other.",
         "LAPE [nat]",
     ),
     "neuron_probability": (
-        "Bars: activation probability in the language where it is largest, mean over the group; dense model. All "
-        "panels have one scale.",
+        "Bars: activation probability in the language where it is largest, mean over the group; dense model.",
         "largest p",
     ),
-    "neuron_output": (
-        "Bars: |act(gate) · up|, mean over tokens, languages and the group; dense model. Each panel has a scale of its "
-        "own, from 0.",
-        "|output|",
-    ),
+    "neuron_output": ("Bars: |act(gate) · up|, mean over tokens, languages and the group; dense model.", "|output|"),
 }
-"""What figures of one panel a layer show, and their vertical axis."""
+"""What figures 8 to 10 show, and their vertical axis."""
+_BARS = {"neuron_probability": "p_max", "neuron_output": "output_mean"}
+"""The statistic of figures of bars: one panel, or one a layer where a figure names layers."""
+_SCALES = {
+    "neuron_entropy": "All panels have one scale.",
+    "neuron_probability": "All panels have one scale.",
+    "neuron_output": "Each panel has a scale of its own, from 0.",
+}
 
 
 def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
-    """What a figure shows: figure 3 all layers together, the others each layer; 9 and 10 only the dense model."""
+    """What a figure shows: figure 8 each layer, 3 all together; 9 and 10, of dense, too unless they name layers."""
     shown = measured[measured["statistic"].isin(_STATISTICS[figure.draws])]
-    pooled = figure.draws == "neuron_overview"
+    pooled = figure.draws == "neuron_overview" or (figure.draws in _BARS and not figure.layers)
     shown = shown[(shown["layer"] == ALL_LAYERS) == pooled]
-    if figure.draws in ("neuron_probability", "neuron_output"):
+    if figure.draws in _BARS:
         shown = shown[(shown["method"] == DENSE) & (shown["series"] == "full")]
     if figure.draws == "neuron_overview":
         language = next(name for name in shown["calibration"] if name != DENSE)
@@ -78,6 +80,8 @@ def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """The picture of a figure's rows."""
     if figure.draws == "neuron_overview":
         return _draw_overview(rows, figure, names)
+    if set(rows["layer"]) == {ALL_LAYERS}:
+        return _draw_one_panel(rows, figure, names)
     return _draw_layers(rows, figure, names)
 
 
@@ -191,13 +195,25 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, statistic: str) -> None:
     small_ticks(axes)
 
 
+def _draw_one_panel(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
+    """Bars of groups over all layers."""
+    n_groups = int(rows["group"].max()) + 1
+    what, label = _SHOWS[figure.draws]
+    grouped = f"{names}. MLP neurons of all layers in {n_groups} equal groups by their LAPE in the dense model."
+    sheet = Sheet(6.0, 1.75, figure.title, f"{grouped} {what} {_dead(rows)}")
+    axes = sheet.axes(0.55, 0.2, 5.3, 1.15)
+    _draw_bars(axes, rows, _BARS[figure.draws])
+    axes.set(ylabel=label, xlabel="% of neurons, by LAPE in the dense model")
+    return sheet.figure
+
+
 def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """One panel a layer."""
     layers = sorted(set(rows["layer"]), key=int)
     n_groups = int(rows["group"].max()) + 1
-    what, label = _BY_LAYER[figure.draws]
+    what, label = _SHOWS[figure.draws]
     grouped = f"{names}. MLP neurons of each layer in {n_groups} equal groups by their LAPE in the dense model."
-    caption = f"{grouped} {what} Layers are counted from 0. {_dead(rows)}"
+    caption = f"{grouped} {what} {_SCALES[figure.draws]} Layers are counted from 0. {_dead(rows)}"
     small = len(layers) > 16
     size = (1.35, 0.95) if small else (2.1, 1.35)
     columns = number_of_columns(len(layers), size[0] + 0.46)
@@ -208,7 +224,7 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
             _draw_layer_boxes(axes, of_layer, small)
             axes.set_ylim(_entropy_range(rows))
         else:
-            statistic = {"neuron_probability": "p_max", "neuron_output": "output_mean"}[figure.draws]
+            statistic = _BARS[figure.draws]
             _draw_bars(axes, of_layer, statistic)
             if figure.draws == "neuron_probability":
                 axes.set_ylim(0, 1.04 * rows.loc[rows["statistic"] == statistic, "value"].max())

@@ -164,11 +164,24 @@ def _subspace(rows: pd.DataFrame, figure: FigureSettings) -> str:
     return f"Subspace: {PROJECTORS[figure.projector]}, rank {int(rows['rank'].max())}"
 
 
+def _flat_by_construction(rows: pd.DataFrame, figure: FigureSettings, curves: str) -> str:
+    """A warning, where it holds: the subspace of each model holds all differences between its languages' means."""
+    fitted_to_each = figure.projector in ("per_model", "cross_fitted")
+    if not fitted_to_each or rows["rank"].max() < rows["eval_language"].nunique() - 1:
+        return ""
+    return (
+        f" With this rank and a subspace for each model {curves} are nearly flat by construction (docs/methods.md; "
+        "figure 14 shows other subspaces)."
+    )
+
+
 def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     """A panel a layer, each on a scale of its own."""
     what = CHANGES[figure.draws]
     if figure.draws in PARTS:
         what += f" {_subspace(rows, figure)}."
+    if figure.draws == "agnostic_shift":
+        what += _flat_by_construction(rows, figure, "these curves")
     what += " Each panel has a scale of its own, which need not begin at 0: the greyer a panel, the larger its maximum."
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     size, labels = room_for_languages(languages, (1.18, 0.95) if len(layers) > 16 else (1.75, 1.35))
@@ -193,9 +206,9 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
     """Agnostic above specific, some layers; one scale in both rows of a column."""
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     what = (
-        f"Mean over prompts of the change of each part. {_subspace(rows, figure)}: with this rank and a subspace for "
-        "each model the upper curves are nearly flat by construction (docs/methods.md; figure 14 shows other "
-        "subspaces). The panels of a layer share a scale, which need not begin at 0; layers have their own."
+        f"Mean over prompts of the change of each part. {_subspace(rows, figure)}."
+        f"{_flat_by_construction(rows, figure, 'the upper curves')} The panels of a layer share a scale, which need "
+        "not begin at 0; layers have their own."
     )
     caption = _caption(rows, names, what)
     size, labels = room_for_languages(languages, (1.75, 1.35))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import compression_title
 from polyprune.report.names import is_single_language, language_of
@@ -101,8 +102,10 @@ def _exponent(means: pd.DataFrame, metric: Metric) -> int:
 
 def _panel(shown: pd.DataFrame, metric: Metric, exponent: int, calibrations: list[str]) -> Panel:
     values = shown[shown["metric"] == metric.key]
+    columns = sorted(set(values["eval_language"]), key=place_in_tables)
     mean, std, paper = (
-        values.pivot(index="calibration", columns="eval_language", values=column).reindex(calibrations) / 10.0**exponent
+        values.pivot(index="calibration", columns="eval_language", values=column).reindex(calibrations, columns=columns)
+        / 10.0**exponent
         for column in ("mean", "std", "paper_value")
     )
     unit = f"10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else metric.unit

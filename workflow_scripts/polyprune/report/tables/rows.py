@@ -31,6 +31,7 @@ from polyprune.artifacts.tables import (
     require_variants,
 )
 from polyprune.errors import UserError
+from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import method_rank
 
@@ -195,7 +196,7 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
             "calibration": rows["calibration"],
             "seed": rows["seed"],
             "metric": rows["metric"].map(list(metrics).index),
-            "eval_language": rows["eval_language"],
+            "eval_language": rows["eval_language"].map(place_in_tables),
         }
     )
     return rows.loc[keys.sort_values(list(keys.columns)).index].reset_index(drop=True)

@@ -1,0 +1,30 @@
+# Why a calibration language does less for one language than for another: traits of languages, drift, loss on benchmarks.
+
+
+for study in inputs.explained():
+
+    rule:
+        name:
+            f"explain_damage_{study}"
+        input:
+            scores=inputs.scores(study, "drift"),
+            evaluations=inputs.scores(study, "evaluation"),
+            prompts=inputs.prompt_sets(study),
+            languages=inputs.languages(),
+        output:
+            parquet=study_path(study, "why.parquet"),
+            markdown=study_path(study, "why.md"),
+            picture=study_path(study, "why.png"),
+        log:
+            f"logs/{study}/why.log",
+        conda:
+            "../envs/polyprune.yaml"
+        resources:
+            **needs.small(4000, 30),
+        params:
+            spec=specs.explain_damage(study),
+        shell:
+            "python -m polyprune explain_damage --settings {params.spec:q} --scores {input.scores} "
+            "--evaluations {input.evaluations} --prompts {input.prompts} --languages {input.languages} "
+            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} "
+            "--threads {threads}"

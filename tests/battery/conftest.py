@@ -1,0 +1,35 @@
+"""The battery counts its cases, prints them by surface, and is too small below `WANTED` of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from tests.helpers.battery import COUNT, FULL, WANTED, Cases
+
+
+@pytest.fixture
+def cases(request: pytest.FixtureRequest) -> Callable[[str], Cases]:
+    """Makes what tries and counts the cases of a surface."""
+    return lambda surface: Cases(surface, request.node.user_properties)
+
+
+def _counted(reporter: pytest.TerminalReporter) -> Counter[str]:
+    reports = [report for kind in ("passed", "failed") for report in reporter.stats.get(kind, [])]
+    entries = (entry for report in reports if report.when == "call" for entry in report.user_properties)
+    return Counter(str(surface) for name, surface in entries if name == COUNT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counted = _counted(terminalreporter)
+    if counted:
+        by_surface = ", ".join(f"{number} {surface}" for surface, number in sorted(counted.items()))
+        terminalreporter.write_line(f"battery: {counted.total()} cases: {by_surface}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A whole battery of too few cases is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if FULL and reporter is not None and 0 < _counted(reporter).total() < WANTED and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,160 @@
+"""The cluster's file and the environment of jobs: what they say is taken, or refused; never half of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.helpers.battery import Cases, part_of
+from tests.helpers.checkout import ROOT
+
+from polyprune.cluster.site import load_cluster
+
+Judge = Callable[[str], Cases]
+
+GOOD: dict[str, Any] = {
+    "partitions": {
+        "short": {"max_runtime": "4h", "max_mem_mb": 64000, "max_threads": 16},
+        "big": {"max_runtime": "1-12:00:00", "max_gpu": 4, "available_gpu_models": ["h100"]},
+    },
+    "account": "proj-12",
+    "qos": "high",
+    "gpu_model": "h100",
+    "constraint": "h100&ib",
+    "modules": ["gcc/13", "cuda/12.6"],
+}
+PLACES = [
+    ("partitions",), ("partitions", "short"), ("partitions", "short", "max_runtime"), ("partitions", "short", "max_mem_mb"),
+    ("partitions", "big", "max_gpu"), ("partitions", "big", "available_gpu_models"), ("gpu_model",), ("modules",),
+]  # fmt: skip
+VALUES = ["", " ", -1, 10**30, 1.5, "4 hours", "12:00:00:00", "-4h", [], [[]], {"x": 1}, "$(id)", "a b", "ü", "a;b"]
+
+
+def changed(place: tuple[str, ...], value: Any) -> dict[str, Any]:
+    content: Any = json.loads(json.dumps(GOOD))
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return content
+
+
+def held(place: tuple[str, ...]) -> Any:
+    found: Any = load_cluster().model_dump()
+    for key in place:
+        found = found[key]
+    return found
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("POLYPRUNE_CLUSTER", str(tmp_path / "cluster.yaml"))
+    return tmp_path / "cluster.yaml"
+
+
+def test_the_good_file_is_taken(cases: Judge, file: Path):
+    file.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    cases("cluster's file").judge("nothing", lambda: held(("modules",)), GOOD["modules"], sure=True)
+
+
+def test_wrong_values_in_the_clusters_file(cases: Judge, file: Path):
+    judge = cases("cluster's file")
+    for place, value in part_of(list(product(PLACES, VALUES)), 40):
+        file.write_text(yaml.safe_dump(changed(place, value), allow_unicode=True), encoding="utf-8")
+        is_number_as_text = place == ("gpu_model",) and isinstance(value, int | float)
+        right = str(value) if is_number_as_text else value
+        judge.judge((place, value), lambda at=place: held(at), right)
+
+
+BYTES = {
+    "empty": b"",
+    "a list": b"[]",
+    "a word": b"partitions",
+    "tabs": b"partitions:\n\tshort: {}\n",
+    "cut": b"partitions: {short: {max_gpu: 1",
+    "twice": b"partitions: {a: {}}\n---\npartitions: {b: {}}\n",
+    "a tag": b"partitions: !!python/object/apply:os.system [id]\n",
+    "latin": b"account: K\xf6ln\npartitions: {a: {}}\n",
+    "nul": b"\x00" * 9,
+}
+"""What stands in the cluster's file."""
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_what_is_no_file_of_a_cluster(cases: Judge, file: Path, name: str):
+    file.write_bytes(BYTES[name])
+    cases("cluster's file").judge(name, load_cluster, says=(str(file),))
+
+
+@pytest.mark.parametrize("name", ["missing", "a folder", "not readable"])
+def test_a_file_of_a_cluster_that_cannot_be_read(cases: Judge, file: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    if name == "a folder":
+        file.mkdir()
+    if name == "not readable":
+        file.touch()
+
+        def refuses(*_: object, **__: object) -> str:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_text", refuses)
+    cases("cluster's file").judge(name, load_cluster, says=(str(file),))
+
+
+SPEC = {"code": "c", "job": "j", "corpus": {"kind": "files", "files": {"de": "de.txt"}, "shares": {"train": 0, "calibration": 0.5, "evaluation": 0.5}}, "language": "de"}  # fmt: skip
+ENVIRONMENTS: list[tuple[str, dict[str, str | None]]] = [
+    ("nothing", {}),
+    ("locale C", {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}),
+    ("a locale that is not installed", {"LC_ALL": "xx_YY.UTF-8"}),
+    ("latin locale", {"LC_ALL": "de_DE.ISO-8859-1", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}),
+    ("no home", {"HOME": None}),
+    ("a home that is not there", {"HOME": "/nowhere"}),
+    ("a folder for temporary files that is not there", {"TMPDIR": "/nowhere"}),
+    ("a time zone", {"TZ": "Pacific/Kiritimati"}),
+    ("no path", {"PATH": ""}),
+    ("a worker that is gone", {"POLYPRUNE_WORKER": "/nowhere/worker.sock"}),
+    ("a worker that is a file", {"POLYPRUNE_WORKER": "/etc/passwd"}),
+    ("a hash seed", {"PYTHONHASHSEED": "77"}),
+    ("many threads", {"OMP_NUM_THREADS": "64"}),
+    ("another engine", {"POLYPRUNE_ENGINE": '{"device": "cpu"}'}),
+    ("Slurm's variables", {"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": ""}),
+    ("optimised Python", {"PYTHONOPTIMIZE": "1"}),
+]
+"""What of a job's environment is otherwise; its result is right all the same."""
+
+
+def job(folder: Path, variables: dict[str, str | None]) -> subprocess.CompletedProcess[bytes]:
+    """A stage as a rule runs it."""
+    environment: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), **variables}
+    words = ["--settings", json.dumps(SPEC), "--output", "out/de.parquet", "--log", "log", "--threads", "1"]
+    return subprocess.run(
+        [sys.executable, "-m", "polyprune", "collect_documents", *words],
+        cwd=folder,
+        env={name: value for name, value in environment.items() if value is not None},
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def test_results_do_not_depend_on_the_environment(cases: Judge, tmp_path: Path):
+    judge, found = cases("environment"), set()
+    for name, variables in part_of(ENVIRONMENTS, 3):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "de.txt").write_text("ein Satz über Öl\nnoch einer\nund ß\n", encoding="utf-8")
+
+        def ran(folder: Path = folder, variables: dict[str, str | None] = variables) -> int:
+            done = job(folder, variables)
+            assert b"Traceback" not in done.stdout + done.stderr, done.stderr
+            return done.returncode
+
+        judge.judge(name, ran, 0, sure=True)
+        found.add((folder / "out/de.parquet").read_bytes())
+    assert len(found) == 1

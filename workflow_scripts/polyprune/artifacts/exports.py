@@ -1,0 +1,58 @@
+"""An exported cell: a model folder for other programs, and `polyprune.json` in it, schema `export/1`, which is ours.
+
+    {"cell": {…}, "files": {"config.json": {"bytes": 714, "sha256": "<64 hex>"}, …}, …}
+
+`cell` is what the cell's header says of its job. The files are all others of the folder. So a folder that was copied or
+published proves that it is whole, as the checkpoint of a trained model does by the manifest beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polyprune.artifacts.identity import DamagedError, Header, again
+from polyprune.artifacts.json_files import save_record
+from polyprune.artifacts.seals import unreadable
+from polyprune.provenance import file_digest
+
+SCHEMA = "export/1"
+RECORD = "polyprune.json"
+CONFIG = "config.json"
+"""What the workflow asks for; it appears when everything else is there."""
+
+
+def save_export_record(folder: Path, about: Mapping[str, Any], config: Path) -> None:
+    """Write the record of all files that are in the folder, and of `config`, which will be its config.json."""
+    beside = sorted(file for file in folder.iterdir() if file.name != RECORD and file != config)
+    files = {file.name: _description(file) for file in beside} | {CONFIG: _description(config)}
+    save_record(folder / RECORD, SCHEMA, {**about, "files": files})
+
+
+def _description(file: Path) -> dict[str, Any]:
+    return {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+
+
+def require_files(folder: Path, files: Mapping[str, Header], target: Path) -> None:
+    """Compare a folder with the list of its files; `target` is what is asked for to have it made again.
+
+    Raises:
+        UserError: a file cannot be read at present.
+        DamagedError: one is missing, or has another size or SHA-256.
+    """
+    for name, wanted in files.items():
+        file = folder / name
+        try:
+            size = file.stat().st_size
+            found = file_digest(file) if size == wanted["bytes"] else None
+        except FileNotFoundError as error:
+            raise DamagedError(f"{file} is gone; {again(target)}") from error
+        except OSError as error:
+            raise unreadable(file, error) from error
+        if found != wanted["sha256"]:
+            said = f"has SHA-256 {found[:16]}…" if found else f"has {size:,} bytes"
+            raise DamagedError(
+                f"{file} is damaged: it {said}, recorded were {wanted['bytes']:,} bytes with {wanted['sha256'][:16]}…; "
+                f"{again(target)}"
+            )
