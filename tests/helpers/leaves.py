@@ -41,6 +41,8 @@ VALUES: dict[str, Any] = {
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,
+    "models.text.bos": "none",
+    "models.text.separator": "none",
     "evaluation.data_root": "elsewhere",
     "evaluation.mkqa.prompt": "{question}",
     "evaluation.mkqa.commit": COMMIT,
