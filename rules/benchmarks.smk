@@ -2,6 +2,8 @@
 
 
 rule register_benchmark:
+    input:
+        outside.benchmark,
     output:
         "results/benchmarks/hub/{benchmark}.json",
     log:

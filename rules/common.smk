@@ -15,22 +15,24 @@ from polyprune.cluster import slurm
 from polyprune.cluster.site import load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
+from polyprune.places import export_places
 from polyprune.running import worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
+from polyprune.workflow.outside import Outside, places_of
 from polyprune.workflow.specs import Specs
 from polyprune.workflow.targets import check_target
 from polyprune.workflow.wildcards import Only
 
 # Snakemake lists the command line's files first, but merges them last.
 of_command_line = workflow.overwrite_configfiles
-config_files = [*workflow.configfiles[len(of_command_line) :], *of_command_line]
+config_files = [Path(file) for file in [*workflow.configfiles[len(of_command_line) :], *of_command_line]]
 
 try:
-    settings = load_settings(config, [Path(file) for file in config_files])
+    settings = load_settings(config, config_files)
     for word in sys.argv[1:]:
         check_target(word, settings)
     cluster = load_cluster()
@@ -38,6 +40,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 export_engine(settings.engine)
+export_places(places_of(settings))
 brings_python = workflow.deployment_settings.deployment_method
 python = None if brings_python else Path(sys.executable).parent
 shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
@@ -45,6 +48,7 @@ shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
 specs = Specs(settings)
 inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))
 needs = Needs(settings, cluster.gpu_model, cluster.constraint)
+outside = Outside(settings, config_files, workflow, logger.warning)
 bundles = Bundles(settings, inputs)
 only = Only(settings)
 

@@ -3,6 +3,8 @@
 
 
 rule collect_documents:
+    input:
+        outside.documents,
     output:
         "results/corpora/{corpus}/{language}.parquet",
     log:

@@ -4,6 +4,7 @@
 rule train_model:
     input:
         corpus=inputs.training_text,
+        outside=outside.model,
     output:
         "results/{model}/model.json",
     log:
@@ -24,6 +25,8 @@ rule train_model:
 
 
 rule fetch_model:
+    input:
+        outside.model,
     output:
         "results/{model}/model.json",
     log:
@@ -43,6 +46,8 @@ rule fetch_model:
 
 
 rule register_model:
+    input:
+        outside.model,
     output:
         "results/{model}/model.json",
     log:

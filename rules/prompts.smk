@@ -2,6 +2,8 @@
 
 
 rule collect_prompts:
+    input:
+        outside.prompts,
     output:
         "results/prompts/{prompts}/{language}.parquet",
     log:

@@ -11,6 +11,7 @@ from tests.helpers.checkout import ROOT
 from tests.helpers.runs import QUICK, copy_with_table_1, only_table_1, quick
 
 from polyprune.log import logger
+from polyprune.places import VARIABLE
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,12 @@ def _own_logger() -> Iterator[None]:
     logger.handlers[:] = handlers
     logger.propagate = propagate
     logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _own_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows of the places that another has exported."""
+    monkeypatch.setenv(VARIABLE, "{}")
 
 
 @pytest.fixture(scope="session")

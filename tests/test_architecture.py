@@ -2,7 +2,8 @@
 
 The floors of the house, from the ground up. A folder may import those that `ALLOWED` names for it, all of them below:
 
-    errors, log, provenance        the ground: imported from everywhere, imports nothing of ours
+    errors, log, places, provenance
+                                   the ground: imported from everywhere, imports nothing of ours
     grammar                        the words that paths and the configuration are made of
     settings, maths                what the configuration may say; equations, tensors in and tensors out
     artifacts                      one module a file format
@@ -40,11 +41,12 @@ MOST_LOOSE_MODULES = 6
 """Beside `__init__` and `__main__`."""
 HEAVY = {"torch", "transformers", "pandas", "h5py", "datasets", "matplotlib", "pyarrow", "lm_eval"}
 
-GROUND = {"errors", "log", "provenance"}
+GROUND = {"errors", "log", "places", "provenance"}
 """Modules beside the folders that every folder may import."""
 ALLOWED = {
     "errors": set(),
     "log": set(),
+    "places": set(),
     "provenance": set(),
     "grammar": set(),
     "maths": {"grammar"},
@@ -62,12 +64,16 @@ ALLOWED = {
     },
     "running": {"settings", "model"},
     "cluster": {"settings", "workflow"},
-    "workflow": {"grammar", "settings"},
+    "workflow": {"artifacts", "corpora", "grammar", "model", "settings"},
     "__main__": {"running"},
     "__init__": set(),
 }
 """What each folder, and each module beside the folders, may import of the package."""
-BARE = {"maths": set(), "methods": {"provenance"}, "errors": set(), "log": set(), "provenance": set()}
+BARE = {
+    **{layer: set() for layer in ("maths", "errors", "log", "provenance")},
+    "methods": {"provenance"},
+    "places": {"errors"},
+}
 """Those that may import less of the ground: they compute, and neither log nor read."""
 
 

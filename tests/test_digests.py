@@ -78,7 +78,13 @@ GENERATED = {
             set(),
             id="a figure",
         ),
-        pytest.param("grammar/benchmarks.py", '"mkqa")\nSOURCES', '"mkqa", "new")\nSOURCES', set(), id="a benchmark"),
+        pytest.param(
+            "grammar/benchmarks.py",
+            "BENCHMARKS = {\n",
+            'BENCHMARKS = {\n    "new": Benchmark(1, [], []),\n',
+            set(),
+            id="a benchmark",
+        ),
         pytest.param("grammar/benchmarks.py", '_MKQA = ("ar",', '_MKQA = ("ar", "fr",', set(), id="a language"),
         pytest.param(
             "evaluation/mkqa/mkqa_de.yaml",

@@ -66,7 +66,7 @@ def test_rules_are_local_or_ask_for_memory_and_time() -> None:
     rules = [rule for rule in re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:] if "shell:" in rule]
     assert len(rules) > 30
     for rule in rules:
-        asks = "mem_mb=" in rule and "runtime=" in rule
+        asks = "**needs." in rule
         assert asks != ("localrule: True" in rule), rule
 
 

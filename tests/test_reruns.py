@@ -102,7 +102,8 @@ def test_code_of_one_method_concerns_its_cells(edited: Path) -> None:
 def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, tmp_path: Path) -> None:
     """A model in a folder and the user's own text: nothing is trained, no other language's text or cell made again.
 
-    The dumps, which hold all languages, are; they give the table its new column.
+    The dumps, which hold all languages, are; they give the table its new column. Before that, files that are moved or
+    copied concern nothing, those that have another content all that depends on it.
     """
     folder = copy_with_table_1(tmp_path)
     (folder / "text").mkdir()
@@ -112,7 +113,8 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
         (folder / f"text/{language}.txt").write_text("\n".join(lines), encoding="utf-8")
     quick_study = yaml.safe_load((folder / "studies/quick.yaml").read_text(encoding="utf-8"))
     model = quick_study["models"]["quick-llama"]
-    model |= {"source": {"kind": "folder", "path": str(finished / "results/quick-llama/checkpoint")}}
+    shutil.copytree(finished / "results/quick-llama/checkpoint", folder / "model")
+    model |= {"source": {"kind": "folder", "path": "model"}}
     model["text"] |= {"corpus": "own"}
     grid = {"models": ["mine"], "methods": ["wanda"], "schemes": ["0.50"], "calibrations": ["de", "sw"], "seeds": [0]}
     table = {"title": "Own", "report": "drift", "grids": ["all"]}
@@ -132,6 +134,34 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
     run = snakemake(folder, "--configfile", "own.yaml", "--", "own")
     assert run.returncode == 0, run.stdout + run.stderr
     assert planned(folder, "own", configfile="own.yaml") == {}
+
+    (folder / "model").rename(folder / "moved")
+    model["source"]["path"] = "moved"
+    shutil.copytree(folder / "text", folder / "copy")
+    own["corpora"]["own"]["files"] = {language: f"copy/{language}.txt" for language in ("de", "sw")}
+    config.write_text(yaml.safe_dump(own))
+    assert planned(folder, "own", configfile="own.yaml") == {}
+
+    replace(folder / "copy/sw.txt", "\n", "\nMstari mmoja zaidi\n")
+    of_swahili = {
+        "collect_documents": 1,
+        "build_calibration_set": 1,
+        "build_evaluation_set_own": 1,
+        "prune_model": 1,
+        "dump_dense_own": 1,
+        "dump_cell_own": 2,
+        "measure_dense": 1,
+        "measure_drift": 2,
+        "tabulate_own_table1": 1,
+        "own": 1,
+    }
+    assert planned(folder, "own", configfile="own.yaml") == of_swahili
+    shutil.copy(folder / "text/sw.txt", folder / "copy/sw.txt")
+    (folder / "moved/generation_config.json").write_text('{"eos_token_id": 2}', encoding="utf-8")
+    of_the_model = of_swahili | {"register_model": 1, "build_calibration_set": 2, "prune_model": 2}
+    del of_the_model["collect_documents"]
+    assert planned(folder, "own", configfile="own.yaml") == of_the_model
+    shutil.copy(finished / "results/quick-llama/checkpoint/generation_config.json", folder / "moved")
 
     own["corpora"]["own"]["files"]["zh"] = "text/zh.txt"
     grid["calibrations"].append("zh")

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polyprune.corpora.from_files import cut_by_shares, matching_files, read_documents, split_documents
+from polyprune.corpora.from_files import cut_by_shares, read_documents, split_documents
+from polyprune.corpora.outside_files import matching_files
 from polyprune.errors import UserError
 from polyprune.settings.text import FilesCorpus, FileShares
 

@@ -40,7 +40,7 @@ def changed(*path: str, to: Any) -> dict[str, Any]:
         (("evaluation", "mkqa", "prompt"), "Q:", r"evaluation.mkqa.prompt: 'Q:' must hold \{question\} once"),
         (("evaluation", "mkqa", "prompt"), "{question} {x}", "no other braces"),
         (("studies", "paper", "tables", "table3", "benchmarks"), ["mkqs"], "'mkqs' is not one of .*did you mean mkqa"),
-        (("models", "benchmarks"), CONFIG["models"]["tiny-llama"], "name of a folder of results"),
+        (("models", "benchmarks"), CONFIG["models"]["tiny-llama"], "name of a folder or file of results"),
     ],
 )
 def test_bad_values_are_refused_with_what_is_valid(path: tuple[str, ...], value: Any, complaint: str) -> None:

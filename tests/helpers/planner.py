@@ -3,7 +3,8 @@
     python -m tests.helpers.planner TARGET … < configurations > jobs
 
 in a copy of the repository without results. A line of input is a configuration as JSON, which takes the place of all
-files of the repository; a line of output all jobs that make the targets.
+files of the repository, and the user's own files that it names are put in their places; a line of output all jobs that
+make the targets.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.checkout import ROOT
+from tests.helpers.outside import put_outside_things
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def _serve(targets: Sequence[str]) -> None:
     Path("studies/demo.yaml").write_text("{}\n", encoding="utf-8")
     for line in sys.stdin:
         Path("config.yaml").write_text(line, encoding="utf-8")
+        put_outside_things(json.loads(line))
         answers.write(json.dumps(_planned(targets)) + "\n")
         answers.flush()
 

@@ -18,7 +18,11 @@ from tests.helpers.planner import PlannedJob, plans
 
 PAGE = ROOT / "docs/reruns.md"
 EXPORTED = ("trained", "local", "hubbed")
-TARGETS = ("all", *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json" for model in EXPORTED))
+TARGETS = (
+    "all",
+    *(f"results/all/{answer}.parquet" for answer in ("best_calibration", "versus_paper", "claims")),
+    *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json" for model in EXPORTED),
+)
 
 KINDS = {
     "text": ("collect_documents", "fetch_documents"),
@@ -42,6 +46,7 @@ KINDS = {
     "score": ("evaluate_model",),
     "table": ("tabulate",),
     "figure": ("plot_figure",),
+    "answer": ("answer_question", "compare_with_paper", "tabulate_claims"),
 }
 """Stages by the column of the table that they are in."""
 

@@ -46,26 +46,6 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of these tests count as at rest at once: their inodes were changed a moment ago."""
-    monkeypatch.setattr(registered, "_SETTLED", -1.0)
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are read whole from now on."""
-    names: list[str] = []
-    digest_of = registered.file_digest
-
-    def counted(path: Path) -> str:
-        names.append(path.name)
-        return digest_of(path)
-
-    monkeypatch.setattr(registered, "file_digest", counted)
-    return names
-
-
 def register(folder: Path, results: Path) -> Path:
     manifest = results / "model.json"
     write_manifest(manifest, {"kind": "folder", "path": str(folder)}, folder, {"code": "x"})
@@ -147,66 +127,9 @@ def test_the_refusal_has_both_identities_and_what_to_type(model: Path, tmp_path:
     was, now = (hashlib.sha256(text).hexdigest()[:16] for text in (b"weights", b"WEIGHTS"))
     assert str(refused.value) == (
         f"{model} is not the model that {manifest} registered: model.safetensors has SHA-256 {now}…, registered was "
-        f"{was}… (and 1 more files); restore the folder, or take it as it is now, for which all results of the model "
-        f"are made anew: rm {manifest}, and run again"
+        f"{was}… (and 1 more files); restore the folder, or run snakemake again to take it as it is now, which makes "
+        "all results of the model anew (-n shows them)"
     )
-
-
-def test_what_is_unchanged_is_read_once(model: Path, tmp_path: Path, reads: list[str]) -> None:
-    manifest = register(model, tmp_path)
-    assert sorted(reads) == sorted(Path(name).name for name in DECIDING)
-    reads.clear()
-    locate(manifest)
-    assert reads == []
-    os.utime(model / "model.safetensors")
-    locate(manifest)
-    locate(manifest)
-    assert reads == ["model.safetensors"]
-
-
-def test_a_moved_copy_costs_one_reading_and_is_the_same_model(model: Path, tmp_path: Path, reads: list[str]) -> None:
-    manifest = register(model, tmp_path)
-    model.rename(tmp_path / "moved")
-    model.symlink_to(tmp_path / "moved")
-    reads.clear()
-    assert locate(manifest) == model
-    assert len(reads) == len(DECIDING)
-    locate(manifest)
-    assert len(reads) == len(DECIDING)
-
-
-def test_a_file_written_a_moment_ago_is_read_again(
-    model: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its times do not tell it from what is written into it within their resolution."""
-    monkeypatch.setattr(registered, "_SETTLED", 2.0)
-    manifest = register(model, tmp_path)
-    reads.clear()
-    locate(manifest)
-    assert len(reads) == len(DECIDING)
-
-
-@pytest.mark.parametrize("damage", ["", "[1]", '{"a": ', "\ud800"])
-def test_a_damaged_memory_is_no_memory(model: Path, tmp_path: Path, damage: str) -> None:
-    manifest = register(model, tmp_path)
-    (tmp_path / ".cache" / "files.json").write_bytes(damage.encode("utf-8", "surrogatepass"))
-    assert locate(manifest) == model
-
-
-def test_where_nothing_can_be_remembered_files_are_read_each_time(
-    model: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    manifest = register(model, tmp_path)
-    shutil.rmtree(tmp_path / ".cache")
-
-    def read_only(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(registered, "write_json", read_only)
-    reads.clear()
-    for _ in range(2):
-        assert locate(manifest) == model
-    assert len(reads) == 2 * len(DECIDING)
 
 
 def test_a_manifest_of_an_older_version_says_what_to_do(model: Path, tmp_path: Path) -> None:
@@ -221,10 +144,10 @@ def test_a_manifest_of_an_older_version_says_what_to_do(model: Path, tmp_path: P
 def test_changes_are_listed_for_who_asks_before_a_run(model: Path, tmp_path: Path) -> None:
     manifest = register(model, tmp_path)
     about = read_manifest(manifest)
-    assert registered.changes(about, model, deciding_files(model), manifest) == []
+    assert registered.changes(about, model, deciding_files(model)) == []
     (model / "chat_template.jinja").unlink()
     rewrite("[]", "tokenizer.json")(model)
-    found = registered.changes(about, model, deciding_files(model), manifest)
+    found = registered.changes(about, model, deciding_files(model))
     assert [line.split(" ")[0] for line in found] == ["chat_template.jinja", "tokenizer.json"]
 
 

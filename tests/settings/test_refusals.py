@@ -40,8 +40,7 @@ def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
         f"{line_of(text, 'languages: [de, de]')}: corpora.made.languages: de listed twice",
         f"{line_of(text, '  big:')}: models.big.title: this key is required",
         *(
-            f"{shape}: models.{name}.shape.layers: Input should be a valid integer, unable to parse string as an "
-            "integer, got 'two'"
+            f"{shape}: models.{name}.shape.layers: Input should be a valid integer, got 'two'"
             for name in ("big", "tiny")
         ),
         *(
@@ -87,7 +86,7 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
     main = "studies.first.grids.main"
     assert complaints(text, folder=tmp_path) == [
         f"{line_of(text, '  big: {')}: studies.big: 'big' is also a model; both would write to results/big/",
-        f"{line_of(text, '  corpora: {')}: studies.corpora: 'corpora' is the name of a folder of results/; "
+        f"{line_of(text, '  corpora: {')}: studies.corpora: 'corpora' is the name of a folder or file of results/; "
         "choose another",
         f"{line_of(text, 'shares:')}: corpora.mine.shares: train + calibration + evaluation must be 1, they are 0.95",
         f"{line_of(text, 'languages: [de, fr]')}: corpora.made.languages.1: 'fr' is not one of "
@@ -184,10 +183,87 @@ def test_each_refusal_says_what_is_wrong(old: str, new: str, complaint: str | No
     assert complaint in first
 
 
-def test_a_model_cannot_be_named_like_a_folder_of_results(tmp_path: Path):
-    text = edited(("  tiny:\n", "  corpora:\n"))
+@pytest.mark.parametrize(
+    "name",
+    ["corpora", "benchmarks", "prompts", "paper", "claims", "claims.md", "table2", "table12.parquet", "figure3.pdf"],
+)
+def test_a_model_cannot_be_named_like_what_lies_in_results(name: str, tmp_path: Path):
+    text = edited(("  tiny:\n", f"  {name}:\n"))
     assert complaints(text, folder=tmp_path) == [
-        f"{line_of(text, '  corpora:')}: models.corpora: 'corpora' is the name of a folder of results/; choose another"
+        f"{line_of(text, f'  {name}:')}: models.{name}: {name!r} is the name of a folder or file of results/; "
+        "choose another"
+    ]
+
+
+@pytest.mark.parametrize("name", ["table-1", "tables", "corpora2", "claimsmd"])
+def test_a_name_that_only_looks_like_it_is_free(name: str, tmp_path: Path):
+    (tmp_path / "c.yaml").write_text(edited(("  tiny:\n", f"  {name}:\n")), encoding="utf-8")
+    assert name in load([tmp_path / "c.yaml"]).models
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("layers: 2", "layers: true", "models.big.shape.layers: Input should be a valid integer, got True"),
+        ("layers: 2", 'layers: "2"', "models.big.shape.layers: Input should be a valid integer, got '2'"),
+        ("layers: 2", "layers: 2.0", "models.big.shape.layers: Input should be a valid integer, got 2.0"),
+        (
+            "layers: 2",
+            f"layers: {10**30}",
+            f"models.big.shape.layers: Input should be less than or equal to 1000000000, got {10**30}",
+        ),
+        ("layers: 2", "layers: .inf", "models.big.shape.layers: Input should be a valid integer, got inf"),
+        (
+            "seeds: [0, 1]",
+            f"seeds: [0, {10**20}]",
+            f"studies.first.grids.main.seeds.1: Input should be less than or equal to 2147483647, got {10**20}",
+        ),
+        (
+            "seeds: [0, 1]",
+            "seeds: [0, true]",
+            "studies.first.grids.main.seeds.1: Input should be a valid integer, got True",
+        ),
+        ("train: 0.5", "train: true", "corpora.mine.shares.train: Input should be a valid number, got True"),
+        ("train: 0.5", 'train: "0.5"', "corpora.mine.shares.train: Input should be a valid number, got '0.5'"),
+        ("sw: 0.01", "sw: .nan", "models.tiny.source.outlier_languages.sw: Input should be a finite number, got nan"),
+        ("      main:", "      ../main:", "studies.first.grids.../main: String should match pattern"),
+    ],
+)
+def test_what_is_no_count_is_refused(old: str, new: str, complaint: str, tmp_path: Path):
+    assert complaint in "\n".join(complaints(edited((old, new)), folder=tmp_path))
+
+
+def test_masks_of_one_seed_cannot_be_compared(tmp_path: Path):
+    one = edited(("report: drift", "report: mask_iou"), ("seeds: [0, 1]", "seeds: [0]"))
+    assert complaints(one, folder=tmp_path) == [
+        f"{line_of(one, 'grids: [main]')}: studies.first.tables.table1.grids.0: masks of several seeds are compared, "
+        "and grid 'main' has one; list more `seeds`"
+    ]
+    figure = "        grids: [main]\n    figures: {figure1: {title: F, draws: mask_iou, grids: [main]}}\n"
+    one = edited(("        grids: [main]\n", figure), ("seeds: [0, 1]", "seeds: [0]"), ("wanda, sparsegpt", "wanda"))
+    assert [line.split(": ")[1] for line in complaints(one, folder=tmp_path)] == [
+        "studies.first.figures.figure1.grids.0"
+    ]
+
+
+def test_a_benchmark_in_none_of_a_models_languages_is_refused(tmp_path: Path):
+    """In some of them is enough: the table has these columns."""
+    table = ("report: drift", "report: benchmarks\n        benchmarks: [belebele, arc]")
+    swahili = edited(("languages: [de, en]", "languages: [sw]"), ("[de, de-en]", "[sw]"), table)
+    assert complaints(swahili, folder=tmp_path) == [
+        f"{line_of(swahili, 'benchmarks: [')}: studies.first.tables.table1.benchmarks.1: arc is in none of "
+        "big's languages (sw), only in ar, de, en, es, ru, zh"
+    ]
+    both = edited(("languages: [de, en]", "languages: [sw, en]"), ("[de, de-en]", "[sw]"), table)
+    (tmp_path / "c.yaml").write_text(both, encoding="utf-8")
+    load([tmp_path / "c.yaml"])
+
+
+def test_a_mix_needs_a_sequence_a_language(tmp_path: Path):
+    text = edited(("calibration_sequences: 8", "calibration_sequences: 1"))
+    assert complaints(text, folder=tmp_path) == [
+        f"{line_of(text, 'calibrations:')}: studies.first.grids.main.calibrations.1: a mix of 2 languages needs as many "
+        "sequences, big has 1 calibration_sequences"
     ]
 
 

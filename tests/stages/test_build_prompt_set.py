@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.helpers.digests import digest_by_hand
 from tests.helpers.parallel_prompts import LLAMA_LIKE, row, write_prompts
 from tests.helpers.tiny import random_model, save_checkpoint
 
@@ -42,7 +43,8 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     build_prompt_set(model, [tmp_path / "prompts" / "en.parquet"], 200, [tmp_path / "en.safetensors"], {"code": "abc"})
     expected = {
         "code": "abc",
-        "dataset": files.files["en"],
+        "dataset": "files",
+        "revision": digest_by_hand([".jsonl", Path(files.files["en"])]),
         "split": "whole",
         "language": "en",
         "model_digest": read_manifest(model)["digest"],

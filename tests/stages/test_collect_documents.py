@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.digests import digest_by_hand
 
 from polyprune.artifacts.corpus import SPLITS, load_documents
 from polyprune.errors import UserError
@@ -41,13 +42,15 @@ def test_what_evaluation_has_is_left_out_of_training_and_calibration(tmp_path: P
         "evaluation": ["same", "also", "e1", "same"],
     }
     assert caplog.messages == [
+        f"de: {tmp_path / 'de.txt'}",
         "train: 1 of 4 documents left out: evaluation has them too",
         "calibration: 2 of 4 documents left out: evaluation has them too",
         "de: 3 train, 2 calibration, 4 evaluation",
     ]
     assert metadata(tmp_path / "out" / "de.parquet") == {
         "code": "abc",
-        "dataset": str(tmp_path / "de.txt"),
+        "dataset": "files",
+        "revision": digest_by_hand([".txt", tmp_path / "de.txt"]),
         "documents": {"train": 3, "calibration": 2, "evaluation": 4},
         "place": None,
         "schema": "corpus/2",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.digests import digest_by_hand
 from tests.helpers.parallel_prompts import row, write_prompts
 
 from polyprune.artifacts.prompts import Prompt, load_prompts
@@ -16,6 +17,7 @@ from polyprune.errors import UserError
 from polyprune.settings.text import DemoPrompts
 from polyprune.stages.collect_prompts import collect_prompts
 
+WHO = {"place": None, "schema": "prompts/2"}
 ROWS = [row("b", 1), row("a", 10), row("a", 2)]
 
 
@@ -23,16 +25,28 @@ def metadata(path: Path) -> dict[str, Any]:
     return json.loads(pq.read_schema(path).metadata[b"polyprune"])
 
 
-def test_prompts_of_a_file_are_sorted_and_say_where_they_are_from(tmp_path: Path):
-    """The same bytes whatever the order of the rows."""
+def test_prompts_of_a_file_are_sorted_and_say_what_they_are_from(tmp_path: Path):
+    """Wherever the file lies; its content decides."""
     written = []
-    for rows in (ROWS, ROWS[::-1]):
-        prompts = write_prompts(tmp_path, rows)
+    for name, rows in (("here", ROWS), ("there", ROWS), ("turned", ROWS[::-1])):
+        (tmp_path / name).mkdir()
+        prompts = write_prompts(tmp_path / name, rows)
         collect_prompts(prompts, "en", tmp_path / "en.parquet", {"code": "abc"})
+        assert load_prompts(tmp_path / "en.parquet") == [Prompt("a#2", "On a.\nQ2?"), Prompt("a#10", "On a.\nQ10?")]
+        revision = digest_by_hand([".jsonl", tmp_path / name / "eng_Latn.jsonl"])
+        assert metadata(tmp_path / "en.parquet") == {"code": "abc", "dataset": "files", "revision": revision} | WHO
         written.append((tmp_path / "en.parquet").read_bytes())
-    assert load_prompts(tmp_path / "en.parquet") == [Prompt("a#2", "On a.\nQ2?"), Prompt("a#10", "On a.\nQ10?")]
-    assert metadata(tmp_path / "en.parquet") == {"code": "abc", "dataset": str(tmp_path / "eng_Latn.jsonl")}
-    assert written[0] == written[1]
+    assert written[0] == written[1] != written[2]
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
+    prompts = write_prompts(tmp_path, ROWS)
+    (tmp_path / "eng_Latn.jsonl").unlink()
+    with pytest.raises(UserError, match=r"eng_Latn\.jsonl does not exist; correct the path"):
+        collect_prompts(prompts, "en", tmp_path / "en.parquet", {})
+    (tmp_path / "eng_Latn.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"eng_Latn\.jsonl is a folder; correct the path"):
+        collect_prompts(prompts, "en", tmp_path / "en.parquet", {})
 
 
 def test_generated_prompts_are_the_questions_on_the_passages_of_the_language(tmp_path: Path):
@@ -43,7 +57,7 @@ def test_generated_prompts_are_the_questions_on_the_passages_of_the_language(tmp
         asked = reading_questions(language, 7, "prompts")
         assert [each.text.split("\n") for each in found] == [[each.passage, each.question] for each in asked]
         assert [each.item for each in found] == [f"0000{number}" for number in range(7)]
-    assert metadata(tmp_path / "sw.parquet") == {"code": "abc", "dataset": "generated"}
+    assert metadata(tmp_path / "sw.parquet") == {"code": "abc", "dataset": "generated"} | WHO
     before = (tmp_path / "sw.parquet").read_bytes()
     collect_prompts(settings, "sw", tmp_path / "sw.parquet", {"code": "abc"})
     assert (tmp_path / "sw.parquet").read_bytes() == before != (tmp_path / "de.parquet").read_bytes()

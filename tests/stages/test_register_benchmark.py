@@ -10,8 +10,10 @@ import pytest
 
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.errors import UserError
+from polyprune.places import export_places, reference
 from polyprune.stages.register_benchmark import register_benchmark
 
+ROOT = reference("benchmarks")
 DATASETS = ["allenai/ai2_arc", "alexandrainst/m_arc"]
 FILES = {"README.md": b"---\n---\n", "de/test.jsonl": b'{"id": "1"}\n', "de/train.jsonl": b""}
 
@@ -30,7 +32,8 @@ def root(tmp_path: Path) -> Path:
 def register(root: Path, datasets: list[str] = DATASETS) -> dict[str, str]:
     """The revisions that the manifest says."""
     output = root.parent / "results" / "arc.json"
-    register_benchmark(datasets, str(root), output, {"code": "abc"})
+    export_places({"benchmarks": str(root)})
+    register_benchmark(datasets, ROOT, output, {"code": "abc"})
     return dict(load_manifest(output).revisions)
 
 
@@ -51,17 +54,24 @@ def test_the_manifest_leads_to_the_folder_and_identifies_each_data_set(root: Pat
     content = json.loads(manifest.read_text())
     assert content.pop("seal").startswith("polyprune-seal:")
     who = {"schema": "benchmark/2", "place": "arc.json", "benchmark": "arc", "code": "abc"}
-    assert content == who | {"folder": str(root), "datasets": found, "digests": found}
+    assert content == who | {"folder": "outside:benchmarks", "datasets": found, "digests": found}
     before = manifest.read_bytes()
     assert register(root) == found and manifest.read_bytes() == before
 
 
-def test_a_home_folder_and_a_relative_path_become_absolute(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_home_folder_and_a_relative_path_lead_to_the_same_bytes(root: Path, monkeypatch: pytest.MonkeyPatch):
+    """And so does the folder in another place."""
     monkeypatch.setenv("HOME", str(root.parent))
     monkeypatch.chdir(root.parent)
-    for path in ("~/data", "data", "./x/../data"):
-        register_benchmark(DATASETS, path, root.parent / "m.json", {})
-        assert load_manifest(root.parent / "m.json").folder == root
+    written = set()
+    for path in ("~/data", "data", "./x/../data", "moved"):
+        if path == "moved":
+            root.rename(path)
+        export_places({"benchmarks": path})
+        register_benchmark(DATASETS, ROOT, root.parent / "m.json", {})
+        assert load_manifest(root.parent / "m.json").folder == (root.parent / "moved" if path == "moved" else root)
+        written.add((root.parent / "m.json").read_bytes())
+    assert len(written) == 1
 
 
 @pytest.mark.parametrize("change", ["content", "name", "another file", "a file less"])

@@ -11,9 +11,11 @@ import pytest
 
 from polyprune.errors import UserError
 from polyprune.model.source import locate, read_manifest
+from polyprune.places import VARIABLE, export_places, reference
 from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.register_model import register_model
 
+MINE = FolderSource(kind="folder", path=reference("models", "mine"))
 SHAPE = Shape(layers=2, hidden=64, intermediate=192, heads=4, kv_heads=2, vocabulary=512, max_positions=256)
 CONFIG = {
     "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 192,
@@ -38,7 +40,8 @@ def configure(folder: Path, **changes: Any) -> None:
 
 def register(folder: Path, shape: Shape = SHAPE) -> dict[str, Any]:
     output = folder.parent / "results" / "model.json"
-    register_model(FolderSource(kind="folder", path=str(folder)), shape, "mine", output, {"code": "abc"})
+    export_places({"models/mine": str(folder)})
+    register_model(MINE, shape, "mine", output, {"code": "abc"})
     return read_manifest(output)
 
 
@@ -51,19 +54,34 @@ def refusal(folder: Path) -> str:
 
 def test_a_whole_folder_gets_a_manifest_that_leads_back_to_it(folder: Path):
     manifest = register(folder)
-    assert manifest["source"] == {"kind": "folder", "path": str(folder)}
+    assert manifest["source"] == {"kind": "folder", "path": "outside:models/mine"}
     assert manifest["architecture"] == "LlamaForCausalLM"
     assert manifest["provenance"] == {"code": "abc"}
     assert re.fullmatch(r"[0-9a-f]{16}", manifest["digest"])
     assert locate(folder.parent / "results" / "model.json") == folder
 
 
-def test_a_relative_path_and_a_home_folder_become_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_relative_path_and_a_home_folder_lead_to_the_same_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """And so does the folder in another place: where it lies is no part of what it is."""
     monkeypatch.chdir(folder.parent)
     monkeypatch.setenv("HOME", str(folder.parent))
-    for path in ("model", "./x/../model", "~/model"):
-        register_model(FolderSource(kind="folder", path=path), SHAPE, "mine", Path("model.json"), {})
-        assert read_manifest(Path("model.json"))["source"]["path"] == str(folder)
+    register(folder)
+    written = [(folder.parent / "results" / "model.json").read_bytes()]
+    for path in ("model", "./x/../model", "~/model", "elsewhere"):
+        if path == "elsewhere":
+            folder.rename(path)
+        export_places({"models/mine": path})
+        register_model(MINE, SHAPE, "mine", Path("results/model.json"), {"code": "abc"})
+        assert locate(Path("results/model.json")).resolve() == (folder.parent / path.replace("~", ".")).resolve()
+        written.append(Path("results/model.json").read_bytes())
+    assert len(set(written)) == 1
+
+
+def test_where_nobody_says_where_the_folder_is_the_message_says_how(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    register(folder)
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(UserError, match=r"where models/mine lies is said by config\.yaml .*; set POLYPRUNE_PLACES to"):
+        locate(folder.parent / "results" / "model.json")
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
@@ -78,7 +96,7 @@ def test_every_byte_that_matters_changes_the_digest(folder: Path, file: str):
 def test_a_wrong_shape_is_refused_with_the_right_values(folder: Path):
     configure(folder, num_hidden_layers=3, num_key_value_heads=4, vocab_size=600, max_position_embeddings=128)
     assert refusal(folder) == (
-        "models.mine.shape in config.yaml differs from the model's config.json: "
+        "models.mine.shape differs from the model's config.json: "
         "set layers: 3, kv_heads: 4, vocabulary: 600, max_positions: 128"
     )
 

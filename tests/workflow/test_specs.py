@@ -98,7 +98,7 @@ def test_shares_of_training_text_are_known_of_models_that_are_trained_on_generat
 def test_one_language_of_a_corpus_does_not_know_the_others() -> None:
     wildcards = {"corpus": "mine", "language": "en"}
     spec = specs().collect_documents(wildcards)
-    assert json.loads(spec)["corpus"]["files"] == {"en": "text/en.txt"}
+    assert json.loads(spec)["corpus"]["files"] == {"en": "outside:corpora/mine/en"}
     assert specs(corpora__mine__files__de="text/other.txt").collect_documents(wildcards) == spec
     more = specs(corpora__web__languages=["de", "en", "es", "sw"])
     fetched = {"corpus": "web", "language": "en"}
@@ -106,6 +106,23 @@ def test_one_language_of_a_corpus_does_not_know_the_others() -> None:
     assert json.loads(specs().fetch_prompts({"prompts": "web-prompts", "language": "sw"}))["prompts"]["codes"] == {
         "sw": "swh_Latn"
     }
+
+
+def test_where_the_users_files_lie_is_in_no_spec() -> None:
+    other = specs(
+        models__local__source__path="elsewhere",
+        corpora__mine__files=dict.fromkeys(("de", "en", "sw"), "elsewhere.txt"),
+        **{"prompts__my-prompts__files__en": "elsewhere.jsonl"},
+        evaluation__data_root="elsewhere",
+    )
+    jobs = {
+        "register_model": {"model": "local"},
+        "collect_documents": {"corpus": "mine", "language": "en"},
+        "collect_prompts": {"prompts": "my-prompts", "language": "en"},
+        "register_benchmark": {"benchmark": "arc"},
+    }
+    for stage, wildcards in jobs.items():
+        assert getattr(other, stage)(wildcards) == getattr(specs(), stage)(wildcards), stage
 
 
 def test_how_questions_are_put_is_told_to_those_who_are_asked_so() -> None:

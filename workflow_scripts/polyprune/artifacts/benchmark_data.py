@@ -6,22 +6,25 @@ and what they are.
      "digests": {"allenai/ai2_arc": "<digest of the files>"}, …}
 
 `folder` holds one folder a data set, in the hub's layout: `{folder}/{organisation}/{name}/README.md` and data files. It
-is beside the manifest, or absolute for a folder of the user's.
+is beside the manifest, or a reference to a folder of the user's (`places.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.identity import ForeignError, Header, again
 from polyprune.artifacts.json_files import load_record, save_record
+from polyprune.artifacts.known_digests import known_digest
 from polyprune.errors import UserError
-from polyprune.provenance import canonical_json, digest, file_digest
+from polyprune.places import is_reference, path_at
+from polyprune.provenance import canonical_json, digest
 
 SCHEMA = "benchmark/2"
+DigestOf = Callable[[Path], str]
 MKQA_FILE = "mkqa.jsonl.gz"
 """The one file of MKQA, in the folder of its data set."""
 
@@ -40,7 +43,7 @@ class BenchmarkData:
 
 def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], about: Mapping[str, Any]) -> None:
     """Describe data that lie in their folder; raises `UserError` if they do not."""
-    digests = {name: folder_digest(path.parent / folder / name) for name in revisions}
+    digests = {name: folder_digest(folder_of(path, folder) / name) for name in revisions}
     save_record(
         path,
         SCHEMA,
@@ -50,23 +53,35 @@ def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], about: 
 
 def load_manifest(path: Path, expected: Header | None = None) -> BenchmarkData:
     """Raises `UserError` if the manifest is not what was asked for, or the data are no longer what it describes."""
-    content = load_record(path, SCHEMA, expected)
+    content = read_registered(path, expected)
     require_data(path, content)
-    return BenchmarkData(path.parent / content["folder"], content["datasets"])
+    return BenchmarkData(folder_of(path, content["folder"]), content["datasets"])
 
 
-def require_data(path: Path, content: Header) -> None:
+def read_registered(path: Path, expected: Header | None = None) -> dict[str, Any]:
+    """What the manifest says, without a look at the data."""
+    return load_record(path, SCHEMA, expected)
+
+
+def folder_of(path: Path, folder: str) -> Path:
+    """Where the data lie that the manifest at `path` describes as being in `folder`."""
+    return path_at(folder) if is_reference(folder) else path.parent / folder
+
+
+def require_data(path: Path, content: Header, digest_of: DigestOf = known_digest) -> None:
     """Compare the data with what their manifest says; raises `UserError` if they are gone or others."""
-    folder = path.parent / content["folder"]
+    folder = folder_of(path, content["folder"])
     for name, wanted in content["digests"].items():
         if not (folder / name).is_dir():
             raise UserError(f"{path} names {folder / name}, which does not exist; {again(path)}")
-        if (found := folder_digest(folder / name)) != wanted:
+        if (found := folder_digest(folder / name, digest_of)) != wanted:
             raise ForeignError(f"{folder / name} has digest {found}, {path} says {wanted}; {again(path)}")
 
 
-def folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path, digest_of: DigestOf = known_digest) -> str:
     """Identifies the files of a data set by names and content. Hidden files do not count.
+
+    `digest_of` gives a file's SHA-256: `file_digest` reads it in any case.
 
     Raises:
         UserError: no such folder, or an empty one.
@@ -78,4 +93,4 @@ def folder_digest(folder: Path) -> str:
     )
     if not files:
         raise UserError(f"{folder} does not exist or is empty; it should be a data set in the hub's layout")
-    return digest(*(text for file in files for text in (file.relative_to(folder).as_posix(), file_digest(file))))
+    return digest(*(text for file in files for text in (file.relative_to(folder).as_posix(), digest_of(file))))

@@ -2,8 +2,8 @@
 
 Each file is read whole and compared with its seal and digests, with the place where it lies and, where another file
 says what belongs into it, with that one. Checkpoints and exports are in another program's format and left out; so are
-pictures and what killed jobs have left to go on from, which the next run checks. The exit code is 1 if anything is
-wrong.
+data of benchmarks in the user's own folder, pictures, and what killed jobs have left to go on from, which the next run
+checks. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
 from polyprune.artifacts.tensors import TensorReader
 from polyprune.errors import UserError
+from polyprune.places import is_reference
+from polyprune.provenance import file_digest
 
 WITH_VARIANTS = {
     scores.SCHEMA,
@@ -101,8 +103,8 @@ def check(path: Path, root: Path) -> None:
             require_seal(path)
             header = read_json(path)
             _require_known(path, header, root)
-            if header["schema"] == benchmark_data.SCHEMA:
-                benchmark_data.require_data(path, header)
+            if header["schema"] == benchmark_data.SCHEMA and not is_reference(header["folder"]):
+                benchmark_data.require_data(path, header, file_digest)
 
 
 def _check_table(path: Path, root: Path) -> None:

@@ -66,7 +66,7 @@ class Partition(Section):
 class Cluster(Section):
     """The file; only `partitions` is required."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True)
+    model_config = ConfigDict(strict=False, coerce_numbers_to_str=True)
 
     partitions: dict[str, Partition] = Field(min_length=1)
     account: str | None = Field(default=None, description="of all jobs")

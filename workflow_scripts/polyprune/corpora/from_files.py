@@ -6,7 +6,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from glob import escape, glob
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -14,52 +13,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyprune.artifacts.prompts import Prompt
+from polyprune.corpora.outside_files import SUFFIXES, matching_files, unchanged_while_read
 from polyprune.corpora.prompts import prompts_of_rows
 from polyprune.errors import UserError
+from polyprune.log import logger
+from polyprune.places import path_at, paths_at
 from polyprune.settings.text import FilesCorpus, FileShares, FilesPrompts
-
-SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet")
 
 
 def split_documents(corpus: FilesCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The documents of a language in file order, cut into the splits by `shares`; the files' names.
+    """The documents of a language in file order, cut into the splits by `shares`; what identifies the files.
 
     Raises:
         UserError: no file, an empty file, an unknown kind, bad UTF-8, bad JSON, a missing field, or an empty split;
             names file, line and counts.
     """
-    patterns = corpus.files[language]
-    files = matching_files([patterns] if isinstance(patterns, str) else patterns, language)
-    documents = [document for file in files for document in read_documents(file, corpus.field)]
+    named = corpus.files[language]
+    patterns = [path for text in ([named] if isinstance(named, str) else named) for path in paths_at(text)]
+    files = matching_files(patterns, language)
+    with unchanged_while_read(files) as origin:
+        documents = [document for file in files for document in read_documents(file, corpus.field)]
     names = ", ".join(map(str, files))
-    return cut_by_shares(documents, corpus.shares, f"{language} ({names})"), {"dataset": names}
-
-
-def matching_files(patterns: Sequence[str], language: str) -> list[Path]:
-    """Files of all patterns, each once, each pattern's matches in alphabetical order.
-
-    What exists by its name is taken by its name: brackets in the name of a folder are no pattern.
-    """
-    files: list[Path] = []
-    for pattern in patterns:
-        names = glob(_with_names_as_they_are(Path(pattern).expanduser()), recursive=True)
-        found = [Path(name) for name in sorted(names) if Path(name).is_file()]
-        if not found and Path(pattern).expanduser().is_dir():
-            raise UserError(
-                f"corpus files for {language}: {pattern!r} is a folder; name the files in it: {Path(pattern) / '*.txt'}"
-            )
-        if not found:
-            raise UserError(
-                f"corpus files for {language}: nothing matches {pattern!r} (seen from {Path.cwd()}); correct the path"
-            )
-        files += [file for file in found if file not in files]
-    return files
-
-
-def _with_names_as_they_are(pattern: Path) -> str:
-    """The pattern with its longest beginning that exists, as a file or folder, taken literally."""
-    beginning = next(part for part in (pattern, *pattern.parents) if part.exists() or part == part.parent)
-    return str(Path(escape(str(beginning))) / pattern.relative_to(beginning))
+    logger.info("%s: %s", language, names)
+    return cut_by_shares(documents, corpus.shares, f"{language} ({names})"), origin
 
 
 def read_documents(file: Path, field: str) -> list[str]:
@@ -144,16 +120,18 @@ def cut_by_shares(documents: Sequence[str], shares: FileShares, name: str) -> di
 
 
 def parallel_prompts(prompts: FilesPrompts, language: str) -> tuple[list[Prompt], dict[str, str]]:
-    """The prompts of a language's JSON lines; the file's name.
+    """The prompts of a language's JSON lines; what identifies the file.
 
     Raises:
         UserError: no such file, no JSON, or another layout.
     """
-    name = prompts.files[language]
-    file = Path(name).expanduser()
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read as JSON lines ({error})") from error
-    return prompts_of_rows(rows, prompts.n_prompts, str(file)), {"dataset": name}
+    file = path_at(prompts.files[language])
+    if not file.is_file():
+        raise UserError(f"prompts file {file} {'is a folder' if file.is_dir() else 'does not exist'}; correct the path")
+    with unchanged_while_read([file]) as origin:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            rows = [json.loads(line) for line in lines if line.strip()]
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{file} cannot be read as JSON lines ({error})") from error
+        return prompts_of_rows(rows, prompts.n_prompts, str(file)), origin

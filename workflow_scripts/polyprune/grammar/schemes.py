@@ -46,6 +46,7 @@ COMPOSED_PATTERN = (
 """Schemes of cells that are made of others."""
 SCHEME_PATTERN = f"{COMPOSED_PATTERN}|{PLAIN_PATTERN}"
 SEED_PATTERN = r"0|[1-9][0-9]*"
+MOST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ The files are those that decide results: weights, configuration, tokenizer, chat
 The digest is one over all of theirs, whatever folder they lie in.
 
 `locate` leads from a manifest to the folder: beside it (`checkpoint/`) for trained models, the hub's cache for hub
-models, anywhere for local folders. So a manifest of a hub model is the same on every machine. It refuses a folder
-whose files are no longer the registered ones.
+models, where the configuration says for local folders (`places.py`). So a manifest is the same on every machine. It
+refuses a folder whose files are no longer the registered ones.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.model.registered import Files, check_unchanged, describe
+from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
 
@@ -178,13 +179,13 @@ def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
         "hidden": config["hidden_size"],
         "intermediate": config["intermediate_size"],
         "heads": config["num_attention_heads"],
-        "kv_heads": config.get("num_key_value_heads", config["num_attention_heads"]),
+        "kv_heads": config.get("num_key_value_heads") or config["num_attention_heads"],
         "vocabulary": config["vocab_size"],
-        "max_positions": config.get("max_position_embeddings", shape.max_positions),
+        "max_positions": config.get("max_position_embeddings") or shape.max_positions,
     }
     wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
     if wrong:
-        raise UserError(f"{place} in config.yaml differs from the model's config.json: set {', '.join(wrong)}")
+        raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
 
 
 def deciding_files(folder: Path) -> list[str]:
@@ -206,7 +207,7 @@ def model_digest(files: Files, dtype: str | None) -> str:
 def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any]) -> None:
     """Describe a model folder that was found whole; raises `UserError` like `read_config` and `tensor_files`."""
     config = read_config(folder)
-    files = describe(folder, deciding_files(folder), path)
+    files = describe(folder, deciding_files(folder))
     manifest = {
         "source": source,
         "architecture": architecture(config),
@@ -229,7 +230,7 @@ def locate(manifest: Path) -> Path:
         UserError: this machine does not have it, or its files are not the registered ones.
     """
     about = read_manifest(manifest)
-    folder = _folder_of(about["source"], manifest)
+    folder = folder_of(about["source"], manifest)
     if not folder.is_dir():
         raise UserError(
             f"{folder}, the model of {manifest}, {'is no folder' if folder.exists() else 'does not exist'}; "
@@ -239,14 +240,15 @@ def locate(manifest: Path) -> Path:
     return folder
 
 
-def _folder_of(source: dict[str, Any], manifest: Path) -> Path:
+def folder_of(source: dict[str, Any], manifest: Path) -> Path:
+    """Where the model lies that a manifest says to be from `source`; raises `UserError` if nobody here knows."""
     match source["kind"]:
         case "train":
             return manifest.parent / "checkpoint"
         case "hub":
             return cached_model(source["id"], source["revision"])
         case "folder":
-            return Path(source["path"])
+            return path_at(source["path"])
         case kind:
             raise UserError(f"{manifest}: unknown kind of source {kind!r}; delete the file and run again")
 

@@ -7,13 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from polyprune.grammar.schemes import LANGUAGE_PATTERN
+from polyprune.grammar.schemes import LANGUAGE_PATTERN, MOST_SEED
 
 
 class Section(BaseModel):
-    """Base of all settings: unknown keys are refused, values do not change."""
+    """Base of all settings: unknown keys are refused, values do not change and are of their type.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    `true` and "12" are no numbers, and neither are infinities.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def distinct(values: list[Any]) -> list[Any]:
@@ -24,6 +27,7 @@ def distinct(values: list[Any]) -> list[Any]:
 
 Language = Annotated[str, Field(pattern=f"^{LANGUAGE_PATTERN}$")]
 Languages = Annotated[list[Language], Field(min_length=1), AfterValidator(distinct)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash: a branch would move on")]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.]*(-[a-z0-9.]+)*$")]

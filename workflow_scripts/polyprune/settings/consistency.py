@@ -5,13 +5,14 @@ Each check is of one entry. It asks of another what it needs to know, and is sil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
-from polyprune.grammar.benchmarks import GENERATED
+from polyprune.grammar.benchmarks import GENERATED, columns
 from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
-from polyprune.grammar.paths import Cell
-from polyprune.grammar.reports import DRAWINGS
+from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, PAPER, Cell
+from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.entries import Entries, GridEntry, StudyEntry
@@ -21,8 +22,8 @@ from polyprune.settings.studies import Figure, Table
 from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts
 from polyprune.settings.yaml_lines import Place
 
-RESERVED_NAMES = ("benchmarks", "corpora", "mask_iou", "paper", "prompts")
-"""Folders of `results/` that a model or a study cannot be called after (`paper` has no folder: it is the root)."""
+_OF_PAPER = re.compile(rf"(table|figure)\d+|{'|'.join((*OF_STUDIES, *OF_RESULTS, PAPER))}")
+"""What lies in `results/` itself, without endings: no model or study is called so (`paper` is the root)."""
 
 
 def inconsistencies(entries: Entries) -> Iterator[Problem]:
@@ -55,10 +56,10 @@ def _folders_of_two(entries: Entries) -> Iterator[Problem]:
     """Names that would share a folder of results/."""
     for name in sorted(entries.models.keys() & entries.studies.keys()):
         yield ("studies", name), f"{name!r} is also a model; both would write to results/{name}/"
-    for kind, names in (("models", list(entries.models)), ("studies", sorted(entries.studies.keys() - {"paper"}))):
+    for kind, names in (("models", list(entries.models)), ("studies", sorted(entries.studies.keys() - {PAPER}))):
         for name in names:
-            if name in RESERVED_NAMES:
-                yield (kind, name), f"{name!r} is the name of a folder of results/; choose another"
+            if _OF_PAPER.fullmatch(name.split(".")[0]):
+                yield (kind, name), f"{name!r} is the name of a folder or file of results/; choose another"
 
 
 def _of_corpus(corpus: Corpus, place: Place) -> Iterator[Problem]:
@@ -118,10 +119,28 @@ def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -
     if bool(table.benchmarks) != (table.report == "benchmarks"):
         yield (*place, "benchmarks"), "a table that reports benchmarks lists them, others do not"
     models = [each for name in table.grids if name in study.grids for each in _models_of(study.grids[name], entries)]
-    generated = [name for name, model in models if isinstance(entries.corpora.get(model.text.corpus), DemoCorpus)]
     for index, benchmark in enumerate(table.benchmarks):
-        if generated and benchmark not in GENERATED:
-            yield (*place, "benchmarks", index), f"the demo has no {benchmark}, and {generated[0]} is on its text"
+        for name, corpus in {name: entries.corpora.get(model.text.corpus) for name, model in models}.items():
+            source = "demo" if isinstance(corpus, DemoCorpus) else "hub"
+            if source == "demo" and benchmark not in GENERATED:
+                yield (*place, "benchmarks", index), f"the demo has no {benchmark}, and {name} is on its text"
+                break
+            if corpus is not None and not columns(benchmark, source, corpus.languages):
+                known = sorted({column.language for column in columns(benchmark, source)})
+                yield (
+                    (*place, "benchmarks", index),
+                    f"{benchmark} is in none of {name}'s languages ({', '.join(sorted(corpus.languages))}), only in "
+                    f"{', '.join(known)}",
+                )
+    if TABLES[table.report].measurements == "mask_iou":
+        yield from _of_masks(table.grids, (*place, "grids"), study)
+
+
+def _of_masks(grids: list[str], place: Place, study: StudyEntry) -> Iterator[Problem]:
+    """Masks are compared between seeds: each calibration needs the same two or more."""
+    for index, name in enumerate(grids):
+        if name in study.grids and len(study.grids[name].seeds) == 1:
+            yield (*place, index), f"masks of several seeds are compared, and grid {name!r} has one; list more `seeds`"
 
 
 def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Problem]:
@@ -131,11 +150,17 @@ def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Proble
         for name, model in models:
             if corpus := entries.corpora.get(model.text.corpus):
                 try:
-                    parse_calibration(calibration, sorted(corpus.languages))
+                    mixed = parse_calibration(calibration, sorted(corpus.languages))
                     for scheme in grid.schemes.values():
                         require_parts(parse_scheme(scheme), calibration, sorted(corpus.languages))
                 except SpellingError as error:
                     yield (*place, "calibrations", index), f"{error} (languages of {name}'s corpus)"
+                    continue
+                if len(mixed) > (n := model.text.calibration_sequences):
+                    few = (
+                        f"a mix of {len(mixed)} languages needs as many sequences, {name} has {n} calibration_sequences"
+                    )
+                    yield (*place, "calibrations", index), few
     for index, scheme in grid.schemes.items():
         for name, model in models:
             if reason := model.shape.why_not(parse_scheme(scheme)):
@@ -162,6 +187,8 @@ def _of_figure(figure: Figure, place: Place, study: StudyEntry, entries: Entries
         for index, layer in enumerate(figure.layers):
             if layer > model.shape.layers:
                 yield (*place, "layers", index), f"{name} has {model.shape.layers} layers, counted from 1"
+    if DRAWINGS[figure.draws].measurements == "mask_iou":
+        yield from _of_masks(figure.grids, (*place, "grids"), study)
     if (figure.matrix is not None) != (figure.draws == "mean_activations"):
         yield (*place, "matrix"), "mean_activations draws one matrix, other figures none"
     measurements = DRAWINGS[figure.draws].measurements

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from polyprune.grammar.schemes import Scheme
-from polyprune.settings.base import Commit, Count, Language, Section
+from polyprune.settings.base import Commit, Count, Language, Section, Seed
 
 Dtype = Literal["float16", "bfloat16", "float32"]
 
@@ -35,7 +35,7 @@ class TrainedSource(Section):
 
     kind: Literal["train"]
     architecture: Literal["llama", "cohere"]
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     steps: Count = 900
     batch_sequences: Count = 8
     sequence_length: Count = 160

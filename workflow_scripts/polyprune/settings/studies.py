@@ -15,7 +15,7 @@ from polyprune.grammar.paths import Cell
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import canonical_sparsity, parse_calibration, parse_scheme
 from polyprune.grammar.spelling import nearest
-from polyprune.settings.base import Count, Section, distinct
+from polyprune.settings.base import Count, Key, Section, Seed, distinct
 
 
 def _canonical_scheme(text: Any) -> Any:
@@ -63,7 +63,7 @@ class Grid(Section):
     methods: Annotated[list[MethodName], Field(min_length=1), AfterValidator(distinct)]
     schemes: Annotated[list[SchemeName], Field(min_length=1), AfterValidator(distinct)]
     calibrations: Annotated[list[CalibrationName], Field(min_length=1), AfterValidator(distinct)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 
     def cells(self) -> Iterator[Cell]:
         for combination in product(self.models, self.methods, self.schemes, self.calibrations, self.seeds):
@@ -112,7 +112,7 @@ class Figure(FigureSettings):
 class Study(Section):
     """A set of tables and figures over named grids. `paper` is written to results/, any other to results/{study}/."""
 
-    grids: dict[str, Grid]
+    grids: dict[Key, Grid]
     tables: dict[Annotated[str, Field(pattern=r"^table[1-9]\d*$")], Table]
     figures: dict[Annotated[str, Field(pattern=r"^figure[1-9]\d*$")], Figure] = Field(default={})
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.model.source import check_shape, read_config, write_manifest
+from polyprune.places import path_at
 from polyprune.settings.models import FolderSource, Shape
 
 
 def register_model(source: FolderSource, shape: Shape, name: str, output: Path, provenance: dict[str, Any]) -> None:
-    """Write `output` (manifest, see `model/source.py`)."""
-    folder = Path(source.path).expanduser().resolve()
+    """Write `output` (manifest, see `model/source.py`); the source's path is a reference (`places.py`)."""
+    folder = path_at(source.path)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
-    wanted = {"dtype": source.dtype} if source.dtype else {}
-    write_manifest(output, {"kind": "folder", "path": str(folder), **wanted}, folder, provenance)
+    write_manifest(output, source.model_dump(exclude_none=True), folder, provenance)

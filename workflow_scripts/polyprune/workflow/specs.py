@@ -2,7 +2,8 @@
 
 A spec is one canonical string, which Snakemake stores and compares: a job is made again when it differs. So it holds
 what the stage reads and nothing else (`docs/reruns.md` shows what follows for each setting): values of the
-configuration, the job's wildcards, and the digest of the stage's code with the plugins that it takes by name.
+configuration, the job's wildcards, and the digest of the stage's code with the plugins that it takes by name. Where
+the user's own files lie is none of it (`places.py`): their content decides (`outside.py`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from polyprune.grammar.columns import OWN_FOLDER
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
+from polyprune.places import reference
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
-from polyprune.settings.text import FilesCorpus
+from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
+from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import framing, shares_of_training, variant_of
 from polyprune.workflow.wildcards import Wildcards
 
@@ -177,7 +180,7 @@ class Specs:
             "register_benchmark",
             wildcards,
             datasets=datasets(wildcards["benchmark"], "hub"),
-            data_root=self.settings.evaluation.data_root,
+            data_root=reference(DATA_ROOT),
         )
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
@@ -275,17 +278,22 @@ class Specs:
         """The settings that one language of a corpus depends on: not which other languages there are."""
         values = self.settings.corpora[corpus].model_dump(mode="json")
         if isinstance(self.settings.corpora[corpus], FilesCorpus):
-            return values | {"files": {language: values["files"][language]}}
+            return values | {"files": {language: reference("corpora", corpus, language)}}
         return values | {"languages": [language]}
 
     def _prompts_in(self, prompts: str, language: str) -> dict[str, Any]:
         """The settings that one language of the prompts depends on."""
         values = self.settings.prompts[prompts].model_dump(mode="json")
-        by_language = {name: {language: values[name][language]} for name in ("files", "codes") if name in values}
-        return values | by_language | ({"languages": [language]} if "languages" in values else {})
+        match self.settings.prompts[prompts]:
+            case FilesPrompts():
+                return values | {"files": {language: reference("prompts", prompts, language)}}
+            case HubPrompts():
+                return values | {"codes": {language: values["codes"][language]}}
+        return values | {"languages": [language]}
 
     def _source(self, model: str) -> dict[str, Any]:
-        return self.settings.models[model].source.model_dump(mode="json")
+        values = self.settings.models[model].source.model_dump(mode="json")
+        return values | ({"path": reference("models", model)} if values["kind"] == "folder" else {})
 
     def _shape(self, model: str) -> dict[str, Any]:
         """What config.json also says; not what only plans memory."""

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
-from polyprune.grammar.paths import PAPER
-from polyprune.grammar.schemes import parse_calibration, parse_scheme, require_parts
+from polyprune.grammar.paths import OF_STUDIES, PAPER
+from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
-OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_tests", "why")
-"""What a study's folder holds beside its tables and figures."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
 """What only a cell's may, beside the cell itself."""
 
@@ -126,3 +124,5 @@ def _check_calibration(parts: list[str], known: list[str]) -> None:
         raise SpellingError(
             f"{parts[1]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0")
         )
+    if len(parts) > 1 and int(parts[1].removeprefix("seed")) > MOST_SEED:
+        raise SpellingError(f"{parts[1]!r} is beyond the greatest seed, {MOST_SEED}")

@@ -1,0 +1,48 @@
+"""The user's own files that a configuration names: enough of each to plan with, and nothing to run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polyprune.grammar.benchmarks import BENCHMARKS, datasets
+
+
+def put_outside_things(config: Mapping[str, Any], folder: Path = Path()) -> None:
+    """Below `folder`: text, prompts, model folders of the shape that is said, and all data sets of benchmarks."""
+    for section, line in (("corpora", "text\n"), ("prompts", "{}\n")):
+        for entry in config.get(section, {}).values():
+            for files in entry["files"].values() if entry["kind"] == "files" else ():
+                for file in [files] if isinstance(files, str) else files:
+                    put(folder / file, line * 2000)
+    for model in config.get("models", {}).values():
+        if model["source"]["kind"] == "folder":
+            put_model(folder / model["source"]["path"], model["shape"])
+    if data_root := config.get("evaluation", {}).get("data_root"):
+        for name in {name for benchmark in BENCHMARKS for name in datasets(benchmark, "hub")}:
+            put(folder / data_root / name / "test.jsonl", "{}\n")
+
+
+def put_model(folder: Path, shape: Mapping[str, int]) -> None:
+    """A model folder whose config.json says this shape; its other files are none."""
+    names = {
+        "layers": "num_hidden_layers",
+        "hidden": "hidden_size",
+        "intermediate": "intermediate_size",
+        "heads": "num_attention_heads",
+        "kv_heads": "num_key_value_heads",
+        "vocabulary": "vocab_size",
+        "max_positions": "max_position_embeddings",
+    }
+    put(folder / "config.json", json.dumps({theirs: shape[ours] for ours, theirs in names.items()}))
+    put(folder / "tokenizer.json", "{}")
+    put(folder / "model.safetensors", "weights")
+
+
+def put(file: Path, text: str) -> Path:
+    """Write a file, and the folders that lead to it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file

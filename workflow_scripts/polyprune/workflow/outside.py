@@ -1,0 +1,226 @@
+"""What lies outside of `results/`: folders of models, text, prompts and data of benchmarks, seen when a run is planned.
+
+The rules that register such things ask here for inputs. They get none, but the thing is looked at: what is missing or
+does not fit is refused before there is a job, with the line of the configuration; what is no longer what its
+registration says is named, and the registration is made again, with all that depends on it. What is the same content
+is the same thing, wherever it lies and whenever it was touched.
+
+Only things are looked at that the targets need. Contents are read once (`artifacts/known_digests.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from polyprune.corpora.outside_files import content_digest, matching_files
+from polyprune.errors import UserError
+from polyprune.grammar.benchmarks import datasets
+from polyprune.places import path_at, paths_at, reference
+from polyprune.settings.config import Settings
+from polyprune.settings.models import FolderSource
+from polyprune.settings.problems import explain
+from polyprune.settings.text import FilesCorpus, FilesPrompts
+from polyprune.settings.yaml_lines import Place, read_yaml_lines
+from polyprune.workflow.wildcards import Wildcards
+
+DATA_ROOT = "benchmarks"
+_MOST_TOKENS_A_BYTE = 2
+"""A token covers a byte at least; of short documents, those around them double it."""
+
+
+def places_of(settings: Settings) -> dict[str, str | list[str]]:
+    """Where each outside thing lies, by the name that `places.py` knows it by."""
+    places: dict[str, str | list[str]] = {}
+    for name, model in settings.models.items():
+        if isinstance(model.source, FolderSource):
+            places[f"models/{name}"] = model.source.path
+    for kind, sections in (("corpora", settings.corpora), ("prompts", settings.prompts)):
+        for name, section in sections.items():
+            if isinstance(section, FilesCorpus | FilesPrompts):
+                places |= {f"{kind}/{name}/{language}": files for language, files in section.files.items()}
+    if settings.evaluation.data_root is not None:
+        places[DATA_ROOT] = settings.evaluation.data_root
+    return places
+
+
+class Outside:
+    """Looks at outside things under some settings, which were read from `files`; `workflow` is Snakemake's.
+
+    Processes that Snakemake starts for single jobs look at nothing: what they run was decided before.
+    """
+
+    def __init__(self, settings: Settings, files: Sequence[Path], workflow: Any, say: Callable[[str], None]) -> None:
+        self.settings, self.files, self.workflow, self.say = settings, files, workflow, say
+        self._seen: set[str] = set()
+
+    # Input functions, of no files.
+
+    def model(self, wildcards: Wildcards) -> list[str]:
+        return self._look(self._model, "results/{model}/model.json", wildcards)
+
+    def documents(self, wildcards: Wildcards) -> list[str]:
+        return self._look(self._documents, "results/corpora/{corpus}/{language}.parquet", wildcards)
+
+    def prompts(self, wildcards: Wildcards) -> list[str]:
+        return self._look(self._prompts, "results/prompts/{prompts}/{language}.parquet", wildcards)
+
+    def benchmark(self, wildcards: Wildcards) -> list[str]:
+        return self._look(self._benchmark, "results/benchmarks/hub/{benchmark}.json", wildcards)
+
+    def _look(
+        self, changes: Callable[[Wildcards, Path], Iterator[str]], pattern: str, wildcards: Wildcards
+    ) -> list[str]:
+        """Once a file: force it if what it registers has changed.
+
+        `changes` yields sentences on what is no longer as the file says, if it is there.
+        """
+        output = pattern.format(**wildcards)
+        if self.workflow.is_main_process and output not in self._seen:
+            self._seen.add(output)
+            try:
+                found = list(changes(wildcards, Path(output)))
+            except UserError as error:
+                raise SystemExit(f"error: {error}") from error
+            if found:
+                self.say(f"{output} is made again, with all that depends on it: {'; '.join(found)}")
+                self.workflow.dag.forcefiles.add(output)
+        return []
+
+    # Each kind.
+
+    def _model(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
+        # Imported here because only some configurations have such models, and it takes a second.
+        from polyprune.model.registered import changes
+        from polyprune.model.source import check_shape, deciding_files, folder_of, read_config, read_manifest
+
+        name = wildcards["model"]
+        model = self.settings.models[name]
+        if isinstance(model.source, FolderSource):
+            place = ("models", name, "source", "path")
+            folder = path_at(reference("models", name))
+            if manifest.exists() and not folder.exists():
+                self._say_missing(f"the model's folder {folder} does not exist", manifest)
+                return
+            config = self._told(lambda: read_config(folder), place)
+            self._told(lambda: check_shape(config, model.shape, "the shape"), ("models", name, "shape"))
+            names = self._told(lambda: deciding_files(folder), place)
+            if registered := _read(read_manifest, manifest):
+                yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
+        elif registered := _read(read_manifest, manifest):
+            try:
+                folder = folder_of(registered["source"], manifest)
+            except UserError:
+                return  # not in this machine's cache: nothing can have changed here
+            try:
+                found = changes(registered, folder, deciding_files(folder))
+            except UserError as error:
+                found = [str(error)]
+            yield from (f"{folder}: {change}" for change in found)
+
+    def _documents(self, wildcards: Wildcards, output: Path) -> Iterator[str]:
+        from polyprune.artifacts.corpus import SCHEMA
+
+        name, language = wildcards["corpus"], wildcards["language"]
+        if not isinstance(self.settings.corpora[name], FilesCorpus):
+            return
+        patterns = paths_at(reference("corpora", name, language))
+        try:
+            files = matching_files(patterns, language)
+        except UserError as error:
+            if output.exists():
+                self._say_missing(str(error), output)
+                return
+            raise self._refusal(("corpora", name, "files", language), str(error)) from error
+        self._require_text(name, language, files)
+        yield from _changes_of_files(files, output, SCHEMA)
+
+    def _require_text(self, corpus: str, language: str, files: Sequence[Path]) -> None:
+        """Refuse what cannot be enough for the sequences that a model wants, whatever its tokenizer."""
+        if any(file.suffix in (".gz", ".parquet") for file in files):
+            return
+        size = sum(file.stat().st_size for file in files)
+        for name, model in self.settings.models.items():
+            text = model.text
+            n = (
+                text.evaluation_sequences
+                if text.sampling != "packed"
+                else max(text.evaluation_sequences, text.calibration_sequences)
+            )
+            if text.corpus == corpus and _MOST_TOKENS_A_BYTE * size < n * text.sequence_length:
+                raise self._refusal(
+                    ("models", name, "text"),
+                    f"{n} sequences of {text.sequence_length} tokens are wanted, and all text in {language} is "
+                    f"{size:,} bytes ({', '.join(map(str, files))}); bring more text, or ask for fewer or shorter ones",
+                )
+
+    def _prompts(self, wildcards: Wildcards, output: Path) -> Iterator[str]:
+        from polyprune.artifacts.prompts import TEXT
+
+        name, language = wildcards["prompts"], wildcards["language"]
+        prompts = self.settings.prompts[name]
+        if not isinstance(prompts, FilesPrompts):
+            return
+        file, place = path_at(reference("prompts", name, language)), ("prompts", name, "files", language)
+        if not file.is_file():
+            what = f"{file} {'is a folder; name the file in it' if file.is_dir() else 'does not exist'}"
+            if output.exists():
+                self._say_missing(what, output)
+                return
+            raise self._refusal(place, what)
+        with file.open("rb") as stream:
+            n_lines = sum(1 for line in stream if line.strip())
+        if n_lines < prompts.n_prompts:
+            few = f"{prompts.n_prompts} prompts are wanted, {file} has {n_lines} lines; lower it"
+            raise self._refusal(("prompts", name, "n_prompts"), few)
+        yield from _changes_of_files([file], output, TEXT)
+
+    def _benchmark(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
+        from polyprune.artifacts.benchmark_data import folder_digest, read_registered
+
+        root = path_at(reference(DATA_ROOT))
+        if manifest.exists() and not root.exists():
+            self._say_missing(f"evaluation.data_root {root} does not exist", manifest)
+            return
+        names = datasets(wildcards["benchmark"], "hub")
+        place = ("evaluation", "data_root")
+        now = {name: self._told(lambda name=name: folder_digest(root / name), place) for name in names}
+        if registered := _read(read_registered, manifest):
+            before = registered["digests"]
+            for name in sorted(set(now) & set(before)):
+                if now[name] != before[name]:
+                    yield f"{root / name} has digest {now[name]}, registered was {before[name]}"
+
+    # What is told.
+
+    def _refusal(self, place: Place, message: str) -> UserError:
+        return UserError(explain([(place, message)], [read_yaml_lines(file) for file in self.files], "config"))
+
+    def _told(self, look: Callable[[], Any], place: Place) -> Any:
+        """What `look` finds; its refusal is told with the line of `place`."""
+        try:
+            return look()
+        except UserError as error:
+            raise self._refusal(place, str(error)) from error
+
+    def _say_missing(self, what: str, output: Path) -> None:
+        self.say(f"{what}; what is finished stays as {output} registered it, jobs that need more of it will fail")
+
+
+def _read(reader: Callable[[Path], Any], path: Path) -> Any:
+    """A registration; None if there is none or if it is damaged, which the jobs say that read it."""
+    try:
+        return reader(path) if path.exists() else None
+    except UserError:
+        return None
+
+
+def _changes_of_files(files: Sequence[Path], output: Path, schema: str) -> Iterator[str]:
+    """Compare files with what was made from them."""
+    from polyprune.artifacts.tables import read_header
+
+    if registered := _read(lambda path: read_header(path, schema), output):
+        now, before = content_digest(files), registered.get("revision")
+        if now != before:
+            yield f"{', '.join(map(str, files))} has digest {now}, registered was {before}"
