@@ -78,7 +78,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {name: folder / f"why.{name}" for name in ("parquet", "md", "png")}
     shares: dict[str, dict[str, float]] = {"m": {str(each): 1 / 7 for each in LANGUAGES}}
     explain_damage(
-        *(scores, evaluations, prompts, ROOT / "data/languages.csv", shares, "Why", [("m", "Model")]),
+        *(scores, evaluations, prompts, ROOT / "data/paper/languages.csv", shares, "Why", [("m", "Model")]),
         *(made["parquet"], made["md"], made["png"], {}),
     )
     return made
@@ -107,7 +107,7 @@ def test_traits_of_languages_are_measured_or_have_a_source(rows: pd.DataFrame) -
 
 
 def test_the_table_of_languages_is_the_papers() -> None:
-    known = pd.read_csv(ROOT / "data/languages.csv").set_index("language")
+    known = pd.read_csv(ROOT / "data/paper/languages.csv").set_index("language")
     assert list(known["family"]) == [
         *("Afro-Asiatic", "Germanic", "Germanic", "Romance", "Balto-Slavic", "Atlantic-Congo", "Sino-Tibetan")
     ]
@@ -165,7 +165,7 @@ def test_the_papers_printed_tables_say_what_the_page_on_methods_reports(
         of_models = [pair.partial(given) for pair in found]
         assert [each.r for each in of_models if each] == pytest.approx(r_wanted, abs=0.006)
         assert [each.p for each in of_models if each] == pytest.approx(p_wanted, abs=0.001)
-    known = pd.read_csv(ROOT / "data/languages.csv")
+    known = pd.read_csv(ROOT / "data/paper/languages.csv")
     dense = [{"model": model, "method": "dense", "eval_language": each, "value": 1.0, "metric": "bits_per_byte"}
              for model in ("llama-3-8b", "aya-23-8b") for each in LANGUAGES]  # fmt: skip
     tests = pd.DataFrame(mantel_rows(printed, traits(known, pd.DataFrame(dense), {}, {})))

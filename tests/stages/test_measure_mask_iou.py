@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from polyprune.artifacts.cells import join_layers, save_layer
+from polyprune.artifacts.cells import join_layers, layer_of, save_layer
 from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
-from polyprune.stages.measure_mask_iou import layer_of, measure_mask_iou
+from polyprune.stages.measure_mask_iou import measure_mask_iou
 
 SHAPES = {"self_attn.q_proj": (4, 11), "mlp.down_proj": (3, 20)}
 CALIBRATIONS, SEEDS = ("de", "en"), (0, 1, 2)

@@ -205,7 +205,7 @@ class Inputs:
 
     def languages(self) -> str:
         """The table of what is known of languages."""
-        return str(self.root / "data" / "languages.csv")
+        return str(self.root / "data" / "paper" / "languages.csv")
 
     def _reports(self, study: str, table: str, measurements: str) -> bool:
         return self.kind(study, table).measurements == measurements
