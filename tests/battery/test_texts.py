@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.battery import FULL, REFUSED, Cases, contents
+from tests.helpers.battery import REFUSED, Cases, contents, examples
 from tests.helpers.parallel_prompts import row
 
 from polyprune.artifacts.benchmark_data import load_manifest
@@ -127,13 +127,7 @@ def test_any_bytes_in_a_text_file(cases: Judge, name: str, tmp_path: Path):
         found = [json.loads(line)["text"] for line in text.split("\n") if line.strip()]
         return [document for document in found if document.strip()]
 
-    @settings(
-        max_examples=300 if FULL else 30,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(300, 30)
     @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: lines({"text": text}) + text.encode()))
     def attempt(data: bytes) -> None:
         file.write_bytes(data)
