@@ -36,6 +36,9 @@ VOCABULARY = 340
 SHAPE = Shape(layers=3, hidden=32, intermediate=48, heads=4, kv_heads=2, vocabulary=VOCABULARY, max_positions=64)
 GOOD: Any = "what the good folder gives"
 DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+PADDING = {"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0}
+PADDING["pad_token"] = "<pad>"
+TRUNCATION = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
 UP = "model.layers.1.mlp.up_proj.weight"
 
 
@@ -71,6 +74,10 @@ def used(manifest: Path) -> dict[str, Any]:
     tokenizer.require_agreement(TEXTS, "the text")
     tokens = [each.ids for each in tokenizer.plain.encode_batch(TEXTS)]
     return {"dtype": decoder.dtype_name, "weights": weights, "tokens": tokens, "frame": tokenizer.frame()}
+
+
+def untouched(_: Path) -> None:
+    """No damage."""
 
 
 def put(file: str, data: bytes) -> Damage:
@@ -129,18 +136,30 @@ def folder_instead(file: str) -> Damage:
 
 CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE = "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"
 TABLE: list[tuple[str, Damage, Any]] = [
-    ("nothing", lambda folder: None, GOOD),
+    ("nothing", untouched, GOOD),
     ("a file more", put("notes.md", b"x"), GOOD),
     ("times", lambda folder: os.utime(folder / SINGLE, (0, 0)), GOOD),
     ("an index to the same file", named_index, GOOD),
     ("a stale index", put("model.safetensors.index.json", b'{"weight_map": {"x": "gone.safetensors"}}'), GOOD),
-    ("padding saved", entries(TOKENIZER, padding={"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0, "pad_token": "<pad>"}), GOOD),  # fmt: skip
-    ("truncation saved", entries(TOKENIZER, truncation={"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}), GOOD),  # fmt: skip
+    ("padding saved", entries(TOKENIZER, padding=PADDING), GOOD),
+    ("truncation saved", entries(TOKENIZER, truncation=TRUNCATION), GOOD),
     ("a short model_max_length", entries(OF_TOKENIZER, model_max_length=4), GOOD),
-    *((f"{file}: {name}", put(file, data), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER) for name, data in (
-        ("empty", b""), ("list", b"[]"), ("null", b"null"), ("number", b"12"), ("text", b'"x"'), ("cut", b'{"a": 1'),
-        ("latin", b'{"a": "\xf6"}'), ("utf-16", '{"a": 1}'.encode("utf-16")), ("deep", DEEP), ("nul", b"\x00" * 64),
-    )),  # fmt: skip
+    *(
+        (f"{file}: {name}", put(file, data), REFUSED)
+        for file in (CONFIG, TOKENIZER, OF_TOKENIZER)
+        for name, data in (
+            ("empty", b""),
+            ("list", b"[]"),
+            ("null", b"null"),
+            ("number", b"12"),
+            ("text", b'"x"'),
+            ("cut", b'{"a": 1'),
+            ("latin", b'{"a": "\xf6"}'),
+            ("utf-16", '{"a": 1}'.encode("utf-16")),
+            ("deep", DEEP),
+            ("nul", b"\x00" * 64),
+        )
+    ),
     *((f"{file}: gone", gone(file), REFUSED) for file in (CONFIG, TOKENIZER, SINGLE)),
     *((f"{file}: a folder", folder_instead(file), REFUSED) for file in (CONFIG, TOKENIZER, SINGLE)),
     *(
@@ -181,7 +200,7 @@ TABLE: list[tuple[str, Damage, Any]] = [
     ("BOS in words", entries(CONFIG, bos_token_id="<s>"), REFUSED),
     ("tokenizer: no model", entries(TOKENIZER, model=None), REFUSED),
     ("tokenizer: another version", entries(TOKENIZER, version="9.0"), REFUSED),
-]  # fmt: skip
+]
 """What is done to a good folder before it is registered, and what jobs then take of it."""
 
 
@@ -202,7 +221,7 @@ def test_a_damaged_folder(
 
 
 LATER: list[tuple[str, Damage, Any]] = [
-    ("nothing", lambda folder: None, GOOD),
+    ("nothing", untouched, GOOD),
     ("touched", lambda folder: [file.touch() for file in folder.iterdir()], GOOD),
     (
         "copied",
@@ -211,9 +230,7 @@ LATER: list[tuple[str, Damage, Any]] = [
     ),
     ("a file more", put("README.md", b"x"), GOOD),
     *((f"{file}: gone", gone(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)),
-    *(
-        (f"{file}: a byte more", longer(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)
-    ),  # fmt: skip
+    *((f"{file}: a byte more", longer(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)),
     ("weights times 1.05", weights(lambda state: state.update({UP: state[UP] * 1.05})), REFUSED),
     ("another template", put("chat_template.jinja", b"{{ messages }}"), REFUSED),
     ("other ends of an answer", put("generation_config.json", b'{"eos_token_id": [1, 2]}'), REFUSED),

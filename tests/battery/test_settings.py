@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.battery import FULL, Cases, part_of, same
+from tests.helpers.battery import Cases, examples, part_of, same
 from tests.helpers.leaves import edited, everything, value_at
 
 from polyprune.errors import UserError
@@ -93,13 +93,7 @@ ANYTHING = st.recursive(
 def test_any_value_anywhere(cases: Judge):
     judge = cases("settings, any value")
 
-    @settings(
-        max_examples=400 if FULL else 40,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(400, 40)
     @given(st.sampled_from(PLACES), ANYTHING)
     def attempt(place: str, value: Any) -> None:
         config = edited(copy.deepcopy(EVERYTHING), {place: value})
@@ -117,7 +111,7 @@ def test_what_is_compared_tells_true_from_one():
     assert not same(True, 1) and not same("1", 1) and not same(1.0, 1)
 
 
-def test_a_case_that_is_taken_without_a_word_fails(cases: Judge):
+def test_a_case_that_is_taken_without_a_word_fails():
     """The battery's own teeth."""
     judge = Cases("teeth", [])
     with pytest.raises(AssertionError, match="taken without a word"):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -32,7 +35,8 @@ GOOD: dict[str, Any] = {
     "modules": ["gcc/13", "cuda/12.6"],
 }
 PLACES = [
-    ("partitions",), ("partitions", "short"), ("partitions", "short", "max_runtime"), ("partitions", "short", "max_mem_mb"),
+    ("partitions",), ("partitions", "short"),
+    ("partitions", "short", "max_runtime"), ("partitions", "short", "max_mem_mb"),
     ("partitions", "big", "max_gpu"), ("partitions", "big", "available_gpu_models"), ("gpu_model",), ("modules",),
 ]  # fmt: skip
 VALUES = ["", " ", -1, 10**30, 1.5, "4 hours", "12:00:00:00", "-4h", [], [[]], {"x": 1}, "$(id)", "a b", "ü", "a;b"]
@@ -108,7 +112,13 @@ def test_a_file_of_a_cluster_that_cannot_be_read(cases: Judge, file: Path, name:
     cases("cluster's file").judge(name, load_cluster, says=(str(file),))
 
 
-SPEC = {"code": "c", "job": "j", "corpus": {"kind": "files", "files": {"de": "de.txt"}, "shares": {"train": 0, "calibration": 0.5, "evaluation": 0.5}}, "language": "de"}  # fmt: skip
+SHARES = {"train": 0, "calibration": 0.5, "evaluation": 0.5}
+SPEC = {
+    "code": "c",
+    "job": "j",
+    "corpus": {"kind": "files", "files": {"de": "de.txt"}, "shares": SHARES},
+    "language": "de",
+}
 ENVIRONMENTS: list[tuple[str, dict[str, str | None]]] = [
     ("nothing", {}),
     ("locale C", {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}),
@@ -130,7 +140,9 @@ ENVIRONMENTS: list[tuple[str, dict[str, str | None]]] = [
 """What of a job's environment is otherwise; its result is right all the same."""
 
 
-def job(folder: Path, variables: dict[str, str | None]) -> subprocess.CompletedProcess[bytes]:
+def job(
+    folder: Path, variables: dict[str, str | None], before: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """A stage as a rule runs it."""
     environment: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), **variables}
     words = ["--settings", json.dumps(SPEC), "--output", "out/de.parquet", "--log", "log", "--threads", "1"]
@@ -140,6 +152,7 @@ def job(folder: Path, variables: dict[str, str | None]) -> subprocess.CompletedP
         env={name: value for name, value in environment.items() if value is not None},
         capture_output=True,
         timeout=120,
+        preexec_fn=before,
     )
 
 
@@ -158,3 +171,49 @@ def test_results_do_not_depend_on_the_environment(cases: Judge, tmp_path: Path):
         judge.judge(name, ran, 0, sure=True)
         found.add((folder / "out/de.parquet").read_bytes())
     assert len(found) == 1
+
+
+def limited_file_size() -> None:
+    """Of the process that is about to start: no file beyond 512 bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+
+
+def somebody() -> None:
+    """Root is stopped by no permissions; anybody else runs as who they are."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+DISKS: dict[str, tuple[Callable[[Path], Any], Callable[[], None] | None, str | None]] = {
+    "another file system": (lambda out: out.symlink_to(tempfile.mkdtemp(dir="/dev/shm")), None, None),
+    "a limit to the size of files": (Path.mkdir, limited_file_size, "is larger than a file may be here"),
+    "read-only results": (lambda out: out.mkdir(mode=0o555), somebody, "cannot be written"),
+}
+"""How the folder of results is made, who writes, and what is said; None where the result is right."""
+
+
+@pytest.mark.parametrize("name", DISKS)
+def test_disks_end_in_a_result_or_a_sentence(cases: Judge, name: str):
+    """What is there already stays as it is."""
+    make, before, said = DISKS[name]
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        folder, out = Path(scratch), Path(scratch, "out")
+        folder.chmod(0o777)
+        (folder / "de.txt").write_text("".join(f"{number} ist eine Zahl\n" for number in range(400)), encoding="utf-8")
+        make(out)
+        if said is None:
+            (out / "en.parquet").write_bytes(b"was there")
+
+        def ran() -> int:
+            done = job(folder, {}, before)
+            assert b"Traceback" not in done.stdout + done.stderr, done.stderr
+            assert said is None or said.encode() in done.stderr, done.stderr
+            return done.returncode
+
+        cases("disks").judge(name, ran, 0 if said is None else 1, sure=True)
+        left = sorted(path.name for path in out.iterdir())
+        assert left == (["de.parquet", "en.parquet"] if said is None else [])
+        if out.is_symlink():
+            shutil.rmtree(out.resolve())

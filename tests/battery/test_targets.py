@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.battery import FULL, Cases, part_of
+from tests.helpers.battery import Cases, examples, part_of
 from tests.helpers.leaves import everything
 
 from polyprune.settings.load import load_settings
@@ -100,13 +100,7 @@ def test_any_words_end_in_a_sentence(cases: Callable[[str], Cases]):
     judge = cases("targets, any words")
     words = st.one_of(st.sampled_from([part for target in RIGHT for part in target.split("/")]), st.text(max_size=9))
 
-    @settings(
-        max_examples=500 if FULL else 50,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(500, 50)
     @given(st.lists(words, max_size=8))
     def attempt(parts: list[str]) -> None:
         target = "/".join(["results", *parts])

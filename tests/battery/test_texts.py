@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.battery import FULL, REFUSED, Cases, contents
+from tests.helpers.battery import REFUSED, Cases, contents, examples
 from tests.helpers.parallel_prompts import row
 
 from polyprune.artifacts.benchmark_data import load_manifest
@@ -127,13 +127,7 @@ def test_any_bytes_in_a_text_file(cases: Judge, name: str, tmp_path: Path):
         found = [json.loads(line)["text"] for line in text.split("\n") if line.strip()]
         return [document for document in found if document.strip()]
 
-    @settings(
-        max_examples=300 if FULL else 30,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(300, 30)
     @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: lines({"text": text}) + text.encode()))
     def attempt(data: bytes) -> None:
         file.write_bytes(data)
@@ -146,7 +140,10 @@ def test_any_bytes_in_a_text_file(cases: Judge, name: str, tmp_path: Path):
     attempt()
 
 
-NAMES = ["a b", "[2024]", "q?", "st*r", "quote'", 'double"', "ü", "u\u0308", "-dash", "a;b", "$HOME", "{x}", "#1", "tab\t", "%20"]  # fmt: skip
+NAMES = [
+    *("a b", "[2024]", "q?", "st*r", "quote'", 'double"', "ü", "u\u0308"),
+    *("-dash", "a;b", "$HOME", "{x}", "#1", "tab\t", "%20"),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -175,7 +172,7 @@ def test_few_documents_are_cut_by_shares_or_refused(cases: Judge, shares: tuple[
     file.write_text("".join(f"{number}\n" for number in range(n)))
     train, calibration, evaluation = shares
     cut = FileShares(train=train, calibration=calibration, evaluation=evaluation)
-    corpus = FilesCorpus(kind="files", files={"de": str(file)}, shares=cut)
+    corpus = FilesCorpus(kind="files", files={"de": str(file)}, field="text", shares=cut)
 
     def collected() -> list[int]:
         collect_documents(corpus, "de", output, {})

@@ -15,6 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, settings
+
 from polyprune.errors import UserError
 
 FULL = os.environ.get("POLYPRUNE_BATTERY") == "full"
@@ -88,6 +90,17 @@ def part_of(rows: Sequence[Row], short: int) -> list[Row]:
     if FULL or len(rows) <= short:
         return list(rows)
     return Random(f"{len(rows)}").sample(list(rows), short)
+
+
+def examples(whole: int, short: int) -> settings:
+    """How many hypothesis makes, the same ones each time, in the whole battery and else."""
+    return settings(
+        max_examples=whole if FULL else short,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
 def contents(folder: Path) -> dict[str, str]:
