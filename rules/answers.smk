@@ -33,6 +33,7 @@ for study in settings.studies:
         output:
             parquet=study_path(study, "versus_paper.parquet"),
             markdown=study_path(study, "versus_paper.md"),
+            pictures=directory(study_path(study, "versus_paper")),
         log:
             f"logs/{study}/versus_paper.log",
         localrule: True
@@ -42,7 +43,8 @@ for study in settings.studies:
             spec=specs.compare_with_paper(study),
         shell:
             "python -m polyprune compare_with_paper --settings {params.spec:q} --tables {input.tables} "
-            "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
+            "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --pictures {output.pictures} "
+            "--log {log} --threads {threads}"
 
     rule:
         name:

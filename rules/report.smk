@@ -9,6 +9,7 @@ for study, table in inputs.tables():
         input:
             measurements=inputs.measurements(study, table),
             paper=inputs.printed(study, table),
+            evidence=inputs.evidence(study, table),
         output:
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
@@ -22,8 +23,8 @@ for study, table in inputs.tables():
             spec=specs.tabulate(study, table),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
-            "{input.paper} --output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log "
-            "{log} --threads {threads}"
+            "{input.paper} --evidence {input.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
+            "{output.picture} --log {log} --threads {threads}"
 
 
 for study, figure in inputs.figures():

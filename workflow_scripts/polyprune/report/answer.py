@@ -32,6 +32,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import pandas as pd
@@ -92,7 +93,9 @@ class Comparison:
         self.means = {name: self._mean(name) for name in columns[0].values}
 
     def _mean(self, name: str) -> float:
-        return sum(float(column.values[name].mean()) for column in self.columns) / len(self.columns)
+        """Rounded once, so that calibrations with the same number of right answers are equal."""
+        values = [column.values[name] for column in self.columns]
+        return float(sum((Fraction(float(each.sum())) / each.size for each in values), Fraction()) / len(values))
 
     def difference(self, weights: Weights) -> Difference:
         unknown = Draws(float("nan"), float("nan"), 0)
@@ -122,7 +125,7 @@ class Comparison:
 
 
 def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.DataFrame:
-    """All rows of all blocks; columns with fewer than two calibrations have none."""
+    """All rows of all blocks; columns with fewer than two calibrations, or groups of items, have none."""
     rows = []
     for block, columns in measured.items():
         about = dict(zip(("model", "method", "scheme"), block, strict=True))
@@ -141,7 +144,7 @@ def comparisons(columns: Mapping[Key, Column]) -> Iterator[tuple[str, str, Compa
     """
     together: dict[str, list[Column]] = {}
     for (metric, language), column in columns.items():
-        if len(column.values) < 2:
+        if len(column.values) < 2 or column.n_groups < 2:
             continue
         yield language, metric, Comparison([column])
         if column.kind == ACCURACY:
@@ -193,7 +196,7 @@ def _facts(comparison: Comparison, weights: Weights, found: Difference, p_holm: 
     low, high = found.interval()
     p_equivalent = found.p_equivalent(unit.margin)
     known = comparison.together.df > 0
-    decided = ("better" if found.centre > 0 else "worse") if p_holm < ALPHA else None
+    decided = ("better" if found.value > 0 else "worse") if p_holm < ALPHA else None
     spread = found.of_items, found.of_draws
     return {
         "gain": unit.shown(found.value),

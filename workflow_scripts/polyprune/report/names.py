@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from polyprune.grammar.paths import DENSE
 
 _IN_TABLES = (DENSE, "wanda", "sparsegpt", "gptq")
+TARGET = "target"
+"""In the place of a calibration: in each column that in the column's own language."""
 
 
 def method_rank(method: str) -> int:
@@ -17,6 +19,11 @@ def method_rank(method: str) -> int:
 def language_of(column: object) -> str:
     """The language of a column: `en-c` and `en-e`, the parts of English ARC, are English."""
     return str(column).split("-")[0]
+
+
+def column_rank(column: object) -> tuple[str, bool, str]:
+    """Place among the columns of a table: by language; of English ARC the easy part is first."""
+    return language_of(column), not str(column).endswith("-e"), str(column)
 
 
 def is_mix(calibration: str) -> bool:
@@ -30,8 +37,8 @@ def is_single_language(calibration: str) -> bool:
 
 def calibration_label(calibration: str, languages: Sequence[str] = ()) -> str:
     """`de` is DE, `de-en` is DE+EN, and a mix of all `languages` is `all 7`."""
-    if calibration == DENSE:
-        return DENSE
+    if calibration in (DENSE, TARGET):
+        return calibration
     parts = calibration.split("-")
     if is_mix(calibration) and set(parts) == set(languages):
         return f"all {len(parts)}"
