@@ -12,6 +12,7 @@ for study in settings.studies:
         output:
             parquet=study_path(study, "best_calibration.parquet"),
             markdown=study_path(study, "best_calibration.md"),
+            picture=study_path(study, "best_calibration.png"),
         log:
             f"logs/{study}/best_calibration.log",
         conda:
@@ -20,9 +21,12 @@ for study in settings.studies:
             **needs.small(8000, 60),
         params:
             spec=specs.answer_question(study),
+            answers=braced(inputs.answers(study)),
+            dumps=braced(inputs.dumps_of_study(study)),
         shell:
-            "python -m polyprune answer_question --settings {params.spec:q} --items {input.answers} --dumps {input.dumps} "
-            "--output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
+            "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps {params.dumps} "
+            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads "
+            "{threads}"
 
     rule:
         name:

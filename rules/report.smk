@@ -21,9 +21,10 @@ for study, table in inputs.tables():
             "../envs/polyprune.yaml"
         params:
             spec=specs.tabulate(study, table),
+            evidence=braced(inputs.evidence(study, table)),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
-            "{input.paper} --evidence {input.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
+            "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
             "{output.picture} --log {log} --threads {threads}"
 
 

@@ -147,12 +147,27 @@ def draws_of(values: Mapping[str, Values], groups: Groups) -> Draws:
     return Draws(between / df, residual / df, df)
 
 
-def contrast(
-    values: Mapping[str, Values], weights: Mapping[str, float], groups: Groups, draws: Draws, bounded: bool = False
-) -> Difference:
-    """INF-1 to INF-5 of the calibrations named in `weights`; with INF-6 if values are `bounded` by 0 and 1.
+@dataclass(frozen=True)
+class Means:
+    """What contrasts of a column need: INF-1 and INF-2 of all of its calibrations at once."""
 
-    `groups` numbers the groups from 0 without gaps.
+    names: tuple[str, ...]
+    value: Float64[np.ndarray, " k"]
+    covariance: Float64[np.ndarray, "k k"]
+    """By other questions."""
+    n_draws: Integer[np.ndarray, " k"]
+    n_groups: int
+    draws: Draws
+    effective: float | None
+    """SCORE-2 where values are bounded by 0 and 1."""
+
+    def with_draws(self) -> Float64[np.ndarray, "k k"]:
+        """Covariance by other questions and draws."""
+        return self.covariance + np.diag((self.draws.variance if self.draws.df else 0.0) / self.n_draws)
+
+
+def means_of(values: Mapping[str, Values], groups: Groups, draws: Draws, bounded: bool = False) -> Means:
+    """`groups` numbers the groups from 0 without gaps; with INF-6 if values are `bounded` by 0 and 1.
 
     Raises:
         ValueError: fewer than two groups, which say nothing of others.
@@ -160,24 +175,38 @@ def contrast(
     n_groups = int(groups.max()) + 1
     if n_groups < 2:
         raise ValueError(f"{len(groups)} items in {n_groups} group: nothing can be said of other items")
-    items = np.sum([weight * values[name].mean(axis=1) for name, weight in weights.items()], axis=0)
-    value = float(items.mean())
-    of_items = _covariance((items - value)[:, None], groups).item()
-    alone = Difference(value, of_items, 0.0, float(n_groups - 1), n_groups)
-    found = _with_draws(alone, spread_of_draws(values, weights), draws)
-    return _bounded(found, shares_of(values, weights, groups, draws)) if bounded else found
+    items = np.stack([value.mean(axis=1) for value in values.values()], axis=1)
+    value = items.mean(axis=0)
+    sums = _sums(items - value, groups)
+    covariance = n_groups / (n_groups - 1) * sums.T @ sums / len(groups) ** 2
+    n_draws = np.array([each.shape[1] for each in values.values()])
+    found = Means(tuple(values), value, covariance, n_draws, n_groups, draws, None)
+    if not bounded:
+        return found
+    p, variance = np.clip(value, 0.0, 1.0), np.diag(found.with_draws())
+    return replace(found, value=p, effective=effective_questions(p, variance, len(groups), int(n_draws.max())))
 
 
-def shares_of(values: Mapping[str, Values], weights: Mapping[str, float], groups: Groups, draws: Draws) -> Shares:
-    """What SCORE-3 needs of a column, whose questions are as good as SCORE-2 says of all its calibrations."""
-    means = np.stack([value.mean(axis=1) for value in values.values()], axis=1)
-    p = np.clip(means.mean(axis=0), 0.0, 1.0)
-    n_draws = np.array([value.shape[1] for value in values.values()])
-    covariance = _covariance(means - p, groups) + np.diag((draws.variance if draws.df else 0.0) / n_draws)
-    effective = effective_questions(p, np.diag(covariance), len(groups), int(n_draws.max()))
-    chosen = [list(values).index(name) for name in weights]
-    correlation = correlations(covariance[np.ix_(chosen, chosen)])
-    return Shares(p[chosen], np.array(list(weights.values())), correlation, effective)
+def contrast(means: Means, weights: Mapping[str, float]) -> Difference:
+    """INF-1 to INF-6 of the calibrations named in `weights`."""
+    chosen = [means.names.index(name) for name in weights]
+    w, value, covariance = (
+        np.array(list(weights.values())),
+        means.value[chosen],
+        means.covariance[np.ix_(chosen, chosen)],
+    )
+    alone = Difference(
+        value=float(w @ value),
+        of_items=max(0.0, float(w @ covariance @ w)),
+        of_draws=0.0,
+        df=float(means.n_groups - 1),
+        n_groups=means.n_groups,
+    )
+    found = _with_draws(alone, spread_of_draws(means, weights), means.draws)
+    if means.effective is None:
+        return found
+    correlation = correlations(means.with_draws()[np.ix_(chosen, chosen)])
+    return _bounded(found, Shares(value, w, correlation, means.effective))
 
 
 def _bounded(difference: Difference, shares: Shares) -> Difference:
@@ -229,9 +258,9 @@ def pooled(differences: Sequence[Difference], k: float, draws: Draws) -> Differe
     return replace(found, draws_apart=found.of_draws)
 
 
-def spread_of_draws(values: Mapping[str, Values], weights: Mapping[str, float]) -> float:
+def spread_of_draws(means: Means, weights: Mapping[str, float]) -> float:
     """k of INF-4."""
-    return sum(weight**2 / values[name].shape[1] for name, weight in weights.items())
+    return sum(weight**2 / means.n_draws[means.names.index(name)] for name, weight in weights.items())
 
 
 def _sums(items: Float64[np.ndarray, "n_items k"], groups: Groups) -> Float64[np.ndarray, "n_groups k"]:
@@ -243,12 +272,6 @@ def _sums(items: Float64[np.ndarray, "n_items k"], groups: Groups) -> Float64[np
 
 def _spread_over(n_groups: int) -> float:
     return n_groups / (n_groups - 1)
-
-
-def _covariance(rests: Float64[np.ndarray, "n_items k"], groups: Groups) -> Float64[np.ndarray, "k k"]:
-    """INF-2 of means, of deviations from them."""
-    sums = _sums(rests, groups)
-    return _spread_over(len(sums)) * sums.T @ sums / len(groups) ** 2
 
 
 def against(first: str, others: Sequence[str]) -> dict[str, float]:

@@ -6,6 +6,7 @@
                                        of accuracies of a language (mkqa is another scale)
     best                      string   the calibration with the best mean
     not_worse                 list     calibrations that may be the best (INF-9), `best` among them
+    calibrations              int32    of so many
     calibration               string   whose gain this is: the language itself and `best`, a row each
     is_target, is_best        bool
     reference                 string   english, mix (of most languages), others (mean of the other single ones)
@@ -45,6 +46,7 @@ from polyprune.maths.inference import (
     draws_of,
     holm,
     may_be_best,
+    means_of,
     pooled,
     pooled_draws,
     spread_of_draws,
@@ -88,8 +90,14 @@ class Comparison:
         self.columns = columns
         self.unit = UNITS[columns[0].kind]
         self.bounded = columns[0].kind in (ACCURACY, F1)
-        self.draws = [draws_of(column.values, column.groups) for column in columns]
-        self.together = self.draws[0] if len(columns) == 1 else pooled_draws([c.values for c in columns], self.draws)
+        alone = len(columns) == 1
+        draws = [draws_of(column.values, column.groups) for column in columns]
+        self.together = draws[0] if alone else pooled_draws([column.values for column in columns], draws)
+        unknown = Draws(float("nan"), float("nan"), 0)
+        self.each = [
+            means_of(column.values, column.groups, of_column if alone else unknown, self.bounded)
+            for column, of_column in zip(columns, draws, strict=True)
+        ]
         self.means = {name: self._mean(name) for name in columns[0].values}
 
     def _mean(self, name: str) -> float:
@@ -98,13 +106,8 @@ class Comparison:
         return float(sum((Fraction(float(each.sum())) / each.size for each in values), Fraction()) / len(values))
 
     def difference(self, weights: Weights) -> Difference:
-        unknown = Draws(float("nan"), float("nan"), 0)
-        alone = len(self.columns) == 1
-        each = [
-            contrast(column.values, weights, column.groups, draws if alone else unknown, self.bounded)
-            for column, draws in zip(self.columns, self.draws, strict=True)
-        ]
-        return each[0] if alone else pooled(each, spread_of_draws(self.columns[0].values, weights), self.together)
+        each = [contrast(means, weights) for means in self.each]
+        return each[0] if len(each) == 1 else pooled(each, spread_of_draws(self.each[0], weights), self.together)
 
     @property
     def items(self) -> int:
@@ -133,7 +136,7 @@ def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.Data
             rows += [about | row for row in compare(language, metric, comparison)]
         rows += [about | row for row in whole_block(columns)]
     found = pd.DataFrame(rows)
-    whole = ("hypotheses", "items", "groups", "draws", "items_needed", "draws_needed")
+    whole = ("calibrations", "hypotheses", "items", "groups", "draws", "items_needed", "draws_needed")
     return found.astype({name: "Int32" for name in whole if name in found})
 
 
@@ -169,6 +172,7 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
     singles = [name for name in comparison.means if not is_mix(name)]
     target, best = language_of(language), comparison.best
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
+    about |= {"calibrations": len(comparison.means)}
     for reference, name in references(comparison).items():
         weights = {
             own: against(own, singles) if name is None else {own: 1.0, name: -1.0}

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 
 from polyprune.artifacts.evaluations import load_items
 from polyprune.artifacts.hidden_states import load_sums
@@ -117,7 +116,7 @@ def _answers(file: Path) -> Iterator[_Cell]:
     answers = table.to_pandas()
     value = answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if header["profile"] == "paper" else "f1"]
     alone = answers["task"] + "/" + answers["doc_id"].astype("str")
-    options = pc.list_value_length(table["log_likelihoods"]).to_pandas()  # none where nothing is to be chosen
+    options = answers.pop("log_likelihoods").str.len()  # none where nothing is to be chosen
     answers = answers.assign(
         guessed=1 / options.astype("float64"), value=value.astype("float64"), item=alone + "/" + answers["doc_hash"]
     )

@@ -37,7 +37,7 @@ Tables = Mapping[int, pd.DataFrame]
 def load_printed(file: Path) -> pd.DataFrame:
     """One of the paper's tables (see `data/README.md`); pairs of languages in alphabetical order, as ours."""
     rows = pd.read_csv(file, dtype=dict.fromkeys(GROUP, "str"), keep_default_na=False)
-    rows["calibration"] = rows["calibration"].map(lambda name: "-".join(sorted(name.split("-"))))
+    rows["calibration"] = rows["calibration"].map(lambda name: "-".join(sorted(str(name).split("-"))))
     return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("mean", "std")})
 
 

@@ -100,7 +100,9 @@ def _cells(
     decimals: int,
 ) -> Grid:
     ours, paper, off = (
-        shown.pivot(index="calibration", columns=across, values=value).reindex(rows, columns=columns).to_numpy(float)
+        shown.pivot(index="calibration", columns=across, values=value)
+        .reindex(index=list(rows), columns=list(columns))
+        .to_numpy(float)
         for value in ("ours", "paper", "in_spreads")
     )
     texts = np.vectorize(lambda a, b: _text(a / unit, b / unit, decimals), otypes=[object])(ours, paper)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -234,11 +235,11 @@ class Wins:
 
 def wins(panel: Panel) -> Wins:
     """Over the columns whose own language is among the candidates."""
-    top = panel.top
+    top: Any = panel.top
     columns = [column for column in top.columns if language_of(column) in top.index and top[column].any()]
     own = [bool(top.loc[language_of(column), column]) for column in columns]
     tied = [int(top[column].sum()) for column in columns]
-    there = panel.mean.loc[candidates([str(name) for name in top.index if name != DENSE])].count().to_dict()
+    there: Any = panel.mean.loc[candidates([str(name) for name in top.index if name != DENSE])].count()
     return Wins(
         best=sum(own),
         alone=sum(mine and ties == 1 for mine, ties in zip(own, tied, strict=True)),
