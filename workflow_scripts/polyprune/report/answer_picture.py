@@ -14,6 +14,7 @@ from polyprune.grammar.titles import compression_title
 from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.answer_text import REFERENCES
 from polyprune.report.figures.drawing import GREY, INK, PALE, panel_grid
+from polyprune.report.figures.letters import wrapped
 
 METRICS = {
     POOLED: "points of accuracy, mean of benchmarks",
@@ -22,36 +23,29 @@ METRICS = {
 }
 _STYLES = {"english": ("o", "#0072b2"), "mix": ("D", "#e69f00"), OTHERS: ("s", INK)}
 _BLOCK = ["model", "method", "scheme"]
-PANEL = (2.9, 1.9)
+PANEL, GAP = (2.9, 1.9), (0.55, 0.95)
 
 
 def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
     """A panel a block and metric; `rows` are those of `report/answer.py`, `titles` models' names in print."""
     own = rows[rows["is_target"].astype(bool) & (rows["eval_language"] != ALL) & rows["metric"].isin(METRICS)]
-    metrics = [name for name in METRICS if (own["metric"] == name).any()]
-    blocks = list(own[_BLOCK].drop_duplicates().itertuples(index=False, name=None))
+    of_panel = {
+        (metric, block): of_metric[(of_metric[_BLOCK] == list(block)).all(axis=1)]
+        for metric in METRICS
+        if len(of_metric := own[own["metric"] == metric])
+        for block in of_metric[_BLOCK].drop_duplicates().itertuples(index=False, name=None)
+    }
     languages = sorted(set(own["eval_language"]), reverse=True)
-    height = max(PANEL[1], 0.24 * len(languages) + 0.3)
-    columns = len(metrics) * max(1, min(len(blocks), 4 // max(1, len(metrics))))
-    sheet, axes = panel_grid(
-        max(1, len(blocks) * len(metrics)),
-        max(1, columns),
-        (PANEL[0], height),
-        (0.55, 0.75),
-        title,
-        _CAPTION,
-        _keys(own),
-    )
-    limits = {name: _limits(own[own["metric"] == name]) for name in metrics}
-    panels = [(block, metric) for block in blocks for metric in metrics]
-    for place, (block, metric) in zip(axes, panels, strict=False):
-        chosen = (own[_BLOCK] == list(block)).all(axis=1) & (own["metric"] == metric)
-        model, method, scheme = block
-        _draw_panel(place, own[chosen], languages, limits[metric])
-        place.set_title(f"{titles[model]}, {compression_title(method, [scheme])}", loc="left")
+    size = PANEL[0], max(PANEL[1], 0.24 * len(languages) + 0.3)
+    heading = "The study compares no calibration with another." if not of_panel else _CAPTION
+    sheet, axes = panel_grid(max(1, len(of_panel)), 4, size, GAP, title, heading, _keys(own))
+    for place in axes[len(of_panel) :]:
+        place.set_axis_off()
+    for place, ((metric, (model, method, scheme)), shown) in zip(axes, of_panel.items(), strict=False):
+        _draw_panel(place, shown, languages, _limits(own[own["metric"] == metric]))
+        name = wrapped(f"{titles[model]}, {compression_title(method, [scheme])}", size[0], 8.0, bold=True)
+        place.set_title(name, loc="left")
         place.set_xlabel(METRICS[metric])
-    if not panels:
-        axes[0].set_axis_off()
     return sheet
 
 
