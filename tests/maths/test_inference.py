@@ -207,6 +207,15 @@ def test_p_is_the_level_at_which_a_limit_meets_the_hypothesis():
     assert mirrored.p_larger() == pytest.approx(1 - found.p_larger())
 
 
+def test_the_same_answers_to_a_few_questions_are_no_proof_of_equality():
+    """SCORE-4: 60 of 60 alike may be 2 points apart, 20,000 alike are within a point."""
+    for n, shown in ((60, False), (20_000, True)):
+        values = dict.fromkeys(PAIR, np.tile([[1.0], [0.0]], (n // 2, 1)))
+        found = compared(values, PAIR, alone(n), draws_of(values, alone(n)), bounded=True)
+        assert found.p_zero() == 1 and (found.p_equivalent(0.01) < 0.05) == shown
+        assert found.interval()[1] == pytest.approx(stats.t.ppf(0.975, n - 1) / n, rel=0.05)
+
+
 def test_a_difference_of_everything_has_no_doubt():
     values = {"de": np.ones((9, 1)), "en": np.zeros((9, 1))}
     found = compared(values, PAIR, alone(9), draws_of(values, alone(9)))

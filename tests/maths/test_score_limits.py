@@ -44,7 +44,7 @@ def test_of_many_questions_far_from_the_ends_they_are_normal():
     covariance = np.array([[0.25, 0.1, 0.05], [0.1, 0.24, 0.02], [0.05, 0.02, 0.21]]) / 1e6
     p, w = np.array([0.5, 0.6, 0.7]), np.array([1.0, -0.5, -0.5])
     effective = effective_questions(p, np.diag(covariance), 1_000_000, 1)
-    shares = Shares(p, w, correlations(covariance), effective)
+    shares = Shares(p, w, correlations(covariance, effective), effective)
     for below in (True, False):
         assert shares.distance(Q, below) == pytest.approx(Q * (w @ covariance @ w) ** 0.5, rel=1e-2)
 
@@ -61,5 +61,19 @@ def test_questions_are_worth_more_with_draws_and_less_in_groups():
 
 
 def test_a_share_that_does_not_vary_goes_with_none():
-    found = correlations(np.array([[4.0, 3.0, 0], [3.0, 9.0, 0], [0, 0, 0]]))
+    found = correlations(np.array([[4.0, 3.0, 0], [3.0, 9.0, 0], [0, 0, 0]]), 1e9)
     assert found == pytest.approx(np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]]))
+
+
+def test_half_an_answer_is_not_taken_as_common():
+    """SCORE-4 by Newcombe's table of right and wrong: φ = (ad − bc − n/2) / √(…), 0 if that is below; −φ is left."""
+    a, b, c, d = 20, 6, 4, 10
+    n = a + b + c + d
+    p, q = (a + b) / n, (a + c) / n
+    covariance = np.array([[p * (1 - p), a / n - p * q], [a / n - p * q, q * (1 - q)]]) / n
+    sides = (a + b) * (c + d) * (a + c) * (b + d)
+    assert correlations(covariance, float(n))[0, 1] == pytest.approx((a * d - b * c - n / 2) / sides**0.5)
+    assert correlations(covariance * np.array([[1, -1], [-1, 1]]), float(n))[0, 1] == pytest.approx(
+        -(a * d - b * c) / sides**0.5
+    )
+    assert correlations(np.array([[0.1, 1e-4], [1e-4, 0.1]]), 40.0)[0, 1] == 0

@@ -205,7 +205,7 @@ def contrast(means: Means, weights: Mapping[str, float]) -> Difference:
     found = _with_draws(alone, spread_of_draws(means, weights), means.draws)
     if means.effective is None:
         return found
-    correlation = correlations(means.with_draws()[np.ix_(chosen, chosen)])
+    correlation = correlations(means.with_draws()[np.ix_(chosen, chosen)], means.effective)
     return _bounded(found, Shares(value, w, correlation, means.effective))
 
 

@@ -1,13 +1,15 @@
 """Limits for differences of shares that hold at the floor: score limits of each share, put together by their distances.
 
-p_c is the share of right answers of calibration c over n questions, each answer a mean over draws; V is the covariance
-of the p_c by other questions (INF-2, with weights of one), R its correlation; w are the weights of a contrast.
+p_c is the share of right answers of calibration c over n questions, each answer a mean over S draws; V is the
+covariance of the p_c (INF-2 with weights of one, σ²/S added on the diagonal); w are the weights of a contrast.
 
     SCORE-1  l, u = (p + q²/2ñ ∓ q √(p(1−p)/ñ + q²/4ñ²)) / (1 + q²/ñ)             Wilson (1927)
     SCORE-2  ñ = n/(n−1) Σ_c p_c(1−p_c) / Σ_c V_cc,  at most n S; n where no answer differs from another
              the questions that are as good as these, which groups make fewer and draws more     Kish (1965)
     SCORE-3  L = d − √(aᵀ R a),  a_c = w_c (p_c − l_c) where w_c > 0, else w_c (u_c − p_c);  U with l and u exchanged
              Newcombe (1998, method 10) for two shares; Zou, Huang and Zhang (2009) for any contrast
+    SCORE-4  R_cc' = (V_cc' − 1/2ñ²) / √(V_cc V_c'c') where V_cc' > 0, but not below 0                  Newcombe (1998)
+             half an answer less in common, so that the same answers to a few questions are no proof of more
 
 q is a quantile. Where shares are far from 0 and 1 and n is large, both distances become q √(wᵀ V w). At the floor they
 do not shrink to nothing: with nothing right in n questions, a share of q²/(n + q²) may still be hidden there.
@@ -55,10 +57,11 @@ def effective_questions(
     return min(n / (n - 1) * float((p * (1 - p)).sum() / variance.sum()), float(n * n_draws))
 
 
-def correlations(covariance: Float64[np.ndarray, "k k"]) -> Float64[np.ndarray, "k k"]:
-    """R; 0 beside a share that does not vary."""
+def correlations(covariance: Float64[np.ndarray, "k k"], effective: float) -> Float64[np.ndarray, "k k"]:
+    """SCORE-4; 0 beside a share that does not vary."""
     deviation = np.sqrt(np.diag(covariance))
     scale = np.outer(deviation, deviation)
-    found = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+    common = np.where(covariance > 0, np.maximum(0.0, covariance - 1 / (2 * effective**2)), covariance)
+    found = np.divide(common, scale, out=np.zeros_like(scale), where=scale > 0)
     np.fill_diagonal(found, 1.0)
     return found

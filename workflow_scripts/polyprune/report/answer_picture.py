@@ -23,7 +23,7 @@ METRICS = {
 }
 _STYLES = {"english": ("o", "#0072b2"), "mix": ("D", "#e69f00"), OTHERS: ("s", INK)}
 _BLOCK = ["model", "method", "scheme"]
-PANEL, GAP = (2.9, 1.9), (0.55, 0.95)
+PANEL, GAP = (2.9, 1.9), (0.55, 0.8)
 
 
 def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
