@@ -21,8 +21,8 @@ for study in settings.studies:
             **needs.small(8000, 60),
         params:
             spec=specs.answer_question(study),
-            answers=braced(inputs.answers(study)),
-            dumps=braced(inputs.dumps_of_study(study)),
+            answers=words(inputs.answers(study)),
+            dumps=words(inputs.dumps_of_study(study)),
         shell:
             "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps {params.dumps} "
             "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads "

@@ -18,7 +18,7 @@ from polyprune.grammar.paths import PAPER, study_path
 from polyprune.running import worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
-from polyprune.workflow.braces import braced
+from polyprune.workflow.braces import words
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs

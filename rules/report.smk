@@ -21,7 +21,7 @@ for study, table in inputs.tables():
             "../envs/polyprune.yaml"
         params:
             spec=specs.tabulate(study, table),
-            evidence=braced(inputs.evidence(study, table)),
+            evidence=words(inputs.evidence(study, table)),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
             "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} --picture "

@@ -164,7 +164,7 @@ def test_without_an_effect_it_claims_one_as_rarely_as_it_says():
         claimed += [row["verdict"] in ("better", "worse") for row in rows]
         raw += [row["p"] < 0.05 for row in rows]
         blocks += [row["p"] for row in whole_block(columns) if row["metric"] == "benchmarks"]
-    assert len(claimed) == 150 and np.mean(claimed) < 0.05
+    assert len(claimed) == 150 and np.mean(claimed) < 0.025 + 3 * np.sqrt(0.025 * 0.975 / 50)  # of 400 studies: 2 %
     assert 0.005 < np.mean(raw) < 0.11  # three standard errors of 150, some of which are of the same study
     assert abs(np.mean(np.array(blocks) < 1 / 6 + 1e-9) - 1 / 6) < 3.3 * np.sqrt(5 / 36 / 50)
 
@@ -192,7 +192,8 @@ def test_rows_of_one_column_by_other_code():
     d = right["de"] - right["en"]
     row = rows.loc["de"].to_dict()
     assert row["gain"] == pytest.approx(100 * d.mean())
-    assert row["p"] == pytest.approx(float(stats.ttest_rel(right["de"], right["en"]).pvalue), rel=0.4)  # type: ignore[attr-defined]
+    expected = float(stats.ttest_rel(right["de"], right["en"]).pvalue)  # type: ignore[attr-defined]
+    assert expected / 2 < row["p"] < 2 * expected
     assert row["low"] < 100 * d.mean() < row["high"]
     assert row["hypotheses"] == 3 and row["p"] <= row["p_holm"] <= 3 * row["p"] + 1e-12
     assert bool(row["one_draw"]) and pd.isna(row["draws_needed"])

@@ -5,7 +5,9 @@ A shell's command is one argument, of which Linux allows 128 KiB; the files behi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from polyprune.workflow.wildcards import Wildcards
 
 Tree = dict[str, "Tree"]
 
@@ -18,6 +20,12 @@ def braced(paths: Sequence[str]) -> str:
         for part in path.split("/"):
             node = node.setdefault(part, {})
     return _alternatives(tree)
+
+
+def words(paths: Sequence[str]) -> Callable[[Wildcards], str]:
+    """`braced` for the params of a rule: a function, for in a text Snakemake would take braces for wildcards."""
+    text = braced(paths)
+    return lambda wildcards: text  # noqa: ARG005
 
 
 def _alternatives(tree: Tree) -> str:
