@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding claims verify test battery test-slurm check format install clean
+.PHONY: demo outstanding answer claims verify test battery test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -15,6 +15,11 @@ demo: install  ## run the demo study, print its Table 1 and where it lies
 
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
+
+answer: install  ## in which language to calibrate, from what is finished: make answer MODEL=tiny-llama LANGUAGE=de
+	@asked="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.finished --model '$(MODEL)' \
+	--language '$(LANGUAGE)' --method '$(METHOD)')" && printf '%s' "$$asked" | PYTHONPATH=workflow_scripts \
+	$(BIN)/python -m polyprune.report.ask
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims

@@ -12,6 +12,7 @@ for study in settings.studies:
         output:
             parquet=study_path(study, "best_calibration.parquet"),
             markdown=study_path(study, "best_calibration.md"),
+            picture=study_path(study, "best_calibration.png"),
         log:
             f"logs/{study}/best_calibration.log",
         conda:
@@ -20,9 +21,12 @@ for study in settings.studies:
             **needs.small(8000, 60),
         params:
             spec=specs.answer_question(study),
+            answers=words(inputs.answers(study)),
+            dumps=words(inputs.dumps_of_study(study)),
         shell:
-            "python -m polyprune answer_question --settings {params.spec:q} --items {input.answers} --dumps {input.dumps} "
-            "--output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
+            "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps {params.dumps} "
+            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads "
+            "{threads}"
 
     rule:
         name:
@@ -33,6 +37,7 @@ for study in settings.studies:
         output:
             parquet=study_path(study, "versus_paper.parquet"),
             markdown=study_path(study, "versus_paper.md"),
+            pictures=directory(study_path(study, "versus_paper")),
         log:
             f"logs/{study}/versus_paper.log",
         localrule: True
@@ -42,7 +47,8 @@ for study in settings.studies:
             spec=specs.compare_with_paper(study),
         shell:
             "python -m polyprune compare_with_paper --settings {params.spec:q} --tables {input.tables} "
-            "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --log {log} --threads {threads}"
+            "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --pictures {output.pictures} "
+            "--log {log} --threads {threads}"
 
     rule:
         name:

@@ -19,6 +19,7 @@ from polyprune.places import export_places
 from polyprune.running import worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
+from polyprune.workflow.braces import words
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs

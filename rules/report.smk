@@ -9,6 +9,7 @@ for study, table in inputs.tables():
         input:
             measurements=inputs.measurements(study, table),
             paper=inputs.printed(study, table),
+            evidence=inputs.evidence(study, table),
         output:
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
@@ -20,10 +21,11 @@ for study, table in inputs.tables():
             "../envs/polyprune.yaml"
         params:
             spec=specs.tabulate(study, table),
+            evidence=words(inputs.evidence(study, table)),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
-            "{input.paper} --output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log "
-            "{log} --threads {threads}"
+            "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
+            "{output.picture} --log {log} --threads {threads}"
 
 
 for study, figure in inputs.figures():

@@ -33,6 +33,7 @@ class Drawn:
     bottom: float
     right: float
     top: float
+    bold: bool = False
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -59,7 +60,7 @@ def drawn(draw: Callable[[], Figure]) -> tuple[Figure, list[Drawn]]:
         boxes = [text.get_window_extent(canvas.get_renderer()) for text in seen]
     dpi = figure.dpi
     return figure, [
-        Drawn(text.get_text(), box.x0 / dpi, box.y0 / dpi, box.x1 / dpi, box.y1 / dpi)
+        Drawn(text.get_text(), box.x0 / dpi, box.y0 / dpi, box.x1 / dpi, box.y1 / dpi, text.get_weight() == "bold")
         for text, box in zip(seen, boxes, strict=True)
         if text.get_visible() and text.get_text().strip()
     ]
@@ -167,8 +168,8 @@ def _read_panel(mesh: QuadMesh, texts: list[Drawn], labels: list[Drawn], frames:
     x, y, colours = _edges(mesh, low_y)
     above = [text for text in texts if y[0] < text.middle[1] < y[0] + 0.2 and x[0] < text.middle[0] < x[-1]]
     beside = [text for text in labels if y[-1] < text.middle[1] < y[0]]
-    title = min((text for text in texts if text.bottom > max(a.top for a in above) and abs(text.left - x[0]) < 0.03),
-                key=lambda text: text.bottom)  # fmt: skip
+    over = (text for text in texts if text.bold and text.bottom > max(a.top for a in above))
+    title = min((text for text in over if abs(text.left - x[0]) < 0.03), key=lambda text: text.bottom)
     panel = Panel(title.text)
     for row in range(len(y) - 1):
         middle = (y[row] + y[row + 1]) / 2

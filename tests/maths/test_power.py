@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from statsmodels.stats.power import NormalIndPower
 
-from polyprune.maths.inference import contrast, draws_of
+from polyprune.maths.inference import contrast, draws_of, means_of
 from polyprune.maths.power import detectable, draws_needed, items_needed
 
 
@@ -38,5 +38,5 @@ def test_as_many_items_as_asked_for_find_the_difference_four_times_in_five():
     for _ in range(600):
         values = {"de": rng.normal(0.25, 1, (n, 1)), "en": np.zeros((n, 1))}
         groups = np.arange(n)
-        found += contrast(values, {"de": 1.0, "en": -1.0}, groups, draws_of(values, groups)).p_zero() < 0.05
+        found += contrast(means_of(values, groups, draws_of(values, groups)), {"de": 1.0, "en": -1.0}).p_zero() < 0.05
     assert 0.76 < found / 600 < 0.84

@@ -167,7 +167,7 @@ def test_the_page_of_blocks_has_a_line_a_block(tables: dict[int, pd.DataFrame]):
     rows = compare_blocks(tables)
     page = render_blocks(rows, "Blocks")
     assert len([line for line in page.splitlines() if line.startswith(("| 1", "| 7"))]) + 4 == 20
-    assert "| 15 | llama-3-8b GPTQ w8g128 | −0.07 | +0.27 (14 of 20) | 0.8855 | 0.7343 |" in page
+    assert "| 15 | llama-3-8b GPTQ 8 bit, group 128 | −0.07 | +0.27 (14 of 20) | 0.8855 | 0.7343 |" in page
 
 
 def test_the_command_needs_no_torch():

@@ -9,7 +9,7 @@ import pytest
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.titles import METHOD_TITLES, compression_title, method_title, scheme_title
 from polyprune.report.names import calibration_label, is_single_language, method_rank, pair_label
-from polyprune.report.numbers import decimals_of, format_number, format_printed
+from polyprune.report.numbers import decimals_of, exact_mean, format_number, format_printed
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_a_pair_that_is_compared_is_no_mix() -> None:
 def test_schemes_in_print(scheme: str, title: str) -> None:
     assert scheme_title(scheme) == title
     assert compression_title("gptq", [scheme, "0.20"]) == f"GPTQ {title} and 20 %"
+
+
+def test_means_are_equal_where_counts_are() -> None:
+    """15 and 17 of 60 are as many as 16 and 16, though floats of their per cents do not add up alike."""
+    shares = [[100 * (count / 60) for count in counts] for counts in ([15, 17], [16, 16])]
+    assert sum(shares[0]) / 2 != sum(shares[1]) / 2
+    first, second = (exact_mean(each, [60, 60], ["%", "%"]) for each in shares)
+    assert first == second == 100 * 32 / 120
+    assert exact_mean(shares[0], [60, 60], ["1", "1"]) == pytest.approx(first)
+    assert exact_mean([1.0, math.inf], [1, 1], ["1", "1"]) == math.inf
+    assert exact_mean([0.1, 0.2, 0.3], [9, 9, 9], ["1"] * 3) == pytest.approx(0.2)

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tests.helpers.pictures import assert_readable, read_table, same_colour
 
 from polyprune.report.printed import load_all_printed
 from polyprune.report.versus_paper import beside_paper, block_lines, render_versus
+from polyprune.report.versus_picture import BLUE_TO_ORANGE, draw_table
 
 PAPER = Path(__file__).parents[2] / "data" / "paper"
 NAMES = ("model", "method", "scheme", "calibration", "metric", "eval_language")
@@ -21,7 +23,8 @@ def rows(values: dict[tuple[str, str], list[float]], metric: str = "arc") -> pd.
     """Long rows by (calibration, language): a value a seed."""
     return pd.DataFrame(
         [
-            dict(zip(NAMES, (*BLOCK, calibration, metric, language), strict=True)) | {"seed": seed, "value": value}
+            dict(zip(NAMES, (*BLOCK, calibration, metric, language), strict=True))
+            | {"seed": seed, "value": value, "n": 900, "unit": "1"}
             for (calibration, language), of_seeds in values.items()
             for seed, value in enumerate(of_seeds)
         ]
@@ -37,7 +40,19 @@ def printed(values: dict[tuple[str, str], tuple[float, float]], metric: str = "a
     )
 
 
+def as_ours(table: pd.DataFrame) -> pd.DataFrame:
+    """A printed table as if it were a study's long rows of one seed."""
+    return table.assign(value=table["mean"], seed=0, n=900, unit="1").drop(columns=["mean", "std"])
+
+
 NAN = float("nan")
+TITLES = {
+    "llama": "Llama",
+    "llama-3-8b": "Llama-3 8B",
+    "aya-23-8b": "Aya-23 8B",
+    "llama-3-70b": "70B",
+    "aya-23-35b": "35B",
+}
 OURS = {("de", "de"): [30.0, 34.0], ("en", "de"): [30.0], ("es", "de"): [29.0, 29.0], ("en", "en"): [50.0]}
 THEIRS = {("de", "de"): (30.0, 1.0), ("en", "de"): (31.0, 0.5), ("es", "de"): (28.0, NAN), ("ru", "ru"): (1.0, NAN)}
 
@@ -71,20 +86,58 @@ def test_a_line_a_block_counts_diagonals_the_right_way_round(metric: str, ours: 
 def test_the_paper_beside_itself_differs_nowhere():
     """Table 7 as if it were ours: 700 cells with a spread, none far; ρ is 1 where a column is not all equal."""
     paper = load_all_printed(PAPER)
-    ours = paper[7].assign(value=paper[7]["mean"], seed=0)
-    cells = beside_paper({7: ours}, paper)
+    cells = beside_paper({7: as_ours(paper[7])}, paper)
     assert len(cells) == 1500
     assert int(cells["paper_std"].notna().sum()) == 700
     assert (cells["difference"] == 0).all()
     assert cells["rank_correlation"].dropna().to_numpy() == pytest.approx(1)
-    page = render_versus(cells, "Itself")
+    page = render_versus(cells, "Itself", TITLES)
     one = paper[7].query("model == 'llama-3-8b' and method == 'wanda'")
     known = int((one["std"] > 0).sum())
     assert 150 < known <= 175
-    assert f"| 7 | llama-3-8b Wanda 0.50 | 175 | +0 | 0 | 0 of {known} | 1.00 | 11 of 25 | 11 of 25 |" in page
+    assert f"| 7 | Llama-3 8B, Wanda 50 % | 175 | +0 | 0 | 0 of {known} | 1.00 | 11 of 25 | 11 of 25 |" in page
 
 
 def test_a_study_of_other_models_has_nothing_to_compare():
     cells = beside_paper({7: rows({("sw", "sw"): [1.0]})}, {7: printed(THEIRS)})
     assert cells.empty
-    assert "prints no cell" in render_versus(cells, "Demo")
+    assert "prints no cell" in render_versus(cells, "Demo", TITLES)
+
+
+def test_tables_that_repeat_a_cell_have_its_printed_spread():
+    """Tables 2 and 13 print cells of table 7 again, without their standard deviations; table 12 prints others."""
+    paper = load_all_printed(PAPER)
+    numbers = (2, 12, 13)
+    ours = {
+        n: paper[n].assign(value=paper[n]["mean"], seed=0, n=900, unit="1").drop(columns=["mean", "std"])
+        for n in numbers
+    }
+    known = beside_paper(ours, paper)["paper_std"].notna().groupby(beside_paper(ours, paper)["table"]).sum()
+    assert known.to_dict() == {2: 700, 12: 0, 13: 49}
+
+
+def test_the_picture_shows_both_numbers_their_distance_and_what_agrees():
+    """German is 2 higher, of a spread of 3; English two spreads of .5 lower; Spanish has none that is not nothing."""
+    cells = beside_paper({7: rows(OURS)}, {7: printed(THEIRS)})
+    cells.loc[cells["calibration"] == "en", "in_spreads"] = -2.5
+    (panel,), key, texts = read_table(lambda: draw_table(cells, "Table 7", TITLES))
+    assert panel.title == "ARC [%]" and panel.columns == ["DE"]
+    found = {cell.row: cell for cell in panel.cells}
+    assert {name: cell.text for name, cell in found.items()} == {
+        "DE": "32.0 (30.0)", "EN": "30.0 (31.0)", "ES": "29.0 (28.0)",
+    }  # fmt: skip
+    assert [found[name].framed for name in ("DE", "EN", "ES")] == [False, True, False]
+    assert found["ES"].colour is None
+    place = {name: (clipped / 4 + 1) / 2 for name, clipped in (("DE", 2 / 3), ("EN", -2.5))}
+    for name, shade in place.items():
+        assert same_colour(found[name].colour, BLUE_TO_ORANGE(shade))
+    assert key.first == "ours lower by 4 spreads or more" and same_colour(key.colours[0], BLUE_TO_ORANGE(0.0))
+    assert "ρ 0.50, target best 1 (the paper: 0) of 1" in {text.text for text in texts}
+
+
+@pytest.mark.parametrize("number", [1, 4, 17])
+def test_pictures_of_the_papers_own_numbers_are_readable(number: int):
+    paper = load_all_printed(PAPER)
+    cells = beside_paper({number: as_ours(paper[number])}, paper)
+    assert len(cells) == len(paper[number])
+    assert_readable(lambda: draw_table(cells, f"Table {number}", TITLES))

@@ -41,7 +41,8 @@ def test_an_entry_with_an_unknown_key_is_still_compared_with_others(tmp_path: Pa
     assert {line.split(": ", 1)[1] for line in complaints(text, folder=tmp_path)} == {
         "models.big.colour: unknown key; 'colour' is not one of prompts, shape, source, text, title",
         "models.big.prompts: 'some' is not one of ",
-        "studies.first.tables.table1.colour: unknown key; 'colour' is not one of benchmarks, grids, report, title",
+        "studies.first.tables.table1.colour: unknown key; 'colour' is not one of benchmarks, grids, references, "
+        "report, title",
         "studies.first.tables.table1.grids.0: 'mian' is not one of main; did you mean main?",
     }
 

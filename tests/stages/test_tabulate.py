@@ -69,7 +69,9 @@ def test_a_table_has_three_forms_of_the_same_bytes_each_time(kind: str, tmp_path
     outputs = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         paths = [folder / f"table1.{ending}" for ending in ("parquet", "md", "png")]
-        tabulate(files, [], TABLES[kind].module, table, [("m", "Model")], paths[0], paths[1], paths[2], {"code": "x"})
+        tabulate(
+            files, [], [], TABLES[kind].module, table, [("m", "Model")], paths[0], paths[1], paths[2], {"code": "x"}
+        )
         outputs.append([path.read_bytes() for path in paths])
     assert outputs[0] == outputs[1]
     written = pq.read_table(tmp_path / "a" / "table1.parquet")

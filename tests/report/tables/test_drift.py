@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.scores import write_variant
 
 from polyprune.errors import UserError
-from polyprune.report.tables.blocks import Block, diagonal_count, make_blocks
+from polyprune.report.tables.blocks import Block, make_blocks, wins
 from polyprune.report.tables.drift import CELL_METRICS, PRINTED, report
 from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import aggregate, in_order, load_scores
@@ -41,7 +41,7 @@ TABLE = Table(title="Title", report="drift", grids=["g"])
 
 
 def made(files: list[Path], titles: dict[str, str] | None = None, paper: list[Path] | None = None) -> Report:
-    return report(files, paper or [], TABLE, titles or {"m": "Model"})
+    return report(files, paper or [], TABLE, titles or {"m": "Model"}, [])
 
 
 def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
@@ -65,7 +65,10 @@ def test_the_order_of_files_does_not_matter(tmp_path: Path) -> None:
 def test_markdown_marks_the_best_single_language(tmp_path: Path) -> None:
     table = made(tiny_study(tmp_path))
     text = table.page
-    line = "Model, Wanda 50 %: diagonal best in 2 of 2 perplexity columns (SNR 1/2, pruning error 2/2)"
+    line = (
+        "Model, Wanda 50 %: target best in 2 of 2 perplexity columns (1.0 by chance, 2 alone), SNR 1 of 2 (1.0, 1), "
+        "pruning error 2 of 2 (2.0, 0)"
+    )
     assert list(table.log) == [line] and f"- {line}\n" in text
     panel = text.split("| Perplexity")[1].split("| SNR")[0]
     rows = {line.split("|")[1].strip(): line for line in panel.splitlines() if line.startswith("| ")}
@@ -77,7 +80,7 @@ def test_markdown_marks_the_best_single_language(tmp_path: Path) -> None:
 def test_larger_is_better_for_snr(tmp_path: Path) -> None:
     means = aggregate(in_order(load_scores(tiny_study(tmp_path)).assign(paper_value=float("nan")), ["m"], CELL_METRICS))
     snr = next(panel for panel in make_blocks(means, PRINTED)[0].panels if panel.name == "SNR")
-    assert snr.best.to_numpy().tolist() == [[False, False], [False, False], [True, True], [False, False]]
+    assert snr.top.to_numpy().tolist() == [[False, False], [False, False], [True, True], [False, False]]
 
 
 def test_means_over_seeds_by_hand(tmp_path: Path) -> None:
@@ -129,11 +132,11 @@ def test_diagonals_of_the_papers_own_table(tmp_path: Path) -> None:
         (model, method) for model in ("llama-3-8b", "aya-23-8b") for method in ("wanda", "sparsegpt")
     ]
     totals = {
-        panel.name: sum(diagonal_count(block.panels[index])[0] for block in blocks)
+        panel.name: sum(wins(block.panels[index]).best for block in blocks)
         for index, panel in enumerate(blocks[0].panels)
     }
     assert totals == {"Perplexity": 27, "SNR": 25, "Pruning error": 20}
-    best_for_chinese = blocks[0].panels[0].best["zh"]
+    best_for_chinese = blocks[0].panels[0].top["zh"]
     assert best_for_chinese["ru"] and best_for_chinese.sum() == 1  # the one exception: Llama, Wanda
 
 

@@ -7,24 +7,27 @@ only its own pictures again; and from one sort of measurements, which `workflow/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Kind:
     """`module` arranges and draws it, from `measurements`; `of_dense`: of a grid it needs only the model.
 
-    `settings`: what it reads of a figure's settings beside the title.
+    `settings`: what it reads of a figure's settings beside the title. `evidence`: the items behind the measurements of
+    cells that tell how sure they are, answers or dumps.
     """
 
     module: str
     measurements: str
     of_dense: bool = False
     settings: tuple[str, ...] = ()
+    evidence: Literal["answers", "dumps"] | None = None
 
 
 TABLES = {
-    "drift": Kind("drift", "drift"),
-    "benchmarks": Kind("benchmarks", "evaluation"),
+    "drift": Kind("drift", "drift", evidence="dumps"),
+    "benchmarks": Kind("benchmarks", "evaluation", evidence="answers"),
     "mask_iou": Kind("mask_iou", "mask_iou"),
     "mask_iou_languages": Kind("mask_iou", "mask_iou"),
 }

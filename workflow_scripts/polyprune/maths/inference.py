@@ -12,22 +12,24 @@ come in G groups g (the questions on one passage); an item of its own is a group
     INF-4   var(d) = V + k σ²,  k = Σ_c w_c² / S_c                                 both: items and draws are crossed
     INF-5   ν = var(d)² / (V²/(G−1) + k²B²/ν_B + k²E²/(ν_B (G−1))),  ν_B = Σ_c(S_c − 1)      Satterthwaite (1946)
             d ± t_ν √var(d)
-    INF-6   of values in [0, 1], for interval and p: one item more, half of it d_i = 0, a quarter ±h each, where
-            h = max_c |w_c|/S_c is what one answer of one draw changes             after Agresti and Min (2005)
+    INF-6   of values in [0, 1] the limits of SCORE-3 at quantile t_ν in the place of d ± t_ν √var, with σ²/S_c in the
+            variance of a share; p is the level at which a limit meets the hypothesis, V follows from how far limits of
+            95 % are
     INF-7   |d| < margin:  p = max(P(T_ν > (d + margin)/√var), P(T_ν < (d − margin)/√var))      two one-sided tests
                                                                                    (Schuirmann 1987)
     INF-8   p of m hypotheses together, step-down: p_(j) max over i ≤ j of (m − i + 1) p_(i)    Holm (1979)
     INF-9   c may be the best if (K − 1) P(T_ν > d/√var) ≥ α for the difference d of the best seen and c
                                                                                    Hsu (1981): the best is among them
     INF-10  of J columns of other items: d = mean_j d_j,  V = Σ_j V_j / J²,  E = Σ_j E_j / J²,  B of means of cells
-            over columns: a draw is the same in all, and what it does to all does not average out
+            over columns: a draw is the same in all, and what it does to all does not average out; distances of SCORE-3
+            add up as V do, in squares, and t_ν² k σ² to them
 
 V holds what questions and draws share, E is taken out of B so that it counts once: with equal groups INF-4 is the sum
 of the three mean squares of the crossed two-way layout. σ² is taken over all calibrations of a column, whose draws are
 assumed to scatter alike; where each has one draw it is unknown, var(d) is V, and d is about these draws alone.
-Without INF-6 values at the floor (nothing answered in 60 questions) would have an interval of no width. Agresti and Min
-add two items of whole answers, with several draws too much (coverage above 99 %). At one per cent right of 60 questions
-coverage is what it can be with so few right answers: 91 to 93 % with three draws, 87 % with one.
+Without INF-6 values at the floor (nothing answered in 60 questions) would have an interval of no width, and with few
+right answers t intervals of skewed values cover too rarely: 83 to 93 % at one per cent right of 60 questions. Score
+limits cover 94 % or more everywhere; at one per cent right up to 99 %, for so few answers take few values.
 """
 
 from __future__ import annotations
@@ -37,11 +39,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Integer
-from scipy import stats
+from scipy import optimize, stats
+
+from polyprune.maths.score_limits import Shares, correlations, effective_questions
 
 Values = Float64[np.ndarray, "n_items n_draws"]
 """Of one calibration; all calibrations of a column have the same items in the same order."""
 Groups = Integer[np.ndarray, " n_items"]
+FARTHEST = 50.0
+"""Quantile beyond which a p is 0."""
 
 
 @dataclass(frozen=True)
@@ -60,42 +66,69 @@ class Draws:
 
 @dataclass(frozen=True)
 class Difference:
-    """A contrast: `value` as seen (INF-1), and the centre, variance and df that interval and tests are taken from."""
+    """A contrast: `value` as seen (INF-1), and what intervals and tests are taken from."""
 
     value: float
-    centre: float
     of_items: float
-    """V: variance of the centre by the choice of items."""
+    """V: variance by the choice of items."""
     of_draws: float
     """k σ²; 0 where draws are unknown."""
     df: float
     n_groups: int
+    shares: tuple[Shares, ...] = ()
+    """INF-6, of each column; empty where values are not bounded."""
+    draws_apart: float = 0.0
+    """What of k σ² is not in `shares`."""
 
     @property
     def variance(self) -> float:
         return self.of_items + self.of_draws
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """INF-5: it covers the true difference with this chance."""
-        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.variance**0.5
-        return self.centre - half, self.centre + half
+        """INF-5, INF-6: it covers the true difference with this chance."""
+        q = float(stats.t.ppf((1 + level) / 2, self.df))
+        return self.value - self._reach(q, below=True), self.value + self._reach(q, below=False)
 
     def p_zero(self) -> float:
         """Two-sided p of no difference; 1 where all items are equal."""
-        return 2 * self._tail(abs(self.centre))
+        return min(1.0, 2 * (self.p_larger() if self.value > 0 else self._p_smaller(0.0)))
 
     def p_larger(self) -> float:
         """One-sided p against: the difference is not above zero."""
-        return self._tail(self.centre)
+        return self._p_larger(0.0)
 
     def p_equivalent(self, margin: float) -> float:
         """INF-7: small where the difference is shown to be less than the margin either way."""
-        return max(self._tail(margin + self.centre), self._tail(margin - self.centre))
+        return max(self._p_larger(-margin), self._p_smaller(margin))
 
-    def _tail(self, distance: float) -> float:
-        if self.variance == 0:
-            return 0.0 if distance > 0 else 0.5 if distance == 0 else 1.0
-        return float(stats.t.sf(distance / self.variance**0.5, self.df))
+    def _p_larger(self, bound: float) -> float:
+        """Of the difference being at most `bound`."""
+        return self._tail(self.value - bound, below=True)
+
+    def _p_smaller(self, bound: float) -> float:
+        return self._tail(bound - self.value, below=False)
+
+    def _tail(self, distance: float, below: bool) -> float:
+        """Chance of a value as far on the right side of a bound that is `below` (or above) it, were the bound true."""
+        if distance < 0:
+            return 1 - self._tail(-distance, not below)
+        if distance == 0:
+            return 0.5
+        if self._reach(FARTHEST, below) <= distance:
+            return 0.0
+        q = (
+            optimize.brentq(lambda q: self._reach(q, below) - distance, 0.0, FARTHEST)
+            if self.shares
+            else (distance / self.variance**0.5)
+        )
+        return float(stats.t.sf(q, self.df))
+
+    def _reach(self, q: float, below: bool) -> float:
+        """How far the limit at quantile q is from the value."""
+        if not self.shares:
+            return q * self.variance**0.5
+        squares = sum(each.distance(q, below) ** 2 for each in self.shares) / len(self.shares) ** 2
+        return (squares + q**2 * self.draws_apart) ** 0.5
 
 
 def draws_of(values: Mapping[str, Values], groups: Groups) -> Draws:
@@ -114,12 +147,27 @@ def draws_of(values: Mapping[str, Values], groups: Groups) -> Draws:
     return Draws(between / df, residual / df, df)
 
 
-def contrast(
-    values: Mapping[str, Values], weights: Mapping[str, float], groups: Groups, draws: Draws, bounded: bool = False
-) -> Difference:
-    """INF-1 to INF-5 of the calibrations named in `weights`; with INF-6 if values are `bounded` by 0 and 1.
+@dataclass(frozen=True)
+class Means:
+    """What contrasts of a column need: INF-1 and INF-2 of all of its calibrations at once."""
 
-    `groups` numbers the groups from 0 without gaps.
+    names: tuple[str, ...]
+    value: Float64[np.ndarray, " k"]
+    covariance: Float64[np.ndarray, "k k"]
+    """By other questions."""
+    n_draws: Integer[np.ndarray, " k"]
+    n_groups: int
+    draws: Draws
+    effective: float | None
+    """SCORE-2 where values are bounded by 0 and 1."""
+
+    def with_draws(self) -> Float64[np.ndarray, "k k"]:
+        """Covariance by other questions and draws."""
+        return self.covariance + np.diag((self.draws.variance if self.draws.df else 0.0) / self.n_draws)
+
+
+def means_of(values: Mapping[str, Values], groups: Groups, draws: Draws, bounded: bool = False) -> Means:
+    """`groups` numbers the groups from 0 without gaps; with INF-6 if values are `bounded` by 0 and 1.
 
     Raises:
         ValueError: fewer than two groups, which say nothing of others.
@@ -127,18 +175,46 @@ def contrast(
     n_groups = int(groups.max()) + 1
     if n_groups < 2:
         raise ValueError(f"{len(groups)} items in {n_groups} group: nothing can be said of other items")
-    items = np.sum([weight * values[name].mean(axis=1) for name, weight in weights.items()], axis=0)
-    n, value = len(items), float(items.mean())
-    centre, extra = value, 0.0
-    if bounded:
-        n, n_groups = n + 1, n_groups + 1
-        centre = float(items.sum()) / n
-        step = max(abs(weight) / values[name].shape[1] for name, weight in weights.items())
-        extra = (step - centre) ** 2 / 4 + (step + centre) ** 2 / 4 + centre**2 / 2
-    squares = float((_sums((items - centre)[:, None], groups) ** 2).sum()) + extra
-    of_items = _spread_over(n_groups) * squares / n**2
-    alone = Difference(value, centre, of_items, 0.0, float(n_groups - 1), n_groups - bounded)
-    return _with_draws(alone, spread_of_draws(values, weights), draws)
+    items = np.stack([value.mean(axis=1) for value in values.values()], axis=1)
+    value = items.mean(axis=0)
+    sums = _sums(items - value, groups)
+    covariance = n_groups / (n_groups - 1) * sums.T @ sums / len(groups) ** 2
+    n_draws = np.array([each.shape[1] for each in values.values()])
+    found = Means(tuple(values), value, covariance, n_draws, n_groups, draws, None)
+    if not bounded:
+        return found
+    p, variance = np.clip(value, 0.0, 1.0), np.diag(found.with_draws())
+    return replace(found, value=p, effective=effective_questions(p, variance, len(groups), int(n_draws.max())))
+
+
+def contrast(means: Means, weights: Mapping[str, float]) -> Difference:
+    """INF-1 to INF-6 of the calibrations named in `weights`."""
+    chosen = [means.names.index(name) for name in weights]
+    w, value, covariance = (
+        np.array(list(weights.values())),
+        means.value[chosen],
+        means.covariance[np.ix_(chosen, chosen)],
+    )
+    alone = Difference(
+        value=float(w @ value),
+        of_items=max(0.0, float(w @ covariance @ w)),
+        of_draws=0.0,
+        df=float(means.n_groups - 1),
+        n_groups=means.n_groups,
+    )
+    found = _with_draws(alone, spread_of_draws(means, weights), means.draws)
+    if means.effective is None:
+        return found
+    correlation = correlations(means.with_draws()[np.ix_(chosen, chosen)], means.effective)
+    return _bounded(found, Shares(value, w, correlation, means.effective))
+
+
+def _bounded(difference: Difference, shares: Shares) -> Difference:
+    """INF-6."""
+    q = float(stats.t.ppf(0.975, difference.df))
+    squares = [shares.distance(q, below) ** 2 for below in (True, False)]
+    of_items = max(difference.of_items, sum(squares) / (2 * q**2) - difference.of_draws)
+    return replace(difference, of_items=of_items, shares=(shares,))
 
 
 def _with_draws(difference: Difference, k: float, draws: Draws) -> Difference:
@@ -172,18 +248,19 @@ def pooled(differences: Sequence[Difference], k: float, draws: Draws) -> Differe
     parts = sum((each.of_items / n**2) ** 2 / (each.n_groups - 1) for each in differences)
     alone = Difference(
         value=sum(each.value for each in differences) / n,
-        centre=sum(each.centre for each in differences) / n,
         of_items=of_items,
         of_draws=0.0,
         df=of_items**2 / parts if parts else float(min(each.n_groups - 1 for each in differences)),
         n_groups=sum(each.n_groups for each in differences),
+        shares=tuple(shares for each in differences for shares in each.shares),
     )
-    return _with_draws(alone, k, draws)
+    found = _with_draws(alone, k, draws)
+    return replace(found, draws_apart=found.of_draws)
 
 
-def spread_of_draws(values: Mapping[str, Values], weights: Mapping[str, float]) -> float:
+def spread_of_draws(means: Means, weights: Mapping[str, float]) -> float:
     """k of INF-4."""
-    return sum(weight**2 / values[name].shape[1] for name, weight in weights.items())
+    return sum(weight**2 / means.n_draws[means.names.index(name)] for name, weight in weights.items())
 
 
 def _sums(items: Float64[np.ndarray, "n_items k"], groups: Groups) -> Float64[np.ndarray, "n_groups k"]:

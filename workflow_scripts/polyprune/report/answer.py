@@ -6,6 +6,7 @@
                                        of accuracies of a language (mkqa is another scale)
     best                      string   the calibration with the best mean
     not_worse                 list     calibrations that may be the best (INF-9), `best` among them
+    calibrations              int32    of so many
     calibration               string   whose gain this is: the language itself and `best`, a row each
     is_target, is_best        bool
     reference                 string   english, mix (of most languages), others (mean of the other single ones)
@@ -32,6 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import pandas as pd
@@ -44,6 +46,7 @@ from polyprune.maths.inference import (
     draws_of,
     holm,
     may_be_best,
+    means_of,
     pooled,
     pooled_draws,
     spread_of_draws,
@@ -87,21 +90,24 @@ class Comparison:
         self.columns = columns
         self.unit = UNITS[columns[0].kind]
         self.bounded = columns[0].kind in (ACCURACY, F1)
-        self.draws = [draws_of(column.values, column.groups) for column in columns]
-        self.together = self.draws[0] if len(columns) == 1 else pooled_draws([c.values for c in columns], self.draws)
+        alone = len(columns) == 1
+        draws = [draws_of(column.values, column.groups) for column in columns]
+        self.together = draws[0] if alone else pooled_draws([column.values for column in columns], draws)
+        unknown = Draws(float("nan"), float("nan"), 0)
+        self.each = [
+            means_of(column.values, column.groups, of_column if alone else unknown, self.bounded)
+            for column, of_column in zip(columns, draws, strict=True)
+        ]
         self.means = {name: self._mean(name) for name in columns[0].values}
 
     def _mean(self, name: str) -> float:
-        return sum(float(column.values[name].mean()) for column in self.columns) / len(self.columns)
+        """Rounded once, so that calibrations with the same number of right answers are equal."""
+        values = [column.values[name] for column in self.columns]
+        return float(sum((Fraction(float(each.sum())) / each.size for each in values), Fraction()) / len(values))
 
     def difference(self, weights: Weights) -> Difference:
-        unknown = Draws(float("nan"), float("nan"), 0)
-        alone = len(self.columns) == 1
-        each = [
-            contrast(column.values, weights, column.groups, draws if alone else unknown, self.bounded)
-            for column, draws in zip(self.columns, self.draws, strict=True)
-        ]
-        return each[0] if alone else pooled(each, spread_of_draws(self.columns[0].values, weights), self.together)
+        each = [contrast(means, weights) for means in self.each]
+        return each[0] if len(each) == 1 else pooled(each, spread_of_draws(self.each[0], weights), self.together)
 
     @property
     def items(self) -> int:
@@ -122,7 +128,7 @@ class Comparison:
 
 
 def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.DataFrame:
-    """All rows of all blocks; columns with fewer than two calibrations have none."""
+    """All rows of all blocks; columns with fewer than two calibrations, or groups of items, have none."""
     rows = []
     for block, columns in measured.items():
         about = dict(zip(("model", "method", "scheme"), block, strict=True))
@@ -130,7 +136,7 @@ def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.Data
             rows += [about | row for row in compare(language, metric, comparison)]
         rows += [about | row for row in whole_block(columns)]
     found = pd.DataFrame(rows)
-    whole = ("hypotheses", "items", "groups", "draws", "items_needed", "draws_needed")
+    whole = ("calibrations", "hypotheses", "items", "groups", "draws", "items_needed", "draws_needed")
     return found.astype({name: "Int32" for name in whole if name in found})
 
 
@@ -141,7 +147,7 @@ def comparisons(columns: Mapping[Key, Column]) -> Iterator[tuple[str, str, Compa
     """
     together: dict[str, list[Column]] = {}
     for (metric, language), column in columns.items():
-        if len(column.values) < 2:
+        if len(column.values) < 2 or column.n_groups < 2:
             continue
         yield language, metric, Comparison([column])
         if column.kind == ACCURACY:
@@ -166,6 +172,7 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
     singles = [name for name in comparison.means if not is_mix(name)]
     target, best = language_of(language), comparison.best
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
+    about |= {"calibrations": len(comparison.means)}
     for reference, name in references(comparison).items():
         weights = {
             own: against(own, singles) if name is None else {own: 1.0, name: -1.0}
@@ -193,7 +200,7 @@ def _facts(comparison: Comparison, weights: Weights, found: Difference, p_holm: 
     low, high = found.interval()
     p_equivalent = found.p_equivalent(unit.margin)
     known = comparison.together.df > 0
-    decided = ("better" if found.centre > 0 else "worse") if p_holm < ALPHA else None
+    decided = ("better" if found.value > 0 else "worse") if p_holm < ALPHA else None
     spread = found.of_items, found.of_draws
     return {
         "gain": unit.shown(found.value),

@@ -1,21 +1,13 @@
-"""The answer in plain words, from the rows of `report/answer.py`: a page for a study, or one sentence for one question.
-
-`python -m polyprune.report.answer_text --rows FILE --model KEY --language CODE [--method NAME]` prints the latter.
-"""
+"""The answer in plain words, from the rows of `report/answer.py`: the page of a study."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from polyprune.artifacts.measurements import FRAME
-from polyprune.artifacts.tables import open_table
-from polyprune.errors import UserError
-from polyprune.grammar.titles import method_title
+from polyprune.grammar.titles import compression_title
 from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.names import calibration_label, language_of
 from polyprune.report.tables.markdown import pipe_table
@@ -104,7 +96,7 @@ def render_answer(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> 
     parts = [f"# {title}", NOTES]
     for (model, method, scheme), block in rows.groupby(["model", "method", "scheme"], sort=False):
         languages = _languages(block)
-        parts += [f"## {titles[str(model)]}, {method_title(str(method))} {scheme}", block_sentence(block)]
+        parts += [f"## {titles[str(model)]}, {compression_title(str(method), [str(scheme)])}", block_sentence(block)]
         parts.append(_table(block, languages))
         parts.append(
             "\n".join(f"- {code.upper()}: {' '.join(sentences(block, code, languages))}" for code in languages)
@@ -133,46 +125,3 @@ def _table(block: pd.DataFrame, languages: Sequence[str]) -> str:
                 [language.upper(), HEADINGS[metric], calibration_label(best, languages), str(len(able)), *texts]
             )
     return pipe_table(lines)
-
-
-def answer(rows: pd.DataFrame, model: str, language: str, method: str | None = None) -> str:
-    """What is known for one model and language: sentences a method and scheme.
-
-    Raises:
-        UserError: nothing is.
-    """
-    found = rows[(rows["model"] == model) & (rows["method"] == method if method else rows["method"].notna())]
-    lines = []
-    for (name, scheme), block in found.groupby(["method", "scheme"], sort=False):
-        text = " ".join(sentences(block, language, _languages(block)))
-        if text:
-            lines.append(
-                f"{model}, {method_title(str(name))} {scheme}, {language.upper()}. {text} {block_sentence(block)}"
-            )
-    if not lines:
-        asked = f"{model}{f' by {method}' if method else ''} in {language}"
-        measured = ", ".join(sorted(set(rows["model"]))) or "none"
-        raise UserError(f"nothing is measured of {asked}; models measured: {measured}")
-    return "\n\n".join(lines)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Answer one question from a finished `best_calibration.parquet`."""
-    parser = argparse.ArgumentParser(prog="python -m polyprune.report.answer_text", description=main.__doc__)
-    parser.add_argument("--rows", type=Path, default=Path("results/best_calibration.parquet"))
-    parser.add_argument("--model", required=True, help="key in config.yaml")
-    parser.add_argument("--language", required=True, help="language of evaluation, e.g. de")
-    parser.add_argument("--method", help="all if not given")
-    options = parser.parse_args(argv)
-    try:
-        print(
-            answer(open_table(options.rows, FRAME).read().to_pandas(), options.model, options.language, options.method)
-        )
-    except UserError as error:
-        print(f"error: {error}")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

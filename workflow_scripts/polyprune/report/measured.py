@@ -8,7 +8,7 @@ calibration and draw. Values are such that larger is better: shares of right ans
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,13 +32,19 @@ Key = tuple[str, str]
 class Column:
     """Values by calibration, (n_items, n_draws), the draws' seeds, and the groups of the items.
 
-    `kind` is accuracy or f1 for a benchmark, else the metric.
+    `kind` is accuracy or f1 for a benchmark, else the metric. `chance` is the share of right answers by guessing, where
+    options were to be chosen from.
     """
 
     kind: str
     values: Mapping[str, np.ndarray]
     seeds: Mapping[str, tuple[int, ...]]
     groups: np.ndarray
+    chance: float | None = None
+
+    @property
+    def n_groups(self) -> int:
+        return int(self.groups.max()) + 1
 
     def only(self, seeds: Mapping[str, tuple[int, ...]]) -> Column:
         """With these calibrations and draws."""
@@ -46,7 +52,7 @@ class Column:
             name: self.values[name][:, [self.seeds[name].index(seed) for seed in wanted]]
             for name, wanted in seeds.items()
         }
-        return Column(self.kind, values, seeds, self.groups)
+        return replace(self, values=values, seeds=seeds)
 
 
 def common_draws(columns: Sequence[Column]) -> dict[str, tuple[int, ...]]:
@@ -67,6 +73,7 @@ class _Cell:
     kind: str
     items: tuple[np.ndarray, np.ndarray, np.ndarray]
     """Identity, group, value."""
+    chance: float | None = None
 
 
 def load_columns(items: Iterable[Path], dumps: Iterable[Path]) -> dict[Block, dict[Key, Column]]:
@@ -100,7 +107,7 @@ def _column(block: Block, key: Key, cells: list[_Cell]) -> Column:
         by_calibration.setdefault(cell.calibration, []).append(cell)
     values = {name: np.stack([cell.items[2] for cell in draws], axis=1) for name, draws in by_calibration.items()}
     seeds = {name: tuple(cell.seed for cell in draws) for name, draws in by_calibration.items()}
-    return Column(cells[0].kind, values, seeds, np.unique(groups, return_inverse=True)[1])
+    return Column(cells[0].kind, values, seeds, np.unique(groups, return_inverse=True)[1], cells[0].chance)
 
 
 def _answers(file: Path) -> Iterator[_Cell]:
@@ -109,18 +116,23 @@ def _answers(file: Path) -> Iterator[_Cell]:
     answers = table.to_pandas()
     value = answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if header["profile"] == "paper" else "f1"]
     alone = answers["task"] + "/" + answers["doc_id"].astype("str")
-    answers = answers.assign(value=value.astype("float64"), item=alone + "/" + answers["doc_hash"])
+    options = answers.pop("log_likelihoods").str.len()  # none where nothing is to be chosen
+    answers = answers.assign(
+        guessed=1 / options.astype("float64"), value=value.astype("float64"), item=alone + "/" + answers["doc_hash"]
+    )
     answers["group"] = answers["passage"].fillna(alone) if "passage" in answers else alone
     block = variant["model"], variant["method"], variant["scheme"]
     kind = F1 if benchmark == "mkqa" else ACCURACY
     for language, of_language in answers.groupby("eval_language", sort=False):
         found = tuple(of_language[name].to_numpy() for name in ("item", "group", "value"))
         key = benchmark, str(language)
-        yield _Cell(block, key, variant["calibration"], variant["seed"], kind, cast(Any, found))
+        chance = of_language["guessed"].mean()
+        known = None if pd.isna(chance) else float(chance)
+        yield _Cell(block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), known)
 
 
 def _sequences(file: Path) -> Iterator[_Cell]:
-    """Perplexity, SNR and pruning error of one dump, a value a sequence.
+    """Perplexity, SNR and pruning error of one dump, a value a sequence; of one sequence alone none.
 
     The dump lies in the cell's folder, `{model}/{method}/{scheme}/{calibration}/seed{seed}/hidden_states/{corpus}/`.
     """
@@ -131,6 +143,8 @@ def _sequences(file: Path) -> Iterator[_Cell]:
     if said != (method, scheme, calibration, seed.removeprefix("seed")):
         raise UserError(f"{file} says that it is of {'/'.join(said)}: it has been moved; put it back or make it again")
     nll = sums["nll_pruned"].sum(axis=1, dtype=np.float64)
+    if len(nll) < 2:
+        return  # nothing can be said of other text
     tokens = np.full(len(nll), sums["nll_pruned"].shape[1], dtype=np.float64)
     drift = {name: sums[name] for name in ("n", "norm", "sq", "diff")} | {"n": sums["n"][:, None]}
     counted = [*range(1, sums["sq"].shape[1] - 2), sums["sq"].shape[1] - 1]

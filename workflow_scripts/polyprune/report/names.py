@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from polyprune.grammar.paths import DENSE
 
 _IN_TABLES = (DENSE, "wanda", "sparsegpt", "gptq")
+TARGET = "target"
+"""In the place of a calibration: in each column that in the column's own language."""
 
 
 def method_rank(method: str) -> int:
@@ -30,8 +32,8 @@ def is_single_language(calibration: str) -> bool:
 
 def calibration_label(calibration: str, languages: Sequence[str] = ()) -> str:
     """`de` is DE, `de-en` is DE+EN, and a mix of all `languages` is `all 7`."""
-    if calibration == DENSE:
-        return DENSE
+    if calibration in (DENSE, TARGET):
+        return calibration
     parts = calibration.split("-")
     if is_mix(calibration) and set(parts) == set(languages):
         return f"all {len(parts)}"

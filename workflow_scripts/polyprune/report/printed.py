@@ -18,6 +18,7 @@ from polyprune.artifacts.tables import header_of, open_sealed_table
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import is_single_language, language_of
+from polyprune.report.numbers import exact_means
 
 GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]
 BLOCK = ["model", "method", "scheme"]
@@ -34,8 +35,9 @@ Tables = Mapping[int, pd.DataFrame]
 
 
 def load_printed(file: Path) -> pd.DataFrame:
-    """One of the paper's tables (see `data/README.md`)."""
+    """One of the paper's tables (see `data/README.md`); pairs of languages in alphabetical order, as ours."""
     rows = pd.read_csv(file, dtype=dict.fromkeys(GROUP, "str"), keep_default_na=False)
+    rows["calibration"] = rows["calibration"].map(lambda name: "-".join(sorted(str(name).split("-"))))
     return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("mean", "std")})
 
 
@@ -51,20 +53,26 @@ def load_all_printed(folder: Path) -> dict[int, pd.DataFrame]:
 
 
 def load_study_rows(files: Iterable[Path]) -> dict[int, pd.DataFrame]:
-    """A study's long tables (`report/tables/rows.py`), by number; tables of another layout are left out."""
+    """A study's long tables, by number: of scores (`report/tables/rows.py`) or overlap of masks."""
     rows = {}
     for file in files:
         with open_sealed_table(file) as table:
             if header_of(table).get("schema") != FRAME:
                 require(file, header_of(table), TABLE)
-                rows[table_number(file)] = table.read().to_pandas()
+            found = table.read().to_pandas()
+            rows[table_number(file)] = found.assign(eval_language=found["eval_language"].fillna(""))
     return rows
 
 
 def load_study(files: Iterable[Path]) -> dict[int, pd.DataFrame]:
-    """Means and std over seeds of a study's long tables, by number."""
-    rows = load_study_rows(files).items()
-    return {number: each.groupby(GROUP, as_index=False)["value"].agg(["mean", "std"]) for number, each in rows}
+    """Means (`exact_means`) and std over seeds of a study's long tables, by number."""
+    return {number: means_of(rows) for number, rows in load_study_rows(files).items()}
+
+
+def means_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of long rows: `GROUP`, `mean`, `std`, `n_seeds`."""
+    found = rows.groupby(GROUP, sort=False, as_index=False).agg(std=("value", "std"), n_seeds=("value", "size"))
+    return found.merge(exact_means(rows, GROUP).reset_index(), on=GROUP, validate="one_to_one")
 
 
 def as_matrix(rows: pd.DataFrame, metrics: Iterable[str] | None = None, mixes: bool = False) -> pd.DataFrame:

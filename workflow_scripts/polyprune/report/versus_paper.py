@@ -3,7 +3,8 @@
     table                                    int32
     model, method, scheme, calibration, metric, eval_language   string
     ours, ours_std, n_seeds                  double, double, int32   mean and std over seeds
-    paper, paper_std                         double   as printed; std is printed for a part of table 7 only
+    paper, paper_std                         double   as printed; std is printed for a part of table 7 only, whose cells
+                                                      tables 2 and 13 repeat
     difference                               double   ours less theirs
     spread                                   double   √(ours_std² + paper_std²): of the difference between two runs;
                                                       of the one that is known where the other is not; null for neither
@@ -24,9 +25,9 @@ import numpy as np
 import pandas as pd
 
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.titles import method_title
+from polyprune.grammar.titles import compression_title
 from polyprune.report.names import is_single_language, language_of
-from polyprune.report.printed import BLOCK, COLUMN, GROUP, SMALLER_IS_BETTER
+from polyprune.report.printed import BLOCK, COLUMN, GROUP, SMALLER_IS_BETTER, means_of
 
 OF_COLUMN = ["table", *BLOCK, *COLUMN]
 FAR = 2.0
@@ -36,7 +37,9 @@ OWN_UNITS = ("perplexity", "snr", "pruning_error")
 
 def beside_paper(ours: Mapping[int, pd.DataFrame], paper: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """Every cell that both have. `ours` are long rows by the paper's number of the table, `paper` its printed ones."""
-    cells = pd.concat([_cells(number, ours[number], paper[number]) for number in sorted(set(ours) & set(paper))])
+    spreads = printed_spreads(paper)
+    shared = sorted(set(ours) & set(paper))
+    cells = pd.concat([_cells(number, ours[number], paper[number], spreads) for number in shared], ignore_index=True)
     known = cells[["ours_std", "paper_std"]].notna()
     cells["difference"] = cells["ours"] - cells["paper"]
     spread = (cells[["ours_std", "paper_std"]] ** 2).sum(axis=1) ** 0.5
@@ -54,11 +57,17 @@ def beside_paper(ours: Mapping[int, pd.DataFrame], paper: Mapping[int, pd.DataFr
     return cells.merge(columns, how="left", on=OF_COLUMN).astype({"table": "int32"})
 
 
-def _cells(number: int, ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    groups = ours.groupby(GROUP, sort=False, as_index=False)
-    means = groups.agg(ours=("value", "mean"), ours_std=("value", "std"), n_seeds=("value", "size"))
-    printed = paper[[*GROUP, "mean", "std"]].rename(columns={"mean": "paper", "std": "paper_std"})
+def _cells(number: int, ours: pd.DataFrame, paper: pd.DataFrame, spreads: pd.DataFrame) -> pd.DataFrame:
+    means = means_of(ours).rename(columns={"mean": "ours", "std": "ours_std"})
+    printed = paper[[*GROUP, "mean"]].merge(spreads, how="left", on=[*GROUP, "mean"])
+    printed = printed.rename(columns={"mean": "paper", "std": "paper_std"})
     return means.merge(printed, on=GROUP, validate="one_to_one").assign(table=number)
+
+
+def printed_spreads(paper: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    """The standard deviations of all tables, by cell and mean: a number in print that another table repeats is it."""
+    found = pd.concat([table[[*GROUP, "mean", "std"]] for table in paper.values()])
+    return found[found["std"].notna()].drop_duplicates([*GROUP, "mean"])
 
 
 def rank_correlation(column: pd.DataFrame) -> float:
@@ -71,13 +80,16 @@ def rank_correlation(column: pd.DataFrame) -> float:
 
 
 def diagonal(column: pd.DataFrame, values: str) -> bool | None:
-    """Whether calibrating in the column's own language is best, alone or tied; None where that cell is not there."""
+    """Whether calibrating in the column's own language is best, alone or tied; None where that cell is not there.
+
+    Means are equal where their counts are (`exact_mean`), and printed ones where their digits are.
+    """
     single = column[column["calibration"].map(is_single_language)].set_index("calibration")[values]
     metric, language = column["metric"].iloc[0], language_of(column["eval_language"].iloc[0])
     if language not in single.index or len(single) < 2:
         return None
     best = single.min() if metric in SMALLER_IS_BETTER else single.max()
-    return bool(np.isclose(single[language], best, rtol=1e-9, atol=0))
+    return bool(single[language] == best)
 
 
 def block_lines(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -101,8 +113,8 @@ def block_lines(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
         }
 
 
-def render_versus(cells: pd.DataFrame, title: str) -> str:
-    """Markdown: a line a block."""
+def render_versus(cells: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
+    """Markdown: a line a block; `titles` are models' names in print."""
     lines = [f"# {title}", ""]
     if cells.empty:
         return "\n".join([*lines, "The paper prints no cell of this study.", ""])
@@ -116,8 +128,8 @@ def render_versus(cells: pd.DataFrame, title: str) -> str:
     ]
     for line in block_lines(cells):
         dense = line["method"] == DENSE
-        name = f"{line['of']} {line['model']} ".lstrip() + (
-            "uncompressed" if dense else f"{method_title(line['method'])} {line['scheme']}"
+        name = f"{line['of']} {titles[line['model']]}, ".lstrip() + (
+            "uncompressed" if dense else compression_title(line["method"], [line["scheme"]])
         )
         correlation = line["rank_correlation"]
         counts = [

@@ -116,6 +116,7 @@ def _of_study(study: StudyEntry, place: Place, entries: Entries) -> Iterator[Pro
 
 def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -> Iterator[Problem]:
     yield from _unknown(table.grids, study.grids, (*place, "grids"))
+    yield from _unknown(table.references, study.grids, (*place, "references"))
     if bool(table.benchmarks) != (table.report == "benchmarks"):
         yield (*place, "benchmarks"), "a table that reports benchmarks lists them, others do not"
     models = [each for name in table.grids if name in study.grids for each in _models_of(study.grids[name], entries)]

@@ -80,6 +80,11 @@ class TableSettings(Section):
         "mask_iou_languages: of what the seeds of two languages agree on"
     )
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
+    references: Annotated[list[str], AfterValidator(distinct)] = Field(
+        default=[],
+        description="of a table of mixes: grids of single languages with the same models, methods and schemes, of "
+        "which English and each column's own language are shown beside the mixes",
+    )
 
 
 class Table(TableSettings):
@@ -117,8 +122,15 @@ class Study(Section):
     figures: dict[Annotated[str, Field(pattern=r"^figure[1-9]\d*$")], Figure] = Field(default={})
 
     def cells(self, name: str) -> list[Cell]:
-        """The cells of a table or figure, each once, in the order of its grids."""
-        grids = (self.tables[name] if name in self.tables else self.figures[name]).grids
+        """The cells of a table or figure, each once, in the order of its grids; then those of a table's references."""
+        if name not in self.tables:
+            return self._of_grids(self.figures[name].grids)
+        own = self._of_grids(self.tables[name].grids)
+        blocks = {(cell.model, cell.method, cell.scheme) for cell in own}
+        beside = self._of_grids(self.tables[name].references)
+        return list(dict.fromkeys([*own, *(c for c in beside if (c.model, c.method, c.scheme) in blocks)]))
+
+    def _of_grids(self, grids: Iterable[str]) -> list[Cell]:
         return list(dict.fromkeys(cell for grid in grids for cell in self.grids[grid].cells()))
 
     def all_cells(self) -> list[Cell]:

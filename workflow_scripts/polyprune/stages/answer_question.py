@@ -9,7 +9,9 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import save_frame
 from polyprune.log import logger
 from polyprune.report.answer import ALL, best_calibrations
+from polyprune.report.answer_picture import draw
 from polyprune.report.answer_text import render_answer
+from polyprune.report.figures.drawing import save_png
 from polyprune.report.measured import load_columns
 
 
@@ -20,9 +22,10 @@ def answer_question(
     titles: list[tuple[str, str]],
     output: Path,
     markdown: Path,
+    picture: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write the rows of `report/answer.py` and the page that says them in words.
+    """Write the rows of `report/answer.py`, the page that says them in words, and a picture.
 
     `items` are the answers of cells, `dumps` their hidden-state dumps on the models' corpora, in the cells' folders; of
     the dense model neither is read. `titles` are pairs of model and its name in print.
@@ -34,3 +37,4 @@ def answer_question(
     save_frame(output, rows, provenance)
     with atomic_write(markdown) as part:
         part.write_text(render_answer(rows, title, dict(titles)), encoding="utf-8")
+    save_png(lambda: draw(rows, title, dict(titles)), picture)

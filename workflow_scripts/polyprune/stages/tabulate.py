@@ -17,6 +17,7 @@ from polyprune.settings.studies import TableSettings
 def tabulate(
     measurements: list[Path],
     paper: list[Path],
+    evidence: list[Path],
     module: str,
     table: TableSettings,
     titles: list[tuple[str, str]],
@@ -27,11 +28,12 @@ def tabulate(
 ) -> None:
     """Write a table in its three forms, as the `module` of its kind arranges it (`report/tables/`).
 
-    `paper` is a file of the paper's numbers or nothing. `titles` are pairs of model and its name in print, in the order
-    of the table.
+    `paper` is a file of the paper's numbers or nothing; `evidence` are the answers or dumps behind the measurements of
+    cells, which say how sure they are, nothing for kinds that ask for none. `titles` are pairs of model and its name in
+    print, in the order of the table.
     """
     kind = cast(TableModule, importlib.import_module(f"polyprune.report.tables.{module}"))
-    report = kind.report(measurements, paper, table, dict(titles))
+    report = kind.report(measurements, paper, table, dict(titles), evidence)
     for line in report.log:
         logger.info("%s", line)
     save_table(output, report.schema, report.rows, provenance | dict(report.provenance))

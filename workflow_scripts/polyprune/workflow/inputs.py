@@ -160,25 +160,30 @@ class Inputs:
         """A study's tables."""
         return [study_path(study, f"{table}.parquet") for table in self.settings.studies[study].tables]
 
+    def evidence(self, study: str, table: str) -> list[str]:
+        """What tells how sure the numbers of a table's cells are, item by item; nothing for kinds without."""
+        files = {"answers": self._answers, "dumps": self._dumps, None: lambda *_: []}
+        return files[self.kind(study, table).evidence](study, table)
+
     def answers(self, study: str) -> list[str]:
         """Answers to the questions of all benchmarks that a study's tables report, of their cells."""
         tables = [table for table in self.settings.studies[study].tables if self._reports(study, table, "evaluation")]
-        return list(
-            dict.fromkeys(
-                f"{cell.folder}/evaluation/items/{benchmark}.parquet"
-                for table in tables
-                for benchmark in self.settings.studies[study].tables[table].benchmarks
-                for cell in self._cells(study, table)
-            )
-        )
+        return list(dict.fromkeys(path for table in tables for path in self._answers(study, table)))
 
     def dumps_of_study(self, study: str) -> list[str]:
         """Dumps on the corpus, in all languages, of the cells that a study's tables report the drift of."""
         tables = [table for table in self.settings.studies[study].tables if self._reports(study, table, "drift")]
-        cells = dict.fromkeys(cell for table in tables for cell in self._cells(study, table))
+        return list(dict.fromkeys(path for table in tables for path in self._dumps(study, table)))
+
+    def _answers(self, study: str, table: str) -> list[str]:
+        benchmarks = self.settings.studies[study].tables[table].benchmarks
+        cells = self._cells(study, table)
+        return [f"{cell.folder}/evaluation/items/{benchmark}.parquet" for benchmark in benchmarks for cell in cells]
+
+    def _dumps(self, study: str, table: str) -> list[str]:
         return [
             path
-            for cell in cells
+            for cell in self._cells(study, table)
             for path in self.dumps(self.settings.models[cell.model].text.corpus, f"{cell.model}/{cell.variant}")
         ]
 

@@ -270,12 +270,10 @@ class Specs:
     # Answers and the paper.
 
     def answer_question(self, study: str) -> str:
-        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
-        titles = [[model, self.settings.models[model].title] for model in models]
-        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=titles)
+        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=self._titles(study))
 
     def compare_with_paper(self, study: str) -> str:
-        return _spec("compare_with_paper", {}, title=f"Study {study} beside the paper")
+        return _spec("compare_with_paper", {}, title=f"study {study}", titles=self._titles(study))
 
     def tabulate_claims(self, study: str) -> str:
         return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}")
@@ -287,8 +285,15 @@ class Specs:
             {},
             shares=shares_of_training(self.settings, models),
             title=f"Why, in study {study}",
-            titles=[[model, self.settings.models[model].title] for model in models],
+            titles=self._titles(study),
         )
+
+    # What several of them hold.
+
+    def _titles(self, study: str) -> list[list[str]]:
+        """Models of a study and their names in print."""
+        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
+        return [[model, self.settings.models[model].title] for model in models]
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]

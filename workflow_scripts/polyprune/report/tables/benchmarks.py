@@ -8,6 +8,7 @@ from pathlib import Path
 from polyprune.artifacts.evaluations import SCORES_SCHEMA
 from polyprune.artifacts.measurements import TABLE
 from polyprune.grammar.titles import benchmark_title
+from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -15,29 +16,43 @@ from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import (
     add_paper_values,
     aggregate,
+    beside_references,
     in_order,
     load_benchmark_scores,
     load_paper,
     long_table,
     notes,
     require_same_questions,
+    without_references,
 )
+from polyprune.report.tables.standing import standings
 from polyprune.settings.studies import TableSettings
 
 
 def report(
-    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+    measurements: Sequence[Path],
+    paper: Sequence[Path],
+    table: TableSettings,
+    titles: Mapping[str, str],
+    evidence: Sequence[Path],
 ) -> Report:
-    """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks."""
+    """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks.
+
+    `evidence` are the cells' answers.
+    """
     rows, profiles = load_benchmark_scores(measurements)
     require_same_questions(rows, table.benchmarks)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), table.benchmarks)
-    metrics = [Metric(name, benchmark_title(name), larger_is_better=True, unit="%") for name in table.benchmarks]
-    blocks = make_blocks(aggregate(rows), metrics)
+    metrics = [Metric(name, benchmark_title(name), larger_is_better=True, unit="%", decimals=1)
+               for name in table.benchmarks]  # fmt: skip
+    references = bool(table.references)
+    shown = in_order(beside_references(rows), list(titles), table.benchmarks) if references else rows
+    known = standings(load_columns(evidence, []), references)
+    blocks = make_blocks(aggregate(shown), metrics, known)
     title = f"{table.title}; prompts: {', '.join(profiles)}"
     return Report(
         schema=TABLE,
-        rows=long_table(rows),
+        rows=long_table(without_references(rows) if references else rows),
         page=render_markdown(blocks, title, titles, notes(measurements, SCORES_SCHEMA)),
         draw=lambda: heatmap.draw(blocks, title, titles),
         log=summaries(blocks, titles),

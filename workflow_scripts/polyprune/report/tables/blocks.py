@@ -8,26 +8,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import compression_title
-from polyprune.report.names import is_single_language, language_of
+from polyprune.report.measured import ACCURACY, F1
+from polyprune.report.names import TARGET, is_mix, language_of
+from polyprune.report.numbers import decimals_of, format_number
+from polyprune.report.tables.standing import Standing, Standings, candidates
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is printed. A `scaled` one is printed in a power of ten that suits the table's numbers."""
+    """How a metric is printed. A `scaled` one is printed in a power of ten that suits the table's numbers.
+
+    `decimals` are the same in the whole table; if None, three significant digits of its median number.
+    """
 
     key: str
     title: str
     larger_is_better: bool
     unit: str = ""
     scaled: bool = False
+    decimals: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,16 +46,28 @@ class Panel:
     name: str
     title: str
     larger_is_better: bool
+    decimals: int
     mean: pd.DataFrame
     std: pd.DataFrame
     paper: pd.DataFrame
-    best: pd.DataFrame
-    """bool: best of the single-language calibrations in its column; see `best_cells`."""
+    top: pd.DataFrame
+    """bool: best of the candidates in its column, all of them if equal; see `best_cells`."""
+    marked: pd.DataFrame
+    """bool: candidates that cannot be told from the best, none where none can be; `top` where no error is known."""
+    told: pd.DataFrame
+    """bool: rows that can be told from the best of all rows; all of a column of which no error is known."""
+    width: pd.Series
+    """By column, the least width of a scale of shades: twice the difference that can be told; 0 where not known."""
+    note: str
+    """Questions, the difference that can be told, chance; empty if none is known."""
 
     @property
     def languages(self) -> list[str]:
         """Evaluation languages: the columns."""
         return [str(language) for language in self.mean.columns]
+
+    def text(self, value: float) -> str:
+        return format_number(value, self.decimals)
 
 
 @dataclass(frozen=True)
@@ -71,6 +92,11 @@ class Block:
         return sorted({language_of(column) for panel in self.panels for column in panel.languages})
 
     @property
+    def has_references(self) -> bool:
+        """Whether its mixes stand below English and the target language."""
+        return TARGET in self.calibrations
+
+    @property
     def compression(self) -> str:
         return compression_title(self.method, [self.scheme])
 
@@ -78,9 +104,11 @@ class Block:
         return f"{titles[self.model]}, {self.compression}"
 
 
-def make_blocks(means: pd.DataFrame, metrics: Sequence[Metric]) -> list[Block]:
+def make_blocks(means: pd.DataFrame, metrics: Sequence[Metric], standings: Standings | None = None) -> list[Block]:
     """Arrange aggregated rows (`rows.aggregate`), in their order; the dense model is the first row of its blocks."""
+    known = standings or {}
     exponents = {metric.key: _exponent(means, metric) for metric in metrics}
+    decimals = {metric.key: _decimals(means, metric, exponents[metric.key]) for metric in metrics}
     cells = means[means["method"] != DENSE]
     blocks = []
     for model, method, scheme in (
@@ -89,8 +117,12 @@ def make_blocks(means: pd.DataFrame, metrics: Sequence[Metric]) -> list[Block]:
         of_block = cells[(cells["model"] == model) & (cells["method"] == method) & (cells["scheme"] == scheme)]
         shown = pd.concat([means[(means["model"] == model) & (means["method"] == DENSE)], of_block])
         calibrations = list(dict.fromkeys(shown["calibration"]))
-        panels = tuple(_panel(shown, metric, exponents[metric.key], calibrations) for metric in metrics)
-        blocks.append(Block(model, method, scheme, panels, tuple(sorted(set(of_block["n_seeds"])))))
+        panels = []
+        for metric in metrics:
+            columns = {key[1]: each for (block, key), each in known.items()
+                       if block == (model, method, scheme) and key[0] == metric.key}  # fmt: skip
+            panels.append(_panel(shown, metric, exponents[metric.key], decimals[metric.key], calibrations, columns))
+        blocks.append(Block(model, method, scheme, tuple(panels), tuple(sorted(set(of_block["n_seeds"])))))
     return blocks
 
 
@@ -100,7 +132,22 @@ def _exponent(means: pd.DataFrame, metric: Metric) -> int:
     return 3 * math.floor(math.log10(median) / 3) if metric.scaled and 0 < median < math.inf else 0
 
 
-def _panel(shown: pd.DataFrame, metric: Metric, exponent: int, calibrations: list[str]) -> Panel:
+def _decimals(means: pd.DataFrame, metric: Metric, exponent: int) -> int:
+    if metric.decimals is not None:
+        return metric.decimals
+    values = means.loc[means["metric"] == metric.key, "mean"] / 10.0**exponent
+    finite = values[np.isfinite(values.to_numpy(dtype=float))]
+    return decimals_of(float(finite.median())) if len(finite) else 0
+
+
+def _panel(
+    shown: pd.DataFrame,
+    metric: Metric,
+    exponent: int,
+    decimals: int,
+    calibrations: list[str],
+    standings: Mapping[str, Standing],
+) -> Panel:
     values = shown[shown["metric"] == metric.key]
     columns = sorted(set(values["eval_language"]), key=place_in_tables)
     mean, std, paper = (
@@ -109,27 +156,111 @@ def _panel(shown: pd.DataFrame, metric: Metric, exponent: int, calibrations: lis
         for column in ("mean", "std", "paper_value")
     )
     unit = f"10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else metric.unit
-    title = f"{metric.title} [{unit}]" if unit else metric.title
-    best = best_cells(mean, metric.larger_is_better)
-    return Panel(metric.title, title, metric.larger_is_better, mean, std, paper, best)
+    scores = sorted(set(values["score"]) - {""}) if "score" in values else []
+    about = ", ".join(["/".join(scores), unit]).strip(", ")
+    top = best_cells(mean, metric.larger_is_better)
+    scaled = {language: each.resolution / 10.0**exponent for language, each in standings.items()}
+    return Panel(
+        name=metric.title,
+        title=f"{metric.title} [{about}]" if about else metric.title,
+        larger_is_better=metric.larger_is_better,
+        decimals=decimals,
+        mean=mean,
+        std=std,
+        paper=paper,
+        top=top,
+        marked=_marks(standings, top),
+        told=_rows_in({language: each.told for language, each in standings.items()}, ~mean.isna()),
+        width=pd.Series({language: 2 * scaled.get(language, 0.0) for language in columns}, dtype="float64"),
+        note=_note(list(standings.values()), list(scaled.values()), decimals),
+    )
+
+
+def _rows_in(names: Mapping[str, frozenset[str]], otherwise: pd.DataFrame) -> pd.DataFrame:
+    """bool: whether a row is named for its column; as `otherwise` in columns that are not there."""
+    found = otherwise.copy()
+    for language, rows in names.items():
+        if language in found and otherwise[language].any():
+            found[language] = [name in rows for name in found.index]
+    return found
+
+
+def _marks(standings: Mapping[str, Standing], top: pd.DataFrame) -> pd.DataFrame:
+    """Those that may be the best; none in a column where all may be."""
+    chosen = set(candidates([str(name) for name in top.index if name != DENSE]))
+    named = {
+        language: each.may_be_best if chosen - each.may_be_best else frozenset() for language, each in standings.items()
+    }
+    return _rows_in(named, top)
+
+
+def _note(standings: Sequence[Standing], resolutions: Sequence[float], decimals: int) -> str:
+    """What the numbers of a panel rest on: `60 questions, told apart from 9.1 on, chance 25.0`."""
+    if not standings:
+        return ""
+    things = "questions" if standings[0].kind in (ACCURACY, F1) else "sequences"
+    parts = [f"{_range([each.items for each in standings], '{:,}')} {things}"]
+    parts.append(f"told apart from {format_number(float(np.median(resolutions)), max(decimals, 1))} on")
+    if chances := [each.chance for each in standings if each.chance is not None]:
+        parts.append(f"chance {_range([round(each, 1) for each in chances], '{:g}')}")
+    return ", ".join(parts)
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    low, high = form.format(min(values)), form.format(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def best_cells(mean: pd.DataFrame, larger_is_better: bool) -> pd.DataFrame:
-    """Which cells are the best of the single-language calibrations in their column: all of them if equal.
+    """Which cells are the best of the candidates (`candidates`) in their column: all of them if equal.
 
-    None in a column with fewer than two single-language calibrations: there was no choice.
+    Means are equal where their counts are (`exact_mean`). None in a column with fewer than two candidates: there was no
+    choice.
     """
-    single = mean[[is_single_language(str(calibration)) for calibration in mean.index]]
-    target = single.max() if larger_is_better else single.min()
-    best = single.eq(target) & (single.count() > 1)
+    rows = mean.loc[candidates([str(name) for name in mean.index if name != DENSE])]
+    target = rows.max() if larger_is_better else rows.min()
+    best = rows.eq(target) & (rows.count() > 1)
     return best.reindex(mean.index, fill_value=False)
 
 
-def diagonal_count(panel: Panel) -> tuple[int, int]:
-    """In how many columns calibrating in the evaluation language is best, and of how many that have this cell."""
-    best = panel.best
-    columns = [column for column in best.columns if language_of(column) in best.index and best[column].any()]
-    return sum(bool(best.loc[language_of(column), column]) for column in columns), len(columns)
+@dataclass(frozen=True)
+class Wins:
+    """How often calibrating in the evaluation language is best."""
+
+    best: int
+    alone: int
+    by_chance: float
+    """Columns in which it would be among the best if it were any of the rows."""
+    columns: int
+
+
+def wins(panel: Panel) -> Wins:
+    """Over the columns whose own language is among the candidates."""
+    top: Any = panel.top
+    columns = [column for column in top.columns if language_of(column) in top.index and top[column].any()]
+    own = [bool(top.loc[language_of(column), column]) for column in columns]
+    tied = [int(top[column].sum()) for column in columns]
+    there: Any = panel.mean.loc[candidates([str(name) for name in top.index if name != DENSE])].count()
+    return Wins(
+        best=sum(own),
+        alone=sum(mine and ties == 1 for mine, ties in zip(own, tied, strict=True)),
+        by_chance=sum(ties / there[column] for column, ties in zip(columns, tied, strict=True)),
+        columns=len(columns),
+    )
+
+
+def above_references(block: Block) -> dict[str, tuple[int, int, int]]:
+    """Of each mix: the columns in which it is better than the target language, than English; of how many."""
+    found = {}
+    for name in block.calibrations:
+        if is_mix(name):
+            better = [
+                (panel.mean.loc[name] - panel.mean.loc[[TARGET, "en"]]) * (1 if panel.larger_is_better else -1) > 0
+                for panel in block.panels
+            ]
+            counts = pd.concat(better, axis=1)
+            found[name] = int(counts.loc[TARGET].sum()), int(counts.loc["en"].sum()), counts.shape[1]
+    return found
 
 
 def seeds_phrase(blocks: Sequence[Block]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.scores import SCHEMA
+from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -14,13 +15,16 @@ from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import (
     add_paper_values,
     aggregate,
+    beside_references,
     in_order,
     load_paper,
     load_scores,
     long_table,
     notes,
     require_complete,
+    without_references,
 )
+from polyprune.report.tables.standing import standings
 from polyprune.settings.studies import TableSettings
 
 DENSE_METRICS = ("perplexity", "bits_per_byte")
@@ -33,17 +37,26 @@ PRINTED = (
 
 
 def report(
-    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+    measurements: Sequence[Path],
+    paper: Sequence[Path],
+    table: TableSettings,
+    titles: Mapping[str, str],
+    evidence: Sequence[Path],
 ) -> Report:
-    """The table of cells' perplexity and drift files and of their dense models' perplexity files."""
+    """The table of cells' perplexity and drift files and of their dense models' perplexity files.
+
+    `evidence` are the dumps that these were taken from, a sum a sequence.
+    """
     rows = load_scores(measurements)
     rows = rows[rows["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), CELL_METRICS)
-    blocks = make_blocks(aggregate(rows), PRINTED)
+    references = bool(table.references)
+    shown = in_order(beside_references(rows), list(titles), CELL_METRICS) if references else rows
+    blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence), references))
     return Report(
         schema=TABLE,
-        rows=long_table(rows),
+        rows=long_table(without_references(rows) if references else rows),
         page=render_markdown(blocks, table.title, titles, notes(measurements, SCHEMA)),
         draw=lambda: heatmap.draw(blocks, table.title, titles),
         log=summaries(blocks, titles),

@@ -1,20 +1,19 @@
-"""Blocks as a picture: the lighter a cell, the better in its column; the best single language of a column is framed."""
+"""Blocks as a picture: the lighter a cell, the better in its column; what may be the best of a column is framed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from matplotlib.figure import Figure
 
 from polyprune.grammar.paths import DENSE
 from polyprune.report.names import calibration_label, is_mix
-from polyprune.report.numbers import format_number
 from polyprune.report.tables.blocks import Block, Panel, seeds_phrase
 from polyprune.report.tables.picture import Grid, Section, draw_sections
 
-ENDS = "best", "worst of its column"
+ENDS = "best, or not told from it", "worst of its column"
 
 
 def draw(blocks: Sequence[Block], title: str, titles: Mapping[str, str]) -> Figure:
@@ -39,36 +38,64 @@ def _grid(panel: Panel) -> Grid:
         title=f"{panel.title} {'↑' if panel.larger_is_better else '↓'}",
         across="evaluation language",
         columns=tuple(language.upper() for language in panel.languages),
-        texts=np.vectorize(format_number, otypes=[object])(values),
-        shades=column_shades(values, np.array([name != DENSE for name in panel.mean.index]), panel.larger_is_better),
-        frames=panel.best.to_numpy(dtype=bool),
+        texts=np.vectorize(panel.text, otypes=[object])(values),
+        shades=column_shades(
+            values,
+            np.array([name != DENSE for name in panel.mean.index]),
+            panel.larger_is_better,
+            panel.told.to_numpy(dtype=bool),
+            panel.width.to_numpy(dtype=float),
+        ),
+        frames=panel.marked.to_numpy(dtype=bool),
+        note=panel.note,
     )
 
 
 def column_shades(
-    values: Float64[np.ndarray, "n_rows n_columns"], shaded: np.ndarray, larger_is_better: bool
+    values: Float64[np.ndarray, "n_rows n_columns"],
+    shaded: Bool[np.ndarray, " n_rows"],
+    larger_is_better: bool,
+    told: Bool[np.ndarray, "n_rows n_columns"],
+    width: Float64[np.ndarray, " n_columns"],
 ) -> Float64[np.ndarray, "n_rows n_columns"]:
     """0 for the best to 1 for the worst value of each column, over the `shaded` rows; NaN where there is no shade.
 
-    Infinite values get the end of the scale on their side; a column of equal values is all best.
+    A scale is at least `width` wide, and a value that cannot be `told` from the best is as light as the best. Infinite
+    values get the end of the scale on their side.
     """
     losses = np.where(shaded[:, None], -values if larger_is_better else values, np.nan)
     shades = np.full_like(losses, np.nan)
     for column, loss in enumerate(losses.T):
         finite = loss[np.isfinite(loss)]
         low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-        shades[:, column] = (np.clip(loss, low, high) - low) / (high - low if high > low else 1.0)
-    return shades
+        span = max(high - low, width[column])
+        shades[:, column] = np.where(np.isinf(loss), loss > 0, (np.clip(loss, low, high) - low) / (span or 1.0))
+    return np.where(told | np.isnan(shades), shades, 0.0)
 
 
 def _caption(blocks: Sequence[Block]) -> str:
+    panels = [panel for block in blocks for panel in block.panels]
+    known = any(panel.note for panel in panels)
     sentences = [
         f"Numbers are {seeds_phrase(blocks)}; ↓ smaller is better, ↑ larger is better.",
         "Shade: the lighter, the better, on the scale of its column.",
     ]
-    if any(panel.best.to_numpy().any() for block in blocks for panel in block.panels):
-        sentences.append("Frame: the best of the single-language calibrations in its column (all of them if equal).")
+    if known:
+        sentences.append(
+            "Told apart: half the width of the 95 % interval of a difference from the best over the same questions or "
+            "sequences (the usual one); a scale is at least twice as wide, and what cannot be told from the best is as "
+            "light as the best."
+        )
+    if any(panel.marked.to_numpy().any() for panel in panels):
+        of = "rows" if any(block.has_references for block in blocks) else "single-language calibrations"
+        sentences.append(
+            f"Frame: what cannot be told from the best of the {of} of its column; without a frame nothing can be told."
+            if known
+            else f"Frame: the best of the {of} in its column (all of them if equal)."
+        )
     sentences.append("dense: the model before compression, not on the scale.")
+    if any(block.has_references for block in blocks):
+        sentences.append("target: in each column the calibration in its own language.")
     if any(is_mix(name) for block in blocks for name in block.calibrations):
         sentences.append("Below the line: mixes; A+B is calibration on text in both languages.")
     return " ".join(sentences)

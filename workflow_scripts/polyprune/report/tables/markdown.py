@@ -8,8 +8,8 @@ import pandas as pd
 
 from polyprune.grammar.titles import BENCHMARK_TITLES
 from polyprune.report.names import calibration_label
-from polyprune.report.numbers import decimals_of, format_number, format_printed
-from polyprune.report.tables.blocks import Block, Panel, diagonal_count, seeds_phrase
+from polyprune.report.numbers import format_printed
+from polyprune.report.tables.blocks import Block, Panel, above_references, seeds_phrase, wins
 
 
 def render_markdown(
@@ -30,15 +30,33 @@ def render_markdown(
 
 
 def summaries(blocks: Sequence[Block], titles: Mapping[str, str]) -> list[str]:
-    """A line a block: how often calibrating in the evaluation language is best, per panel."""
-    return [_summary(block, titles) for block in blocks]
+    """A line a block: how often the evaluation language is the best calibration and would be by chance; or mixes."""
+    return [f"{block.heading(titles)}: {_mixes(block) if block.has_references else _wins(block)}" for block in blocks]
 
 
-def _summary(block: Block, titles: Mapping[str, str]) -> str:
-    (first, hits, columns), *others = [(panel.name, *diagonal_count(panel)) for panel in block.panels]
-    rest = ", ".join(f"{_in_sentence(name)} {count}/{of}" for name, count, of in others)
-    line = f"{block.heading(titles)}: diagonal best in {hits} of {columns} {_in_sentence(first)} columns"
-    return f"{line} ({rest})" if rest else line
+def _wins(block: Block) -> str:
+    """`target best in 2 of 2 perplexity columns (1.0 by chance, 2 alone), SNR 1 of 2 (1.0, 1)`."""
+    found = [(panel.name, wins(panel)) for panel in block.panels]
+    if not any(each.columns for _, each in found):
+        return "no column has a choice of languages with its own among them"
+    (name, first), *others = found
+    line = f"target best in {first.best} of {first.columns} {_in_sentence(name)} columns "
+    line += f"({first.by_chance:.1f} by chance, {first.alone} alone)"
+    rest = [
+        f"{_in_sentence(name)} {each.best} of {each.columns} ({each.by_chance:.1f}, {each.alone})"
+        for name, each in others
+    ]
+    return ", ".join([line, *rest])
+
+
+def _mixes(block: Block) -> str:
+    """`of 29 columns better than target / English: AR+DE 10 / 12, all 7 9 / 11`."""
+    counts = above_references(block)
+    texts = [
+        f"{calibration_label(name, block.languages)} {own} / {english}" for name, (own, english, _) in counts.items()
+    ]
+    columns = max((of for *_, of in counts.values()), default=0)
+    return f"of {columns} columns better than target / English: {', '.join(texts)}"
 
 
 def _in_sentence(name: str) -> str:
@@ -48,14 +66,25 @@ def _in_sentence(name: str) -> str:
 
 def _notes(blocks: Sequence[Block]) -> str:
     panels = [panel for block in blocks for panel in block.panels]
-    deviation = ", ± their standard deviation" if _any(panel.std for panel in panels) else ""
-    notes = [
-        "Calibration language down, evaluation language across.",
-        f"Numbers are {seeds_phrase(blocks)}{deviation}.",
-        "**Bold**: the best of the single-language calibrations in its column (all of them if equal).",
-        '"Diagonal best" counts the columns where that is the evaluation language itself.',
-        "↓: smaller is better, ↑: larger is better.",
-    ]
+    spread = ", ± their standard deviation over seeds" if _any(panel.std for panel in panels) else ""
+    of = "rows" if any(block.has_references for block in blocks) else "single-language calibrations"
+    notes = ["Calibration language down, evaluation language across.", f"Numbers are {seeds_phrase(blocks)}{spread}."]
+    if any(panel.note for panel in panels):
+        notes += [
+            f"**Bold**: what cannot be told from the best of the {of} of its column, over the same questions or "
+            "sequences and over seeds (INF-9); in a column without bold nothing can be told.",
+            "Told apart: half the width of the 95 % interval of a difference from the best, the usual one of a table.",
+        ]
+    else:
+        notes.append(f"**Bold**: the best of the {of} in its column (all of them if equal).")
+    if any(block.has_references for block in blocks):
+        notes.append("target: in each column the calibration in its own language.")
+    else:
+        notes.append(
+            "Target best: columns in which their own language is the best calibration, ties counted; by chance: of how "
+            "many this could be said if it were any other; alone: without a tie."
+        )
+    notes.append("↓: smaller is better, ↑: larger is better.")
     if _any(panel.paper for panel in panels):
         notes.append("In parentheses: the value that the paper prints.")
     return " ".join(notes)
@@ -67,22 +96,23 @@ def _any(frames: Iterable[pd.DataFrame]) -> bool:
 
 def _panel_table(panel: Panel, known: Sequence[str]) -> str:
     """A pipe table with aligned columns; rows without any value are left out. `known`: languages of the whole block."""
-    languages = panel.languages
-    header = [f"{panel.title} {'↑' if panel.larger_is_better else '↓'}", *(language.upper() for language in languages)]
+    header = [f"{panel.title} {'↑' if panel.larger_is_better else '↓'}"]
+    header += [language.upper() for language in panel.languages]
     rows = [
-        [calibration_label(str(row), known), *(_cell(panel, str(row), language) for language in languages)]
+        [calibration_label(str(row), known), *(_cell(panel, str(row), language) for language in panel.languages)]
         for row in panel.mean.index[panel.mean.notna().any(axis=1)]
     ]
-    return pipe_table([header, *rows])
+    note = f"{panel.name}: {panel.note}.\n\n" if panel.note else ""
+    return note + pipe_table([header, *rows])
 
 
 def _cell(panel: Panel, row: str, column: str) -> str:
     mean, std, paper = (float(frame.at[row, column]) for frame in (panel.mean, panel.std, panel.paper))  # type: ignore[arg-type]
-    text = format_number(mean)
-    if panel.best.at[row, column]:
+    text = panel.text(mean)
+    if panel.marked.at[row, column]:
         text = f"**{text}**"
     if std == std:
-        text += f" ± {format_number(std, decimals_of(mean))}"
+        text += f" ± {panel.text(std)}"
     if paper == paper:
         text += f" ({format_printed(paper)})"
     return text

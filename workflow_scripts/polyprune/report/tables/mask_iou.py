@@ -28,9 +28,16 @@ _PARTS = {"iou": "IoU of all seeds", "pair_iou": "IoU, two masks at a time"}
 
 
 def report(
-    measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+    measurements: Sequence[Path],
+    paper: Sequence[Path],
+    table: TableSettings,
+    titles: Mapping[str, str],
+    evidence: Sequence[Path],  # noqa: ARG001
 ) -> Report:
-    """The table of one or more grids' measurements; it compares seeds, or languages if its kind says so."""
+    """The table of one or more grids' measurements; it compares seeds, or languages if its kind says so.
+
+    There is no `evidence`.
+    """
     compares = "languages" if table.report == "mask_iou_languages" else "seeds"
     rows = table_rows(load_measurements(measurements, MASK_IOU), compares, load_paper(paper))
     means = rows.groupby("metric", sort=False)["value"]

@@ -13,24 +13,26 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from polyprune.report.figures.drawing import GREY, INK, MARGIN, SHADES, SMALLEST_WIDTH, Sheet
 from polyprune.report.figures.letters import LINE_SPACING, text_height, text_width, widest, wrapped
 
-SIZE, HEADING_SIZE = 8.0, 9.5
+SIZE, HEADING_SIZE, NOTE_SIZE = 8.0, 9.5, 7.0
 CELL_WIDTH, ROOMY_WIDTH, CELL_HEIGHT = 0.44, 0.9, 0.235
 """All cells of a picture are alike: as narrow as their texts allow, wider if only a few stand under a title."""
 GRID_GAP, LINE_GAP, SECTION_GAP = 0.32, 0.16, 0.14
-TITLE_LINE, LABEL_LINE = 0.36, 0.12
-"""How far above the cells the middle of a grid's title and of its column labels is."""
-HEADER = 0.5
+TITLE_LINE, NOTE_LINE, LABEL_LINE = 0.36, 0.33, 0.12
+"""How far above the cells the middle of a grid's title, of its note, and of its column labels is."""
+HEADER, NOTE = 0.5, 0.19
+"""What stands above cells, and how much more that is with a note."""
 KEY_WIDTH, KEY_HEIGHT = 1.6, 0.13
 WIDEST = 15.0
 """Of a line of grids; further ones stand below."""
-PALE_INK, PALE_FROM = "#ffffff", 0.6
-"""Letters are white from this shade on: where contrast with white overtakes contrast with ink."""
+PALE_INK, PALE_BELOW = "#ffffff", 0.207
+"""Letters are white on colours of less luminance (WCAG): where contrast with white overtakes contrast with ink."""
 _PLAIN: dict[str, Any] = {"parse_math": False}
 _RULE: dict[str, Any] = {"color": INK, "linewidth": 0.9, "zorder": 3}
 
@@ -47,6 +49,8 @@ class Grid:
     shades: Float64[np.ndarray, "n_rows n_columns"]
     """Place in `SHADES`; NaN where a cell has none."""
     frames: Bool[np.ndarray, "n_rows n_columns"]
+    note: str = ""
+    """A line below the title."""
 
     def part(self, start: int, stop: int) -> Grid:
         """Some of the columns; those that do not begin the grid say so."""
@@ -58,6 +62,7 @@ class Grid:
             texts=self.texts[:, chosen],
             shades=self.shades[:, chosen],
             frames=self.frames[:, chosen],
+            note="" if start else self.note,
         )
 
 
@@ -72,8 +77,10 @@ class Section:
     rule: int | None = None
 
 
-def draw_sections(sections: Sequence[Section], title: str, ends: tuple[str, str], caption: str) -> Figure:
-    """Sections below one another, then the key: `ends` name both ends of the scale of shades."""
+def draw_sections(
+    sections: Sequence[Section], title: str, ends: tuple[str, str], caption: str, colours: Colormap = SHADES
+) -> Figure:
+    """Sections below one another, then the key: `ends` name both ends of the scale of shades, `colours`."""
     cell = _cell_width(sections)
     lines = [_lines_of(section, cell) for section in sections]
     axis = max(_down_width(section) for section in sections)
@@ -83,16 +90,18 @@ def draw_sections(sections: Sequence[Section], title: str, ends: tuple[str, str]
     width = max(width, min(longest + 2 * MARGIN, WIDEST / 2), SMALLEST_WIDTH)
     headings = [wrapped(section.heading, width - 2 * MARGIN, HEADING_SIZE, bold=True) for section in sections]
     tall = [
-        text_height(heading, HEADING_SIZE) + len(of_section) * (HEADER + _height(section) + LINE_GAP) + SECTION_GAP
+        text_height(heading, HEADING_SIZE)
+        + len(of_section) * (_header(section) + _height(section) + LINE_GAP)
+        + SECTION_GAP
         for heading, section, of_section in zip(headings, sections, lines, strict=True)
     ]
     sheet = Sheet(width, sum(tall) + KEY_HEIGHT + 0.25, title, caption)
     axes, top = sheet.canvas(), 0.1
     for heading, section, of_section, height in zip(headings, sections, lines, tall, strict=True):
         axes.text(MARGIN, top, heading, size=HEADING_SIZE, weight="bold", va="top", linespacing=LINE_SPACING, **_PLAIN)
-        _draw_section(axes, section, of_section, cell, left, top + text_height(heading, HEADING_SIZE))
+        _draw_section(axes, section, of_section, cell, left, top + text_height(heading, HEADING_SIZE), colours)
         top += height
-    _draw_key(axes, ends, MARGIN, top)
+    _draw_key(axes, ends, MARGIN, top, colours)
     return sheet.figure
 
 
@@ -104,9 +113,14 @@ def _cell_width(sections: Sequence[Section]) -> float:
     return max(CELL_WIDTH, widest(texts, SIZE) + 0.12, min(under_titles, ROOMY_WIDTH))
 
 
+def _header(section: Section) -> float:
+    return HEADER + (NOTE if any(grid.note for grid in section.grids) else 0.0)
+
+
 def _above(grid: Grid) -> float:
-    """Width of the line above the column labels."""
-    return text_width(grid.title, SIZE, bold=True) + 0.2 + text_width(grid.across, SIZE)
+    """Width of the lines above the column labels."""
+    line = text_width(grid.title, SIZE, bold=True) + 0.2 + text_width(grid.across, SIZE)
+    return max(line, text_width(grid.note, NOTE_SIZE))
 
 
 def _lines_of(section: Section, cell: float) -> list[list[Grid]]:
@@ -150,17 +164,25 @@ def _height(section: Section) -> float:
     return max(len(section.rows) * CELL_HEIGHT, widest(_down(section).split("\n"), SIZE))
 
 
-def _draw_section(axes: Axes, section: Section, lines: Sequence[list[Grid]], cell: float, left: float, top: float):
+def _draw_section(
+    axes: Axes,
+    section: Section,
+    lines: Sequence[list[Grid]],
+    cell: float,
+    left: float,
+    top: float,
+    colours: Colormap,
+) -> None:
     """Row labels and grids, line by line; `left` is where cells begin, `top` where the heading has ended."""
     for line in lines:
-        first = top + HEADER
+        first = top + _header(section)
         middle = first + _height(section) / 2
         axes.text(MARGIN, middle, _down(section), rotation=90, ha="left", va="center", color=GREY, size=SIZE)
         for row, label in enumerate(section.rows):
             axes.text(left - 0.08, first + (row + 0.5) * CELL_HEIGHT, label, ha="right", va="center", size=SIZE)
         x = left
         for grid in line:
-            _draw_grid(axes, grid, cell, x, first)
+            _draw_grid(axes, grid, cell, x, first, _header(section) - HEADER, colours)
             if section.rule is not None:
                 y = first + section.rule * CELL_HEIGHT
                 axes.plot([x, x + len(grid.columns) * cell], [y, y], **_RULE)
@@ -168,34 +190,47 @@ def _draw_section(axes: Axes, section: Section, lines: Sequence[list[Grid]], cel
         top = first + _height(section) + LINE_GAP
 
 
-def _draw_grid(axes: Axes, grid: Grid, cell: float, left: float, top: float) -> None:
-    """Title, column labels and cells; `top` is where the cells begin."""
+def _draw_grid(axes: Axes, grid: Grid, cell: float, left: float, top: float, note: float, colours: Colormap) -> None:
+    """Title, note, column labels and cells; `top` is where the cells begin, `note` what notes need above them."""
     n_rows, n_columns = grid.shades.shape
     edges_x, edges_y = left + cell * np.arange(n_columns + 1), top + CELL_HEIGHT * np.arange(n_rows + 1)
-    draw_shades(axes, edges_x, edges_y, grid.shades, edgecolors="white", linewidth=0.8)
-    axes.text(left, top - TITLE_LINE, grid.title, weight="bold", va="center", size=SIZE, **_PLAIN)
+    draw_shades(axes, edges_x, edges_y, grid.shades, colours, edgecolors="white", linewidth=0.8)
+    axes.text(left, top - note - TITLE_LINE, grid.title, weight="bold", va="center", size=SIZE, **_PLAIN)
     right = left + _grid_width(grid, cell)
-    axes.text(right, top - TITLE_LINE, grid.across, ha="right", va="center", color=GREY, size=SIZE)
+    axes.text(right, top - note - TITLE_LINE, grid.across, ha="right", va="center", color=GREY, size=SIZE)
+    axes.text(left, top - NOTE_LINE, grid.note, va="center", color=GREY, size=NOTE_SIZE, **_PLAIN)
     for column, label in enumerate(grid.columns):
         axes.text(left + (column + 0.5) * cell, top - LABEL_LINE, label, ha="center", va="center", size=SIZE)
     for (row, column), text in np.ndenumerate(grid.texts):
         x, y = float(edges_x[column]), float(edges_y[row])
-        ink = PALE_INK if grid.shades[row, column] > PALE_FROM else INK
+        ink = ink_on(colours, float(grid.shades[row, column]))
         axes.text(x + cell / 2, y + CELL_HEIGHT / 2, text, ha="center", va="center", color=ink, size=SIZE)
         if grid.frames[row, column]:
             frame = (x + 0.02, y + 0.02), cell - 0.04, CELL_HEIGHT - 0.04
             axes.add_patch(Rectangle(*frame, fill=False, edgecolor=INK, linewidth=1.2, zorder=4))
 
 
-def draw_shades(axes: Axes, edges_x: np.ndarray, edges_y: np.ndarray, shades: np.ndarray, **how: Any) -> None:
-    """Cells in the colours of `SHADES`; none where the shade is NaN."""
-    axes.pcolormesh(edges_x, edges_y, np.ma.masked_invalid(shades), cmap=SHADES, vmin=0, vmax=1, **how)
+def ink_on(colours: Colormap, shade: float) -> str:
+    """The colour of letters on a shade; NaN is none."""
+    if math.isnan(shade):
+        return INK
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colours(shade)[:3]]
+    luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return PALE_INK if luminance < PALE_BELOW else INK
 
 
-def _draw_key(axes: Axes, ends: tuple[str, str], left: float, top: float) -> None:
+def draw_shades(
+    axes: Axes, edges_x: np.ndarray, edges_y: np.ndarray, shades: np.ndarray, colours: Colormap = SHADES, **how: Any
+) -> None:
+    """Cells in the colours of a scale; none where the shade is NaN."""
+    axes.pcolormesh(edges_x, edges_y, np.ma.masked_invalid(shades), cmap=colours, vmin=0, vmax=1, **how)
+
+
+def _draw_key(axes: Axes, ends: tuple[str, str], left: float, top: float, colours: Colormap) -> None:
     """The scale of shades with its ends named."""
     x = left + text_width(ends[0], SIZE) + 0.06
     middle = top + KEY_HEIGHT / 2
     axes.text(left, middle, ends[0], va="center", color=GREY, size=SIZE)
-    draw_shades(axes, np.linspace(x, x + KEY_WIDTH, 65), np.array([top, top + KEY_HEIGHT]), np.linspace(0, 1, 64)[None])
+    edges = np.linspace(x, x + KEY_WIDTH, 65), np.array([top, top + KEY_HEIGHT])
+    draw_shades(axes, *edges, np.linspace(0, 1, 64)[None], colours)
     axes.text(x + KEY_WIDTH + 0.06, middle, ends[1], va="center", color=GREY, size=SIZE)

@@ -35,10 +35,17 @@ class TableModule(Protocol):
     """A module of this folder, by the name that `grammar/reports.py` gives it."""
 
     def report(
-        self, measurements: Sequence[Path], paper: Sequence[Path], table: TableSettings, titles: Mapping[str, str]
+        self,
+        measurements: Sequence[Path],
+        paper: Sequence[Path],
+        table: TableSettings,
+        titles: Mapping[str, str],
+        evidence: Sequence[Path],
     ) -> Report:
         """Arrange what was measured.
 
-        `paper` is a file of the paper's numbers or nothing; `titles` are models' names in print, in the table's order.
+        `paper` is a file of the paper's numbers or nothing; `titles` are models' names in print, in the table's order;
+        `evidence` is what the measurements were taken from, item by item (`report/measured.py`), where a kind asks for
+        it.
         """
         ...

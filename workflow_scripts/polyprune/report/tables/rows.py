@@ -33,7 +33,8 @@ from polyprune.artifacts.tables import (
 from polyprune.errors import UserError
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
-from polyprune.report.names import method_rank
+from polyprune.report.names import TARGET, is_single_language, language_of, method_rank
+from polyprune.report.numbers import exact_means
 
 GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]
 """Columns that name a value up to its seed."""
@@ -63,12 +64,14 @@ def load_scores(files: Sequence[Path]) -> pd.DataFrame:
 def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
     """The values of evaluation files (see `artifacts/evaluations.py`) that tables print, in per cent; their profiles.
 
-    Column `metric` is the benchmark.
+    Column `metric` is the benchmark, `score` what is counted: acc, acc_norm, f1.
     """
     table = _read(files, evaluations.SCORES_SCHEMA, evaluations.SCORES)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     rows = rows[rows["headline"]]
-    return rows.assign(metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(set(rows["profile"]))
+    return rows.assign(score=rows["metric"], metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(
+        set(rows["profile"])
+    )
 
 
 def _read(files: Sequence[Path], schema: str, columns: pa.Schema) -> pa.Table:
@@ -208,11 +211,30 @@ def long_table(rows: pd.DataFrame) -> pa.Table:
 
 
 def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
-    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `paper_value`.
+    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `paper_value`, `score`.
 
-    `std` is the sample's (n − 1 in the denominator), NaN for one value. A dense model counts as one seed.
+    Means are equal where their counts are (`exact_mean`). `std` is the sample's (n − 1 in the denominator), NaN for one
+    value. A dense model counts as one seed. `score` is empty where rows have none.
     """
-    groups = rows.groupby(GROUP, sort=False, as_index=False)
-    return groups.agg(
-        mean=("value", "mean"), std=("value", "std"), n_seeds=("value", "size"), paper_value=("paper_value", "first")
+    shown = rows if "score" in rows else rows.assign(score="")
+    groups = shown.groupby(GROUP, sort=False, as_index=False)
+    found = groups.agg(
+        std=("value", "std"),
+        n_seeds=("value", "size"),
+        paper_value=("paper_value", "first"),
+        score=("score", "first"),
     )
+    return found.merge(exact_means(rows, GROUP).reset_index(), on=GROUP, validate="one_to_one")
+
+
+def beside_references(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mixes and the dense model, and of the single languages English and, as `TARGET`, each column's own."""
+    single = rows["calibration"].map(is_single_language)
+    own = rows[single & (rows["calibration"] == rows["eval_language"].map(language_of))]
+    shown = rows[~single | (rows["calibration"] == "en")]
+    return pd.concat([shown, own.assign(calibration=TARGET)], ignore_index=True)
+
+
+def without_references(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mixes and the dense model: the others are another table's."""
+    return rows[~rows["calibration"].map(is_single_language)]

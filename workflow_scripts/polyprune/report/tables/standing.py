@@ -1,0 +1,90 @@
+"""What is known of a column of a table beside its numbers: which rows can be told from the best, and how finely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from polyprune.report.answer import ALPHA, Comparison
+from polyprune.report.measured import ACCURACY, F1, Block, Column, Key
+from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of one column of a block, from its questions or sequences."""
+
+    may_be_best: frozenset[str]
+    """Candidates that cannot be told from the best of them (INF-9)."""
+    told: frozenset[str]
+    """Rows, mixes too, that can be told from the best of all rows."""
+    resolution: float
+    """Half the width of the 95 % interval of a row's difference from the best (the median row's), in the table's unit,
+    before a metric is scaled."""
+    items: int
+    kind: str
+    chance: float | None
+    """Per cent that guessing gives; None where there is nothing to guess."""
+
+
+Standings = Mapping[tuple[Block, Key], Standing]
+
+
+def candidates(calibrations: Iterable[str]) -> list[str]:
+    """Rows of which one may be chosen and marked: the single languages; beside references (`TARGET`) all."""
+    names = list(calibrations)
+    return names if TARGET in names else [name for name in names if is_single_language(name)]
+
+
+def standings(evidence: Mapping[Block, Mapping[Key, Column]], references: bool) -> dict[tuple[Block, Key], Standing]:
+    """Of every column with two rows and two groups of items; with `references` of mixes beside English and `TARGET`."""
+    found = {}
+    for block, columns in evidence.items():
+        for key, column in columns.items():
+            shown = _beside_references(column, key) if references else column
+            if len(shown.values) > 1 and shown.n_groups > 1:
+                found[block, key] = _standing(shown)
+    return found
+
+
+def _beside_references(column: Column, key: Key) -> Column:
+    """As `rows.beside_references`."""
+    kept = {name: name for name in column.values if is_mix(name) or name == "en"}
+    if (own := language_of(key[1])) in column.values:
+        kept[TARGET] = own
+    return replace(
+        column,
+        values={name: column.values[source] for name, source in kept.items()},
+        seeds={name: column.seeds[source] for name, source in kept.items()},
+    )
+
+
+def _standing(column: Column) -> Standing:
+    whole = Comparison([column])
+    chosen = candidates(column.values)
+    able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
+    best = whole.best
+    half_widths = [_half_width(whole, best, name) for name in whole.means if name != best]
+    return Standing(
+        may_be_best=frozenset(able),
+        told=frozenset(set(whole.means) - set(whole.not_worse())),
+        resolution=_in_table(column.kind, whole.means[best], float(np.median(half_widths))),
+        items=len(column.groups),
+        kind=column.kind,
+        chance=None if column.chance is None else 100 * column.chance,
+    )
+
+
+def _half_width(comparison: Comparison, best: str, name: str) -> float:
+    low, high = comparison.difference({best: 1.0, name: -1.0}).interval(1 - ALPHA)
+    return (high - low) / 2
+
+
+def _in_table(kind: str, best: float, difference: float) -> float:
+    """A difference of values of `report/measured.py` as tables print them: per cent, dB, and above the best."""
+    if kind in (ACCURACY, F1):
+        return 100 * difference
+    return difference if kind == "snr" else math.exp(-best) * math.expm1(difference)
