@@ -60,8 +60,8 @@ def traits(
 ) -> pd.DataFrame:
     """Rows of all models of the scores.
 
-    `languages` is data/paper/languages.csv; `tokens_per_prompt` by model and language, of parallel prompts; `shares` are
-    of the training documents, by model and language, of models that are trained here.
+    `languages` is data/paper/languages.csv; `tokens_per_prompt` by model and language, of parallel prompts; `shares`
+    are of the training documents, by model and language, of models that are trained here.
     """
     rows: list[dict[str, Any]] = []
     dense = scores[(scores["method"] == DENSE) & (scores["metric"] == "bits_per_byte")]
