@@ -258,7 +258,7 @@ def above_references(block: Block) -> dict[str, tuple[int, int, int]]:
                 (panel.mean.loc[name] - panel.mean.loc[[TARGET, "en"]]) * (1 if panel.larger_is_better else -1) > 0
                 for panel in block.panels
             ]
-            counts = pd.concat(better, axis=1)
+            counts: Any = pd.concat(better, axis=1)
             found[name] = int(counts.loc[TARGET].sum()), int(counts.loc["en"].sum()), counts.shape[1]
     return found
 
