@@ -34,18 +34,15 @@ def test_every_setting_occurs_and_every_stage_is_of_one_kind() -> None:
 
 
 def test_a_spec_is_what_its_stage_takes(tmp_path: Path) -> None:
-    """All its values, of the right types; nothing but these, the code, and what only names the result."""
+    """All its values, of the right types; nothing but these, the code, and what its inputs are to be made with."""
     configs = [everything(), everything()]
     configs[1]["evaluation"]["data_root"] = "benchmarks"
     jobs = [job for found in plans(copy_repository(tmp_path), configs, *TARGETS) for job in found]
     assert {job.stage for job in jobs} == STAGES
-    only_named = {"prune_model": {"calibration"}}
     for job in jobs:
         values = json.loads(job.spec)
         stage = getattr(import_module(f"polyprune.stages.{job.stage}"), job.stage)
-        assert set(values) - {"inputs"} - set(signature(stage).parameters) == {"code", "job"} | only_named.get(
-            job.stage, set()
-        )
+        assert set(values) - {"inputs"} - set(signature(stage).parameters) == {"code", "job"}
         for name, hint in get_type_hints(stage, include_extras=True).items():
             if name in values:
                 TypeAdapter(hint).validate_python(values[name])

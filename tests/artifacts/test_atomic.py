@@ -77,8 +77,22 @@ def test_a_full_disk_is_noticed_when_the_data_is_flushed(tmp_path: Path, monkeyp
 
 
 def test_other_errors_of_the_system_stay_as_they_are(tmp_path: Path):
-    with pytest.raises(PermissionError), atomic_write(tmp_path / "x"):
-        raise PermissionError(errno.EACCES, "Permission denied")
+    with pytest.raises(OSError, match="Input/output error"), atomic_write(tmp_path / "x"):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.EACCES, "cannot be written"),
+        (errno.EROFS, "cannot be written"),
+        (errno.EFBIG, "larger than a file may be"),
+    ],
+)
+def test_what_may_not_be_written_is_explained(code: int, said: str, tmp_path: Path):
+    with pytest.raises(UserError, match=rf"x (is )?{said}.*nothing was lost$"), atomic_write(tmp_path / "x"):
+        raise OSError(code, os.strerror(code))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
