@@ -60,7 +60,7 @@ def drawn(draw: Callable[[], Figure]) -> tuple[Figure, list[Drawn]]:
         boxes = [text.get_window_extent(canvas.get_renderer()) for text in seen]
     dpi = figure.dpi
     return figure, [
-        Drawn(text.get_text(), box.x0 / dpi, box.y0 / dpi, box.x1 / dpi, box.y1 / dpi, text.get_weight() == "bold")
+        Drawn(text.get_text(), box.x0 / dpi, box.y0 / dpi, box.x1 / dpi, box.y1 / dpi, text.get_fontweight() == "bold")
         for text, box in zip(seen, boxes, strict=True)
         if text.get_visible() and text.get_text().strip()
     ]

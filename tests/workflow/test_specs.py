@@ -77,10 +77,12 @@ def test_a_cell_has_the_code_of_its_own_method() -> None:
     assert spec_of_cell(method="wanda", scheme="0.50-owl")["code"] == allocated
 
 
-def test_a_composed_cell_knows_what_is_where_and_no_settings_of_its_method() -> None:
+def test_a_composed_cell_knows_what_is_where_and_what_its_parts_were_made_with() -> None:
     cell = CELL | {"scheme": "0.50-layer1-from-en"}
     spec = json.loads(specs().compose_cell(cell))
     assert spec.pop("code") == code_digest("compose_cell")
+    inputs = spec.pop("inputs")
+    assert inputs["rest"] == inputs["part"] and set(inputs["rest"]["compression"]) == {"damping", "block_size"}
     assert spec == {
         "job": "compose_cell trained sparsegpt 0.50-layer1-from-en de-en 3",
         "method": "sparsegpt",
