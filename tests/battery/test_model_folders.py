@@ -209,7 +209,10 @@ def right(good: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return used(registered(shutil.copytree(good, tmp_path_factory.mktemp("right") / "model")))
 
 
-@pytest.mark.parametrize(("name", "damage", "wanted"), part_of(TABLE, 40), ids=lambda value: str(value)[:40])
+CHOSEN = part_of(TABLE, 40)
+
+
+@pytest.mark.parametrize(("name", "damage", "wanted"), CHOSEN, ids=[name for name, *_ in CHOSEN])
 def test_a_damaged_folder(
     cases: Judge, folder: Path, right: dict[str, Any], name: str, damage: Damage, wanted: Any
 ) -> None:
