@@ -44,7 +44,9 @@ def test_every_printed_table_is_in_the_study(study: Study) -> None:
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_cells_are_the_printed_rows(study: Study, path: Path) -> None:
-    cells = study.cells(path.stem)
+    """Tables 4 and 8 show English and the target language beside the printed mixes, from cells of other tables."""
+    cells = [cell for grid in study.tables[path.stem].grids for cell in study.grids[grid].cells()]
+    assert set(cells) == set(study.cells(path.stem)) or study.tables[path.stem].references
     assert {(cell.model, cell.method, cell.scheme, cell.calibration) for cell in cells} == printed_rows(path)
     seeds: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for cell in cells:

@@ -83,6 +83,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "studies.grids.seeds": {"studies.all.grids.main.seeds": [0, 1]},
     "studies.tables.report": {"studies.all.tables.table3.report": "mask_iou_languages"},
     "studies.tables.grids": {"studies.all.tables.table1.grids": ["main", "owl", "gptq"]},
+    "studies.tables.references": {"studies.all.tables.table2.references": ["masks"]},
     "studies.tables.benchmarks": {"studies.all.tables.table2.benchmarks": ["belebele"]},
     "studies.figures.draws": {"studies.all.figures.figure2.draws": "prompt_shift"},
     "studies.figures.grids": {"studies.all.figures.figure2.grids": ["of-local"]},

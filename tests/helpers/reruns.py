@@ -21,7 +21,7 @@ PAGE = ROOT / "docs/reruns.md"
 EXPORTED = ("trained", "local", "hubbed")
 TARGETS = (
     "all",
-    *(f"results/all/{answer}.parquet" for answer in ("best_calibration", "versus_paper", "claims")),
+    *(f"results/all/{answer}.parquet" for answer in ("best_calibration", "versus_paper", "claims", "why")),
     *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json" for model in EXPORTED),
 )
 
@@ -47,7 +47,7 @@ KINDS = {
     "score": ("evaluate_model",),
     "table": ("tabulate",),
     "figure": ("plot_figure",),
-    "answer": ("answer_question", "compare_with_paper", "tabulate_claims"),
+    "answer": ("answer_question", "compare_with_paper", "tabulate_claims", "explain_damage"),
 }
 """Stages by the column of the table that they are in."""
 
