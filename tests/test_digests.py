@@ -66,7 +66,7 @@ GENERATED = {
         pytest.param("corpora/demo/phrases/de.yaml", "labels:", "# words\nlabels:", set(), id="a comment"),
         pytest.param("corpora/demo/phrases/de.yaml", "labels:", "more: {}\nlabels:", GENERATED, id="a phrase"),
         pytest.param(
-            "grammar/methods.py", "METHODS = {\n", 'METHODS = {\n    "new": Traits(),\n', set(), id="a method"
+            "grammar/methods.py", "METHODS = {\n", 'METHODS = {\n    "new": Traits("New"),\n', set(), id="a method"
         ),
         pytest.param(
             "grammar/reports.py", "TABLES = {\n", 'TABLES = {\n    "new": Kind("new", "drift"),\n', set(), id="a table"
@@ -81,9 +81,13 @@ GENERATED = {
         pytest.param(
             "grammar/benchmarks.py",
             "BENCHMARKS = {\n",
-            'BENCHMARKS = {\n    "new": Benchmark(1, [], []),\n',
+            'BENCHMARKS = {\n    "new": Benchmark("New", 1, [], []),\n',
             set(),
             id="a benchmark",
+        ),
+        pytest.param("grammar/methods.py", 'Traits("Wanda")', 'Traits("WANDA")', set(), id="a title"),
+        pytest.param(
+            "grammar/benchmarks.py", 'Benchmark("MKQA",', 'Benchmark("Mkqa",', set(), id="a title of a benchmark"
         ),
         pytest.param("grammar/benchmarks.py", '_MKQA = ("ar",', '_MKQA = ("ar", "fr",', set(), id="a language"),
         pytest.param(

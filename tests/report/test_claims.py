@@ -15,6 +15,7 @@ import pytest
 from polyprune.report.block_test import compare_blocks, render_blocks
 from polyprune.report.claim_list import CLAIMS
 from polyprune.report.claims import judge, render_claims
+from polyprune.report.names import PAPER_METHODS
 from polyprune.report.printed import load_all_printed
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +166,7 @@ def test_a_block_by_a_loop(tables: dict[int, pd.DataFrame]):
 
 def test_the_page_of_blocks_has_a_line_a_block(tables: dict[int, pd.DataFrame]):
     rows = compare_blocks(tables)
-    page = render_blocks(rows, "Blocks")
+    page = render_blocks(rows, "Blocks", PAPER_METHODS)
     assert len([line for line in page.splitlines() if line.startswith(("| 1", "| 7"))]) + 4 == 20
     assert "| 15 | llama-3-8b GPTQ 8 bit, group 128 | −0.07 | +0.27 (14 of 20) | 0.8855 | 0.7343 |" in page
 

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
-from polyprune.grammar.titles import METHOD_TITLES, compression_title, method_title, scheme_title
-from polyprune.report.names import calibration_label, is_single_language, method_rank, pair_label
+from polyprune.grammar.titles import compression_title, scheme_title
+from polyprune.report.names import PAPER_METHODS, calibration_label, is_single_language, method_rank, pair_label
 from polyprune.report.numbers import decimals_of, exact_mean, format_number, format_printed
 
 
@@ -37,9 +38,13 @@ def test_names() -> None:
         "sparsegpt",
         "magnitude",
     ]
-    assert method_title("sparsegpt") == "SparseGPT" and method_title("magnitude") == "Magnitude"
-    assert [method_title(name) for name in ("ria", "alps", "dsnot", "new")] == ["RIA", "ALPS", "DSnoT", "New"]
-    assert set(METHOD_TITLES) == set(METHODS)
+
+
+def test_names_in_print_are_names_in_other_letters() -> None:
+    titles = {name: entry.title for table in (METHODS, BENCHMARKS) for name, entry in table.items()}
+    assert titles == {title.lower(): title for title in titles.values()}
+    assert not any(title == name for name, title in titles.items())
+    assert {name: titles[name] for name in PAPER_METHODS} == PAPER_METHODS
 
 
 def test_a_pair_that_is_compared_is_no_mix() -> None:
@@ -57,7 +62,7 @@ def test_a_pair_that_is_compared_is_no_mix() -> None:
 )  # fmt: skip
 def test_schemes_in_print(scheme: str, title: str) -> None:
     assert scheme_title(scheme) == title
-    assert compression_title("gptq", [scheme, "0.20"]) == f"GPTQ {title} and 20 %"
+    assert compression_title("GPTQ", [scheme, "0.20"]) == f"GPTQ {title} and 20 %"
 
 
 def test_means_are_equal_where_counts_are() -> None:

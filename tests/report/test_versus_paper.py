@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from tests.helpers.pictures import assert_readable, read_table, same_colour
+from tests.helpers.titles import titles_of
 
 from polyprune.report.printed import load_all_printed
 from polyprune.report.versus_paper import beside_paper, block_lines, render_versus
@@ -46,13 +47,15 @@ def as_ours(table: pd.DataFrame) -> pd.DataFrame:
 
 
 NAN = float("nan")
-TITLES = {
-    "llama": "Llama",
-    "llama-3-8b": "Llama-3 8B",
-    "aya-23-8b": "Aya-23 8B",
-    "llama-3-70b": "70B",
-    "aya-23-35b": "35B",
-}
+TITLES = titles_of(
+    {
+        "llama": "Llama",
+        "llama-3-8b": "Llama-3 8B",
+        "aya-23-8b": "Aya-23 8B",
+        "llama-3-70b": "70B",
+        "aya-23-35b": "35B",
+    }
+)
 OURS = {("de", "de"): [30.0, 34.0], ("en", "de"): [30.0], ("es", "de"): [29.0, 29.0], ("en", "en"): [50.0]}
 THEIRS = {("de", "de"): (30.0, 1.0), ("en", "de"): (31.0, 0.5), ("es", "de"): (28.0, NAN), ("ru", "ru"): (1.0, NAN)}
 

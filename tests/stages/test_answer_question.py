@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 from tests.helpers.pictures import assert_readable, drawn
+from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA
 from polyprune.artifacts.hdf5 import create_hdf5
@@ -247,10 +248,10 @@ def test_in_words(tmp_path: Path):
     ]
     dumps = [write_dump(tmp_path, name, 0, rng.normal(2, 0.1, (6, 9))) for name in CALIBRATIONS]
     rows, page, picture = (tmp_path / f"best.{ending}" for ending in ("parquet", "md", "png"))
-    answer_question(items, dumps, "Which?", [("tiny", "Tiny")], rows, page, picture, {})
+    answer_question(items, dumps, "Which?", titles_of({"tiny": "Tiny"}), rows, page, picture, {})
     found = open_table(rows, FRAME).read().to_pandas()
     text = page.read_text()
-    assert text == render_answer(found, "Which?", {"tiny": "Tiny"}) and picture.stat().st_size > 1000
+    assert text == render_answer(found, "Which?", titles_of({"tiny": "Tiny"})) and picture.stat().st_size > 1000
     assert "## Tiny, Wanda 50 %" in text and "By benchmarks: DE is best. Calibrating in DE gains over English +" in text
     assert "(160 questions, one draw of calibration text: another draw may say otherwise.)" in text
     assert "By perplexity: " in text and "may be: " in text and "would be seen in 4 of 5" in text
@@ -259,7 +260,7 @@ def test_in_words(tmp_path: Path):
 def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
     """A panel of each metric; a line from low to high, a marker at the gain, filled where it is decided."""
     rows = best_calibrations({BLOCK: study(np.random.default_rng(6), effect=1.2)})
-    figure, texts = drawn(lambda: draw(rows, "Which?", {"tiny": "Tiny"}))
+    figure, texts = drawn(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
     (axes,) = figure.axes
     shown = rows[rows["is_target"].astype(bool) & (rows["metric"] == "benchmarks") & (rows["eval_language"] != "all")]
     lines = {(*line.get_xdata(), line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "None"}  # type: ignore[index]
@@ -271,7 +272,7 @@ def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
         assert hollow == (row["verdict"] not in ("better", "worse"))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["EN", "DE", "AR"]
     assert {"over English", "over the mix", "Tiny, Wanda 50 %"} <= {text.text for text in texts}
-    assert_readable(lambda: draw(rows, "Which?", {"tiny": "Tiny"}))
+    assert_readable(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
 
 
 def test_calibrations_with_as_many_right_answers_are_equal():

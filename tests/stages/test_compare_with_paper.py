@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.tables import save_table
@@ -30,7 +31,7 @@ def test_the_papers_own_numbers_differ_nowhere_and_others_do(tmp_path: Path) -> 
     made = []
     for name in ("a", "b"):
         rows, page, pictures = tmp_path / f"{name}.parquet", tmp_path / f"{name}.md", tmp_path / name
-        titles = [("llama-3-8b", "Llama-3 8B")]
+        titles = titles_of({"llama-3-8b": "Llama-3 8B"})
         compare_with_paper([tmp_path / "table9.parquet"], [paper], "mine", titles, rows, page, pictures, {"code": "x"})
         assert [each.name for each in pictures.iterdir()] == ["table9.png"]
         made.append((rows.read_bytes(), page.read_bytes(), (pictures / "table9.png").read_bytes()))

@@ -16,6 +16,7 @@ from scipy import stats
 from tests.helpers.checkout import ROOT
 from tests.helpers.headers import scored
 from tests.helpers.scores import write_variant
+from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.prompts import PromptSet, save_prompt_set
@@ -78,7 +79,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {name: folder / f"why.{name}" for name in ("parquet", "md", "png")}
     shares: dict[str, dict[str, float]] = {"m": {str(each): 1 / 7 for each in LANGUAGES}}
     explain_damage(
-        *(scores, evaluations, prompts, ROOT / "data/paper/languages.csv", shares, "Why", [("m", "Model")]),
+        *(scores, evaluations, prompts, ROOT / "data/paper/languages.csv", shares, "Why", titles_of({"m": "Model"})),
         *(made["parquet"], made["md"], made["png"], {}),
     )
     return made

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers import measured
 from tests.helpers.headers import scored
 from tests.helpers.scores import write_variant
+from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, TABLE
@@ -70,7 +71,16 @@ def test_a_table_has_three_forms_of_the_same_bytes_each_time(kind: str, tmp_path
     for folder in (tmp_path / "a", tmp_path / "b"):
         paths = [folder / f"table1.{ending}" for ending in ("parquet", "md", "png")]
         tabulate(
-            files, [], [], TABLES[kind].module, table, [("m", "Model")], paths[0], paths[1], paths[2], {"code": "x"}
+            files,
+            [],
+            [],
+            TABLES[kind].module,
+            table,
+            titles_of({"m": "Model"}),
+            paths[0],
+            paths[1],
+            paths[2],
+            {"code": "x"},
         )
         outputs.append([path.read_bytes() for path in paths])
     assert outputs[0] == outputs[1]

@@ -17,7 +17,7 @@ def test_every_claim_has_a_verdict_on_the_printed_numbers(tmp_path: Path) -> Non
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         claims, words, blocks, tests = (folder / name for name in ("c.parquet", "c.md", "b.parquet", "b.md"))
-        tabulate_claims(PAPER, [], "Claims", claims, words, blocks, tests, {"code": "x"})
+        tabulate_claims(PAPER, [], "Claims", {}, claims, words, blocks, tests, {"code": "x"})
         made.append([path.read_bytes() for path in (claims, words, blocks, tests)])
     assert made[0] == made[1]
     rows = pq.read_table(tmp_path / "a" / "c.parquet").to_pandas()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_type_hints
 
 import pytest
+from pydantic import TypeAdapter
 from tests.helpers.leaves import edited, everything
 
 from polyprune.grammar import benchmarks
-from polyprune.grammar.benchmarks import Benchmark
+from polyprune.grammar.benchmarks import BENCHMARKS, Benchmark
 from polyprune.grammar.columns import Column
+from polyprune.grammar.methods import METHODS
 from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
 from polyprune.stages.build_calibration_set import build_calibration_set
+from polyprune.stages.tabulate import tabulate
 from polyprune.workflow.specs import Specs
 
 MKQA_OF_MINE = [f"evaluation/mkqa/{name}.yaml" for name in ("_mkqa", "mkqa_de", "mkqa_en")]
@@ -158,7 +162,7 @@ def test_a_language_more_in_a_benchmark_s_table_concerns_no_job(monkeypatch: pyt
     before = [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])]
     french = Column("fr", "mkqa_fr", "own:mkqa_fr.yaml", "apple/ml-mkqa")
     mkqa = benchmarks.BENCHMARKS["mkqa"]
-    more = Benchmark(mkqa.tokens, [*mkqa.hub, french], [*mkqa.demo, french])
+    more = Benchmark(mkqa.title, mkqa.tokens, [*mkqa.hub, french], [*mkqa.demo, french])
     monkeypatch.setitem(benchmarks.BENCHMARKS, "mkqa", more)
     assert [specs().evaluate_model(job) for job in jobs] + [specs().fetch_benchmark(jobs[0])] == before
     assert benchmarks.columns("mkqa", "hub", ["fr"]) == [french]
@@ -186,12 +190,51 @@ def test_a_figure_says_of_which_cells_it_is() -> None:
     assert json.loads(specs().plot_figure("all", "figure10"))["names"] == "Trained"
 
 
-def test_a_table_has_its_models_names_in_its_order_and_no_grid_s() -> None:
+def test_a_table_has_the_names_that_it_shows_models_in_its_order_and_no_grid_s() -> None:
     spec = json.loads(specs().tabulate("all", "table2"))
-    assert spec["titles"] == [["trained", "Trained"], ["local", "Local"], ["hubbed", "Hubbed"]]
+    assert spec["titles"] == {
+        "models": [["trained", "Trained"], ["local", "Local"], ["hubbed", "Hubbed"]],
+        "methods": {"sparsegpt": "SparseGPT", "wanda": "Wanda"},
+        "benchmarks": {"belebele": "Belebele", "mkqa": "MKQA"},
+    }
     about = {"title": "Benchmarks", "report": "benchmarks", "references": []}
     assert spec["table"] == about | {"benchmarks": ["belebele", "mkqa"]}
     assert spec["module"] == "benchmarks"
+
+
+def shown(of: Specs) -> dict[str, str]:
+    """Specs of a study's tables, figures and pages, by their names."""
+    study = of.settings.studies["all"]
+    pages = {stage: getattr(of, stage)("all") for stage in PAGES}
+    tables = {name: of.tabulate("all", name) for name in study.tables}
+    return pages | tables | {name: of.plot_figure("all", name) for name in study.figures}
+
+
+PAGES = ("answer_question", "compare_with_paper", "tabulate_claims", "explain_damage")
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "shows"),
+    [
+        pytest.param(METHODS, "gptq", {"table1", *PAGES}, id="a method"),
+        pytest.param(BENCHMARKS, "mkqa", {"table2", "compare_with_paper", "explain_damage"}, id="a benchmark"),
+        pytest.param(BENCHMARKS, "arc", set(), id="a benchmark of no table"),
+    ],
+)
+def test_a_name_in_print_concerns_what_shows_it(
+    table: dict[str, Any], name: str, shows: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shown(specs())
+    monkeypatch.setitem(table, name, replace(table[name], title="Renamed"))
+    after = shown(specs())
+    assert {each for each in before if before[each] != after[each]} == shows
+
+
+def test_names_in_print_reach_a_stage_in_their_order() -> None:
+    titles = json.loads(specs().tabulate("all", "table2"))["titles"]
+    read = TypeAdapter(get_type_hints(tabulate)["titles"]).validate_python(titles)
+    assert list(read.models) == ["trained", "local", "hubbed"]
+    assert read.heading("local", "sparsegpt", "2of4") == "Local, SparseGPT 2:4"
 
 
 def test_a_card_names_where_the_model_is_from_and_a_manifest_no_licence() -> None:

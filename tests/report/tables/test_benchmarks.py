@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from tests.helpers.headers import scored
 from tests.helpers.pictures import read_table
+from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA, SCORES, SCORES_SCHEMA
 from polyprune.artifacts.tables import save_table
@@ -73,7 +74,7 @@ def made(
 ) -> Report:
     about = {"title": "Tasks", "report": "benchmarks", "grids": ["g"]}
     table = Table(**about, benchmarks=list(benchmarks), references=list(references))  # type: ignore[arg-type]
-    return report(files, paper, table, {"tiny": "Tiny"}, evidence)
+    return report(files, paper, table, titles_of({"tiny": "Tiny"}), evidence)
 
 
 def lines_of(page: str) -> list[list[str]]:

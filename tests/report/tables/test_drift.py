@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.scores import write_variant
+from tests.helpers.titles import titles_of
 
 from polyprune.errors import UserError
+from polyprune.grammar.titles import Titles
 from polyprune.report.tables.blocks import Block, make_blocks, wins
 from polyprune.report.tables.drift import CELL_METRICS, PRINTED, report
 from polyprune.report.tables.report import Report
@@ -40,8 +42,8 @@ def tiny_study(folder: Path) -> list[Path]:
 TABLE = Table(title="Title", report="drift", grids=["g"])
 
 
-def made(files: list[Path], titles: dict[str, str] | None = None, paper: list[Path] | None = None) -> Report:
-    return report(files, paper or [], TABLE, titles or {"m": "Model"}, [])
+def made(files: list[Path], titles: Titles | None = None, paper: list[Path] | None = None) -> Report:
+    return report(files, paper or [], TABLE, titles or titles_of({"m": "Model"}), [])
 
 
 def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_the_papers_values_stand_beside_ours(tmp_path: Path) -> None:
         write_variant(tmp_path, "llama-3-8b", dense),
         write_variant(tmp_path, "llama-3-8b", values, ("wanda", "0.50", "ar", 0)),
     ]
-    table = made(files, {"llama-3-8b": "Llama-3 8B"}, [PAPER])
+    table = made(files, titles_of({"llama-3-8b": "Llama-3 8B"}), [PAPER])
     rows = table.rows.to_pandas().set_index(["metric", "eval_language", "method"])["paper_value"]
     assert rows["perplexity", "ar", "wanda"] == 26.3 and rows["perplexity", "de", "wanda"] == 17.3
     assert rows["pruning_error", "ar", "wanda"] == pytest.approx(85.0e-6)

@@ -20,6 +20,7 @@ from tests.helpers.pictures import (
     read_table,
     same_colour,
 )
+from tests.helpers.titles import titles_of
 
 from polyprune.report.figures.drawing import INK, SHADES
 from polyprune.report.names import calibration_label
@@ -81,7 +82,7 @@ def blocks_of(
 
 
 def picture(blocks: list[Block], title: str = "Title") -> tuple[list[Panel], Key]:
-    panels, key, _ = read_table(lambda: draw(blocks, title, {"m": "Model"}))
+    panels, key, _ = read_table(lambda: draw(blocks, title, titles_of({"m": "Model"})))
     return panels, key
 
 
@@ -150,7 +151,7 @@ def test_the_dense_model_is_not_on_the_scale_and_mixes_are_below_a_line() -> Non
     (panel, *_), _ = picture(blocks_of(3))
     assert {cell.row for cell in panel.cells if cell.colour is None} == {"dense"}
     assert list(dict.fromkeys(cell.row for cell in panel.cells)) == ["dense", "AR", "DE", "EN", "AR+DE", "all 3"]
-    (axes,) = draw(blocks_of(3), "T", {"m": "Model"}).axes
+    (axes,) = draw(blocks_of(3), "T", titles_of({"m": "Model"})).axes
     heights = {tuple(np.asarray(line.get_ydata())) for line in axes.lines}
     mesh = np.asarray(axes.collections[0].get_coordinates())  # type: ignore[attr-defined]
     assert heights == {(mesh[4, 0, 1], mesh[4, 0, 1])}
@@ -196,7 +197,7 @@ def test_frames_and_shades_are_of_what_can_be_told() -> None:
     }
     assert lightest["EN"] == {"AR", "DE", "EN", "AR+DE", "all 3"}
     assert lightest["DE"] >= {"AR", "DE", "AR+DE", "all 3"} and lightest["AR"] >= {"AR"}
-    _, _, texts = read_table(lambda: draw(blocks, "Title", {"m": "Model"}))
+    _, _, texts = read_table(lambda: draw(blocks, "Title", titles_of({"m": "Model"})))
     assert "60 questions, told apart from 0.5 on, chance 25" in {text.text for text in texts}
     assert any("cannot be told from the best of the single-language" in text.text.replace("\n", " ") for text in texts)
 
@@ -211,9 +212,9 @@ def test_no_text_lies_on_another_or_leaves_the_sheet(
 ) -> None:
     known = {("perplexity", language): standing("de", "en") for language in LANGUAGES[:n_languages]}
     blocks = blocks_of(n_languages, n_blocks, METRICS[:n_metrics], known=known)
-    assert_readable(lambda: draw(blocks, title, {"m": "Model with a name, 70B Instruct"}))
+    assert_readable(lambda: draw(blocks, title, titles_of({"m": "Model with a name, 70B Instruct"})))
 
 
 def test_five_panels_are_readable() -> None:
     metrics = tuple(Metric(str(n), f"HellaSwag{n}", larger_is_better=True, unit="%") for n in range(5))
-    assert_readable(lambda: draw(blocks_of(2, 2, metrics), LONG_TITLE, {"m": "Model"}))
+    assert_readable(lambda: draw(blocks_of(2, 2, metrics), LONG_TITLE, titles_of({"m": "Model"})))

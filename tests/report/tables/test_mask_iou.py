@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from tests.helpers import measured
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, lightness, read_table, same_colour
+from tests.helpers.titles import titles_of
 
 from polyprune.report.tables.mask_iou import TABLE_ORDER, draw, load_paper, render, table_rows
 
-NAMES = {"m": "Model"}
+NAMES = titles_of({"m": "Model"})
 
 
 def rows_of(n_languages: int, compares: str, **how: object) -> pd.DataFrame:

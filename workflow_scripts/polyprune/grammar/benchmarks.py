@@ -72,26 +72,29 @@ def _stand_in(columns: list[Column], like: str, language: str) -> Column:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`hub` and `demo`: its columns by source; without the latter it is not for models on the demo's text.
+    """`title`: its name in print. `hub` and `demo`: its columns by source.
 
+    Without `demo` it is not for models on the demo's text.
     `tokens`: what a variant reads in all languages, prompts once, estimated from the data sets' characters.
     """
 
+    title: str
     tokens: int
     hub: list[Column]
     demo: list[Column]
 
 
 BENCHMARKS = {
-    "arc": Benchmark(1_000_000, _arc(), [*_arc(), _stand_in(_arc(), "de", "sw")]),
-    "belebele": Benchmark(2_000_000, _belebele(), _belebele()),
-    "mmlu": Benchmark(12_000_000, _mmlu(), [*map(_m_mmlu, ("en", *_OKAPI)), _stand_in(_mmlu(), "de", "sw")]),
+    "arc": Benchmark("ARC", 1_000_000, _arc(), [*_arc(), _stand_in(_arc(), "de", "sw")]),
+    "belebele": Benchmark("Belebele", 2_000_000, _belebele(), _belebele()),
+    "mmlu": Benchmark("MMLU", 12_000_000, _mmlu(), [*map(_m_mmlu, ("en", *_OKAPI)), _stand_in(_mmlu(), "de", "sw")]),
     "hellaswag": Benchmark(
+        "HellaSwag",
         12_000_000,
         _hellaswag(),
         [*_hellaswag(), *(_stand_in(_hellaswag(), "de", language) for language in ("sw", "zh"))],
     ),
-    "mkqa": Benchmark(3_000_000, _mkqa(), [*_mkqa(), _stand_in(_mkqa(), "de", "sw")]),
+    "mkqa": Benchmark("MKQA", 3_000_000, _mkqa(), [*_mkqa(), _stand_in(_mkqa(), "de", "sw")]),
 }
 GENERATED = tuple(name for name, each in BENCHMARKS.items() if each.demo)
 """Those of which the demo has questions."""

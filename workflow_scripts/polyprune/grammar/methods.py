@@ -9,8 +9,12 @@ from polyprune.grammar.schemes import Scheme
 
 @dataclass(frozen=True)
 class Traits:
-    """`updates`: the surviving weights change too. `settings`: what of `compression` in config.yaml it reads."""
+    """`title`: its name in print, as its authors write it. `updates`: the surviving weights change too.
 
+    `settings`: what of `compression` in config.yaml it reads.
+    """
+
+    title: str
     updates: bool = False
     quantises: bool = False
     unstructured: bool = False
@@ -19,14 +23,14 @@ class Traits:
 
 
 METHODS = {
-    "alps": Traits(updates=True, gram=True, settings=("damping", "alps")),
-    "dsnot": Traits(unstructured=True, settings=("dsnot",)),
-    "gptq": Traits(updates=True, quantises=True, gram=True, settings=("gptq",)),
-    "magnitude": Traits(),
-    "random": Traits(),
-    "ria": Traits(settings=("ria",)),
-    "sparsegpt": Traits(updates=True, gram=True, settings=("damping", "block_size")),
-    "wanda": Traits(),
+    "alps": Traits("ALPS", updates=True, gram=True, settings=("damping", "alps")),
+    "dsnot": Traits("DSnoT", unstructured=True, settings=("dsnot",)),
+    "gptq": Traits("GPTQ", updates=True, quantises=True, gram=True, settings=("gptq",)),
+    "magnitude": Traits("Magnitude"),
+    "random": Traits("Random"),
+    "ria": Traits("RIA", settings=("ria",)),
+    "sparsegpt": Traits("SparseGPT", updates=True, gram=True, settings=("damping", "block_size")),
+    "wanda": Traits("Wanda"),
 }
 
 

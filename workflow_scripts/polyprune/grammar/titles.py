@@ -1,33 +1,36 @@
-"""Names in print, of methods, schemes and benchmarks. A change here draws tables and figures again."""
+"""Names in print. A change of this code draws tables and figures again; a name is a value (`Titles`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import Exchange, parse_scheme
 
-METHOD_TITLES = {
-    "wanda": "Wanda",
-    "sparsegpt": "SparseGPT",
-    "gptq": "GPTQ",
-    "magnitude": "Magnitude",
-    "random": "Random",
-    "ria": "RIA",
-    "alps": "ALPS",
-    "dsnot": "DSnoT",
-}
-"""As their authors write them. The first three are the paper's, in the order of its tables."""
-BENCHMARK_TITLES = {"belebele": "Belebele", "hellaswag": "HellaSwag"}
-"""Of those whose name is no abbreviation."""
 
+@dataclass(frozen=True)
+class Titles:
+    """Names in print of what a table or page shows, by name.
 
-def method_title(method: str) -> str:
-    return METHOD_TITLES.get(method, method.capitalize())
+    They reach a stage by value: no report imports the tables that they are from (`grammar/methods.py`,
+    `grammar/benchmarks.py`), so that only what shows a name is made again when it changes.
+    """
 
+    models: Annotated[Mapping[str, str], BeforeValidator(dict)]
+    """In the order of the table or page: pairs in a spec, whose objects have no order."""
+    methods: Mapping[str, str]
+    benchmarks: Mapping[str, str]
 
-def benchmark_title(benchmark: str) -> str:
-    return BENCHMARK_TITLES.get(benchmark, benchmark.upper())
+    def compression(self, method: str, scheme: str) -> str:
+        return compression_title(self.methods[method], [scheme])
+
+    def heading(self, model: str, method: str, scheme: str) -> str:
+        """`Llama-3 8B, SparseGPT 50 %`: a model compressed by one method and scheme."""
+        return f"{self.models[model]}, {self.compression(method, scheme)}"
 
 
 def scheme_title(scheme: str) -> str:
@@ -56,5 +59,5 @@ def _exchange_title(exchange: Exchange) -> str:
 
 
 def compression_title(method: str, schemes: Iterable[str]) -> str:
-    """`SparseGPT 20 % and 50 %`: a method and what it was asked for."""
-    return f"{method_title(method)} {' and '.join(scheme_title(scheme) for scheme in schemes)}"
+    """`SparseGPT 20 % and 50 %`: a method, by its name in print, and what it was asked for."""
+    return f"{method} {' and '.join(scheme_title(scheme) for scheme in schemes)}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from polyprune.grammar.titles import compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.answer_text import REFERENCES
 from polyprune.report.figures.drawing import GREY, INK, PALE, panel_grid
@@ -26,8 +24,8 @@ _BLOCK = ["model", "method", "scheme"]
 PANEL, GAP = (2.9, 1.9), (0.55, 0.8)
 
 
-def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
-    """A panel a block and metric; `rows` are those of `report/answer.py`, `titles` models' names in print."""
+def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
+    """A panel a block and metric; `rows` are those of `report/answer.py`."""
     own = rows[rows["is_target"].astype(bool) & (rows["eval_language"] != ALL) & rows["metric"].isin(METRICS)]
     of_panel = {
         (metric, block): of_metric[(of_metric[_BLOCK] == list(block)).all(axis=1)]
@@ -43,7 +41,7 @@ def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
         place.set_axis_off()
     for place, ((metric, (model, method, scheme)), shown) in zip(axes, of_panel.items(), strict=False):
         _draw_panel(place, shown, languages, _limits(own[own["metric"] == metric]))
-        name = wrapped(f"{titles[model]}, {compression_title(method, [scheme])}", size[0], 8.0, bold=True)
+        name = wrapped(titles.heading(model, method, scheme), size[0], 8.0, bold=True)
         place.set_title(name, loc="left")
         place.set_xlabel(METRICS[metric])
     return sheet

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from polyprune.grammar.titles import compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.names import calibration_label, language_of
 from polyprune.report.tables.markdown import pipe_table
@@ -91,12 +91,12 @@ def block_sentence(rows: pd.DataFrame) -> str:
     return f"Over all languages, calibrating in that of evaluation gains over the average other: {', '.join(parts)}."
 
 
-def render_answer(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
+def render_answer(rows: pd.DataFrame, title: str, titles: Titles) -> str:
     """The page of a study: a section a model, method and scheme, a line and a sentence a language."""
     parts = [f"# {title}", NOTES]
     for (model, method, scheme), block in rows.groupby(["model", "method", "scheme"], sort=False):
         languages = _languages(block)
-        parts += [f"## {titles[str(model)]}, {compression_title(str(method), [str(scheme)])}", block_sentence(block)]
+        parts += [f"## {titles.heading(str(model), str(method), str(scheme))}", block_sentence(block)]
         parts.append(_table(block, languages))
         parts.append(
             "\n".join(f"- {code.upper()}: {' '.join(sentences(block, code, languages))}" for code in languages)

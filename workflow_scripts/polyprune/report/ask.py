@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 
 from polyprune.errors import UserError
-from polyprune.grammar.titles import benchmark_title, compression_title
+from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.methods import METHODS
+from polyprune.grammar.titles import compression_title
 from polyprune.report.answer import OTHERS, POOLED, best_calibrations
 from polyprune.report.answer_text import REFERENCES, caveat, gain_text, what_more
 from polyprune.report.measured import load_columns
@@ -50,7 +52,8 @@ def respond(question: Question, root: Path) -> str:
     parts = []
     for line in question["cells"]:
         of_block = found[(found["method"] == line["method"]) & (found["scheme"] == line["scheme"])]
-        name = f"{question['title']}, {compression_title(line['method'], [line['scheme']])}, for {language.upper()}"
+        compression = compression_title(METHODS[line["method"]].title, [line["scheme"]])
+        name = f"{question['title']}, {compression}, for {language.upper()}"
         said = [sentence(of_block, language), table(of_block)] if len(of_block) else ["Nothing to compare yet."]
         parts.append("\n\n".join([f"## {name}", *said, outstanding(line)]))
     if any(line["finished"] < line["cells"] for line in question["cells"]):
@@ -96,7 +99,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _name(metric: str) -> str:
-    return _NAMES.get(metric) or benchmark_title(metric)
+    return _NAMES.get(metric) or BENCHMARKS[metric].title
 
 
 def table(rows: pd.DataFrame) -> str:

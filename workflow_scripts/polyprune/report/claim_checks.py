@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polyprune.grammar.titles import method_title
 from polyprune.report.claim_parts import AYA, BLOCKS, LLAMA, METHODS, SMALL, block, dense, name, of_blocks, table
 from polyprune.report.claims import Found, Verdict
-from polyprune.report.names import language_of
+from polyprune.report.names import PAPER_METHODS, language_of
 from polyprune.report.printed import (
     COLUMN,
     Tables,
@@ -138,7 +137,7 @@ def pruned_mean(tables: Tables, model: str, method: str) -> Any:
 def aya_better(tables: Tables) -> Found:
     above = {"dense": dense(tables, 2, AYA) > dense(tables, 2, LLAMA)}
     for method in METHODS:
-        above[method_title(method)] = pruned_mean(tables, AYA, method) > pruned_mean(tables, LLAMA, method)
+        above[PAPER_METHODS[method]] = pruned_mean(tables, AYA, method) > pruned_mean(tables, LLAMA, method)
     text = ", ".join(f"{key} {each.sum()}/{len(each)}" for key, each in above.items())
     return Found(text, of_blocks([each.mean() for each in above.values()]))
 
@@ -147,7 +146,7 @@ def aya_drops_less(tables: Tables) -> Found:
     texts, less = [], []
     for method in METHODS:
         drop = {model: (dense(tables, 2, model) - pruned_mean(tables, model, method)).mean() for model in SMALL}
-        texts.append(f"{method_title(method)} {drop[AYA]:.1f} against {drop[LLAMA]:.1f} points")
+        texts.append(f"{PAPER_METHODS[method]} {drop[AYA]:.1f} against {drop[LLAMA]:.1f} points")
         less.append(drop[AYA] < drop[LLAMA] - 0.5)
     return Found("; ".join(texts), of_blocks(less))
 

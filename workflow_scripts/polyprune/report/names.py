@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from polyprune.grammar.paths import DENSE
 
-_IN_TABLES = (DENSE, "wanda", "sparsegpt", "gptq")
+PAPER_METHODS = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "gptq": "GPTQ"}
+"""The paper's methods, in the order of its tables, as it writes them."""
+_IN_TABLES = (DENSE, *PAPER_METHODS)
 TARGET = "target"
 """In the place of a calibration: in each column that in the column's own language."""
 

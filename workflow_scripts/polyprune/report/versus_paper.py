@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.titles import compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.names import is_single_language, language_of
 from polyprune.report.printed import BLOCK, COLUMN, GROUP, SMALLER_IS_BETTER, means_of
 
@@ -113,8 +113,13 @@ def block_lines(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
         }
 
 
-def render_versus(cells: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
-    """Markdown: a line a block; `titles` are models' names in print."""
+def block_title(model: str, method: str, scheme: str, titles: Titles) -> str:
+    """The heading of a block; the uncompressed model is one, too."""
+    return f"{titles.models[model]}, uncompressed" if method == DENSE else titles.heading(model, method, scheme)
+
+
+def render_versus(cells: pd.DataFrame, title: str, titles: Titles) -> str:
+    """Markdown: a line a block."""
     lines = [f"# {title}", ""]
     if cells.empty:
         return "\n".join([*lines, "The paper prints no cell of this study.", ""])
@@ -127,10 +132,7 @@ def render_versus(cells: pd.DataFrame, title: str, titles: Mapping[str, str]) ->
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for line in block_lines(cells):
-        dense = line["method"] == DENSE
-        name = f"{line['of']} {titles[line['model']]}, ".lstrip() + (
-            "uncompressed" if dense else compression_title(line["method"], [line["scheme"]])
-        )
+        name = f"{line['of']} {block_title(line['model'], line['method'], line['scheme'], titles)}".lstrip()
         correlation = line["rank_correlation"]
         counts = [
             f"{line[f'{who}_diagonal']} of {line['columns']}" if line["columns"] else "-" for who in ("ours", "paper")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.titles import benchmark_title, compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix, language_of, pair_label
 from polyprune.report.numbers import format_number
 from polyprune.report.printed import BLOCK, COLUMN
 from polyprune.report.tables.picture import Grid, Section, draw_sections
-from polyprune.report.versus_paper import FAR, diagonal, rank_correlation
+from polyprune.report.versus_paper import FAR, block_title, diagonal, rank_correlation
 
 BLUE_TO_ORANGE = LinearSegmentedColormap.from_list(
     "below and above", ["#004a68", "#59a0ca", "#f7f7f7", "#e69f00", "#9c4500"]
@@ -33,8 +33,8 @@ _METRICS = {
 _OVERLAP = "iou:"
 
 
-def draw_table(cells: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
-    """One table; `cells` are rows of `report/versus_paper.py`, `titles` models' names in print."""
+def draw_table(cells: pd.DataFrame, title: str, titles: Titles) -> Figure:
+    """One table; `cells` are rows of `report/versus_paper.py`."""
     sections = [_section(cells, block, titles) for block in _blocks(cells)]
     known = int(cells["in_spreads"].notna().sum())
     caption = (
@@ -52,7 +52,7 @@ def _blocks(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
     return list(shown[BLOCK].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Mapping[str, str]) -> Section:
+def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -> Section:
     model, method, scheme = block
     of_model = cells[cells["model"] == model]
     own = of_model[(of_model["method"] == method) & (of_model["scheme"] == scheme)]
@@ -64,10 +64,10 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Mapping[s
     grids = (
         [_overlap(shown, rows)]
         if overlap
-        else [_grid(shown[shown["metric"] == metric], rows) for metric in dict.fromkeys(shown["metric"])]
+        else [_grid(shown[shown["metric"] == metric], rows, titles) for metric in dict.fromkeys(shown["metric"])]
     )
     return Section(
-        heading=f"{titles[model]}, {'uncompressed' if method == DENSE else compression_title(method, [scheme])}",
+        heading=block_title(model, method, scheme, titles),
         down="calibration language",
         rows=tuple(pair_label(name) if overlap else calibration_label(name, languages) for name in rows),
         grids=tuple(grids),
@@ -75,10 +75,10 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Mapping[s
     )
 
 
-def _grid(shown: pd.DataFrame, rows: Sequence[str]) -> Grid:
+def _grid(shown: pd.DataFrame, rows: Sequence[str], titles: Titles) -> Grid:
     """One metric: calibrations down, evaluation languages across."""
     metric = str(shown["metric"].iloc[0])
-    name, unit, decimals = _METRICS.get(metric, (f"{benchmark_title(metric)} [%]", 1.0, 1))
+    name, unit, decimals = _METRICS.get(metric) or (f"{titles.benchmarks[metric]} [%]", 1.0, 1)
     columns = sorted(set(shown["eval_language"]), key=place_in_tables)
     return _cells(shown, "eval_language", rows, columns, name, [column.upper() for column in columns], unit, decimals)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from polyprune.grammar.titles import compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import colour_of, panel_grid, small_ticks
 from polyprune.report.why import ALL_BENCHMARKS, GIVEN, Pairs, pairs
 
@@ -26,7 +26,7 @@ CAPTION = (
 )
 
 
-def draw_why(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
+def draw_why(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """The picture of scores (rows as for `pairs`)."""
     found = [(block, metric, pair) for block, name, metric, pair in pairs(rows) if name == ALL_BENCHMARKS]
     languages = sorted({language for _, _, pair in found for language in pair.languages})
@@ -40,7 +40,7 @@ def draw_why(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figur
             colour = colour_of(language, languages)
             axes.plot(drift[~own, column], loss[~own, column], ".", color=colour, markersize=2.5)
             axes.plot(drift[own, column], loss[own, column], "*", color=colour, markersize=5)
-        name = f"{titles[block['model']]}, {compression_title(block['method'], [block['scheme']])}"
+        name = titles.heading(block["model"], block["method"], block["scheme"])
         axes.set_title(f"{name}\n{_said(pair)}", pad=3)
         axes.set_xlabel(SHOWN[metric], labelpad=1.5)
         if index % columns == 0:

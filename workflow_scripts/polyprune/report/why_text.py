@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from polyprune.grammar.titles import benchmark_title, compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.tables.markdown import pipe_table
 from polyprune.report.why import ALL_BENCHMARKS, BLOCK, GIVEN, LOSSES
 
@@ -42,18 +42,18 @@ ON_PREDICTIONS = (
 )
 
 
-def render_why(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
-    """The page; `titles` are models' names in print, in the order of the page."""
+def render_why(rows: pd.DataFrame, title: str, titles: Titles) -> str:
+    """The page; `titles` have the models in its order."""
     parts = [f"# {title}", "## Languages", ON_LANGUAGES, *_languages(rows, titles)]
     parts += ["## Do languages that differ more harm each other more?", ON_MANTEL, *_mantel(rows, titles)]
     parts += ["## Does drift in a language say how its benchmarks suffer?", ON_PREDICTIONS, *_predictions(rows, titles)]
     return "\n\n".join(parts) + "\n"
 
 
-def _blocks(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[tuple[str, pd.DataFrame]]:
+def _blocks(rows: pd.DataFrame, titles: Titles) -> Iterator[tuple[str, pd.DataFrame]]:
     """Heading and rows of each block."""
     for (model, method, scheme), of_block in rows.groupby(BLOCK, sort=False):
-        yield f"### {titles[str(model)]}, {compression_title(str(method), [str(scheme)])}", of_block
+        yield f"### {titles.heading(str(model), str(method), str(scheme))}", of_block
 
 
 def _by(rows: pd.DataFrame, column: str) -> dict[str, Row]:
@@ -61,9 +61,9 @@ def _by(rows: pd.DataFrame, column: str) -> dict[str, Row]:
     return {str(row[column]): row for row in rows.to_dict("records")}
 
 
-def _languages(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
+def _languages(rows: pd.DataFrame, titles: Titles) -> Iterator[str]:
     traits = rows[rows["kind"] == "trait"]
-    for model, title in titles.items():
+    for model, title in titles.models.items():
         of_model = traits[traits["model"] == model]
         shown = [name for name in OF_LANGUAGES if name in set(of_model["explained_by"])]
         lines = []
@@ -82,13 +82,13 @@ def _trait(row: Row) -> str:
     return str(row["text"]) if pd.isna(row["value"]) else f"{row['value']:.3g}"
 
 
-def _mantel(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
+def _mantel(rows: pd.DataFrame, titles: Titles) -> Iterator[str]:
     for heading, of_block in _blocks(rows[rows["kind"] == "mantel"], titles):
         shown = [name for name in TRAITS if name in set(of_block["explained_by"])]
         lines = []
         for metric, of_metric in of_block.groupby("metric", sort=False):
             found = _by(of_metric, "explained_by")
-            name = METRICS.get(str(metric)) or benchmark_title(str(metric))
+            name = METRICS.get(str(metric)) or titles.benchmarks[str(metric)]
             n = f"({of_metric['n'].iloc[0]})"
             lines.append([f"{name} {n}", *(_told(found, trait, _correlation) for trait in shown)])
         yield heading
@@ -101,7 +101,7 @@ def _correlation(row: Row) -> str:
     return f"{number} ({row['p']:.3f}) from {floor}".replace("-", "−")
 
 
-def _predictions(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
+def _predictions(rows: pd.DataFrame, titles: Titles) -> Iterator[str]:
     for heading, of_block in _blocks(rows[rows["kind"] == "prediction"], titles):
         single = [name for name in dict.fromkeys(of_block["metric"]) if name != ALL_BENCHMARKS]
         lines = []
@@ -109,7 +109,7 @@ def _predictions(rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]
             for metric in LOSSES:
                 found = _by(of_block[(of_block["metric"] == benchmark) & (of_block["explained_by"] == metric)], "given")
                 if found:
-                    name = "all" if benchmark == ALL_BENCHMARKS else benchmark_title(benchmark)
+                    name = "all" if benchmark == ALL_BENCHMARKS else titles.benchmarks[benchmark]
                     lines.append([name, METRICS[metric], *(_told(found, given, _partial) for given in GIVEN)])
         yield heading
         yield pipe_table([["loss on", "drift", *(f"given {given}" for given in GIVEN)], *lines])

@@ -7,6 +7,7 @@ from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import save_frame
+from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.answer import ALL, best_calibrations
 from polyprune.report.answer_picture import draw
@@ -19,7 +20,7 @@ def answer_question(
     items: list[Path],
     dumps: list[Path],
     title: str,
-    titles: list[tuple[str, str]],
+    titles: Titles,
     output: Path,
     markdown: Path,
     picture: Path,
@@ -28,7 +29,7 @@ def answer_question(
     """Write the rows of `report/answer.py`, the page that says them in words, and a picture.
 
     `items` are the answers of cells, `dumps` their hidden-state dumps on the models' corpora, in the cells' folders; of
-    the dense model neither is read. `titles` are pairs of model and its name in print.
+    the dense model neither is read.
     """
     rows = best_calibrations(load_columns(items, dumps))
     for row in rows[rows["eval_language"] == ALL].to_dict("records"):
@@ -36,5 +37,5 @@ def answer_question(
         logger.info("%s: target over others %+.2f %s, p %.4f", about, row["gain"], row["unit"], row["p"])
     save_frame(output, rows, provenance)
     with atomic_write(markdown) as part:
-        part.write_text(render_answer(rows, title, dict(titles)), encoding="utf-8")
-    save_png(lambda: draw(rows, title, dict(titles)), picture)
+        part.write_text(render_answer(rows, title, titles), encoding="utf-8")
+    save_png(lambda: draw(rows, title, titles), picture)

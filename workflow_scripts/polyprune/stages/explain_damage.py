@@ -12,6 +12,7 @@ from polyprune.artifacts.identity import place_of
 from polyprune.artifacts.measurements import save_frame
 from polyprune.artifacts.prompts import load_prompt_set
 from polyprune.errors import UserError
+from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
 from polyprune.report.tables.rows import load_benchmark_scores, load_scores
@@ -27,7 +28,7 @@ def explain_damage(
     languages: Path,
     shares: dict[str, dict[str, float]],
     title: str,
-    titles: list[tuple[str, str]],
+    titles: Titles,
     output: Path,
     markdown: Path,
     picture: Path,
@@ -37,7 +38,7 @@ def explain_damage(
 
     `scores` are perplexity and drift of cells and perplexity of their dense models, `evaluations` the cells'
     benchmarks, `prompts` the models' tokens of parallel prompts, `languages` the table of languages, `shares` of models
-    trained here those of their training documents. `titles` are pairs of model and its name in print.
+    trained here those of their training documents.
     """
     rows = pd.concat([load_scores(scores), load_benchmark_scores(evaluations)[0]], ignore_index=True)
     tokens = dict(map(_tokens_per_prompt, prompts))
@@ -49,8 +50,8 @@ def explain_damage(
         logger.info("%s: loss by %s given %s: r %+.2f", about, row["explained_by"], row["given"], row["r"])
     save_frame(output, found, provenance)
     with atomic_write(markdown) as part:
-        part.write_text(render_why(found, title, dict(titles)), encoding="utf-8")
-    save_png(lambda: draw_why(rows, title, dict(titles)), picture)
+        part.write_text(render_why(found, title, titles), encoding="utf-8")
+    save_png(lambda: draw_why(rows, title, titles), picture)
 
 
 def _tokens_per_prompt(path: Path) -> tuple[tuple[str, str], float]:

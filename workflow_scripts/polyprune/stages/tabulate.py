@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.tables import save_table
+from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
 from polyprune.report.tables.report import TableModule
@@ -20,7 +21,7 @@ def tabulate(
     evidence: list[Path],
     module: str,
     table: TableSettings,
-    titles: list[tuple[str, str]],
+    titles: Titles,
     output: Path,
     markdown: Path,
     picture: Path,
@@ -29,11 +30,11 @@ def tabulate(
     """Write a table in its three forms, as the `module` of its kind arranges it (`report/tables/`).
 
     `paper` is a file of the paper's numbers or nothing; `evidence` are the answers or dumps behind the measurements of
-    cells, which say how sure they are, nothing for kinds that ask for none. `titles` are pairs of model and its name in
-    print, in the order of the table.
+    cells, which say how sure they are, nothing for kinds that ask for none. `titles` are names in print, models
+    in the order of the table.
     """
     kind = cast(TableModule, importlib.import_module(f"polyprune.report.tables.{module}"))
-    report = kind.report(measurements, paper, table, dict(titles), evidence)
+    report = kind.report(measurements, paper, table, titles, evidence)
     for line in report.log:
         logger.info("%s", line)
     save_table(output, report.schema, report.rows, provenance | dict(report.provenance))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from polyprune.log import logger
 from polyprune.report.block_test import compare_blocks, render_blocks
 from polyprune.report.claim_list import CLAIMS
 from polyprune.report.claims import judge, render_claims
+from polyprune.report.names import PAPER_METHODS
 from polyprune.report.printed import load_printed, load_study, table_number
 
 PAPER, STUDY = "paper", "study"
@@ -22,6 +24,7 @@ def tabulate_claims(
     paper: list[Path],
     tables: list[Path],
     title: str,
+    methods: dict[str, str],
     claims: Path,
     claims_markdown: Path,
     blocks: Path,
@@ -31,7 +34,7 @@ def tabulate_claims(
     """Write verdicts (`report/claims.py`) and tests of blocks (`report/block_test.py`), by the column `numbers`.
 
     `paper` are the paper's printed tables, `tables` a study's long ones (none: the paper alone); both are named
-    `table{n}`, and a number means the same table in both.
+    `table{n}`, and a number means the same table in both. `methods` are the study's, by name and name in print.
     """
     sources = {PAPER: {table_number(file): load_printed(file) for file in paper}}
     if tables:
@@ -40,10 +43,11 @@ def tabulate_claims(
     tested = {source: compare_blocks(found) for source, found in sources.items()}
     for source, verdicts in judged.items():
         logger.info("%s: %s", source, dict(verdicts["verdict"].value_counts()))
+    in_words = partial(render_blocks, methods=PAPER_METHODS | methods)
     names = {PAPER: "the paper's printed numbers", STUDY: title}
     for output, markdown, found, render, heading in (
         (claims, claims_markdown, judged, render_claims, "The paper's claims, recomputed from"),
-        (blocks, blocks_markdown, tested, render_blocks, "The target language against the others, from"),
+        (blocks, blocks_markdown, tested, in_words, "The target language against the others, from"),
     ):
         frame = pd.concat([each.assign(numbers=source) for source, each in found.items()], ignore_index=True)
         save_frame(output, frame, provenance)

@@ -17,6 +17,7 @@ from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.grammar.columns import OWN_FOLDER
+from polyprune.grammar.methods import METHODS
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
@@ -25,7 +26,7 @@ from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
-from polyprune.workflow.spec_values import shares_of_training, variant_of
+from polyprune.workflow.spec_values import shares_of_training, titles_of, titles_of_study, variant_of
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -242,14 +243,14 @@ class Specs:
 
     def tabulate(self, study: str, table: str) -> str:
         entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
-        module, models = TABLES[entry.report].module, dict.fromkeys(cell.model for cell in cells)
+        module = TABLES[entry.report].module
         return _spec(
             "tabulate",
             {},
             f"report/tables/{module}.py",
             module=module,
             table=entry.model_dump(mode="json", exclude={"grids"}),
-            titles=[[model, self.settings.models[model].title] for model in models],
+            titles=titles_of(self.settings, cells, entry.benchmarks),
         )
 
     def plot_figure(self, study: str, figure: str) -> str:
@@ -257,7 +258,8 @@ class Specs:
         kind, first = DRAWINGS[entry.draws], cells[0]
         names = self.settings.models[first.model].title
         if not kind.of_dense:
-            names += f", {compression_title(first.method, sorted({cell.scheme for cell in cells}))}"
+            schemes = sorted({cell.scheme for cell in cells})
+            names += f", {compression_title(METHODS[first.method].title, schemes)}"
         return _spec(
             "plot_figure",
             {},
@@ -270,13 +272,15 @@ class Specs:
     # Answers and the paper.
 
     def answer_question(self, study: str) -> str:
-        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=self._titles(study))
+        titles = titles_of(self.settings, self.settings.studies[study].all_cells())
+        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=titles)
 
     def compare_with_paper(self, study: str) -> str:
-        return _spec("compare_with_paper", {}, title=f"study {study}", titles=self._titles(study))
+        return _spec("compare_with_paper", {}, title=f"study {study}", titles=titles_of_study(self.settings, study))
 
     def tabulate_claims(self, study: str) -> str:
-        return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}")
+        methods = titles_of_study(self.settings, study)["methods"]
+        return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}", methods=methods)
 
     def explain_damage(self, study: str) -> str:
         models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
@@ -285,15 +289,10 @@ class Specs:
             {},
             shares=shares_of_training(self.settings, models),
             title=f"Why, in study {study}",
-            titles=self._titles(study),
+            titles=titles_of_study(self.settings, study),
         )
 
     # What several of them hold.
-
-    def _titles(self, study: str) -> list[list[str]]:
-        """Models of a study and their names in print."""
-        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
-        return [[model, self.settings.models[model].title] for model in models]
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from polyprune.artifacts.evaluations import SCORES_SCHEMA
 from polyprune.artifacts.measurements import TABLE
-from polyprune.grammar.titles import benchmark_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
@@ -33,7 +33,7 @@ def report(
     measurements: Sequence[Path],
     paper: Sequence[Path],
     table: TableSettings,
-    titles: Mapping[str, str],
+    titles: Titles,
     evidence: Sequence[Path],
 ) -> Report:
     """The table of cells' and of their dense models' evaluation files on all of the table's benchmarks.
@@ -42,11 +42,11 @@ def report(
     """
     rows, profiles = load_benchmark_scores(measurements)
     require_same_questions(rows, table.benchmarks)
-    rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), table.benchmarks)
-    metrics = [Metric(name, benchmark_title(name), larger_is_better=True, unit="%", decimals=1)
+    rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), table.benchmarks)
+    metrics = [Metric(name, titles.benchmarks[name], larger_is_better=True, unit="%", decimals=1)
                for name in table.benchmarks]  # fmt: skip
     references = bool(table.references)
-    shown = in_order(beside_references(rows), list(titles), table.benchmarks) if references else rows
+    shown = in_order(beside_references(rows), list(titles.models), table.benchmarks) if references else rows
     known = standings(load_columns(evidence, []), references)
     blocks = make_blocks(aggregate(shown), metrics, known)
     title = f"{table.title}; prompts: {', '.join(profiles)}"

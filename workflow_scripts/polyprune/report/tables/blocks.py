@@ -15,7 +15,6 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.titles import compression_title
 from polyprune.report.measured import ACCURACY, F1
 from polyprune.report.names import TARGET, is_mix, language_of
 from polyprune.report.numbers import decimals_of, format_number
@@ -95,13 +94,6 @@ class Block:
     def has_references(self) -> bool:
         """Whether its mixes stand below English and the target language."""
         return TARGET in self.calibrations
-
-    @property
-    def compression(self) -> str:
-        return compression_title(self.method, [self.scheme])
-
-    def heading(self, titles: Mapping[str, str]) -> str:
-        return f"{titles[self.model]}, {self.compression}"
 
 
 def make_blocks(means: pd.DataFrame, metrics: Sequence[Metric], standings: Standings | None = None) -> list[Block]:

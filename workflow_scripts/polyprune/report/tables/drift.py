@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.scores import SCHEMA
+from polyprune.grammar.titles import Titles
 from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
@@ -40,7 +41,7 @@ def report(
     measurements: Sequence[Path],
     paper: Sequence[Path],
     table: TableSettings,
-    titles: Mapping[str, str],
+    titles: Titles,
     evidence: Sequence[Path],
 ) -> Report:
     """The table of cells' perplexity and drift files and of their dense models' perplexity files.
@@ -50,9 +51,9 @@ def report(
     rows = load_scores(measurements)
     rows = rows[rows["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
-    rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles), CELL_METRICS)
+    rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)
     references = bool(table.references)
-    shown = in_order(beside_references(rows), list(titles), CELL_METRICS) if references else rows
+    shown = in_order(beside_references(rows), list(titles.models), CELL_METRICS) if references else rows
     blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence), references))
     return Report(
         schema=TABLE,

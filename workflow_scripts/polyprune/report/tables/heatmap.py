@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float64
 from matplotlib.figure import Figure
 
 from polyprune.grammar.paths import DENSE
+from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix
 from polyprune.report.tables.blocks import Block, Panel, seeds_phrase
 from polyprune.report.tables.picture import Grid, Section, draw_sections
@@ -16,9 +17,9 @@ from polyprune.report.tables.picture import Grid, Section, draw_sections
 ENDS = "best, or not told from it", "worst of its column"
 
 
-def draw(blocks: Sequence[Block], title: str, titles: Mapping[str, str]) -> Figure:
-    """The picture of a table of blocks; `titles` are models' names in print."""
-    sections = [_section(block, block.heading(titles)) for block in blocks]
+def draw(blocks: Sequence[Block], title: str, titles: Titles) -> Figure:
+    """The picture of a table of blocks."""
+    sections = [_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks]
     return draw_sections(sections, title, ENDS, _caption(blocks))
 
 

@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from polyprune.grammar.titles import BENCHMARK_TITLES
+from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label
 from polyprune.report.numbers import format_printed
 from polyprune.report.tables.blocks import Block, Panel, above_references, seeds_phrase, wins
 
 
-def render_markdown(
-    blocks: Sequence[Block], title: str, titles: Mapping[str, str], cell_notes: Sequence[str] = ()
-) -> str:
+def render_markdown(blocks: Sequence[Block], title: str, titles: Titles, cell_notes: Sequence[str] = ()) -> str:
     """The whole page: title, a summary line per block, notes, then a section per model; notes on cells."""
     parts = [f"# {title}", "\n".join(f"- {line}" for line in summaries(blocks, titles)), _notes(blocks)]
     model = None
     for block in blocks:
         if block.model != model:
-            parts.append(f"## {titles[block.model]}")
+            parts.append(f"## {titles.models[block.model]}")
         model = block.model
-        parts.append(f"### {block.compression}")
+        parts.append(f"### {titles.compression(block.method, block.scheme)}")
         parts += [_panel_table(panel, block.languages) for panel in block.panels]
     if cell_notes:
         parts.append("## Notes on cells\n\n" + "\n".join(f"- {note}" for note in cell_notes))
     return "\n\n".join(parts) + "\n"
 
 
-def summaries(blocks: Sequence[Block], titles: Mapping[str, str]) -> list[str]:
+def summaries(blocks: Sequence[Block], titles: Titles) -> list[str]:
     """A line a block: how often the evaluation language is the best calibration and would be by chance; or mixes."""
-    return [f"{block.heading(titles)}: {_mixes(block) if block.has_references else _wins(block)}" for block in blocks]
+    return [
+        f"{titles.heading(block.model, block.method, block.scheme)}: "
+        f"{_mixes(block) if block.has_references else _wins(block, titles)}"
+        for block in blocks
+    ]
 
 
-def _wins(block: Block) -> str:
+def _wins(block: Block, titles: Titles) -> str:
     """`target best in 2 of 2 perplexity columns (1.0 by chance, 2 alone), SNR 1 of 2 (1.0, 1)`."""
     found = [(panel.name, wins(panel)) for panel in block.panels]
     if not any(each.columns for _, each in found):
         return "no column has a choice of languages with its own among them"
     (name, first), *others = found
-    line = f"target best in {first.best} of {first.columns} {_in_sentence(name)} columns "
+    line = f"target best in {first.best} of {first.columns} {_in_sentence(name, titles)} columns "
     line += f"({first.by_chance:.1f} by chance, {first.alone} alone)"
     rest = [
-        f"{_in_sentence(name)} {each.best} of {each.columns} ({each.by_chance:.1f}, {each.alone})"
+        f"{_in_sentence(name, titles)} {each.best} of {each.columns} ({each.by_chance:.1f}, {each.alone})"
         for name, each in others
     ]
     return ", ".join([line, *rest])
@@ -59,9 +61,9 @@ def _mixes(block: Block) -> str:
     return f"of {columns} columns better than target / English: {', '.join(texts)}"
 
 
-def _in_sentence(name: str) -> str:
+def _in_sentence(name: str, titles: Titles) -> str:
     """Lower-case first letter, unless the word is an abbreviation or a benchmark's name."""
-    return name if name[1:2].isupper() or name in BENCHMARK_TITLES.values() else name[:1].lower() + name[1:]
+    return name if name[1:2].isupper() or name in titles.benchmarks.values() else name[:1].lower() + name[1:]
 
 
 def _notes(blocks: Sequence[Block]) -> str:

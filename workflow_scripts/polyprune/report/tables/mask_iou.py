@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
-from polyprune.grammar.titles import compression_title
+from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
 from polyprune.report.tables.markdown import pipe_table
@@ -31,7 +31,7 @@ def report(
     measurements: Sequence[Path],
     paper: Sequence[Path],
     table: TableSettings,
-    titles: Mapping[str, str],
+    titles: Titles,
     evidence: Sequence[Path],  # noqa: ARG001
 ) -> Report:
     """The table of one or more grids' measurements; it compares seeds, or languages if its kind says so.
@@ -113,14 +113,14 @@ def _notes(rows: pd.DataFrame) -> list[str]:
     return notes
 
 
-def render(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> str:
+def render(rows: pd.DataFrame, title: str, titles: Titles) -> str:
     """The page: for each model the paper's comparison, then single masks, which can be compared across tables."""
     notes = [*_notes(rows), "Chance: independent random masks of the same sparsity."]
     if rows["paper_value"].notna().any():
         notes.append("In parentheses: the value that the paper prints.")
     parts = [f"# {title}", " ".join(notes)]
     for (model, method, scheme), block in rows.groupby(_GROUP[:3], sort=False):
-        parts.append(f"## {titles[str(model)]}, {compression_title(str(method), [str(scheme)])}")
+        parts.append(f"## {titles.heading(str(model), str(method), str(scheme))}")
         parts += [_table(of_part, name) for name, of_part in _parts(block)]
     return "\n\n".join(parts) + "\n"
 
@@ -145,7 +145,7 @@ def _cell(row: Any) -> str:
     return f"{row['value']:.3f}{printed}"
 
 
-def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
+def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """Both tables of each block side by side; the scales of shades are the same in all blocks."""
     scales = {name: (shown["value"].min(), shown["value"].max()) for name, shown in _parts(rows)}
     sections = []
@@ -154,7 +154,7 @@ def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
         matrices = tuple(dict.fromkeys(metric.split(":")[1] for metric in block["metric"]))
         sections.append(
             Section(
-                heading=f"{titles[model]}, {compression_title(method, [scheme])}",
+                heading=titles.heading(model, method, scheme),
                 down="matrix",
                 rows=(*matrices, CHANCE),
                 grids=tuple(_grid(shown, name, scales[name]) for name, shown in _parts(block)),

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from matplotlib.figure import Figure
 
+from polyprune.grammar.titles import Titles
 from polyprune.settings.studies import TableSettings
 
 
@@ -39,12 +40,12 @@ class TableModule(Protocol):
         measurements: Sequence[Path],
         paper: Sequence[Path],
         table: TableSettings,
-        titles: Mapping[str, str],
+        titles: Titles,
         evidence: Sequence[Path],
     ) -> Report:
         """Arrange what was measured.
 
-        `paper` is a file of the paper's numbers or nothing; `titles` are models' names in print, in the table's order;
+        `paper` is a file of the paper's numbers or nothing; `titles` are names in print, models in the table's order;
         `evidence` is what the measurements were taken from, item by item (`report/measured.py`), where a kind asks for
         it.
         """
