@@ -224,6 +224,26 @@ def test_the_greyer_a_panel_the_larger_its_maximum() -> None:
 
 
 @pytest.mark.parametrize(
+    ("draws", "half"), [("agnostic_shift", True), ("shift_overview", True), ("shift_controls", True),
+                        ("prompt_shift", False)],
+)  # fmt: skip
+def test_scales_of_curves_span_at_least_half_of_their_largest_value(draws: str, half: bool) -> None:
+    """Changes from 1 to 1.03 fill a twentieth of their panel, those from 1 to 9 all of it."""
+    rows = measured.lsar(["de", "en", "sw"], 2, (0,), with_parts=half)
+    rows = rows.assign(value=1 + 0.03 * (rows["value"] - 1) / 8) if half else rows
+    figure, texts = drawn(lambda: picture(subspaces, rows, settings(draws, layers=[1])))
+    with_curves = [axes for axes in figure.axes if axes.get_xlabel() != "rank of the subspace" and axes.axison]
+    assert with_curves
+    for axes in with_curves:
+        values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+        low, high = axes.get_ylim()
+        assert low < values.min() and values.max() < high
+        assert (np.ptp(values) / (high - low) < 0.06) if half else (np.ptp(values) / (high - low) > 0.8)
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "spans at least half of its largest value" in said
+
+
+@pytest.mark.parametrize(
     ("draws", "says", "same"),
     [("neuron_entropy", "All panels have one scale", True), ("neuron_probability", "All panels have one scale", True),
      ("neuron_output", "Each panel has a scale of its own, from 0", False)],
