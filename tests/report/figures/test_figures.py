@@ -145,9 +145,16 @@ def test_masks_are_readable(n_languages: int, n_layers: int) -> None:
 
 
 def test_masks_that_are_all_alike_are_drawn() -> None:
-    """As by a method that does not look at its calibration text."""
+    """As by a method that does not look at its calibration text: all as light as can be, on a scale from .9."""
     rows = measured.mask_iou(["de", "en"]).assign(value=1.0)
     assert_readable(lambda: picture(masks, rows, settings("mask_iou")))
+    figure, _ = drawn(lambda: picture(masks, rows, settings("mask_iou")))
+    bars = [axes for axes in figure.axes if axes.get_title() == "IoU"]
+    assert [bar.get_ylim() for bar in bars] == [(0.9, 1.0)] * 2
+    for name in ("DE", "EN", "DE & EN"):
+        (mesh,) = (artist for artist in titles_of(figure)[name].collections if isinstance(artist, QuadMesh))
+        mesh.update_scalarmappable()
+        assert all(lightness(tuple(colour)) > 0.9 for colour in np.asarray(mesh.get_facecolor()))
 
 
 def test_the_lighter_the_more_similar() -> None:

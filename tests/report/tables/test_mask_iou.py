@@ -10,6 +10,7 @@ import pytest
 from tests.helpers import measured
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, lightness, read_table, same_colour
 
+from polyprune.report.figures.drawing import SHADES
 from polyprune.report.tables.mask_iou import TABLE_ORDER, draw, load_paper, render, table_rows
 
 NAMES = {"m": "Model"}
@@ -72,6 +73,17 @@ def test_all_blocks_have_one_scale() -> None:
     darkest, lightest = (sorted(cells, key=lambda cell: float(cell.text)) for cells in (first, second))
     assert same_colour(darkest[0].colour, key.colours[-1]) and same_colour(lightest[-1].colour, key.colours[0])
     assert min(lightness(c.colour) for c in second if c.colour) > max(lightness(c.colour) for c in first if c.colour)
+
+
+def test_overlaps_that_are_nearly_alike_look_alike() -> None:
+    """The least similar of two, .02 apart, lies a fifth down the scale."""
+    rows = rows_of(2, "languages", matrices=("q", "k"), n_layers=1)
+    rows["value"] = [0.98, 0.96, 0.98, 0.96]
+    panels, _, texts = read_table(lambda: draw(rows, "Title", NAMES))
+    for panel in panels:
+        first, second = (cell.colour for cell in panel.cells if cell.row != "chance")
+        assert same_colour(first, SHADES(0.0)) and same_colour(second, SHADES(0.2))
+    assert any("at least 0.1 wide" in text.text.replace("\n", " ") for text in texts)
 
 
 @pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -40,6 +41,9 @@ DENSE_COLOUR = "#98a2ab"
 INK, GREY, PALE = "#16202a", "#5b6670", "#c9d0d5"
 SHADES = LinearSegmentedColormap.from_list("lighter is better", ["#f3f7fa", "#abcbe2", "#59a0ca", "#0275a0", "#004a68"])
 """From best, or most (0) to worst, or least (1): one hue, equal steps of CIELAB lightness from 97 to 29."""
+
+LEAST_OVERLAP = 0.1
+"""How wide a scale of overlaps of masks is at least: where all are nearly alike, all look so."""
 
 TITLE_SIZE, KEY_SIZE, CAPTION_SIZE, TICK_SIZE = 10.5, 7.5, 7.0, 6.5
 MARGIN = 0.14
@@ -89,6 +93,12 @@ def marker_of(language: str, languages: Sequence[str] = ()) -> str:
 
 def _place(language: str, languages: Sequence[str]) -> int:
     return sorted({*languages, language} - set(COLOURS)).index(language)
+
+
+def overlap_limits(values: pd.Series) -> tuple[float, float]:
+    """Ends of the scale of overlaps: their own, and from the largest `LEAST_OVERLAP` downwards at least."""
+    high = float(values.max())
+    return min(float(values.min()), high - LEAST_OVERLAP), high
 
 
 def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path) -> None:

@@ -252,8 +252,8 @@ def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         f"subspace (rank {rank}) is from. One for each model is the paper's: the agnostic part of every language's "
         "mean is then the same, so its change is as flat as the spread within languages allows, whatever pruning did. "
         "With one subspace for both models (dense, pooled) it need not be. Random: what any subspace of this rank "
-        f"leaves (its specific part on a scale of its own). The panels of a row share a scale, {SCALE}. Right: (largest − smallest) / mean of the agnostic curve over evaluation languages, mean over "
-        "calibrations, by rank."
+        f"leaves (its specific part on a scale of its own). The panels of a row share a scale, {SCALE}. Right: "
+        "(largest − smallest) / mean of the agnostic curve over evaluation languages, mean over calibrations, by rank."
     )
     caption = _caption(curves, names, what)
     columns = len(projectors) + 1

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
 from polyprune.grammar.titles import compression_title
+from polyprune.report.figures.drawing import LEAST_OVERLAP, overlap_limits
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
 from polyprune.report.tables.markdown import pipe_table
@@ -147,7 +148,7 @@ def _cell(row: Any) -> str:
 
 def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
     """Both tables of each block side by side; the scales of shades are the same in all blocks."""
-    scales = {name: (shown["value"].min(), shown["value"].max()) for name, shown in _parts(rows)}
+    scales = {name: overlap_limits(shown["value"]) for name, shown in _parts(rows)}
     sections = []
     for key, block in rows.groupby(_GROUP[:3], sort=False):
         model, method, scheme = cast(tuple[str, str, str], key)
@@ -161,7 +162,11 @@ def draw(rows: pd.DataFrame, title: str, titles: Mapping[str, str]) -> Figure:
                 rule=len(matrices),
             )
         )
-    caption = [*_notes(rows), "Shade: the lighter, the more similar; each of the two titles has a scale of its own."]
+    caption = [
+        *_notes(rows),
+        "Shade: the lighter, the more similar; each of the two titles has a scale of its own, "
+        f"at least {LEAST_OVERLAP:g} wide.",
+    ]
     caption.append("Below the line: independent random masks of the same sparsity, not on the scale.")
     return draw_sections(sections, title, ("most similar", "least similar"), " ".join(caption))
 
@@ -173,7 +178,7 @@ def _grid(shown: pd.DataFrame, title: str, scale: tuple[float, float]) -> Grid:
     values = values.loc[list(dict.fromkeys(shown["metric"])), list(labels)].to_numpy(dtype=float)
     chance = shown.groupby("calibration")["chance"].mean().loc[list(labels)].to_numpy(dtype=float)
     low, high = scale
-    shades = (high - values) / (high - low if high > low else 1.0)
+    shades = (high - values) / (high - low)
     return Grid(
         title=title,
         across="two languages" if _compares_languages(shown) else "calibration language",
