@@ -263,9 +263,10 @@ def test_captions_say_whether_panels_share_a_scale(draws: str, says: str, same: 
 
 
 def test_bars_are_dense_and_lines_pruned() -> None:
-    """Heights of figure 3's bars are the dense model's; its key names the line of each scheme."""
+    """Heights of figure 3's bars are the dense model's; its key names the line of each scheme; its axes have room."""
     rows = measured.lape(1)
-    figure, _ = drawn(lambda: picture(neurons, rows, settings("neuron_overview")))
+    figure, texts = drawn(lambda: picture(neurons, rows, settings("neuron_overview")))
+    assert min(text.left for text in texts) > 0.1
     (axes,) = [axes for title, axes in titles_of(figure).items() if title.startswith("Activation probability")]
     of = rows[(rows["layer"] == "all") & (rows["statistic"] == "p") & (rows["eval_language"] == "de")]
     dense = of[(of["scheme"] == "dense") & (of["series"] == "full")].sort_values("group")["value"]
@@ -286,3 +287,14 @@ def test_markers_of_languages_are_of_different_kinds() -> None:
     markers = {language: marker_of(language) for language in COLOURS}
     assert len(set(markers.values())) == len(markers)
     assert {markers["sw"], markers["zh"]} == {"+", "x"}
+
+
+def test_crosses_are_as_easily_seen_as_filled_markers() -> None:
+    """They have no area: on curves and in the key they are half as large again."""
+    figure, _ = drawn(lambda: picture(subspaces, measured.lsar(["de", "sw", "zh"], 1, (0,)), settings("token_shift")))
+    sizes: dict[str, set[float]] = {}
+    for line in (*figure.axes[0].lines, *figure.legends[0].get_lines()):
+        if (marker := str(line.get_marker())) in "s+x":
+            sizes.setdefault(marker, set()).add(float(line.get_markersize()))
+    assert all(len(each) == 1 for each in sizes.values())
+    assert min(sizes["+"] | sizes["x"]) >= 1.5 * max(sizes["s"])

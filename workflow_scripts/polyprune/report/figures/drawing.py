@@ -34,6 +34,8 @@ COLOURS = {
 }
 MARKERS = {"ar": "o", "de": "s", "en": "^", "es": "D", "ru": "v", "sw": "+", "zh": "x"}
 """Filled shapes and two crosses of thin lines: at three points, filled crosses look like blots."""
+MARKER_SIZE, CROSS_SIZE = 3.0, 4.6
+"""Of markers on curves, in points: crosses are thin, and as wide as a curve's other markers they drown in its line."""
 _MORE_COLOURS = ("#7f7f7f", "#8c564b", "#332288", "#999933", "#882255", "#44aa99", "#aa4499")
 _MORE_MARKERS = ("<", ">", "p", "h", "d", "8", "H")
 DENSE_COLOUR = "#98a2ab"
@@ -89,6 +91,10 @@ def marker_of(language: str, languages: Sequence[str] = ()) -> str:
         return MARKERS[language]
     place = _place(language, languages)
     return _MORE_MARKERS[(place + place // len(_MORE_COLOURS)) % len(_MORE_MARKERS)]
+
+
+def marker_size(marker: str) -> float:
+    return CROSS_SIZE if marker in ("+", "x") else MARKER_SIZE
 
 
 def _place(language: str, languages: Sequence[str]) -> int:
@@ -190,7 +196,8 @@ def language_keys(languages: Sequence[str]) -> list[Line2D]:
             [],
             [],
             color=colour_of(language, languages),
-            marker=marker_of(language, languages),
+            marker=(marker := marker_of(language, languages)),
+            markersize=marker_size(marker),
             label=language.upper(),
         )
         for language in sorted(languages)

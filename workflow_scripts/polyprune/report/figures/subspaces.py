@@ -23,6 +23,7 @@ from polyprune.report.figures.drawing import (
     label_languages,
     language_keys,
     marker_of,
+    marker_size,
     number_of_columns,
     panel_grid,
     room_for_languages,
@@ -138,8 +139,8 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, width: float) -> None:
         curve = rows[rows["calibration"] == calibration].set_index("eval_language").reindex(languages)
         value, low, high = (curve[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
         colour = colour_of(calibration, calibrations)
-        marker = {"marker": marker_of(calibration, calibrations), "markersize": 3.0}
-        axes.plot(places, value, color=colour, linewidth=0.9, **marker)  # type: ignore[arg-type]
+        marker = marker_of(calibration, calibrations)
+        axes.plot(places, value, color=colour, linewidth=0.9, marker=marker, markersize=marker_size(marker))
         if (high > low).any():
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         if calibration in languages:
