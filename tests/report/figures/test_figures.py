@@ -148,7 +148,8 @@ def test_masks_that_are_all_alike_are_drawn() -> None:
     """As by a method that does not look at its calibration text: all as light as can be, on a scale from .9."""
     rows = measured.mask_iou(["de", "en"]).assign(value=1.0)
     assert_readable(lambda: picture(masks, rows, settings("mask_iou")))
-    figure, _ = drawn(lambda: picture(masks, rows, settings("mask_iou")))
+    figure, texts = drawn(lambda: picture(masks, rows, settings("mask_iou")))
+    assert any("pruned weights of 3 seeds" in text.text.replace("\n", " ") for text in texts)
     bars = [axes for axes in figure.axes if axes.get_title() == "IoU"]
     assert [bar.get_ylim() for bar in bars] == [(0.9, 1.0)] * 2
     for name in ("DE", "EN", "DE & EN"):

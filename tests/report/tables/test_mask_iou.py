@@ -83,7 +83,8 @@ def test_overlaps_that_are_nearly_alike_look_alike() -> None:
     for panel in panels:
         first, second = (cell.colour for cell in panel.cells if cell.row != "chance")
         assert same_colour(first, SHADES(0.0)) and same_colour(second, SHADES(0.2))
-    assert any("at least 0.1 wide" in text.text.replace("\n", " ") for text in texts)
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "at least 0.1 wide" in said and "pruned weights of 3 seeds" in said
 
 
 @pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
@@ -120,6 +121,7 @@ def test_pages_say_what_is_in_parentheses_only_where_something_is() -> None:
     rows = rows_of(2, "languages")
     page = render(rows, "Title", NAMES)
     assert "parentheses" not in page and "(0." not in page
+    assert "pruned weights of 3 seeds" in page
     assert "## Model, SparseGPT 50 %" in page and "| AR & DE |" in page
     page = render(rows.assign(paper_value=0.886), "Title", NAMES)
     assert "In parentheses: the value that the paper prints." in page and "(0.886)" in page

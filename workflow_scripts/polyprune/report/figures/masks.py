@@ -101,9 +101,10 @@ def _label_axes(axes: Axes, matrices: list[str], is_last: bool) -> None:
 
 def _caption(rows: pd.DataFrame, names: str) -> str:
     chance = {comparison: f"{shown['chance'].mean():.3f}" for comparison, shown in rows.groupby("comparison")}
+    counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
     said = [
-        f"{names}. Intersection over union of the sets of pruned weights; the lighter, the more similar, on a scale at "
-        f"least {LEAST_OVERLAP:g} wide.",
+        f"{names}. Intersection over union of the sets of pruned weights of {counts} seeds; the lighter, the more "
+        f"similar, on a scale at least {LEAST_OVERLAP:g} wide.",
         f"Left: masks of all seeds of one calibration language (by chance {chance['seeds']}).",
     ]
     if "stable" in chance:

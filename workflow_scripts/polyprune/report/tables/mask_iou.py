@@ -72,7 +72,11 @@ def table_rows(measured: pd.DataFrame, compares: str, paper: pd.DataFrame) -> pd
     for comparison, metric in ((wanted[0], "iou"), ("pairs", "pair_iou")):
         shown = measured[(measured["comparison"] == comparison) & (pairs == wanted[1])]
         means = shown.groupby([*_GROUP, "matrix"], as_index=False, sort=False).agg(
-            value=("value", "mean"), chance=("chance", "mean"), n_layers=("layer", "nunique"), n=("n", "sum")
+            value=("value", "mean"),
+            chance=("chance", "mean"),
+            n_layers=("layer", "nunique"),
+            n=("n", "sum"),
+            n_seeds=("n_seeds", "first"),
         )
         rows.append(means.assign(metric=metric + ":" + means["matrix"], rank=means["matrix"].map(_rank)))
     table = pd.concat(rows, ignore_index=True)
@@ -81,7 +85,19 @@ def table_rows(measured: pd.DataFrame, compares: str, paper: pd.DataFrame) -> pd
     table = table.merge(paper, how="left", on=[*_GROUP, "metric"]).assign(unit="1")
     table["seed"] = pd.array([pd.NA] * len(table), dtype="Int32")
     table["eval_language"] = pd.array([pd.NA] * len(table), dtype="string")
-    columns = [*_GROUP, "seed", "metric", "eval_language", "value", "unit", "n", "n_layers", "chance", "paper_value"]
+    columns = [
+        *_GROUP,
+        "seed",
+        "metric",
+        "eval_language",
+        "value",
+        "unit",
+        "n",
+        "n_seeds",
+        "n_layers",
+        "chance",
+        "paper_value",
+    ]
     return table[columns]
 
 
@@ -102,7 +118,8 @@ def _labels(rows: pd.DataFrame) -> dict[str, str]:
 
 def _notes(rows: pd.DataFrame) -> list[str]:
     """What page and picture say of their numbers."""
-    notes = ["Intersection over union of the sets of pruned weights, unweighted mean over layers."]
+    counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
+    notes = [f"Intersection over union of the sets of pruned weights of {counts} seeds, unweighted mean over layers."]
     if _compares_languages(rows):
         notes.append("A & B: the weights that all seeds of A prune, against those that all seeds of B prune.")
     else:
