@@ -207,7 +207,7 @@ def make_results(root: Path) -> None:
     for name, layout in (("lsar", LSAR), ("lape", LAPE), ("mean_activations/demo/de", MEAN_ACTIVATIONS)):
         rows = [CELL | {"n": number} for number in range(20)]
         save_measurements(root / SEED0 / f"{name}.parquet", rows, layout, scored(CELL))
-    overlap = {"layer": 0, "matrix": "q", "comparison": "seeds", "value": 0.5, "chance": 0.3, "n": 48}
+    overlap = {"layer": 0, "matrix": "q", "comparison": "seeds", "value": 0.5, "chance": 0.3, "n": 48, "n_seeds": 2}
     about = {"variants": [CELL], "sources": {"model tiny": "m"}}
     save_measurements(root / "mask_iou/masks.parquet", [CELL | overlap], MASK_IOU, about)
     frame = pd.DataFrame([dict.fromkeys(SCHEMA.names) | CELL | {"metric": "snr", "value": 1.5, "n": 3}])

@@ -51,7 +51,7 @@ def mask_iou(
         values = iter(values + 0.0004 * len(rows) / (1 + len(kinds)))
         for layer, matrix in itertools.product(range(n_layers), matrices):
             what = {"layer": layer, "matrix": matrix, "comparison": comparison, "calibration": calibration}
-            number = {"value": float(next(values)), "chance": 0.25, "n": 100, "seed": None}
+            number = {"value": float(next(values)), "chance": 0.25, "n": 100, "n_seeds": 3, "seed": None}
             rows.append(CELL | {"scheme": scheme} | what | number)
     return _frame(rows, MASK_IOU)
 

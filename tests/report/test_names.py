@@ -27,6 +27,10 @@ def test_a_deviation_has_the_decimals_of_its_mean() -> None:
     assert format_printed(26.3) == "26.3" and format_printed(85.0) == "85.0"
 
 
+def test_a_nought_has_no_sign() -> None:
+    assert [format_number(value, 1) for value in (-0.04, 0.0, -0.06)] == ["0.0", "0.0", "−0.1"]
+
+
 def test_names() -> None:
     assert [calibration_label(name, ("de", "en")) for name in ("dense", "de", "de-en", "de-en-zh")] == [
         "dense", "DE", "all 2", "DE+EN+ZH",

@@ -124,7 +124,7 @@ def test_the_picture_shows_both_numbers_their_distance_and_what_agrees():
     cells = beside_paper({7: rows(OURS)}, {7: printed(THEIRS)})
     cells.loc[cells["calibration"] == "en", "in_spreads"] = -2.5
     (panel,), key, texts = read_table(lambda: draw_table(cells, "Table 7", TITLES))
-    assert panel.title == "ARC [%]" and panel.columns == ["DE"]
+    assert panel.title == "ARC [acc, %]" and panel.columns == ["DE"]
     found = {cell.row: cell for cell in panel.cells}
     assert {name: cell.text for name, cell in found.items()} == {
         "DE": "32.0 (30.0)", "EN": "30.0 (31.0)", "ES": "29.0 (28.0)",
@@ -136,6 +136,23 @@ def test_the_picture_shows_both_numbers_their_distance_and_what_agrees():
         assert same_colour(found[name].colour, BLUE_TO_ORANGE(shade))
     assert key.first == "ours lower by 4 spreads or more" and same_colour(key.colours[0], BLUE_TO_ORANGE(0.0))
     assert "ρ 0.50, target best 1 (the paper: 0) of 1" in {text.text for text in texts}
+
+
+@pytest.mark.parametrize(("number", "title", "down"), [(3, "MKQA [f1, %]", "calibration language"),
+                                                       (16, "Overlap of masks [IoU]", "calibration language"),
+                                                       (17, "Overlap of masks [IoU]", "two languages")])  # fmt: skip
+def test_pictures_name_what_is_counted_and_explain_only_what_they_show(number: int, title: str, down: str):
+    paper = load_all_printed(PAPER)
+    cells = beside_paper({number: as_ours(paper[number])}, paper).assign(in_spreads=1.0)
+    panels, _, texts = read_table(lambda: draw_table(cells, "Title", TITLES))
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert {panel.title for panel in panels} == {title} and down in said
+    assert ("Target best" in said, "ρ: Spearman's" in said) == (number == 3, number != 17)
+    assert "have no colour" not in said
+    cells.loc[cells.index[0], "in_spreads"] = NAN
+    _, _, texts = read_table(lambda: draw_table(cells, "Title", TITLES))
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert f"known for {len(cells) - 1} of {len(cells)} cells" in said
 
 
 @pytest.mark.parametrize("number", [1, 4, 17])

@@ -272,6 +272,11 @@ def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
         assert hollow == (row["verdict"] not in ("better", "worse"))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["EN", "DE", "AR"]
     assert {"over English", "over the mix", "Tiny, Wanda 50 %"} <= {text.text for text in texts}
+    counts, draws = set(shown["items"]), set(shown["draws"])
+    assert len(counts) == len(draws) == 1
+    about = f"{counts.pop()} questions a language, {draws.pop()} draws".replace(", 1 draws", ", one draw")
+    assert axes.get_xlabel() == f"gain [points of acc], mean of benchmarks\n{about}"
+    assert axes.get_ylabel() == "evaluation language"
     assert_readable(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
 
 

@@ -145,9 +145,17 @@ def test_masks_are_readable(n_languages: int, n_layers: int) -> None:
 
 
 def test_masks_that_are_all_alike_are_drawn() -> None:
-    """As by a method that does not look at its calibration text."""
+    """As by a method that does not look at its calibration text: all as light as can be, on a scale from .9."""
     rows = measured.mask_iou(["de", "en"]).assign(value=1.0)
     assert_readable(lambda: picture(masks, rows, settings("mask_iou")))
+    figure, texts = drawn(lambda: picture(masks, rows, settings("mask_iou")))
+    assert any("pruned weights of 3 seeds" in text.text.replace("\n", " ") for text in texts)
+    bars = [axes for axes in figure.axes if axes.get_title() == "IoU"]
+    assert [bar.get_ylim() for bar in bars] == [(0.9, 1.0)] * 2
+    for name in ("DE", "EN", "DE & EN"):
+        (mesh,) = (artist for artist in titles_of(figure)[name].collections if isinstance(artist, QuadMesh))
+        mesh.update_scalarmappable()
+        assert all(lightness(tuple(colour)) > 0.9 for colour in np.asarray(mesh.get_facecolor()))
 
 
 def test_the_lighter_the_more_similar() -> None:
@@ -224,6 +232,26 @@ def test_the_greyer_a_panel_the_larger_its_maximum() -> None:
 
 
 @pytest.mark.parametrize(
+    ("draws", "half"), [("agnostic_shift", True), ("shift_overview", True), ("shift_controls", True),
+                        ("prompt_shift", False)],
+)  # fmt: skip
+def test_scales_of_curves_span_at_least_half_of_their_largest_value(draws: str, half: bool) -> None:
+    """Changes from 1 to 1.03 fill a twentieth of their panel, those from 1 to 9 all of it."""
+    rows = measured.lsar(["de", "en", "sw"], 2, (0,), with_parts=half)
+    rows = rows.assign(value=1 + 0.03 * (rows["value"] - 1) / 8) if half else rows
+    figure, texts = drawn(lambda: picture(subspaces, rows, settings(draws, layers=[1])))
+    with_curves = [axes for axes in figure.axes if axes.get_xlabel() != "rank of the subspace" and axes.axison]
+    assert with_curves
+    for axes in with_curves:
+        values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+        low, high = axes.get_ylim()
+        assert low < values.min() and values.max() < high
+        assert (np.ptp(values) / (high - low) < 0.06) if half else (np.ptp(values) / (high - low) > 0.8)
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "spans at least half of its largest value" in said
+
+
+@pytest.mark.parametrize(
     ("draws", "says", "same"),
     [("neuron_entropy", "All panels have one scale", True), ("neuron_probability", "All panels have one scale", True),
      ("neuron_output", "Each panel has a scale of its own, from 0", False)],
@@ -236,9 +264,10 @@ def test_captions_say_whether_panels_share_a_scale(draws: str, says: str, same: 
 
 
 def test_bars_are_dense_and_lines_pruned() -> None:
-    """Heights of figure 3's bars are the dense model's; its key names the line of each scheme."""
+    """Heights of figure 3's bars are the dense model's; its key names the line of each scheme; its axes have room."""
     rows = measured.lape(1)
-    figure, _ = drawn(lambda: picture(neurons, rows, settings("neuron_overview")))
+    figure, texts = drawn(lambda: picture(neurons, rows, settings("neuron_overview")))
+    assert min(text.left for text in texts) > 0.1
     (axes,) = [axes for title, axes in titles_of(figure).items() if title.startswith("Activation probability")]
     of = rows[(rows["layer"] == "all") & (rows["statistic"] == "p") & (rows["eval_language"] == "de")]
     dense = of[(of["scheme"] == "dense") & (of["series"] == "full")].sort_values("group")["value"]
@@ -259,3 +288,14 @@ def test_markers_of_languages_are_of_different_kinds() -> None:
     markers = {language: marker_of(language) for language in COLOURS}
     assert len(set(markers.values())) == len(markers)
     assert {markers["sw"], markers["zh"]} == {"+", "x"}
+
+
+def test_crosses_are_as_easily_seen_as_filled_markers() -> None:
+    """They have no area: on curves and in the key they are half as large again."""
+    figure, _ = drawn(lambda: picture(subspaces, measured.lsar(["de", "sw", "zh"], 1, (0,)), settings("token_shift")))
+    sizes: dict[str, set[float]] = {}
+    for line in (*figure.axes[0].lines, *figure.legends[0].get_lines()):
+        if (marker := str(line.get_marker())) in "s+x":
+            sizes.setdefault(marker, set()).add(float(line.get_markersize()))
+    assert all(len(each) == 1 for each in sizes.values())
+    assert min(sizes["+"] | sizes["x"]) >= 1.5 * max(sizes["s"])

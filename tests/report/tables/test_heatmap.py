@@ -108,7 +108,7 @@ def test_numbers_stand_under_and_beside_their_labels(n_languages: int) -> None:
 def test_shades_order_a_column_as_its_arrow_says(n_languages: int) -> None:
     """The caption: the lighter, the better; the key: its two ends are the best and the worst of a column."""
     panels, key = picture(blocks_of(n_languages))
-    assert (key.first, key.last) == ("best, or not told from it", "worst of its column")
+    assert (key.first, key.last) == ("best of its column", "worst of its column")
     for panel in panels:
         larger_is_better = panel.title.endswith("↑")
         for label in panel.columns:
@@ -197,9 +197,26 @@ def test_frames_and_shades_are_of_what_can_be_told() -> None:
     }
     assert lightest["EN"] == {"AR", "DE", "EN", "AR+DE", "all 3"}
     assert lightest["DE"] >= {"AR", "DE", "AR+DE", "all 3"} and lightest["AR"] >= {"AR"}
-    _, _, texts = read_table(lambda: draw(blocks, "Title", titles_of({"m": "Model"})))
+    _, key, texts = read_table(lambda: draw(blocks, "Title", titles_of({"m": "Model"})))
+    assert key.first == "best, or not told from it"
     assert "60 questions, told apart from 0.5 on, chance 25" in {text.text for text in texts}
     assert any("cannot be told from the best of the single-language" in text.text.replace("\n", " ") for text in texts)
+
+
+def test_scales_are_ten_steps_wide_where_nothing_is_known() -> None:
+    """Of one decimal: the worst of values .3 apart lies three tenths down the scale; and no more is said than is so."""
+    rows = [
+        {"model": "m", "method": "gptq", "scheme": "w8g128", "calibration": name, "metric": "a", "eval_language": "de"}
+        | {"mean": mean, "std": math.nan, "n_seeds": 1, "paper_value": math.nan}
+        for name, mean in (("de", 50.0), ("en", 49.7))
+    ]
+    blocks = make_blocks(pd.DataFrame(rows), [Metric("a", "A", larger_is_better=True, unit="%", decimals=1)])
+    (panel,), key, texts = read_table(lambda: draw(blocks, "Title", titles_of({"m": "Model"})))
+    best, worst = panel.cells
+    assert same_colour(best.colour, SHADES(0.0)) and same_colour(worst.colour, SHADES(0.3))
+    assert key.first == "best of its column"
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "at least 10 steps of the last digit" in said and "told" not in said and "dense" not in said
 
 
 @pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])

@@ -11,6 +11,7 @@ from tests.helpers import measured
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, lightness, read_table, same_colour
 from tests.helpers.titles import titles_of
 
+from polyprune.report.figures.drawing import SHADES
 from polyprune.report.tables.mask_iou import TABLE_ORDER, draw, load_paper, render, table_rows
 
 NAMES = titles_of({"m": "Model"})
@@ -75,6 +76,18 @@ def test_all_blocks_have_one_scale() -> None:
     assert min(lightness(c.colour) for c in second if c.colour) > max(lightness(c.colour) for c in first if c.colour)
 
 
+def test_overlaps_that_are_nearly_alike_look_alike() -> None:
+    """The least similar of two, .02 apart, lies a fifth down the scale."""
+    rows = rows_of(2, "languages", matrices=("q", "k"), n_layers=1)
+    rows["value"] = [0.98, 0.96, 0.98, 0.96]
+    panels, _, texts = read_table(lambda: draw(rows, "Title", NAMES))
+    for panel in panels:
+        first, second = (cell.colour for cell in panel.cells if cell.row != "chance")
+        assert same_colour(first, SHADES(0.0)) and same_colour(second, SHADES(0.2))
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "at least 0.1 wide" in said and "pruned weights of 3 seeds" in said
+
+
 @pytest.mark.parametrize("title", ["Title", LONG_TITLE], ids=["short", "long"])
 @pytest.mark.parametrize("compares", ["seeds", "languages"])
 @pytest.mark.parametrize(("n_languages", "n_blocks"), [(1, 1), (2, 4), (3, 1), (7, 4), (20, 1)])
@@ -109,6 +122,7 @@ def test_pages_say_what_is_in_parentheses_only_where_something_is() -> None:
     rows = rows_of(2, "languages")
     page = render(rows, "Title", NAMES)
     assert "parentheses" not in page and "(0." not in page
+    assert "pruned weights of 3 seeds" in page
     assert "## Model, SparseGPT 50 %" in page and "| AR & DE |" in page
     page = render(rows.assign(paper_value=0.886), "Title", NAMES)
     assert "In parentheses: the value that the paper prints." in page and "(0.886)" in page

@@ -9,6 +9,7 @@ seed                                 int32    null for the uncompressed model, a
     comparison   string   seeds (IOU-1), stable (IOU-2), pairs (IOU-3)
     value, chance   double   intersection over union, and of random masks of the same sparsity (IOU-4)
     n            int64    weights of the matrix
+    n_seeds      int32    whose masks are compared, of each calibration
   `calibration` is one language, or the two that are compared, as `de-en`.
 
 `lsar.parquet`   how far prompt embeddings move, by layer
@@ -67,7 +68,7 @@ TABLE, FRAME = "table/2", "numbers/2"
 """Schemas of a table of scores (`report/tables/rows.py`), and of other numbers behind a table or a figure."""
 _VARIANT = [*((name, pa.string()) for name in ("model", "method", "scheme", "calibration")), ("seed", pa.int32())]
 MASK_IOU = Layout(
-    "mask_iou/2",
+    "mask_iou/3",
     [
         *_VARIANT,
         ("layer", pa.int32()),
@@ -76,6 +77,7 @@ MASK_IOU = Layout(
         ("value", pa.float64()),
         ("chance", pa.float64()),
         ("n", pa.int64()),
+        ("n_seeds", pa.int32()),
     ],
 )
 LSAR = Layout(

@@ -15,13 +15,14 @@ from polyprune.report.figures.drawing import GREY, INK, PALE, panel_grid
 from polyprune.report.figures.letters import wrapped
 
 METRICS = {
-    POOLED: "points of accuracy, mean of benchmarks",
-    "perplexity": "perplexity lower by [%]",
-    "mkqa": "points of f1, MKQA",
+    POOLED: ("gain [points of acc], mean of benchmarks", "questions"),
+    "perplexity": ("gain [perplexity lower by %]", "sequences"),
+    "mkqa": ("gain [points of f1], MKQA", "questions"),
 }
+"""Of each the gain and its unit, and what it is measured on."""
 _STYLES = {"english": ("o", "#0072b2"), "mix": ("D", "#e69f00"), OTHERS: ("s", INK)}
 _BLOCK = ["model", "method", "scheme"]
-PANEL, GAP = (2.9, 1.9), (0.55, 0.8)
+PANEL, GAP = (2.9, 1.9), (0.6, 0.9)
 
 
 def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
@@ -43,7 +44,9 @@ def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
         _draw_panel(place, shown, languages, _limits(own[own["metric"] == metric]))
         name = wrapped(titles.heading(model, method, scheme), size[0], 8.0, bold=True)
         place.set_title(name, loc="left")
-        place.set_xlabel(METRICS[metric])
+        gain, items = METRICS[metric]
+        place.set_xlabel(f"{gain}\n{_range(shown['items'])} {items} a language, {_draws(shown)}")
+        place.set_ylabel("evaluation language")
     return sheet
 
 
@@ -53,6 +56,17 @@ _CAPTION = (
     "open, or equal within the margin, which the grey band shows. One scale a metric. Intervals from one draw of "
     "calibration text do not cover other draws."
 )
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = f"{counts.min():,}", f"{counts.max():,}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _draws(rows: pd.DataFrame) -> str:
+    """Draws of calibration text."""
+    counts = _range(rows["draws"])
+    return "one draw" if counts == "1" else f"{counts} draws"
 
 
 def _keys(own: pd.DataFrame) -> list[Line2D]:

@@ -29,7 +29,8 @@ def format_number(value: float, decimals: int | None = None) -> str:
     if abs(value) >= 1e5:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
-    return f"{value:.{decimals_of(value) if decimals is None else decimals}f}".replace("-", "−")
+    places = decimals_of(value) if decimals is None else decimals
+    return f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")  # no minus before a nought
 
 
 def format_printed(value: float) -> str:

@@ -36,14 +36,24 @@ _OVERLAP = "iou:"
 def draw_table(cells: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """One table; `cells` are rows of `report/versus_paper.py`."""
     sections = [_section(cells, block, titles) for block in _blocks(cells)]
+    return draw_sections(sections, title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE)
+
+
+def _caption(cells: pd.DataFrame, sections: Sequence[Section]) -> str:
     known = int(cells["in_spreads"].notna().sum())
-    caption = (
-        f"Ours (the paper's). Colour: their difference over the spread between two runs, √(our variance over seeds + "
-        f"the printed one), or of the one that is known; known for {known} of {len(cells)} cells, the others have no "
-        f"colour. Frame: beyond {FAR:g} spreads. ρ: Spearman's, of the single languages in a column, mean over "
-        "columns. Target best: columns in which their own language is the best calibration or ties."
-    )
-    return draw_sections(sections, title, ENDS, caption, BLUE_TO_ORANGE)
+    notes = " ".join(grid.note for section in sections for grid in section.grids)
+    sentences = [
+        "Ours (the paper's). Colour: their difference over the spread between two runs, √(our variance over seeds + "
+        "the printed one), or of the one that is known."
+    ]
+    if known < len(cells):
+        sentences.append(f"It is known for {known} of {len(cells)} cells; the others have no colour.")
+    sentences.append(f"Frame: beyond {FAR:g} spreads.")
+    if "ρ" in notes:
+        sentences.append("ρ: Spearman's, of the single languages in a column, mean over columns.")
+    if "target best" in notes:
+        sentences.append("Target best: columns in which their own language is the best calibration or ties.")
+    return " ".join(sentences)
 
 
 def _blocks(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -60,6 +70,7 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
     shown = own if overlap else pd.concat([of_model[of_model["method"] == DENSE], own]).drop_duplicates()
     rows = list(dict.fromkeys(shown["calibration"]))
     rows.sort(key=lambda name: (name != DENSE, name.count("-"), name))
+    pairs = overlap and all(map(is_mix, rows))
     languages = sorted({language_of(column) for column in shown["eval_language"]})
     grids = (
         [_overlap(shown, rows)]
@@ -68,8 +79,8 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
     )
     return Section(
         heading=block_title(model, method, scheme, titles),
-        down="calibration language",
-        rows=tuple(pair_label(name) if overlap else calibration_label(name, languages) for name in rows),
+        down="two languages" if pairs else "calibration language",
+        rows=tuple(pair_label(name) if pairs else calibration_label(name, languages) for name in rows),
         grids=tuple(grids),
         rule=None if overlap else next((row for row, name in enumerate(rows) if is_mix(name)), None),
     )
@@ -78,16 +89,21 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
 def _grid(shown: pd.DataFrame, rows: Sequence[str], titles: Titles) -> Grid:
     """One metric: calibrations down, evaluation languages across."""
     metric = str(shown["metric"].iloc[0])
-    name, unit, decimals = _METRICS.get(metric) or (f"{titles.benchmarks[metric]} [%]", 1.0, 1)
+    name, unit, decimals = _METRICS.get(metric) or (f"{titles.benchmarks[metric]} [{_score(metric)}, %]", 1.0, 1)
     columns = sorted(set(shown["eval_language"]), key=place_in_tables)
     return _cells(shown, "eval_language", rows, columns, name, [column.upper() for column in columns], unit, decimals)
+
+
+def _score(benchmark: str) -> str:
+    """What tables print of a benchmark, here and in the paper."""
+    return "f1" if benchmark == "mkqa" else "acc"
 
 
 def _overlap(shown: pd.DataFrame, rows: Sequence[str]) -> Grid:
     """Overlap of masks: calibrations or pairs of them down, matrices across."""
     columns = list(dict.fromkeys(shown["metric"]))
     labels = [column.removeprefix(_OVERLAP) for column in columns]
-    return _cells(shown, "metric", rows, columns, "Overlap of masks", labels, 1.0, 3)
+    return _cells(shown, "metric", rows, columns, "Overlap of masks [IoU]", labels, 1.0, 3)
 
 
 def _cells(

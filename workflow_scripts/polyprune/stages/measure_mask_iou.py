@@ -105,7 +105,8 @@ def compare_matrix(kept: Mapping[str, Sequence[np.ndarray]], d_in: int) -> Itera
     pruned = 1 - sum(count_bits(mask) for masks in kept.values() for mask in masks) / (n * n_masks)
 
     def row(calibration: str, comparison: str, value: float, chance: float) -> dict[str, Any]:
-        return {"calibration": calibration, "comparison": comparison, "value": value, "chance": chance, "n": n}
+        what = {"calibration": calibration, "comparison": comparison, "n": n, "n_seeds": n_seeds}
+        return what | {"value": value, "chance": chance}
 
     pair = chance_iou(pruned, 2)
     for calibration, masks in kept.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -33,6 +34,8 @@ COLOURS = {
 }
 MARKERS = {"ar": "o", "de": "s", "en": "^", "es": "D", "ru": "v", "sw": "+", "zh": "x"}
 """Filled shapes and two crosses of thin lines: at three points, filled crosses look like blots."""
+MARKER_SIZE, CROSS_SIZE = 3.0, 4.6
+"""Of markers on curves, in points: crosses are thin, and as wide as a curve's other markers they drown in its line."""
 _MORE_COLOURS = ("#7f7f7f", "#8c564b", "#332288", "#999933", "#882255", "#44aa99", "#aa4499")
 _MORE_MARKERS = ("<", ">", "p", "h", "d", "8", "H")
 DENSE_COLOUR = "#98a2ab"
@@ -40,6 +43,9 @@ DENSE_COLOUR = "#98a2ab"
 INK, GREY, PALE = "#16202a", "#5b6670", "#c9d0d5"
 SHADES = LinearSegmentedColormap.from_list("lighter is better", ["#f3f7fa", "#abcbe2", "#59a0ca", "#0275a0", "#004a68"])
 """From best, or most (0) to worst, or least (1): one hue, equal steps of CIELAB lightness from 97 to 29."""
+
+LEAST_OVERLAP = 0.1
+"""How wide a scale of overlaps of masks is at least: where all are nearly alike, all look so."""
 
 TITLE_SIZE, KEY_SIZE, CAPTION_SIZE, TICK_SIZE = 10.5, 7.5, 7.0, 6.5
 MARGIN = 0.14
@@ -87,8 +93,18 @@ def marker_of(language: str, languages: Sequence[str] = ()) -> str:
     return _MORE_MARKERS[(place + place // len(_MORE_COLOURS)) % len(_MORE_MARKERS)]
 
 
+def marker_size(marker: str) -> float:
+    return CROSS_SIZE if marker in ("+", "x") else MARKER_SIZE
+
+
 def _place(language: str, languages: Sequence[str]) -> int:
     return sorted({*languages, language} - set(COLOURS)).index(language)
+
+
+def overlap_limits(values: pd.Series) -> tuple[float, float]:
+    """Ends of the scale of overlaps: their own, and from the largest `LEAST_OVERLAP` downwards at least."""
+    high = float(values.max())
+    return min(float(values.min()), high - LEAST_OVERLAP), high
 
 
 def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path) -> None:
@@ -180,7 +196,8 @@ def language_keys(languages: Sequence[str]) -> list[Line2D]:
             [],
             [],
             color=colour_of(language, languages),
-            marker=marker_of(language, languages),
+            marker=(marker := marker_of(language, languages)),
+            markersize=marker_size(marker),
             label=language.upper(),
         )
         for language in sorted(languages)

@@ -11,7 +11,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import MASK_IOU
-from polyprune.report.figures.drawing import GREY, SHADES, Sheet
+from polyprune.report.figures.drawing import GREY, LEAST_OVERLAP, SHADES, Sheet, overlap_limits
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.settings.studies import FigureSettings
 
@@ -52,7 +52,7 @@ def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
     sheet = Sheet(width, body, figure.title, _caption(rows, names))
     left = 0.15 + _NAMES
     for side, n in zip(sides, columns, strict=True):
-        limits = float(side["value"].min()), float(side["value"].max())
+        limits = overlap_limits(side["value"])
         mesh = None
         for index, calibration in enumerate(dict.fromkeys(side["calibration"])):
             row, column = index % n_rows, index // n_rows
@@ -101,8 +101,10 @@ def _label_axes(axes: Axes, matrices: list[str], is_last: bool) -> None:
 
 def _caption(rows: pd.DataFrame, names: str) -> str:
     chance = {comparison: f"{shown['chance'].mean():.3f}" for comparison, shown in rows.groupby("comparison")}
+    counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
     said = [
-        f"{names}. Intersection over union of the sets of pruned weights; the lighter, the more similar.",
+        f"{names}. Intersection over union of the sets of pruned weights of {counts} seeds; the lighter, the more "
+        f"similar, on a scale at least {LEAST_OVERLAP:g} wide.",
         f"Left: masks of all seeds of one calibration language (by chance {chance['seeds']}).",
     ]
     if "stable" in chance:

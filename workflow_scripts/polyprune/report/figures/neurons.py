@@ -150,12 +150,13 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
             for scheme, style in zip(schemes, _LINES, strict=False)
         ),
     ]
-    width = 0.5 + step * len(panels)
+    left = 0.62
+    width = left + step * len(panels)
     sheet = Sheet(width, 2.5 + 2 * 1.35, figure.title, _overview_caption(rows, names, language, n_groups), key)
     boxes = pd.concat([panel for _, panel, _ in panels])
     boxes = boxes[boxes["group"].isna() | (boxes["group"] < n_shown)]
     for column, (title, of_panel, of_boxes) in enumerate(panels):
-        axes = sheet.axes(0.5 + column * step, 0.25, step - 0.45, 1.65)
+        axes = sheet.axes(left + column * step, 0.25, step - 0.45, 1.65)
         _draw_boxes(axes, of_panel, n_shown, of_boxes)
         axes.set(title=title, xlabel="% of neurons", ylim=_entropy_range(boxes))
         axes.set_xlim(0, 100 * SHOWN_SHARE)
@@ -167,7 +168,7 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
             ("|output|", f"Neuron output magnitude for {language}, mean of each group", "|output|"),
         )
     ):
-        axes = sheet.axes(0.5, 2.65 + row * 1.25, width - 0.65, 0.75)
+        axes = sheet.axes(left, 2.65 + row * 1.25, width - left - 0.15, 0.75)
         _draw_bars(axes, _series(rows, DENSE, "full"), statistic)
         edges = np.linspace(0, 100, n_groups + 1)
         for scheme, style in zip(schemes, _LINES, strict=False):

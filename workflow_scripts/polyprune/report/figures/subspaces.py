@@ -23,6 +23,7 @@ from polyprune.report.figures.drawing import (
     label_languages,
     language_keys,
     marker_of,
+    marker_size,
     number_of_columns,
     panel_grid,
     room_for_languages,
@@ -47,7 +48,7 @@ PROJECTORS = {
     "pooled": "pooled",
     "random": "random",
 }
-"""In the order of figure 14."""
+"""In the order of their columns."""
 PARTS = {"agnostic_shift": "language-agnostic", "specific_shift": "language-specific"}
 CHANGES = {
     "token_shift": "Mean over tokens of ‖h − h̃‖, the change of a layer's hidden states.",
@@ -56,6 +57,9 @@ CHANGES = {
     "specific_shift": "Mean over prompts of ‖s − s̃‖, the part in the language-specific subspace.",
 }
 SPREAD = "agnostic_shift_spread"
+LEAST = 0.5
+"""Of the largest value on it, how wide a scale is at least: a wiggle of three per cent looks like one."""
+SCALE = "which need not begin at 0 and spans at least half of its largest value"
 _SWEEP_STYLES = {
     "per_model": ("#882255", "o", "-"),
     "cross_fitted": ("#8c564b", "s", "--"),
@@ -135,8 +139,8 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, width: float) -> None:
         curve = rows[rows["calibration"] == calibration].set_index("eval_language").reindex(languages)
         value, low, high = (curve[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
         colour = colour_of(calibration, calibrations)
-        marker = {"marker": marker_of(calibration, calibrations), "markersize": 3.0}
-        axes.plot(places, value, color=colour, linewidth=0.9, **marker)  # type: ignore[arg-type]
+        marker = marker_of(calibration, calibrations)
+        axes.plot(places, value, color=colour, linewidth=0.9, marker=marker, markersize=marker_size(marker))
         if (high > low).any():
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         if calibration in languages:
@@ -170,8 +174,8 @@ def _flat_by_construction(rows: pd.DataFrame, figure: FigureSettings, curves: st
     if not fitted_to_each or rows["rank"].max() < rows["eval_language"].nunique() - 1:
         return ""
     return (
-        f" With this rank and a subspace for each model {curves} are nearly flat by construction (docs/methods.md; "
-        "figure 14 shows other subspaces)."
+        f" With this rank and a subspace for each model {curves} are nearly flat by construction, whatever pruning did "
+        "(docs/methods.md)."
     )
 
 
@@ -182,7 +186,7 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
         what += f" {_subspace(rows, figure)}."
     if figure.draws == "agnostic_shift":
         what += _flat_by_construction(rows, figure, "these curves")
-    what += " Each panel has a scale of its own, which need not begin at 0: the greyer a panel, the larger its maximum."
+    what += f" Each panel has a scale of its own, {SCALE}: the greyer a panel, the larger its maximum."
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     size, labels = room_for_languages(languages, (1.18, 0.95) if len(layers) > 16 else (1.75, 1.35))
     columns = number_of_columns(len(layers), size[0] + 0.46)
@@ -193,7 +197,9 @@ def _draw_layers(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figu
     for index, (layer, axes) in enumerate(zip(layers, panels, strict=True)):
         grey = 1 - 0.22 * (maxima[layer] - maxima.min()) / max(maxima.max() - maxima.min(), 1e-30)
         axes.set_facecolor((grey, grey, grey))
-        _draw_curves(axes, rows[rows["layer"] == layer], size[0])
+        of_layer = rows[rows["layer"] == layer]
+        _draw_curves(axes, of_layer, size[0])
+        _set_scale(axes, of_layer)
         axes.set_title(f"Layer {layer}", pad=3)
         if index % columns == 0:
             axes.set_ylabel("Δ magnitude", labelpad=2)
@@ -207,8 +213,8 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
     layers, (calibrations, languages) = sorted(set(rows["layer"])), _languages(rows)
     what = (
         f"Mean over prompts of the change of each part. {_subspace(rows, figure)}."
-        f"{_flat_by_construction(rows, figure, 'the upper curves')} The panels of a layer share a scale, which need "
-        "not begin at 0; layers have their own."
+        f"{_flat_by_construction(rows, figure, 'the upper curves')} The panels of a layer share a scale, "
+        f"{SCALE}; layers have their own."
     )
     caption = _caption(rows, names, what)
     size, labels = room_for_languages(languages, (1.75, 1.35))
@@ -220,7 +226,7 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
             axes = panels[row * len(layers) + column]
             in_column = rows[rows["layer"] == layer]
             _draw_curves(axes, in_column[in_column["metric"] == metric], size[0])
-            _share_scale(axes, in_column)
+            _set_scale(axes, in_column)
             axes.set_title(f"Layer {layer}, {part}", pad=3)
             if column == 0:
                 axes.set_ylabel("Δ magnitude", labelpad=2)
@@ -229,11 +235,12 @@ def _draw_overview(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
     return sheet
 
 
-def _share_scale(axes: Axes, rows: pd.DataFrame) -> None:
-    """The range of some rows, with room for stars; equal values stand in its middle."""
+def _set_scale(axes: Axes, rows: pd.DataFrame) -> None:
+    """The range of some rows in the middle, `LEAST` of their largest value at least, and room for stars."""
     low, high = float(rows["low"].min()), float(rows["high"].max())
-    room = high - low if high > low else max(abs(high), 1e-30)
-    axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
+    span = max(high - low, LEAST * high, 1e-30)
+    middle = (low + high) / 2
+    axes.set_ylim(middle - 0.58 * span, middle + 0.6 * span)
 
 
 def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
@@ -246,9 +253,8 @@ def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
         f"subspace (rank {rank}) is from. One for each model is the paper's: the agnostic part of every language's "
         "mean is then the same, so its change is as flat as the spread within languages allows, whatever pruning did. "
         "With one subspace for both models (dense, pooled) it need not be. Random: what any subspace of this rank "
-        "leaves (its specific part on a scale of its own). The panels of a row share a scale, which need not begin at "
-        "0. Right: (largest − smallest) / mean of the agnostic curve over evaluation languages, mean over "
-        "calibrations, by rank."
+        f"leaves (its specific part on a scale of its own). The panels of a row share a scale, {SCALE}. Right: "
+        "(largest − smallest) / mean of the agnostic curve over evaluation languages, mean over calibrations, by rank."
     )
     caption = _caption(curves, names, what)
     columns = len(projectors) + 1
@@ -264,7 +270,7 @@ def _draw_controls(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fi
             axes = panels[row * columns + column]
             of_panel = of_row[of_row["projector"] == projector]
             _draw_curves(axes, of_panel, size[0])
-            _share_scale(axes, of_panel if projector == "random" and metric == "specific_shift" else of_row_shared)
+            _set_scale(axes, of_panel if projector == "random" and metric == "specific_shift" else of_row_shared)
             axes.set_title(PROJECTORS[projector], pad=3)
             if column == 0:
                 axes.set_ylabel(f"layer {layer}: Δ\n{PARTS[metric]}", labelpad=2)

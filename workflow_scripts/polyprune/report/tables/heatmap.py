@@ -15,12 +15,17 @@ from polyprune.report.tables.blocks import Block, Panel, seeds_phrase
 from polyprune.report.tables.picture import Grid, Section, draw_sections
 
 ENDS = "best, or not told from it", "worst of its column"
+"""Of the scale, where it is known what can be told apart."""
+UNKNOWN_ENDS = "best of its column", "worst of its column"
+LEAST_STEPS = 10
+"""Of the last printed digit, how wide a scale is at least where it is not."""
 
 
 def draw(blocks: Sequence[Block], title: str, titles: Titles) -> Figure:
     """The picture of a table of blocks."""
     sections = [_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks]
-    return draw_sections(sections, title, ENDS, _caption(blocks))
+    ends = ENDS if any(panel.note for block in blocks for panel in block.panels) else UNKNOWN_ENDS
+    return draw_sections(sections, title, ends, _caption(blocks))
 
 
 def _section(block: Block, heading: str) -> Section:
@@ -45,7 +50,7 @@ def _grid(panel: Panel) -> Grid:
             np.array([name != DENSE for name in panel.mean.index]),
             panel.larger_is_better,
             panel.told.to_numpy(dtype=bool),
-            panel.width.to_numpy(dtype=float),
+            np.where(panel.width > 0, panel.width, LEAST_STEPS * 10.0**-panel.decimals),
         ),
         frames=panel.marked.to_numpy(dtype=bool),
         note=panel.note,
@@ -87,6 +92,8 @@ def _caption(blocks: Sequence[Block]) -> str:
             "sequences (the usual one); a scale is at least twice as wide, and what cannot be told from the best is as "
             "light as the best."
         )
+    else:
+        sentences.append(f"A scale is at least {LEAST_STEPS} steps of the last digit wide.")
     if any(panel.marked.to_numpy().any() for panel in panels):
         of = "rows" if any(block.has_references for block in blocks) else "single-language calibrations"
         sentences.append(
@@ -94,7 +101,8 @@ def _caption(blocks: Sequence[Block]) -> str:
             if known
             else f"Frame: the best of the {of} in its column (all of them if equal)."
         )
-    sentences.append("dense: the model before compression, not on the scale.")
+    if any(DENSE in block.calibrations for block in blocks):
+        sentences.append("dense: the model before compression, not on the scale.")
     if any(block.has_references for block in blocks):
         sentences.append("target: in each column the calibration in its own language.")
     if any(is_mix(name) for block in blocks for name in block.calibrations):

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
 from polyprune.grammar.titles import Titles
+from polyprune.report.figures.drawing import LEAST_OVERLAP, overlap_limits
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
 from polyprune.report.tables.markdown import pipe_table
@@ -71,7 +72,11 @@ def table_rows(measured: pd.DataFrame, compares: str, paper: pd.DataFrame) -> pd
     for comparison, metric in ((wanted[0], "iou"), ("pairs", "pair_iou")):
         shown = measured[(measured["comparison"] == comparison) & (pairs == wanted[1])]
         means = shown.groupby([*_GROUP, "matrix"], as_index=False, sort=False).agg(
-            value=("value", "mean"), chance=("chance", "mean"), n_layers=("layer", "nunique"), n=("n", "sum")
+            value=("value", "mean"),
+            chance=("chance", "mean"),
+            n_layers=("layer", "nunique"),
+            n=("n", "sum"),
+            n_seeds=("n_seeds", "first"),
         )
         rows.append(means.assign(metric=metric + ":" + means["matrix"], rank=means["matrix"].map(_rank)))
     table = pd.concat(rows, ignore_index=True)
@@ -80,7 +85,19 @@ def table_rows(measured: pd.DataFrame, compares: str, paper: pd.DataFrame) -> pd
     table = table.merge(paper, how="left", on=[*_GROUP, "metric"]).assign(unit="1")
     table["seed"] = pd.array([pd.NA] * len(table), dtype="Int32")
     table["eval_language"] = pd.array([pd.NA] * len(table), dtype="string")
-    columns = [*_GROUP, "seed", "metric", "eval_language", "value", "unit", "n", "n_layers", "chance", "paper_value"]
+    columns = [
+        *_GROUP,
+        "seed",
+        "metric",
+        "eval_language",
+        "value",
+        "unit",
+        "n",
+        "n_seeds",
+        "n_layers",
+        "chance",
+        "paper_value",
+    ]
     return table[columns]
 
 
@@ -101,7 +118,8 @@ def _labels(rows: pd.DataFrame) -> dict[str, str]:
 
 def _notes(rows: pd.DataFrame) -> list[str]:
     """What page and picture say of their numbers."""
-    notes = ["Intersection over union of the sets of pruned weights, unweighted mean over layers."]
+    counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
+    notes = [f"Intersection over union of the sets of pruned weights of {counts} seeds, unweighted mean over layers."]
     if _compares_languages(rows):
         notes.append("A & B: the weights that all seeds of A prune, against those that all seeds of B prune.")
     else:
@@ -147,7 +165,7 @@ def _cell(row: Any) -> str:
 
 def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """Both tables of each block side by side; the scales of shades are the same in all blocks."""
-    scales = {name: (shown["value"].min(), shown["value"].max()) for name, shown in _parts(rows)}
+    scales = {name: overlap_limits(shown["value"]) for name, shown in _parts(rows)}
     sections = []
     for key, block in rows.groupby(_GROUP[:3], sort=False):
         model, method, scheme = cast(tuple[str, str, str], key)
@@ -161,7 +179,11 @@ def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
                 rule=len(matrices),
             )
         )
-    caption = [*_notes(rows), "Shade: the lighter, the more similar; each of the two titles has a scale of its own."]
+    caption = [
+        *_notes(rows),
+        "Shade: the lighter, the more similar; each of the two titles has a scale of its own, "
+        f"at least {LEAST_OVERLAP:g} wide.",
+    ]
     caption.append("Below the line: independent random masks of the same sparsity, not on the scale.")
     return draw_sections(sections, title, ("most similar", "least similar"), " ".join(caption))
 
@@ -173,7 +195,7 @@ def _grid(shown: pd.DataFrame, title: str, scale: tuple[float, float]) -> Grid:
     values = values.loc[list(dict.fromkeys(shown["metric"])), list(labels)].to_numpy(dtype=float)
     chance = shown.groupby("calibration")["chance"].mean().loc[list(labels)].to_numpy(dtype=float)
     low, high = scale
-    shades = (high - values) / (high - low if high > low else 1.0)
+    shades = (high - values) / (high - low)
     return Grid(
         title=title,
         across="two languages" if _compares_languages(shown) else "calibration language",

@@ -1,0 +1,45 @@
+"""The scatter of losses over drift: what is said of each panel's correlation and scales."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from tests.helpers.pictures import assert_readable, drawn
+from tests.helpers.titles import titles_of
+
+from polyprune.report.why import ALL_BENCHMARKS, GIVEN, pairs
+from polyprune.report.why_picture import draw_why
+
+LANGUAGES = ("de", "en", "es", "sw")
+
+
+def scores() -> pd.DataFrame:
+    """One block: perplexity, and accuracy that falls with it but for chance."""
+    draws = np.random.default_rng(7)
+    rows = []
+    for calibration, language in itertools.product(LANGUAGES, LANGUAGES):
+        perplexity = float(draws.uniform(5, 9))
+        values = {"perplexity": perplexity, "arc": 80 - 4 * perplexity + float(draws.normal(0, 3))}
+        block = {"model": "m", "method": "wanda", "scheme": "0.50", "calibration": calibration, "seed": 0}
+        rows += [block | {"metric": name, "eval_language": language, "value": value} for name, value in values.items()]
+    return pd.DataFrame(rows)
+
+
+def test_panels_say_their_correlation_with_its_interval_and_that_scales_differ() -> None:
+    rows = scores()
+    (pair,) = (pair for _, name, _, pair in pairs(rows) if name == ALL_BENCHMARKS)
+    figure, texts = drawn(lambda: draw_why(rows, "Why?", titles_of({"m": "Model"})))
+    (axes,) = figure.axes
+    metric, first, second = axes.get_xlabel().split("\n")
+    assert (axes.get_title(), metric) == ("Model, Wanda 50 %", "ln perplexity")
+    for line, given in ((first, GIVEN[2]), (second, GIVEN[3])):
+        found = pair.partial(given)
+        assert found is not None
+        numbers = [float(part.strip("[],r")) for part in line.replace("−", "-").split() if any(map(str.isdigit, part))]
+        np.testing.assert_allclose(numbers, [found.r, found.low, found.high], atol=0.005)
+    assert second.endswith("given own")
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "95 % interval" in said and "Each panel has scales of its own" in said
+    assert_readable(lambda: draw_why(rows, "Why?", titles_of({"m": "Model"})))
