@@ -21,7 +21,8 @@ from tests.helpers.titles import titles_of
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.prompts import PromptSet, save_prompt_set
 from polyprune.artifacts.tables import save_table
-from polyprune.report.why import GIVEN, damage, distances, losses, mantel_rows, pairs, traits
+from polyprune.errors import UserError
+from polyprune.report.why import GIVEN, damage, distances, explain, losses, mantel_rows, pairs, traits
 from polyprune.stages.explain_damage import explain_damage
 
 LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
@@ -200,6 +201,13 @@ def test_a_trait_that_a_language_lacks_is_no_distance() -> None:
     )
     found = distances(known, ["de", "yo"])
     assert set(found) == {"bits_per_byte"} and found["bits_per_byte"] == pytest.approx(np.array([[0, 0.3], [0.3, 0]]))
+
+
+def test_two_calibration_languages_are_too_few_and_told_so() -> None:
+    block = {"model": "m", "method": "wanda", "scheme": "0.50", "metric": "perplexity", "value": 5.0}
+    few = pd.DataFrame([block | {"calibration": a, "eval_language": b} for a in ("de", "en") for b in ("de", "en")])
+    with pytest.raises(UserError, match="at least three single calibration languages"):
+        explain(few, pd.DataFrame({"model": [], "language": [], "explained_by": [], "value": [], "text": []}))
 
 
 def test_the_page_and_the_picture_are_there(study: dict[str, Path]) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 from polyprune.maths.inference import holm
 from polyprune.maths.mantel import mantel
@@ -207,6 +208,15 @@ def prediction_rows(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def explain(rows: pd.DataFrame, of_languages: pd.DataFrame) -> pd.DataFrame:
-    """All rows; `of_languages` are those of `traits`."""
+    """All rows; `of_languages` are those of `traits`.
+
+    Raises:
+        UserError: the study has too few calibration languages for any test.
+    """
     found = pd.DataFrame([*mantel_rows(rows, of_languages), *prediction_rows(rows)])
+    if found.empty:
+        raise UserError(
+            "the study has too little to explain: of one model, method and scheme it needs at least three single "
+            "calibration languages whose perplexity (or drift) and benchmarks are measured"
+        )
     return pd.concat([of_languages, found], ignore_index=True).astype({"n": "Int64"})
