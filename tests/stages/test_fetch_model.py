@@ -85,9 +85,7 @@ def test_a_model_of_another_shape_is_refused_with_the_right_values(tmp_path: Pat
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot(tmp_path / "cache", hidden_size=128)))
     with pytest.raises(UserError) as refused:
         fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", {})
-    assert str(refused.value) == (
-        "models.short.shape in config.yaml differs from the model's config.json: set hidden: 128"
-    )
+    assert str(refused.value) == ("models.short.shape differs from the model's config.json: set hidden: 128")
     assert not (tmp_path / "model.json").exists()
 
 

@@ -37,7 +37,8 @@ def test_the_first_prompts_are_fetched_at_their_commit(tmp_path: Path, monkeypat
         fetch_prompts(hub_prompts(), "de", tmp_path / "de.parquet", {"code": "abc"})
         assert load_prompts(tmp_path / "de.parquet") == [Prompt("a#2", "On a.\nQ2?"), Prompt("a#10", "On a.\nQ10?")]
         provenance = json.loads(pq.read_schema(tmp_path / "de.parquet").metadata[b"polyprune"])
-        assert provenance == {"code": "abc", "dataset": "org/questions", "revision": NOW}
+        expected = {"code": "abc", "dataset": "org/questions", "revision": NOW, "schema": "prompts/2"}
+        assert {name: provenance[name] for name in expected} == expected
     assert json.loads(Path("revisions.lock").read_text()) == {"datasets": {"org/questions": NOW}}
 
 

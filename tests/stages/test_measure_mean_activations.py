@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.helpers.headers import measured
 
 from polyprune.artifacts.activations import LayerActivations, write_activations
 from polyprune.artifacts.measurements import MEAN_ACTIVATIONS
@@ -29,8 +31,9 @@ def outputs_of(seed: int) -> Outputs:
 
 
 def write(path: Path, outputs: Outputs) -> Path:
-    """The activation file of a model that puts out `outputs`."""
-    with write_activations(path, N_LAYERS, TOKENS, {}) as writer:
+    """The activation file of a model that puts out `outputs`: the dense one by its name, else the cell."""
+    about = measured("de", None if path.name == "dense.h5" else VARIANT)
+    with write_activations(path, N_LAYERS, TOKENS, about) as writer:
         for layer in range(N_LAYERS):
             neurons = {name: np.zeros((len(TOKENS), 6)) for name in ("active", "sum_abs_act", "sum_abs_out")}
             sums = {name: np.stack([y[:, layer].sum(0), np.abs(y[:, layer]).sum(0)]) for name, y in outputs.items()}
@@ -63,8 +66,9 @@ def test_every_channel_has_its_means_of_both_models(tmp_path: Path):
             "pruned_magnitude": pytest.approx(sum(map(abs, p)) / 10),
         }
     schema = pq.read_schema(tmp_path / "means.parquet")
-    assert schema.remove_metadata() == MEAN_ACTIVATIONS
-    assert json.loads(schema.metadata[b"polyprune"]) == {"code": "abc"}
+    assert schema.remove_metadata() == pa.schema(MEAN_ACTIVATIONS.fields)
+    header = json.loads(schema.metadata[b"polyprune"])
+    assert (header["code"], header["variant"]) == ("abc", VARIANT)
 
 
 def test_a_model_beside_itself_and_the_same_bytes_twice(tmp_path: Path):
@@ -82,6 +86,6 @@ def test_a_model_beside_itself_and_the_same_bytes_twice(tmp_path: Path):
 def test_a_damaged_file_is_refused_and_nothing_is_written(damaged: str, tmp_path: Path):
     files = [write(tmp_path / name, outputs_of(0)) for name in ("dense.h5", "cell.h5")]
     (tmp_path / damaged).write_bytes(b"damaged")
-    with pytest.raises(UserError, match=rf"{damaged} cannot be read as HDF5 .* delete it and run again"):
+    with pytest.raises(UserError, match=rf"{damaged} cannot be read as HDF5 .* delete it and make it again"):
         measure_mean_activations(files[0], files[1], VARIANT, tmp_path / "x.parquet", {})
     assert not (tmp_path / "x.parquet").exists()

@@ -297,8 +297,7 @@ def _draw_sweep(axes: Axes, spread: pd.DataFrame, projectors: Sequence[str]) -> 
             markersize=6 if projector == "cross_fitted" else 3,
             markerfacecolor="none" if projector == "cross_fitted" else colour,
         )
-    axes.set(title="agnostic: spread by rank", ylim=(0, None))
-    axes.set_xticks(sorted(set(spread["rank"].astype(int))))
+    axes.set(title="agnostic: spread by rank", ylim=(0, None), xticks=sorted(set(spread["rank"].astype(int))))
     axes.set_xlabel("rank of the subspace", labelpad=1.5)
     axes.set_ylabel("spread / mean", labelpad=2)
     axes.tick_params(length=2, pad=1.5, colors=INK)
