@@ -23,8 +23,10 @@ for study in inputs.explained():
             **needs.small(4000, 30),
         params:
             spec=specs.explain_damage(study),
+            scores=words(inputs.scores(study, "drift")),
+            evaluations=words(inputs.scores(study, "evaluation")),
         shell:
-            "python -m polyprune explain_damage --settings {params.spec:q} --scores {input.scores} "
-            "--evaluations {input.evaluations} --prompts {input.prompts} --languages {input.languages} "
+            "python -m polyprune explain_damage --settings {params.spec:q} --scores {params.scores} "
+            "--evaluations {params.evaluations} --prompts {input.prompts} --languages {input.languages} "
             "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} "
             "--threads {threads}"

@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import Field
 
-from polyprune.grammar.benchmarks import columns
 from polyprune.settings.base import Key, Section
 from polyprune.settings.engine import Engine
 from polyprune.settings.methods import Compression
@@ -44,11 +43,6 @@ class Settings(Section):
     def benchmarks_of(self, model: str) -> str:
         """Where a model's benchmark data come from: `demo` (generated, as its corpus) or `hub`."""
         return "demo" if isinstance(self.corpus_of(model), DemoCorpus) else "hub"
-
-    def benchmark_languages(self, model: str, benchmark: str) -> list[str]:
-        """Languages of a model in which there is a task, sorted."""
-        found = columns(benchmark, self.benchmarks_of(model), self.languages_of(model))
-        return sorted({column.language for column in found})
 
     def lape_languages_of(self, model: str) -> list[str]:
         """Languages over which LAPE is taken, sorted."""

@@ -16,14 +16,13 @@ from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import (
     add_paper_values,
     aggregate,
-    beside_references,
     in_order,
     load_benchmark_scores,
     load_paper,
     long_table,
     notes,
     require_same_questions,
-    without_references,
+    shown_and_kept,
 )
 from polyprune.report.tables.standing import standings
 from polyprune.settings.studies import TableSettings
@@ -46,13 +45,14 @@ def report(
     metrics = [Metric(name, titles.benchmarks[name], larger_is_better=True, unit="%", decimals=1)
                for name in table.benchmarks]  # fmt: skip
     references = bool(table.references)
-    shown = in_order(beside_references(rows), list(titles.models), table.benchmarks) if references else rows
+    shown, kept = shown_and_kept(rows, references)
+    shown = in_order(shown, list(titles.models), table.benchmarks)
     known = standings(load_columns(evidence, []), references)
     blocks = make_blocks(aggregate(shown), metrics, known)
     title = f"{table.title}; prompts: {', '.join(profiles)}"
     return Report(
         schema=TABLE,
-        rows=long_table(without_references(rows) if references else rows),
+        rows=long_table(kept),
         page=render_markdown(blocks, title, titles, notes(measurements, SCORES_SCHEMA)),
         draw=lambda: heatmap.draw(blocks, title, titles),
         log=summaries(blocks, titles),

@@ -16,14 +16,13 @@ from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import (
     add_paper_values,
     aggregate,
-    beside_references,
     in_order,
     load_paper,
     load_scores,
     long_table,
     notes,
     require_complete,
-    without_references,
+    shown_and_kept,
 )
 from polyprune.report.tables.standing import standings
 from polyprune.settings.studies import TableSettings
@@ -53,11 +52,12 @@ def report(
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)
     references = bool(table.references)
-    shown = in_order(beside_references(rows), list(titles.models), CELL_METRICS) if references else rows
+    shown, kept = shown_and_kept(rows, references)
+    shown = in_order(shown, list(titles.models), CELL_METRICS)
     blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence), references))
     return Report(
         schema=TABLE,
-        rows=long_table(without_references(rows) if references else rows),
+        rows=long_table(kept),
         page=render_markdown(blocks, table.title, titles, notes(measurements, SCHEMA)),
         draw=lambda: heatmap.draw(blocks, table.title, titles),
         log=summaries(blocks, titles),

@@ -227,14 +227,13 @@ def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
     return found.merge(exact_means(rows, GROUP).reset_index(), on=GROUP, validate="one_to_one")
 
 
-def beside_references(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mixes and the dense model, and of the single languages English and, as `TARGET`, each column's own."""
+def shown_and_kept(rows: pd.DataFrame, references: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a table draws and what it writes: all rows twice. With `references` it is one of mixes, drawn beside English
+    and, as `TARGET`, each column's own language, which another table writes. The dense model is in both.
+    """
+    if not references:
+        return rows, rows
     single = rows["calibration"].map(is_single_language)
     own = rows[single & (rows["calibration"] == rows["eval_language"].map(language_of))]
     shown = rows[~single | (rows["calibration"] == "en")]
-    return pd.concat([shown, own.assign(calibration=TARGET)], ignore_index=True)
-
-
-def without_references(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mixes and the dense model: the others are another table's."""
-    return rows[~rows["calibration"].map(is_single_language)]
+    return pd.concat([shown, own.assign(calibration=TARGET)], ignore_index=True), rows[~single]

@@ -51,7 +51,7 @@ def standings(evidence: Mapping[Block, Mapping[Key, Column]], references: bool) 
 
 
 def _beside_references(column: Column, key: Key) -> Column:
-    """As `rows.beside_references`."""
+    """As `rows.shown_and_kept`."""
     kept = {name: name for name in column.values if is_mix(name) or name == "en"}
     if (own := language_of(key[1])) in column.values:
         kept[TARGET] = own
