@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -139,6 +140,10 @@ ENVIRONMENTS: list[tuple[str, dict[str, str | None]]] = [
 ]
 """What of a job's environment is otherwise; its result is right all the same."""
 
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS = 24, 1
+"""PR_CAPBSET_DROP and CAP_DAC_OVERRIDE of Linux."""
+
 
 def job(
     folder: Path, variables: dict[str, str | None], before: Callable[[], None] | None = None
@@ -178,18 +183,19 @@ def limited_file_size() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
 
 
-def somebody() -> None:
-    """Root is stopped by no permissions; anybody else runs as who they are."""
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
+def kept_to_permissions() -> None:
+    """Root is stopped by no permissions: what starts next has root's files, but may not write where nobody may.
+
+    A job as another user could not even open an interpreter below a folder that only root enters.
+    """
+    if os.getuid() == 0 and prctl(DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS, 0, 0, 0):
+        raise PermissionError("this root may not give up a capability")
 
 
 DISKS: dict[str, tuple[Callable[[Path], Any], Callable[[], None] | None, str | None]] = {
     "another file system": (lambda out: out.symlink_to(tempfile.mkdtemp(dir="/dev/shm")), None, None),
     "a limit to the size of files": (Path.mkdir, limited_file_size, "is larger than a file may be here"),
-    "read-only results": (lambda out: out.mkdir(mode=0o555), somebody, "cannot be written"),
+    "read-only results": (lambda out: out.mkdir(mode=0o555), kept_to_permissions, "cannot be written"),
 }
 """How the folder of results is made, who writes, and what is said; None where the result is right."""
 
