@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -15,10 +16,12 @@ from polyprune.grammar import benchmarks
 from polyprune.grammar.benchmarks import BENCHMARKS, Benchmark
 from polyprune.grammar.columns import Column
 from polyprune.grammar.methods import METHODS
+from polyprune.grammar.paths import Cell
 from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
 from polyprune.stages.build_calibration_set import build_calibration_set
 from polyprune.stages.tabulate import tabulate
+from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.specs import Specs
 
 MKQA_OF_MINE = [f"evaluation/mkqa/{name}.yaml" for name in ("_mkqa", "mkqa_de", "mkqa_en")]
@@ -54,6 +57,16 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
     assert other.build_calibration_set(wildcards) == spec
     assert specs(models__trained__text__calibration_sequences=9).build_calibration_set(wildcards) != spec
     assert set(json.loads(spec)) - {"code", "job", "inputs"} < set(inspect.signature(build_calibration_set).parameters)
+
+
+def test_masks_are_named_one_by_one_and_each_with_what_it_was_made_with() -> None:
+    settings = load_settings(edited(everything(), {}))
+    inputs = Inputs(settings, Path())
+    [(study, grid)] = inputs.mask_grids()
+    spec = json.loads(Specs(settings).measure_mask_iou(study, grid))
+    named = [Cell(**variant).folder for variant in spec["variants"]]
+    assert named == [str(Path(path).parent) for path in inputs.masks(study, grid)]
+    assert len(spec["inputs"]["cells"]) == len(named) > 1
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,15 @@ class GridEntry:
     calibrations: dict[int, str]
     seeds: dict[int, int]
 
-    def cells(self) -> Iterator[Cell]:
-        for combination in product(
+    def cells(self) -> list[Cell]:
+        names = product(
             self.models.values(),
             self.methods.values(),
             self.schemes.values(),
             self.calibrations.values(),
             self.seeds.values(),
-        ):
-            yield Cell(*combination)
+        )
+        return [Cell(*combination) for combination in names]
 
 
 @dataclass(frozen=True)

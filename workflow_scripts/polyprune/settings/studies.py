@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -65,9 +65,9 @@ class Grid(Section):
     calibrations: Annotated[list[CalibrationName], Field(min_length=1), AfterValidator(distinct)]
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 
-    def cells(self) -> Iterator[Cell]:
-        for combination in product(self.models, self.methods, self.schemes, self.calibrations, self.seeds):
-            yield Cell(*combination)
+    def cells(self) -> list[Cell]:
+        names = product(self.models, self.methods, self.schemes, self.calibrations, self.seeds)
+        return [Cell(*combination) for combination in names]
 
 
 class TableSettings(Section):
