@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader, join_layers
@@ -59,3 +59,8 @@ def put_weights(model: PreTrainedModel, cell: CellReader) -> None:
         kept = cell.weight(name)
         if kept is not None and isinstance(module, torch.nn.Linear):
             module.weight.data = kept.dense(module.weight.data)
+
+
+def linears_of(layer: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers of a decoder layer by name, in order of definition."""
+    return {name: module for name, module in layer.named_modules() if type(module) is nn.Linear}

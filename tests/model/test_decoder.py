@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.helpers.engine import linears_of
 from tests.helpers.tiny import CONFIGS, WITHOUT_SDPA, random_model, random_tokens, save_checkpoint
 from torch import Tensor
 from transformers import Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
@@ -15,7 +16,7 @@ from transformers import Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import propagate
-from polyprune.model.decoder import Decoder, linears_of, sequences_per_batch
+from polyprune.model.decoder import Decoder, sequences_per_batch
 
 CPU = torch.device("cpu")
 

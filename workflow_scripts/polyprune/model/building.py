@@ -1,0 +1,126 @@
+"""A model of transformers without weights, and the parts of it that are walked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+
+from polyprune.errors import UserError
+
+_WRAPPER = "ForConditionalGeneration"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model on torch's meta device, its text decoder, and the layers of that; `prefix` is where the layers lie."""
+
+    model: PreTrainedModel
+    base: PreTrainedModel
+    layers: nn.ModuleList
+    prefix: str
+
+    @property
+    def around(self) -> list[str]:
+        """Beginnings of the names of what is needed besides the layers.
+
+        Of a model that also sees or hears that is the text decoder and the head.
+        """
+        head = self.model.get_output_embeddings()
+        names = {id(module): name for name, module in self.model.named_modules()}
+        if self.base is self.model.base_model:
+            return [""]
+        return [f"{names[id(self.base)]}.", *([f"{names[id(head)]}."] if head is not None else [])]
+
+
+def read_config(folder: Path) -> PreTrainedConfig:
+    """config.json as transformers reads it; raises `UserError` where it does not know the model."""
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{folder}: transformers does not know this model ({said})") from error
+
+
+def build(config: PreTrainedConfig, dtype: torch.dtype, folder: Path, architecture: str) -> Parts:
+    """The model of `config.json` in `folder`, without weights; `architecture` is the name that it gives.
+
+    Attention is `sdpa` where the family has it: without a mask that is causal, which `eager` is not. Experts are
+    `eager`: one product an expert, so that each expert's inputs can be seen.
+
+    Raises:
+        UserError: it cannot be built, or is not a decoder whose layers are a list.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        raise UserError(f"{architecture} cannot be walked layer by layer: it has an encoder beside its decoder")
+    try:
+        model = _without_weights(config, dtype, architecture)
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError, AssertionError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(
+            f"{folder}: {architecture} cannot be walked layer by layer ({type(error).__name__}: {said}); correct "
+            "config.json, or use another model"
+        ) from error
+    base, lists = _decoder_of(model)
+    depth = getattr(base.config, "num_hidden_layers", None)
+    layers = [child for child in lists.values() if len(child) == depth] or list(lists.values())
+    if len(layers) != 1 or not isinstance(base, PreTrainedModel):
+        said = f"{len(lists)} lists of layers ({', '.join(lists)})" if lists else "no list of layers"
+        raise UserError(f"{architecture} cannot be walked layer by layer: its {type(base).__name__} has {said}")
+    prefix = next(name for name, module in model.named_modules() if module is layers[0])
+    if shared := [name for name in model.all_tied_weights_keys if name.startswith(f"{prefix}.")]:
+        raise UserError(f"{architecture} cannot be walked layer by layer: its layers share weights ({shared[0]})")
+    return Parts(model, base, layers[0], prefix)
+
+
+def _decoder_of(model: PreTrainedModel) -> tuple[nn.Module, dict[str, nn.ModuleList]]:
+    """The text decoder of a model: what has lists of layers among its own parts; and these lists by name."""
+    base: nn.Module = model.get_decoder()
+    while True:
+        lists = {name: part for name, part in base.named_children() if isinstance(part, nn.ModuleList) and len(part)}
+        inner = [part for part in base.children() if isinstance(part, PreTrainedModel)]
+        if lists or len(inner) != 1:
+            return base, lists
+        base = inner[0]
+
+
+def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture: str) -> PreTrainedModel:
+    config._experts_implementation = "eager"
+    named = getattr(transformers, architecture, None) if architecture.endswith(_WRAPPER) else None
+
+    def made(attention: str) -> Any:
+        config._attn_implementation = attention
+        with torch.device("meta"):
+            if named is not None:
+                return named._from_config(config, dtype=dtype)
+            return AutoModelForCausalLM.from_config(config, dtype=dtype)
+
+    try:
+        return made("sdpa")
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        return made("eager")
+
+
+def give_buffers(modules: Mapping[str, nn.Module], owner: PreTrainedModel, device: torch.device) -> None:
+    """Compute the buffers that files do not have, rotary frequencies among them, as transformers does on loading.
+
+    All weights of `modules` are there; what these themselves lack is still on torch's meta device.
+    """
+    for part in modules.values():
+        own = dict(part.named_buffers(recurse=False))
+        missing = [name for name, buffer in own.items() if buffer.is_meta and name in part._non_persistent_buffers_set]
+        if missing:
+            for tensor in [*part.parameters(recurse=False), *own.values()]:
+                tensor._is_hf_initialized = True  # type: ignore[attr-defined]
+            for name in missing:
+                setattr(part, name, torch.empty_like(own[name], device=device))
+            owner._init_weights(part)
