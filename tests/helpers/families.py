@@ -54,15 +54,19 @@ SIZES: dict[str, Any] = {
 """Values by the names that configurations give their sizes; each takes those that it has."""
 TYPES = ("layer_types", "layers_block_type", "mlp_layer_types", "hybrid_override_pattern")
 SPECIAL: dict[str, dict[str, Any]] = {
-    "dots1": {"n_shared_experts": 1, "n_routed_experts": 4},
+    "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
+    "deepseek_v2": {"num_experts_per_tok": 2},
+    "dots1": {"num_experts_per_tok": 2, "n_shared_experts": 1, "n_routed_experts": 4},
     "gpt_neo": {"attention_types": [[["global", "local"], LAYERS // 2]]},
     "hunyuan_v1_dense": {"head_dim": HEAD},
     "hunyuan_v1_moe": {"head_dim": HEAD},
+    "kimi_linear": {"linear_head_dim": HEAD, "linear_num_heads": HEADS},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * (LAYERS // 2)},
     "mamba2": {"num_heads": 8},
     "ministral": {"head_dim": HEAD},
     "mpt": {"attn_config": {}},
-    "nemotron": {"head_dim": HEAD},
+    "longcat_flash": {"n_routed_experts": 4, "zero_expert_num": 2},
+    "nemotron": {"head_dim": HEAD, "num_key_value_heads": 2},
     "zaya": {"num_experts_per_tok": 1},
 }
 """What else a model type needs to be small."""

@@ -14,6 +14,7 @@ from tests.helpers.hub import LATER, NOW, answer, refuse
 from polyprune import hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES
+from polyprune.model import probing
 from polyprune.settings.models import HubSource, Shape
 from polyprune.stages.fetch_model import fetch_model
 
@@ -22,8 +23,9 @@ SOURCE = HubSource(kind="hub", id="org/name", revision=None, gated=None)
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock file lies in the working directory."""
+    """The lock file lies in the working directory; folders here have no weights to look at."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(probing, "probe_folder", lambda *_: None)
 
 
 def snapshot(folder: Path, **config: Any) -> Path:

@@ -200,7 +200,9 @@ def save_layer(
 ) -> None:
     """Keep a finished layer, so that a killed job can go on after it; `matrices` has header entries by matrix."""
     tensors = {
-        f"{name}.{part}": tensor for name, weight in weights.items() for part, tensor in weight.tensors().items()
+        f"{name}.{part}": tensor.contiguous()
+        for name, weight in weights.items()
+        for part, tensor in weight.tensors().items()
     }
     sparse = {name: weight for name, weight in weights.items() if isinstance(weight, SparseWeight)}
     reasons = {name: allowance(weight, metadata, name) for name, weight in sparse.items()}

@@ -12,6 +12,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from polyprune.errors import UserError
 
@@ -82,7 +83,8 @@ def build(config: PreTrainedConfig, dtype: torch.dtype, folder: Path, architectu
 
 def _decoder_of(model: PreTrainedModel) -> tuple[nn.Module, dict[str, nn.ModuleList]]:
     """The text decoder of a model: what has lists of layers among its own parts; and these lists by name."""
-    base: nn.Module = model.get_decoder()
+    found = model.get_decoder()
+    base: nn.Module = found if isinstance(found, PreTrainedModel) else model.base_model
     while True:
         lists = {name: part for name, part in base.named_children() if isinstance(part, nn.ModuleList) and len(part)}
         inner = [part for part in base.children() if isinstance(part, PreTrainedModel)]
@@ -93,7 +95,8 @@ def _decoder_of(model: PreTrainedModel) -> tuple[nn.Module, dict[str, nn.ModuleL
 
 def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture: str) -> PreTrainedModel:
     config._experts_implementation = "eager"
-    named = getattr(transformers, architecture, None) if architecture.endswith(_WRAPPER) else None
+    by_type = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not architecture.endswith(_WRAPPER)
+    named = None if by_type else getattr(transformers, architecture, None)
 
     def made(attention: str) -> Any:
         config._attn_implementation = attention
@@ -113,14 +116,33 @@ def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture:
 def give_buffers(modules: Mapping[str, nn.Module], owner: PreTrainedModel, device: torch.device) -> None:
     """Compute the buffers that files do not have, rotary frequencies among them, as transformers does on loading.
 
-    All weights of `modules` are there; what these themselves lack is still on torch's meta device.
+    All weights of `modules` are there; what these themselves lack is still on torch's meta device. Some families compute
+    buffers of a layer where they initialise `owner`, the decoder.
+
+    Raises:
+        UserError: transformers does not compute one of them on loading.
     """
-    for part in modules.values():
+    for place, part in modules.items():
         own = dict(part.named_buffers(recurse=False))
         missing = [name for name, buffer in own.items() if buffer.is_meta and name in part._non_persistent_buffers_set]
-        if missing:
-            for tensor in [*part.parameters(recurse=False), *own.values()]:
-                tensor._is_hf_initialized = True  # type: ignore[attr-defined]
-            for name in missing:
-                setattr(part, name, torch.empty_like(own[name], device=device))
-            owner._init_weights(part)
+        lacking = missing and _computed(part, part, missing, owner, device)
+        lacking = lacking and _computed(part, owner, lacking, owner, device)
+        if lacking:
+            raise UserError(
+                f"{type(owner).__name__} cannot be walked: transformers does not say how to compute {place}.{lacking[0]}"
+            )
+
+
+def _computed(
+    part: nn.Module, initialised: nn.Module, missing: list[str], owner: PreTrainedModel, device: torch.device
+) -> list[str]:
+    """Have transformers initialise a module, for buffers of `part`; those of them that this leaves as they were."""
+    for tensor in [*initialised.parameters(recurse=False), *initialised.buffers(recurse=False)]:
+        tensor._is_hf_initialized = True  # type: ignore[attr-defined]
+    found: list[dict[str, torch.Tensor]] = []
+    for value in (0, 1):
+        for name in missing:
+            setattr(part, name, torch.full_like(getattr(part, name), value, device=device))
+        owner._init_weights(initialised)
+        found.append({name: getattr(part, name) for name in missing})
+    return [name for name in missing if not torch.equal(found[0][name], found[1][name])]

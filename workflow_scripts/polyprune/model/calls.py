@@ -7,6 +7,7 @@ and calls layers with what does not depend on the tokens; anything else is refus
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 
 from polyprune.errors import UserError
 
+_ODD = (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError, AssertionError)
+"""What a forward pass may raise that is handed what it does not expect."""
 LayerCall = dict[str, Any]
 """Keyword arguments of a decoder layer, besides the hidden states."""
 
@@ -54,14 +57,23 @@ def through(layer: nn.Module, hidden: Tensor, call: LayerCall) -> Tensor:
 def _of_batch(value: Any, n_sequences: int) -> Any:
     if isinstance(value, PerSequence):
         return value.of_batch(n_sequences)
+    if isinstance(value, dict):
+        return {name: _of_batch(item, n_sequences) for name, item in value.items()}
     return tuple(_of_batch(item, n_sequences) for item in value) if isinstance(value, tuple) else value
+
+
+class _More:
+    """Stands for what a layer returns besides hidden states."""
 
 
 @contextmanager
 def layers_bypassed(
-    layers: Sequence[nn.Module], as_tuples: bool, outputs: Sequence[Tensor] | None = None
+    layers: Sequence[nn.Module], width: int, outputs: Sequence[Tensor] | None = None
 ) -> Iterator[Recorded]:
-    """Within: layers hand on what they get, or `outputs`, one a layer; what they are called with is recorded."""
+    """Within: layers hand on what they get, or `outputs`, one a layer; what they are called with is recorded.
+
+    They return tuples of `width` items, hidden states first; of width 0 the hidden states themselves.
+    """
     recorded = Recorded()
 
     def bypass(index: int, layer: nn.Module) -> Any:
@@ -77,7 +89,7 @@ def layers_bypassed(
             recorded.hidden.append(hidden)
             recorded.calls.append(call)
             output = hidden if outputs is None else outputs[index]
-            return (output,) if as_tuples else output
+            return (output, *(_More() for _ in range(width - 1))) if width else output
 
         return forward
 
@@ -109,6 +121,8 @@ def for_any_batch(one: LayerCall, two: LayerCall, architecture: str) -> LayerCal
                     return found
         elif isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
             return tuple(merge(name, *pair) for pair in zip(first, second, strict=True))
+        elif isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+            return {key: merge(name, first[key], second[key]) for key in first}
         elif same(first, second):
             return first
         raise UserError(
@@ -129,40 +143,45 @@ def same(first: Any, second: Any) -> bool:
     return first is second or (type(first) is type(second) and bool(first == second))
 
 
-def return_tuples(base: nn.Module, layers: Sequence[nn.Module], tokens: Tensor) -> bool:
-    """Whether layers are expected to return tuples: then what follows a layer takes the first item of one.
-
-    `tokens` are (1, n).
-    """
-    with layers_bypassed(layers, as_tuples=True) as recorded:
-        try:
+def width_returned(base: nn.Module, layers: Sequence[nn.Module]) -> int:
+    """How many items the tuples have that a decoder expects of its layers; 0: it expects hidden states themselves."""
+    tokens = torch.tensor([[2, 3, 4, 5, 6, 7]], device=next(base.parameters()).device)
+    with layers_bypassed(layers, 0) as recorded, contextlib.suppress(*_ODD):
+        base(input_ids=tokens, use_cache=False)
+    if not recorded.hidden:
+        return 0
+    outputs = [torch.ones_like(recorded.hidden[0]) for _ in layers]
+    for width in (0, 1, 2, 3):
+        with layers_bypassed(layers, width, outputs) as recorded, contextlib.suppress(*_ODD):
             base(input_ids=tokens, use_cache=False)
-        except Exception:  # noqa: BLE001: whatever a tuple breaks, the layers do not return tuples
-            return len(recorded.hidden) > 1 and isinstance(recorded.hidden[1], Tensor)
-    return all(isinstance(hidden, Tensor) for hidden in recorded.hidden)
+            if all(map(same, recorded.hidden[1:], outputs)):
+                return width
+    return 0
 
 
-def what_follows(base: nn.Module, layers: Sequence[nn.Module], as_tuples: bool, architecture: str) -> list[nn.Module]:
+def what_follows(base: nn.Module, layers: Sequence[nn.Module], width: int, architecture: str) -> list[nn.Module]:
     """The modules that a decoder sends the last layer's output through, in order: mostly its final norm.
 
     Raises:
         UserError: it does more than that, or hands layers more than hidden states and what every batch gets.
     """
     tokens = torch.tensor([[2, 3, 4, 5, 6, 7], [7, 6, 5, 4, 3, 2]], device=next(base.parameters()).device)
-    with layers_bypassed(layers, as_tuples) as plain:
+    with layers_bypassed(layers, width) as plain:
         base(input_ids=tokens, use_cache=False)
     if len(plain.hidden) != len(layers):
         raise UserError(
             f"{architecture} cannot be walked: of its {len(layers)} layers {len(plain.hidden)} were called, one by one"
         )
     first = plain.hidden[0]
+    if first.dim() != 3:
+        raise UserError(f"{architecture} cannot be walked: its layers hand on {first.dim() - 2} states of each token")
     generator = torch.Generator().manual_seed(0)
 
     def outputs() -> list[Tensor]:
         return [torch.randn(first.shape, generator=generator).to(first) for _ in layers]
 
     ours, others = outputs(), outputs()
-    with layers_bypassed(layers, as_tuples, others) as again:
+    with layers_bypassed(layers, width, others) as again:
         base(input_ids=tokens, use_cache=False)
     passed: list[tuple[nn.Module, Tensor, Any]] = []
     inside = {id(module) for layer in layers for module in layer.modules()}
@@ -172,7 +191,7 @@ def what_follows(base: nn.Module, layers: Sequence[nn.Module], as_tuples: bool, 
         for module in outside
     ]
     try:
-        with layers_bypassed(layers, as_tuples, ours) as recorded:
+        with layers_bypassed(layers, width, ours) as recorded:
             end = base(input_ids=tokens, use_cache=False)[0]
     finally:
         for hook in hooks:
@@ -184,10 +203,8 @@ def what_follows(base: nn.Module, layers: Sequence[nn.Module], as_tuples: bool, 
         for name in mine:
             if not same(mine[name], theirs[name]):
                 raise UserError(
-                    f"{architecture} cannot be walked: it calls its layers with {name}, which depends on layers before"
+                    f"{architecture} cannot be walked: it calls its layers with {name}, which comes from layers before"
                 )
-            if isinstance(mine[name], dict):
-                raise UserError(f"{architecture} cannot be walked: its layers share {name}, besides hidden states")
     return _chain(ours[-1], end, passed, architecture)
 
 

@@ -19,7 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from polyprune.errors import UserError
 from polyprune.log import logger
 from polyprune.model.building import build, give_buffers, read_config
-from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, return_tuples, what_follows
+from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, what_follows, width_returned
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.layout import Layout
 from polyprune.model.products import Product, products_of
@@ -40,8 +40,8 @@ class Decoder:
         self.layout = Layout(self.model, checkpoint.file_of)
         self._load_surroundings(parts.around)
         try:
-            self._tuples = return_tuples(self.base, self.layers, torch.tensor([[2, 3, 4, 5]], device=device))
-            self._following = what_follows(self.base, self.layers, self._tuples, checkpoint.architecture)
+            self._width = width_returned(self.base, self.layers)
+            self._following = what_follows(self.base, self.layers, self._width, checkpoint.architecture)
         except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError, AssertionError) as error:
             said = " ".join(str(error).split())
             raise UserError(
@@ -226,7 +226,7 @@ class Decoder:
     @torch.inference_mode()
     def enter(self, **inputs: Tensor | None) -> tuple[Tensor, list[LayerCall]]:
         """Input of the first layer and the call of each layer, for one batch with positions and a mask of its own."""
-        with layers_bypassed(self.layers, self._tuples) as recorded:
+        with layers_bypassed(self.layers, self._width) as recorded:
             self.base(**{name: value for name, value in inputs.items() if value is not None}, use_cache=False)
         return recorded.hidden[0], recorded.calls
 

@@ -9,17 +9,25 @@ A layer's kind is what weights it has. Of each the first is loaded, a few tokens
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from polyprune.errors import UserError
 from polyprune.log import logger
 from polyprune.model.calls import through
+from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
 _CLOSE = 0.02
 """Largest change of a hidden state, as a share of the largest, that a 16-bit layer's rounding may make."""
+
+
+def probe_folder(folder: Path, dtype: str | None) -> None:
+    """The model in a folder, used in `dtype` or, if that is None, in its own; raises `UserError` like `probe`."""
+    probe(Decoder(Checkpoint(folder, dtype), torch.device("cpu")))
 
 
 @torch.inference_mode()

@@ -125,6 +125,7 @@ def _is_plain(about: dict[str, Any]) -> bool:
 
 def _refuse_impossible_sizes(config: dict[str, Any], file: Path) -> None:
     """Raises `UserError` for counts that are none, and heads that do not divide the width."""
+    config = text_part(config)
     sizes = {name: config[name] for name in (*_SIZES, "num_key_value_heads") if config.get(name) is not None}
     for name, value in sizes.items():
         if isinstance(value, list) and name != "num_hidden_layers":
@@ -170,20 +171,31 @@ def architecture(config: dict[str, Any]) -> str:
     return str(names[0]) if isinstance(names, list) and names else "?"
 
 
+def text_part(config: dict[str, Any]) -> dict[str, Any]:
+    """What config.json says of the decoder of text: of a model that also sees or hears that lies deeper."""
+    nested = config.get("text_config")
+    return {**config, **nested} if isinstance(nested, dict) else config
+
+
 def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
-    """Raises `UserError` where config.json contradicts the settings at `place`, from which resources are planned."""
-    if lacking := [name for name in _SIZES if config.get(name) is None]:
+    """Raises `UserError` where config.json contradicts the settings at `place`, from which resources are planned.
+
+    What config.json must name, a `text_config` in it need not: transformers knows the sizes that it leaves out.
+    """
+    text = text_part(config)
+    if "text_config" not in config and (lacking := [name for name in _SIZES if text.get(name) is None]):
         raise UserError(f"{place}: the model's config.json names no {', '.join(lacking)}; restore the file")
+    heads = text.get("num_attention_heads")
     found = {
-        "layers": config["num_hidden_layers"],
-        "hidden": config["hidden_size"],
-        "intermediate": config["intermediate_size"],
-        "heads": config["num_attention_heads"],
-        "kv_heads": config.get("num_key_value_heads") or config["num_attention_heads"],
-        "vocabulary": config["vocab_size"],
-        "max_positions": config.get("max_position_embeddings") or shape.max_positions,
+        "layers": text.get("num_hidden_layers"),
+        "hidden": text.get("hidden_size"),
+        "intermediate": text.get("intermediate_size"),
+        "heads": heads,
+        "kv_heads": text.get("num_key_value_heads") or heads,
+        "vocabulary": text.get("vocab_size"),
+        "max_positions": text.get("max_position_embeddings"),
     }
-    wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
+    wrong = [f"{name}: {value}" for name, value in found.items() if value and value != getattr(shape, name)]
     if wrong:
         raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
 
@@ -260,4 +272,5 @@ def special_tokens(config: dict[str, Any]) -> tuple[int | None, int | None]:
     def first(value: Any) -> int | None:
         return next(iter(value), None) if isinstance(value, list) else value
 
+    config = text_part(config)
     return first(config.get("bos_token_id")), first(config.get("eos_token_id"))

@@ -12,7 +12,7 @@ is compressed as if all its inputs were equally large and not correlated, since 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,10 +44,14 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The groups of a decoder layer in the order of its forward pass, and which of them each product feeds."""
+    """The groups of a decoder layer in the order of its forward pass, and which of them each product feeds.
+
+    `bare` are linear layers whose weights the forward takes and multiplies itself, as recurrences do.
+    """
 
     groups: tuple[Group, ...]
     feeds: Mapping[str, frozenset[Group]]
+    bare: frozenset[str] = frozenset()
 
     def unread(self, wanted: Sequence[Group]) -> list[str]:
         """Products that none of the wanted inputs depends on."""
@@ -70,7 +74,8 @@ def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call:
     Raises:
         UserError: a linear layer is left out by the forward pass.
     """
-    inputs = _inputs(layer, products, hidden, call)
+    bare: set[str] = set()
+    inputs = _inputs(layer, products, hidden, call, bare=bare)
     if idle := [product.name for product in products if product.n_experts is None and product.name not in inputs]:
         raise UserError(f"{where}: {', '.join(idle)} had no part in the forward pass; such layers cannot be compressed")
     by_input: dict[int, list[str]] = {}
@@ -84,7 +89,7 @@ def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call:
             group for group in groups if not _equal(spoilt.get(group[0], []), inputs[group[0]])
         )
     unseen = tuple((product.name,) for product in products if product.name not in inputs)
-    return Anatomy((*groups, *unseen), feeds)
+    return Anatomy((*groups, *unseen), feeds, frozenset(bare))
 
 
 def _equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
@@ -92,11 +97,16 @@ def _equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
 
 
 def _inputs(
-    layer: nn.Module, products: Sequence[Product], hidden: Tensor, call: LayerCall, spoilt: Product | None = None
+    layer: nn.Module,
+    products: Sequence[Product],
+    hidden: Tensor,
+    call: LayerCall,
+    spoilt: Product | None = None,
+    bare: set[str] | None = None,
 ) -> dict[str, list[Tensor]]:
     """What each product is handed, in the order of the forward pass: one tensor, or one an expert that is hit.
 
-    With `spoilt` the product of that name has noise added.
+    The product `spoilt` has noise added; names of linear layers that are used without being called go to `bare`.
     """
     seen: dict[str, list[Tensor]] = {}
     generator = torch.Generator(hidden.device).manual_seed(0)
@@ -112,19 +122,16 @@ def _inputs(
     hooks = [product.module.register_forward_pre_hook(note(product.name)) for product in linear]
     if spoilt is not None and spoilt.n_experts is None:
         hooks.append(spoilt.module.register_forward_hook(lambda _, __, product: noisy(product)))
-    watch = _watch(
-        products,
-        lambda stack, _, x: seen.setdefault(stack.name, []).append(x),
-        lambda stack, _, product: noisy(product()) if stack is spoilt else product(),
-    )
+
+    def see(product: Product, expert: int | None, x: Tensor) -> None:
+        seen.setdefault(product.name, []).append(x)
+        if expert is None and bare is not None:
+            bare.add(product.name)
+
+    watch = Watch(products, see, lambda product, _, made: noisy(made()) if product is spoilt else made())
     with removed(hooks), watch:
         through(layer, hidden, call)
     return seen
-
-
-def _watch(products: Sequence[Product], see: Any, change: Any) -> Any:
-    stacks = [product for product in products if product.n_experts is not None]
-    return Watch(stacks, see, change) if stacks else nullcontext()
 
 
 class _AllSeen(Exception):  # noqa: N818
@@ -172,30 +179,35 @@ def collect(
 
         return hook
 
-    def see(stack: Product, expert: int, x: Tensor) -> None:
-        if (stack.name,) in wanted:
-            add(stack, expert, x)
+    def see(product: Product, expert: int | None, x: Tensor) -> None:
+        if (product.name,) in wanted:
+            add(product, expert, x)
+            if expert is None:
+                done((product.name,))
 
-    def change(stack: Product, x: Tensor, product: Callable[[], Tensor]) -> Tensor:
-        return zeros_for(stack, x) if stack.name in unread else product()
+    def change(product: Product, x: Tensor, made: Callable[[], Tensor]) -> Tensor:
+        return zeros_for(product, x) if product.name in unread else made()
 
-    stacks = [by_name[group[0]] for group in wanted if by_name[group[0]].n_experts is not None]
+    watched = [product for product in products if product.n_experts is not None or product.name in found.bare]
+    called = [product for product in products if product not in watched]
+    stacks = [product for product in watched if product.n_experts is not None and (product.name,) in wanted]
     with ExitStack() as stack:
         hooks = [
             by_name[group[0]].module.register_forward_pre_hook(observe(group))
             for group in wanted
-            if by_name[group[0]].n_experts is None
+            if by_name[group[0]] in called
         ]
         for module in dict.fromkeys(each.module for each in stacks):
             of_module = [(each.name,) for each in stacks if each.module is module]
             hooks.append(module.register_forward_hook(lambda *_, of_module=of_module: done(*of_module)))
         stack.enter_context(removed(hooks))
-        for name in unread:
-            if by_name[name].n_experts is None:
-                stack.enter_context(skipped(by_name[name]))
-        watch = stack.enter_context(_watch(products, see, change))
-        if all_experts and stacks:
-            stack.enter_context(all_tokens_to_all(stacks, watch, type(layer).__name__))
+        for product in called:
+            if product.name in unread:
+                stack.enter_context(skipped(product))
+        if watched:
+            watch = stack.enter_context(Watch(watched, see, change))
+            if all_experts and stacks:
+                stack.enter_context(all_tokens_to_all(stacks, watch, type(layer).__name__))
         for batch in batches:
             missing.update(wanted)
             try:

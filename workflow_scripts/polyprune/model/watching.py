@@ -18,8 +18,8 @@ from torch.overrides import TorchFunctionMode
 from polyprune.errors import UserError
 from polyprune.model.products import Product
 
-See = Callable[[Product, int, Tensor], None]
-"""Told the inputs (n_tokens, d_in) of an expert of a stack."""
+See = Callable[[Product, int | None, Tensor], None]
+"""Told the inputs (n_tokens, d_in) of an expert of a stack, or of a linear layer whose weights are used without it."""
 Change = Callable[[Product, Tensor, Callable[[], Tensor]], Tensor]
 """Given a stack, an input and what computes the product, says what the product shall be."""
 _PRODUCTS = {
@@ -40,20 +40,30 @@ def no_change(_: Product, __: Tensor, product: Callable[[], Tensor]) -> Tensor:
 class Watch(TorchFunctionMode):
     """Within: `see` is told the inputs of every expert, and `change` decides on each product."""
 
-    def __init__(self, stacks: Sequence[Product], see: See, change: Change = no_change) -> None:
+    def __init__(self, products: Sequence[Product], see: See, change: Change = no_change) -> None:
         super().__init__()
-        self._ranges = [(stack, *_addresses(stack.weights)) for stack in stacks]
+        ranges = [(product, *_addresses(product.weights)) for product in products]
+        self._stacks = [each for each in ranges if each[0].n_experts is not None]
+        self._linear = [each for each in ranges if each[0].n_experts is None]
         self._see, self._change = see, change
         self.paused = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _PRODUCTS and not self.paused and len(args) > 1:
-            x, weights = args[0], args[1]
-            for stack, first, last in self._ranges:
-                if first <= weights.data_ptr() < last:
-                    self._told(stack, first, x, weights)
-                    return self._change(stack, x, lambda: func(*args, **(kwargs or {})))
-        return func(*args, **(kwargs or {}))
+        def product() -> Any:
+            return func(*args, **(kwargs or {}))
+
+        if func not in _PRODUCTS or self.paused or len(args) < 2:
+            return product()
+        x, weights = args[0], args[1]
+        for stack, first, last in self._stacks:
+            if first <= weights.data_ptr() < last:
+                self._told(stack, first, x, weights)
+                return self._change(stack, x, product)
+        for linear, first, last in self._linear:
+            if first <= x.data_ptr() < last:  # weights times inputs (…, d_in, n_tokens), as recurrences have it
+                self._see(linear, None, weights.mT.reshape(-1, linear.d_in))
+                return self._change(linear, weights.mT, lambda: product().mT).mT
+        return product()
 
     def _told(self, stack: Product, first: int, x: Tensor, weights: Tensor) -> None:
         if weights.dim() == 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -17,5 +18,6 @@ def fetch_model(source: HubSource, shape: Shape, name: str, output: Path, proven
     logger.info("%s at %s", source.id, revision)
     folder = download_model(source.id, revision)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
+    importlib.import_module("polyprune.model.probing").probe_folder(folder, source.dtype)
     wanted = {"dtype": source.dtype} if source.dtype else {}
     write_manifest(output, {"kind": "hub", "id": source.id, "revision": revision, **wanted}, folder, provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,4 +15,5 @@ def register_model(source: FolderSource, shape: Shape, name: str, output: Path, 
     """Write `output` (manifest, see `model/source.py`); the source's path is a reference (`places.py`)."""
     folder = path_at(source.path)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
+    importlib.import_module("polyprune.model.probing").probe_folder(folder, source.dtype)
     write_manifest(output, source.model_dump(exclude_none=True), folder, provenance)
