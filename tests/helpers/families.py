@@ -67,6 +67,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "mpt": {"attn_config": {}},
     "longcat_flash": {"n_routed_experts": 4, "zero_expert_num": 2},
     "nemotron": {"head_dim": HEAD, "num_key_value_heads": 2},
+    "qwen2_5_vl_text": {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}},
     "zaya": {"num_experts_per_tok": 1},
 }
 """What else a model type needs to be small."""
@@ -79,7 +80,10 @@ def model_types() -> dict[str, str]:
 
 def tiny_config(model_type: str, **changes: Any) -> PreTrainedConfig:
     """The default configuration at small sizes, with every kind of layer that the default one has."""
-    return CONFIG_MAPPING[model_type](**_small(CONFIG_MAPPING[model_type], model_type), **changes)
+    small = _small(CONFIG_MAPPING[model_type], model_type)
+    n_layers = changes.get("num_hidden_layers", LAYERS)
+    kinds = {name: small[name][:n_layers] for name in TYPES if name in small and n_layers < LAYERS}
+    return CONFIG_MAPPING[model_type](**{**small, **kinds, **changes})
 
 
 def _small(cls: type[PreTrainedConfig], model_type: str) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def _given(config: PreTrainedConfig, name: str) -> bool:
     """Whether a configuration gives this size; some give it layer by layer."""
     try:
         return getattr(config, name) is not None
-    except AttributeError:
+    except (AttributeError, RuntimeError):
         return True
 
 
@@ -112,7 +116,11 @@ def _each_kind(kinds: list[str]) -> list[str]:
 def tiny_model(config: PreTrainedConfig, seed: int = 0) -> PreTrainedModel:
     """Random weights, larger than the default initialisation, so that every matrix, norm and bias matters."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config)
+    return shaken(AutoModelForCausalLM.from_config(config))
+
+
+def shaken(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with noise on all parameters, from torch's own generator."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

@@ -60,10 +60,10 @@ def their_logits(folder: Path, tokens: Tensor) -> Tensor:
     return loaded(folder)(input_ids=tokens, use_cache=False).logits
 
 
-def loaded(folder: Path) -> PreTrainedModel:
+def loaded(folder: Path, **options: str) -> PreTrainedModel:
     """The model as transformers loads it, by the class that its config.json names."""
     config = transformers.AutoConfig.from_pretrained(folder)
-    return getattr(transformers, config.architectures[0]).from_pretrained(folder).eval()
+    return getattr(transformers, config.architectures[0]).from_pretrained(folder, **options).eval()
 
 
 def compared(ours: Tensor, theirs: Tensor) -> str:
@@ -97,16 +97,23 @@ def _tried(model_type: str, folder: Path, method: str) -> Outcome:
     except UserError as error:
         return Outcome(model_type, architecture, f"refused: {_said(error, folder)}", "", "")
     walked = compared(walk_through(decoder, tokens), theirs)
+    try:
+        return Outcome(model_type, architecture, walked, *_compressed(folder, tokens, theirs, method))
+    except UserError as error:
+        return Outcome(model_type, architecture, walked, f"refused: {_said(error, folder)}", "")
+
+
+def _compressed(folder: Path, tokens: Tensor, theirs: Tensor, method: str) -> tuple[str, str]:
+    """What is compressed, and whether the export has our logits, given the dense model's."""
     cell = run_engine(folder / "model", tokens, method, "0.50", folder / "cell.safetensors")
     ours = walk_through(Decoder(Checkpoint(folder / "model"), CPU), tokens, cell)
     (folder / "export").mkdir()
-    checkpoint = Checkpoint(folder / "model")
-    export_weights(checkpoint, cell, folder / "export")
+    export_weights(Checkpoint(folder / "model"), cell, folder / "export")
     (folder / "export" / "config.json").write_text((folder / "model" / "config.json").read_text())
     removed, size = map(sum, zip(*cell.metadata["removed"].values(), strict=True))
     changed = "" if compared(ours, theirs) != "exact" else " (nothing changed)"
     said = f"{len(cell.columns)} matrices, {removed / size:.2f} removed{changed}"
-    return Outcome(model_type, architecture, walked, said, compared(ours, their_logits(folder / "export", tokens)))
+    return said, compared(ours, their_logits(folder / "export", tokens))
 
 
 def _said(error: Exception, folder: Path | None = None) -> str:

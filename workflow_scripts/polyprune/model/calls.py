@@ -51,7 +51,7 @@ class Recorded:
 def through(layer: nn.Module, hidden: Tensor, call: LayerCall) -> Tensor:
     """Output of a layer for a batch of hidden states (n_sequences, length, d_model)."""
     output = layer(hidden, **{name: _of_batch(value, len(hidden)) for name, value in call.items()})
-    return output[0] if isinstance(output, tuple) else output
+    return output[0] if isinstance(output, (tuple, list)) else output
 
 
 def _of_batch(value: Any, n_sequences: int) -> Any:

@@ -1,0 +1,50 @@
+"""Models that also see: the decoder of text is walked and compressed, everything else is copied as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from tests.helpers.engine import CPU, run_engine
+from tests.helpers.families import VOCABULARY, shaken, tiny_config
+from tests.helpers.tiny import save_checkpoint
+from tests.helpers.tried import compared, their_logits, walk_through
+
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.decoder import Decoder
+from polyprune.model.export import export_weights
+from polyprune.model.probing import probe
+
+WRAPPERS = {
+    "gemma3": "Gemma3ForConditionalGeneration",
+    "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
+    "llama4": "Llama4ForConditionalGeneration",
+    "mistral3": "Mistral3ForConditionalGeneration",
+    "aya_vision": "AyaVisionForConditionalGeneration",
+}
+
+
+@pytest.mark.parametrize("model_type", WRAPPERS)
+def test_the_text_decoder_is_compressed_and_the_rest_copied(model_type: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = shaken(getattr(transformers, WRAPPERS[model_type])(tiny_config(model_type)))
+    folder = save_checkpoint(model, tmp_path / "model")
+    tokens = torch.randint(2, VOCABULARY, (3, 16), generator=torch.Generator().manual_seed(0))
+    decoder = Decoder(Checkpoint(folder), CPU)
+    probe(decoder)
+    assert compared(walk_through(decoder, tokens), their_logits(folder, tokens)) == "exact"
+    cell = run_engine(folder, tokens, "wanda", "0.50", tmp_path / "cell.safetensors")
+    (tmp_path / "export").mkdir()
+    export_weights(Checkpoint(folder), cell, tmp_path / "export")
+    (tmp_path / "export" / "config.json").write_text((folder / "config.json").read_text())
+    ours = walk_through(Decoder(Checkpoint(folder), CPU), tokens, cell)
+    assert compared(ours, their_logits(tmp_path / "export", tokens)) == "exact"
+    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "export" / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert set(before) == set(after) and changed
+    assert not any("vision" in name or "projector" in name or "visual" in name for name in changed)
+    places = cell.metadata["places"]
+    assert changed == {places[name]["tensor"] if name in places else f"{name}.weight" for name in cell.columns}
