@@ -92,8 +92,10 @@ def _small(cls: type[PreTrainedConfig], model_type: str) -> dict[str, Any]:
     found = {name: value for name, value in SIZES.items() if name in names and _given(default, name)}
     if getattr(default, "kv_lora_rank", None) is not None and "num_key_value_heads" in found:
         found["num_key_value_heads"] = HEADS  # latent attention has no groups
-    found |= {name: _each_kind(getattr(default, name)) for name in TYPES if getattr(default, name, None) and name in names}
-    for name, sub in default.sub_configs.items():
+    found |= {
+        name: _each_kind(getattr(default, name)) for name in TYPES if getattr(default, name, None) and name in names
+    }
+    for name in default.sub_configs:
         part = getattr(default, name, None)
         if isinstance(part, PreTrainedConfig):
             found[name] = _small(type(part), part.model_type)

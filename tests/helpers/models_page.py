@@ -30,9 +30,7 @@ def listed(outcomes: Iterable[Outcome]) -> str:
     untried = sum(outcome.walked.startswith("not tried") for outcome in found)
     counts = f"Of {len(found)} model types {exact} are exact, {refused} are refused, {untried} were not tried, "
     counts += f"and {len(found) - exact - refused - untried} differ, with transformers {transformers.__version__}.\n\n"
-    rows = [
-        (one.model_type, one.architecture, one.walked, one.compressed, one.exported) for one in found
-    ]
+    rows = [(one.model_type, one.architecture, one.walked, one.compressed, one.exported) for one in found]
     return counts + _COLUMNS + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
 
 
@@ -59,7 +57,7 @@ def main(asked: list[str]) -> None:
     found = outcomes_of(page) if asked else {}
     for model_type in asked or model_types():
         found[model_type] = try_family(model_type)
-        print(found[model_type], flush=True)  # noqa: T201
+        print(found[model_type], flush=True)
         PAGE.write_text(f"{before}{_BEGIN}{listed(found.values())}{_END}{after}", encoding="utf-8")
 
 

@@ -25,7 +25,7 @@ from polyprune.model.export import export_weights
 from polyprune.model.probing import probe
 
 CLOSE = 1e-4
-"""Largest difference of logits, as a share of the largest logit, that counts as exact: float32 rounding of four layers."""
+"""Largest difference of logits, as a share of the largest logit, that counts as exact: float32 rounding."""
 
 
 @dataclass(frozen=True)
@@ -74,22 +74,25 @@ def compared(ours: Tensor, theirs: Tensor) -> str:
 
 def try_family(model_type: str, method: str = "wanda") -> Outcome:
     """Everything, in a folder that is thrown away."""
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nothing:
-        with contextlib.redirect_stderr(nothing):
-            return _tried(model_type, Path(folder), method)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w", encoding="utf-8") as nothing,
+        contextlib.redirect_stderr(nothing),
+    ):
+        return _tried(model_type, Path(folder), method)
 
 
 def _tried(model_type: str, folder: Path, method: str) -> Outcome:
     try:
         model = tiny_model(tiny_config(model_type))
-    except Exception as error:  # noqa: BLE001: the list says what transformers itself refuses
+    except Exception as error:  # noqa: BLE001
         return Outcome(model_type, "?", f"not tried: {_said(error)}", "", "")
     architecture = type(model).__name__
     tokens = torch.randint(2, VOCABULARY, (4, 24), generator=torch.Generator().manual_seed(0))
     try:
         save_checkpoint(model, folder / "model")
         theirs = their_logits(folder / "model", tokens)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return Outcome(model_type, architecture, f"not tried: {_said(error)}", "", "")
     try:
         decoder = Decoder(Checkpoint(folder / "model"), CPU)

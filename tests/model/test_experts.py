@@ -199,9 +199,8 @@ def test_each_expert_is_compressed_from_the_tokens_that_its_router_sends_it(name
     assert compared(ours, their_logits(export, tokens)) == "exact"
 
 
-
 def test_an_expert_can_be_compressed_from_all_tokens(tmp_path: Path) -> None:
-    """The oracle's other reading; what layers compute, and so the next layer's inputs, stays that of the routed ones."""
+    """The oracle's other reading; what layers compute, so the next layer's inputs, stays that of the routed ones."""
     oracle, tokens = Oracle("qwen3_moe", tmp_path / "model"), text()
     routed = run_engine(oracle.folder, tokens, "wanda", "0.50", tmp_path / "routed.safetensors")
     cell = run_engine(oracle.folder, tokens, "wanda", "0.50", tmp_path / "all.safetensors", all_experts=True)
@@ -244,7 +243,7 @@ GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": 
 def test_gptq_and_sparsegpt_go_through_experts_too(
     name: str, method: str, scheme: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    """True-sequential: down reads what compressed gate and up make. Codes and values come back as transformers reads them."""
+    """True-sequential: down reads what compressed gate and up make. transformers reads what we left."""
     folder = Oracle(name, tmp_path / "model").folder
     cell = run_engine(folder, text(2), method, scheme, tmp_path / "cell.safetensors", **settings)
     export = exported(folder, cell, tmp_path / "export")

@@ -16,6 +16,8 @@ as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
     tokens         how many calibration tokens each expert's matrix saw
     notes          sentences that tables print, on experts that saw few
 
+(the last three where there is something to say)
+
 and model digest, method, scheme, calibration, seed, settings, code digest; of a composed cell also `rest` and `part`,
 which say the same of the cells that it was made of. The dense weight times the mask, or the kept values scattered into
 zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs nothing of this
@@ -88,7 +90,9 @@ class CellReader:
     @property
     def brief(self) -> dict[str, Any]:
         """The metadata without what there is of every matrix, for headers of files made from the cell."""
-        return {key: value for key, value in self.metadata.items() if key not in ("columns", "removed", "places", "tokens")}
+        return {
+            key: value for key, value in self.metadata.items() if key not in ("columns", "removed", "places", "tokens")
+        }
 
     def packed_keep(self, name: str) -> np.ndarray:
         """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them.
@@ -174,7 +178,7 @@ def notes_on(about: Header) -> list[str]:
 
 def _notes_on_experts(about: Header) -> list[str]:
     """What to know of experts that saw fewer tokens than their inputs are wide."""
-    tokens: Mapping[str, int] = about["tokens"]
+    tokens: Mapping[str, int] = about.get("tokens", {})
     few = {name: seen for name, seen in tokens.items() if seen < about["columns"][name]}
     if not few:
         return []
@@ -182,8 +186,8 @@ def _notes_on_experts(about: Header) -> list[str]:
     none = sum(seen == 0 for seen in few.values())
     empty = f"; {none} of them saw none, and are compressed as if all inputs were alike" if none else ""
     return [
-        f"{len(few)} of {len(tokens)} matrices of experts saw fewer calibration tokens than they have inputs, the least "
-        f"{least}: {few[least]} for {about['columns'][least]} inputs{empty}"
+        f"{len(few)} of {len(tokens)} matrices of experts saw fewer calibration tokens than they have inputs, the "
+        f"least {least}: {few[least]} for {about['columns'][least]} inputs{empty}"
     ]
 
 
@@ -211,9 +215,7 @@ def save_layer(
         "columns": {name: weight.columns for name, weight in weights.items()},
         "removed": {name: weight.removed for name, weight in sparse.items()},
         "allowances": {name: reason for name, reason in reasons.items() if reason},
-        "places": {},
-        "tokens": {},
-        **(matrices or {}),
+        **{name: entries for name, entries in (matrices or {}).items() if entries},
     }
     for name, reason in about["allowances"].items():
         logger.warning("%s: %s", name, reason)
@@ -248,14 +250,15 @@ def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> Cel
 def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:
     """Write the cell from its finished layers and remove them."""
     parts = [_part(folder, layer) for layer in range(n_layers)]
-    about: dict[str, Any] = {**metadata, **{name: {} for name in _OF_MATRICES}}
+    about: dict[str, Any] = {**metadata, "columns": {}, "removed": {}, "allowances": {}}
     for reader in map(CellReader, parts):
         for name in _OF_MATRICES:
-            about[name] |= reader.metadata[name]
+            if name in reader.metadata:
+                about[name] = about.get(name, {}) | reader.metadata[name]
         if "quantisation" in reader.metadata:
             about["quantisation"] = reader.metadata["quantisation"]
-    about["notes"] = _notes_on_experts(about)
-    for note in about["notes"]:
-        logger.warning("%s", note)
+    if notes := _notes_on_experts(about):
+        about["notes"] = notes
+        logger.warning("%s", notes[0])
     concatenate(parts, path, SCHEMA, about)
     shutil.rmtree(folder)

@@ -116,8 +116,8 @@ def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture:
 def give_buffers(modules: Mapping[str, nn.Module], owner: PreTrainedModel, device: torch.device) -> None:
     """Compute the buffers that files do not have, rotary frequencies among them, as transformers does on loading.
 
-    All weights of `modules` are there; what these themselves lack is still on torch's meta device. Some families compute
-    buffers of a layer where they initialise `owner`, the decoder.
+    All weights of `modules` are there; what these themselves lack is still on torch's meta device. Some families
+    compute buffers of a layer where they initialise `owner`, the decoder.
 
     Raises:
         UserError: transformers does not compute one of them on loading.
@@ -129,7 +129,7 @@ def give_buffers(modules: Mapping[str, nn.Module], owner: PreTrainedModel, devic
         lacking = lacking and _computed(part, owner, lacking, owner, device)
         if lacking:
             raise UserError(
-                f"{type(owner).__name__} cannot be walked: transformers does not say how to compute {place}.{lacking[0]}"
+                f"{type(owner).__name__} cannot be walked: transformers does not compute {place}.{lacking[0]} on loading"
             )
 
 

@@ -187,7 +187,9 @@ def what_follows(base: nn.Module, layers: Sequence[nn.Module], width: int, archi
     inside = {id(module) for layer in layers for module in layer.modules()}
     outside = [module for module in base.modules() if id(module) not in inside and module is not base]
     hooks = [
-        module.register_forward_hook(lambda module, args, output: passed.append((module, args[0], output)) if args else None)
+        module.register_forward_hook(
+            lambda module, args, output: passed.append((module, args[0], output)) if args else None
+        )
         for module in outside
     ]
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
@@ -86,10 +87,14 @@ class Decoder:
                     f"{self.checkpoint.folder} has no tensor {name}: its layout is not the one of "
                     f"{self.checkpoint.architecture}"
                 )
-        self._refuse_misfits(state, {name: self.layout.wanted[name].shape for name in state}, "outside its decoder layers")
+        self._refuse_misfits(
+            state, {name: self.layout.wanted[name].shape for name in state}, "outside its decoder layers"
+        )
         self.model.load_state_dict(state, strict=False, assign=True)
         self.model.tie_weights()
-        give_buffers({name: module for name, module in self.model.named_modules() if ours(f"{name}.")}, self.base, self.device)
+        give_buffers(
+            {name: module for name, module in self.model.named_modules() if ours(f"{name}.")}, self.base, self.device
+        )
         self.model.eval().requires_grad_(False)
 
     def _settle_ties(self) -> dict[str, str]:
@@ -186,7 +191,9 @@ class Decoder:
     ) -> None:
         """Raises `UserError` where tensors of the checkpoint are not those of the architecture, by name or shape."""
         lacking = [f"no {name}" for name in wanted if name not in state]
-        unknown = [f"{name}, which {self.checkpoint.architecture} has not" for name in [*state, *more] if name not in wanted]
+        unknown = [
+            f"{name}, which {self.checkpoint.architecture} has not" for name in [*state, *more] if name not in wanted
+        ]
         misshapen = [
             f"{name} of shape {list(state[name].shape)}, which config.json makes {list(shape)}"
             for name, shape in wanted.items()
@@ -195,8 +202,8 @@ class Decoder:
         if found := [*lacking, *unknown, *misshapen]:
             others = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
             raise UserError(
-                f"{self.checkpoint.folder} has {where} {found[0]}{others}: config.json is not the one of these weights; "
-                "fetch the model again"
+                f"{self.checkpoint.folder} has {where} {found[0]}{others}: config.json is not the one of these "
+                "weights; fetch the model again"
             )
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
 """Which tensors of a model's files each parameter is made of: by transformers' own rules for loading.
 
-Files name tensors as the model was published; in memory names differ in many families, and experts, a matrix each in the
-files, are one stack (n_experts, d_out, d_in), gate above up. `transformers.conversion_mapping` has the rules, a list of
+Files name tensors as the model was published; in memory names differ in many families, and experts, a matrix each in
+the files, are one stack (n_experts, d_out, d_in), gate above up. `transformers.conversion_mapping` has the rules, a list of
 renamings and conversions a model type; this module follows them in the order of
 `core_model_loading.convert_and_load_state_dict_in_model`, for the tensors of one layer at a time.
 """
@@ -57,7 +57,9 @@ class Source:
         )
         if not (merged and joined and self.converter):
             kinds = ", ".join(type(operation).__name__ for operation in operations) or "nothing"
-            raise UserError(f"{where} is made of several tensors of the files by {kinds}: it cannot be taken apart again")
+            raise UserError(
+                f"{where} is made of several tensors of the files by {kinds}: it cannot be taken apart again"
+            )
         found = [[name for of, name in self.parts if of == pattern] for pattern in self.converter.source_patterns]
         return [list(names) for names in zip(*found, strict=True)]
 

@@ -54,7 +54,9 @@ def probe(decoder: Decoder) -> None:
             _require(torch.isfinite(both).all(), f"{where} gives states that are not finite")
             _require(_close(one, both[:1]), f"{where} treats a sequence otherwise in a batch than alone")
             _require(_close(shorter, one[:, :-1]), f"{where} lets a token change what comes before it")
-            anatomy(layer, decoder.products(index), hidden[:1].to(decoder.device), calls[index], f"{decoder.prefix}.{index}")
+            anatomy(
+                layer, decoder.products(index), hidden[:1].to(decoder.device), calls[index], f"{decoder.prefix}.{index}"
+            )
     logger.info("%s: %d kinds of layers among %d can be walked", architecture, len(kinds), decoder.n_layers)
 
 

@@ -28,7 +28,7 @@ _GATES = {"gate", "router", "shared_expert_gate", "shared_experts_gate"}
 """Names of linear layers that decide where a token goes, or how much of it."""
 _WEIGHT = ".weight"
 _NARROW = 16
-"""Decays, convolutions and tables of recurrent layers have no more columns than this; they are no matrices to compress."""
+"""Decays, convolutions and tables of recurrent layers have no more columns than this; they are not compressed."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""See and change products inside the forward pass of a layer: of linear layers by hooks, of experts as torch calls them.
+"""See and change the products of experts inside the forward pass of a layer, as torch is asked for them.
 
-Experts are one stack of weights; their forward takes one expert's matrix out of it and multiplies. `Watch` looks at every
-product that torch is asked for, and knows by the address of its weights whose it is. So experts are seen in the code of
-transformers as it is, whatever the family makes of their inputs and outputs.
+Experts are one stack of weights; their forward takes one expert's matrix out of it and multiplies. `Watch` looks at
+every product that torch is asked for, and knows by the address of its weights whose it is. So experts are seen in the
+code of transformers as it is, whatever the family makes of their inputs and outputs.
 """
 
 from __future__ import annotations
