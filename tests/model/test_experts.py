@@ -149,7 +149,8 @@ class Oracle:
         if self.name == "gpt_oss":
             both = products[0] + self.stored[f"model.layers.{layer}.mlp.experts.gate_up_proj_bias"][e]
             return both[:, ::2], both[:, 1::2]
-        return products[0].chunk(2, dim=1)
+        gate, up = products[0].chunk(2, dim=1)
+        return gate, up
 
     def take(self, layer: int, export: Path) -> None:
         """Give a layer the weights that transformers reads from an export."""
@@ -230,7 +231,10 @@ def test_experts_that_saw_few_tokens_are_named_in_the_cell_and_for_tables(tmp_pa
         f"16 of 16 matrices of experts saw fewer calibration tokens than they have inputs, the least {least}: 0 for "
         f"{cell.columns[least]} inputs; {none} of them saw none, and are compressed as if all inputs were alike"
     ]
-    assert torch.isfinite(kept_of(cell, least).values).all()
+    for entry, of_layer in cell.about_matrices(1).items():
+        assert len(of_layer) == 2 * N and of_layer.items() <= cell.metadata[entry].items(), entry
+    values = kept_of(cell, least).values
+    assert values is not None and torch.isfinite(values).all()
 
 
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}

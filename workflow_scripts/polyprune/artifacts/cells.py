@@ -94,6 +94,13 @@ class CellReader:
             key: value for key, value in self.metadata.items() if key not in ("columns", "removed", "places", "tokens")
         }
 
+    def about_matrices(self, layer: int) -> dict[str, dict[str, Any]]:
+        """What the header says of a layer's matrices besides their content: `places` and `tokens`."""
+        return {
+            entry: {name: of for name, of in self.metadata.get(entry, {}).items() if layer_of(name) == layer}
+            for entry in ("places", "tokens")
+        }
+
     def packed_keep(self, name: str) -> np.ndarray:
         """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them.
 

@@ -129,7 +129,7 @@ def give_buffers(modules: Mapping[str, nn.Module], owner: PreTrainedModel, devic
         lacking = lacking and _computed(part, owner, lacking, owner, device)
         if lacking:
             raise UserError(
-                f"{type(owner).__name__} cannot be walked: transformers does not compute {place}.{lacking[0]} on loading"
+                f"{type(owner).__name__} cannot be walked: transformers does not compute {place}.{lacking[0]}"
             )
 
 

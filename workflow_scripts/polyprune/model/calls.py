@@ -67,9 +67,7 @@ class _More:
 
 
 @contextmanager
-def layers_bypassed(
-    layers: Sequence[nn.Module], width: int, outputs: Sequence[Tensor] | None = None
-) -> Iterator[Recorded]:
+def layers_bypassed(layers: nn.ModuleList, width: int, outputs: Sequence[Tensor] | None = None) -> Iterator[Recorded]:
     """Within: layers hand on what they get, or `outputs`, one a layer; what they are called with is recorded.
 
     They return tuples of `width` items, hidden states first; of width 0 the hidden states themselves.
@@ -143,7 +141,7 @@ def same(first: Any, second: Any) -> bool:
     return first is second or (type(first) is type(second) and bool(first == second))
 
 
-def width_returned(base: nn.Module, layers: Sequence[nn.Module]) -> int:
+def width_returned(base: nn.Module, layers: nn.ModuleList) -> int:
     """How many items the tuples have that a decoder expects of its layers; 0: it expects hidden states themselves."""
     tokens = torch.tensor([[2, 3, 4, 5, 6, 7]], device=next(base.parameters()).device)
     with layers_bypassed(layers, 0) as recorded, contextlib.suppress(*_ODD):
@@ -159,7 +157,7 @@ def width_returned(base: nn.Module, layers: Sequence[nn.Module]) -> int:
     return 0
 
 
-def what_follows(base: nn.Module, layers: Sequence[nn.Module], width: int, architecture: str) -> list[nn.Module]:
+def what_follows(base: nn.Module, layers: nn.ModuleList, width: int, architecture: str) -> list[nn.Module]:
     """The modules that a decoder sends the last layer's output through, in order: mostly its final norm.
 
     Raises:

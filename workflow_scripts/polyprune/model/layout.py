@@ -1,8 +1,8 @@
 """Which tensors of a model's files each parameter is made of: by transformers' own rules for loading.
 
 Files name tensors as the model was published; in memory names differ in many families, and experts, a matrix each in
-the files, are one stack (n_experts, d_out, d_in), gate above up. `transformers.conversion_mapping` has the rules, a list of
-renamings and conversions a model type; this module follows them in the order of
+the files, are one stack (n_experts, d_out, d_in), gate above up. `transformers.conversion_mapping` has the rules, a
+list of renamings and conversions a model type; this module follows them in the order of
 `core_model_loading.convert_and_load_state_dict_in_model`, for the tensors of one layer at a time.
 """
 

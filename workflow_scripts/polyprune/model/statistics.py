@@ -128,7 +128,10 @@ def _inputs(
         if expert is None and bare is not None:
             bare.add(product.name)
 
-    watch = Watch(products, see, lambda product, _, made: noisy(made()) if product is spoilt else made())
+    def change(product: Product, _: Tensor, made: Callable[[], Tensor]) -> Tensor:
+        return noisy(made()) if product is spoilt else made()
+
+    watch = Watch(products, see, change)
     with removed(hooks), watch:
         through(layer, hidden, call)
     return seen
