@@ -57,6 +57,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     "deepseek_v2": {"num_experts_per_tok": 2},
     "dots1": {"num_experts_per_tok": 2, "n_shared_experts": 1, "n_routed_experts": 4},
+    "falcon_h1": {"ssm_multipliers": [0.5, 0.25, 2.0, 1.5, 0.75]},
     "gpt_neo": {"attention_types": [[["global", "local"], LAYERS // 2]]},
     "hunyuan_v1_dense": {"head_dim": HEAD},
     "hunyuan_v1_moe": {"head_dim": HEAD},
