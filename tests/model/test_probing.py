@@ -31,9 +31,7 @@ def test_registering_refuses_what_cannot_be_walked_and_takes_what_can(tmp_path: 
     good = save_checkpoint(tiny_model(tiny_config("qwen3_moe")), tmp_path / "good" / "model")
     assert register(good).is_file()
     bad = save_checkpoint(tiny_model(tiny_config("glm_moe_dsa")), tmp_path / "bad" / "model")
-    with pytest.raises(
-        UserError, match="GlmMoeDsaForCausalLM cannot be walked: .* prev_topk_indices, which comes from"
-    ):
+    with pytest.raises(UserError, match=r"GlmMoeDsaForCausalLM cannot be walked: .* prev_topk_indices, which"):
         register(bad, SHAPE.model_copy(update={"kv_heads": 4}))
     assert not (bad.parent / "results").exists()
 
