@@ -49,11 +49,13 @@ for study in settings.studies:
 
 if caching:
     share(workflow.rules)
+strangers.watch(workflow.rules)
 
 
 # A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
 onstart:
     try:
+        strangers.require_none(workflow.dag)
         if not workflow.non_local_exec and not brings_python:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":
