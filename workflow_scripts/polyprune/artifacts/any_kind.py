@@ -11,7 +11,7 @@ from typing import Any
 
 from polyprune.artifacts import exports
 from polyprune.artifacts.hdf5 import Hdf5Reader
-from polyprune.artifacts.identity import Header
+from polyprune.artifacts.identity import Header, require
 from polyprune.artifacts.json_files import read_json
 from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table
@@ -23,15 +23,19 @@ _PROVENANCE = "provenance"
 
 
 def read_any_header(path: Path) -> dict[str, Any] | None:
-    """The header of a whole artifact, place and schema not compared; None for a file of a kind that has none.
+    """The header of a whole artifact in its own place; None for a file of a kind that has none.
 
     Of an export, by its config.json, it is that of the record beside. Content that is read in parts is not looked at.
 
     Raises:
-        UserError: missing, damaged, or it cannot be read at present.
+        UserError: missing, damaged, in another's place, or it cannot be read at present.
     """
-    if path.parent.name == EXPORT:
-        return _sealed(path.with_name(exports.RECORD))
+    file = path.with_name(exports.RECORD) if path.parent.name == EXPORT else path
+    header = _header_of(file)
+    return None if header is None else require(file, header, header["schema"])
+
+
+def _header_of(path: Path) -> dict[str, Any] | None:
     match path.suffix:
         case ".parquet":
             with open_sealed_table(path) as file:
@@ -42,13 +46,9 @@ def read_any_header(path: Path) -> dict[str, Any] | None:
             with Hdf5Reader.of_any_kind(path) as file:
                 return file.header
         case ".json":
-            return _sealed(path)
+            require_seal(path)
+            return read_json(path)
     return None
-
-
-def _sealed(path: Path) -> dict[str, Any]:
-    require_seal(path)
-    return read_json(path)
 
 
 def settings_in(header: Header) -> Header:

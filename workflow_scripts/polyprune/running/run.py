@@ -55,7 +55,7 @@ def run(argv: list[str]) -> int:
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
-        with expecting(_made_with(options, settings.get("inputs", {}), settings.get("made_with", {}))):
+        with expecting(expectations(options, settings.get("inputs", {}), settings.get("made_with", {}))):
             stage(**_arguments(stage, options, settings, leased))
     except UserError as error:
         log.logger.error("error: %s", error)
@@ -99,7 +99,7 @@ def _arguments(
     return values
 
 
-def _made_with(
+def expectations(
     options: dict[str, list[str]], inputs: dict[str, Any], by_place: dict[str, Header]
 ) -> dict[Path, list[Header]]:
     """What the header of each input file is to say."""

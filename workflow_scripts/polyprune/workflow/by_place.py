@@ -88,7 +88,7 @@ class ByPlace:
 
 def of_tables(study: str, specs: Mapping[str, Mapping[str, Any]]) -> Entries:
     """A study's tables by name, from their specs."""
-    names = ("module", "table", "made_with_digest")
+    names = ("module", "table", "titles", "made_with_digest")
     return {_place(study, f"{table}.parquet"): {name: spec[name] for name in names} for table, spec in specs.items()}
 
 

@@ -85,7 +85,8 @@ class MadeWith:
         if source["kind"] == "train":
             return {"provenance": self.training(model)}
         named = {name: source[name] for name in ("kind", "id", "dtype") if name in source}
-        return {"source": named | ({"revision": source["revision"]} if source.get("revision") else {})}
+        chosen = {"revision": source["revision"]} if source.get("revision") else {}
+        return {"source": named | chosen, "provenance": {"shape": self.shape(model)}}
 
     def shard(self, model: str) -> Entries:
         """The text of any calibration shard of a model."""
@@ -128,8 +129,9 @@ class MadeWith:
 
     def cell(self, wildcards: Mapping[str, Any]) -> Entries:
         """Any cell of a model, method and scheme: cells of several calibrations and seeds are dumped by one job."""
-        whole = self.whole_cell(wildcards)
-        return {"inputs": {"rest": whole}} if parse_scheme(wildcards["scheme"]).exchange else whole
+        whole, layers = self.whole_cell(wildcards), self.settings.models[wildcards["model"]].shape.layers
+        composed = {"n_layers": layers, "inputs": {"rest": whole}}
+        return composed if parse_scheme(wildcards["scheme"]).exchange else whole
 
     def whole_cell(self, wildcards: Mapping[str, Any]) -> Entries:
         """Such a cell, or those that a composed one is put together from."""
@@ -164,7 +166,8 @@ class MadeWith:
 
     def drift(self, wildcards: Wildcards) -> Entries:
         """A variant's scores on its corpus."""
-        return {"inputs": {"dumps": {"provenance": self.dump(wildcards)}}}
+        languages = self.settings.languages_of(wildcards["model"])
+        return {"languages": languages, "inputs": {"dumps": {"provenance": self.dump(wildcards)}}}
 
     def lsar(self, wildcards: Wildcards) -> Entries:
         """How far a variant moves prompts."""

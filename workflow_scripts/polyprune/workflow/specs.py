@@ -167,11 +167,8 @@ class Specs:
         return _spec("count_activations", wildcards, **self.made_with.activations(wildcards))
 
     def measure_drift(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
-        variant = variant_of(wildcards) | {"corpus": self.settings.models[model].text.corpus}
-        languages = self.settings.languages_of(model)
-        made_with = self.made_with.drift(wildcards)
-        return _spec("measure_drift", wildcards, variant=variant, languages=languages, **made_with)
+        variant = variant_of(wildcards) | {"corpus": self.settings.models[wildcards["model"]].text.corpus}
+        return _spec("measure_drift", wildcards, variant=variant, **self.made_with.drift(wildcards))
 
     def measure_lsar(self, wildcards: Wildcards) -> str:
         return _spec("measure_lsar", wildcards, variant=variant_of(wildcards), **self.made_with.lsar(wildcards))
