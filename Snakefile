@@ -49,6 +49,7 @@ for study in settings.studies:
 
 if caching:
     share(workflow.rules)
+strangers.watch(workflow.rules)
 
 
 # What jobs take away is kept until they succeed. A warm worker for jobs of this machine and Python; on Slurm, no jobs of
@@ -56,6 +57,7 @@ if caching:
 onstart:
     keep_earlier(workflow, logger)
     try:
+        strangers.require_none(workflow.dag)
         if not workflow.non_local_exec and not brings_python:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":

@@ -20,7 +20,7 @@ for study in settings.studies:
         resources:
             **needs.small(8000, 60),
         params:
-            spec=specs.answer_question(study),
+            spec=verbatim(specs.answer_question(study)),
             answers=words(inputs.answers(study)),
             dumps=words(inputs.dumps_of_study(study)),
         shell:
@@ -44,7 +44,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=specs.compare_with_paper(study),
+            spec=verbatim(specs.compare_with_paper(study)),
         shell:
             "python -m polyprune compare_with_paper --settings {params.spec:q} --tables {input.tables} "
             "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --pictures {output.pictures} "
@@ -67,7 +67,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=specs.tabulate_claims(study),
+            spec=verbatim(specs.tabulate_claims(study)),
         shell:
             "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables {input.tables} "
             "--claims {output.claims} --claims-markdown {output.claims_markdown} --blocks {output.blocks} "

@@ -19,7 +19,7 @@ from polyprune.places import export_places
 from polyprune.running import lifeline, worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
-from polyprune.workflow.braces import words
+from polyprune.workflow.braces import verbatim, words
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
@@ -27,6 +27,7 @@ from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.specs import Specs
+from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.targets import check_target, models_of
 from polyprune.workflow.wildcards import Only
 
@@ -59,6 +60,7 @@ specs = Specs(settings)
 inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))
 needs = Needs(settings, cluster.gpu_model, cluster.constraint)
 outside = Outside(settings, config_files, workflow, logger.warning)
+strangers = Strangers(workflow, logger.warning)
 bundles = Bundles(settings, inputs)
 only = Only(settings)
 

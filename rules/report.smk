@@ -20,7 +20,7 @@ for study, table in inputs.tables():
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=specs.tabulate(study, table),
+            spec=verbatim(specs.tabulate(study, table)),
             evidence=words(inputs.evidence(study, table)),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
@@ -45,7 +45,7 @@ for study, figure in inputs.figures():
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=specs.plot_figure(study, figure),
+            spec=verbatim(specs.plot_figure(study, figure)),
         shell:
             "python -m polyprune plot_figure --settings {params.spec:q} --measurements {input.measurements} --output "
             "{output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"

@@ -22,7 +22,7 @@ for study in inputs.explained():
         resources:
             **needs.small(4000, 30),
         params:
-            spec=specs.explain_damage(study),
+            spec=verbatim(specs.explain_damage(study)),
             scores=words(inputs.scores(study, "drift")),
             evaluations=words(inputs.scores(study, "evaluation")),
         shell:

@@ -15,7 +15,7 @@ from polyprune.artifacts.measurements import MASK_IOU, load_measurements, save_m
 from polyprune.artifacts.scores import save_scores
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
-from polyprune.report.tables.rows import load_scores, notes
+from polyprune.report.tables.rows import load_scores, notes, read_headers
 
 ROW = {
     "model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1, "corpus": "demo",
@@ -109,6 +109,6 @@ def test_scores_of_one_model_from_different_things_do_not_share_a_table(tmp_path
 def test_what_is_to_be_said_of_a_cell_comes_from_its_header(tmp_path: Path):
     cell = {"allowances": {"model.layers.0.mlp.up_proj": "0.86 removed instead of 0.50"}}
     files = [save(tmp_path / "x", {"cell": cell}), save(tmp_path / "y", {"cell": cell}), save(tmp_path / "z", {})]
-    assert notes(files, scores.SCHEMA) == [
+    assert notes(read_headers(files, scores.SCHEMA).values()) == [
         "tiny/wanda/0.50/de/1: model.layers.0.mlp.up_proj: 0.86 removed instead of 0.50"
     ]

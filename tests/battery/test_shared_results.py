@@ -37,10 +37,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_kind_of_file_is_asked_for_the_settings_that_it_was_made_with(cases: Judge, results: Path, place: str):
     path, judge = results / place, cases("results of other settings")
     right = READERS[place](path)
-    with expecting({path: {"provenance": {"sequence_length": 160}}}):
+    with expecting({path: [{"provenance": {"sequence_length": 160}}]}):
         said = judge.judge(place, lambda: READERS[place](path), says=("sequence_length none, here 160",))
     assert said and f"{path} was made with other settings" in said
-    with expecting({results / "another": {"sequence_length": 160}}):
+    with expecting({results / "another": [{"sequence_length": 160}]}):
         judge.judge(place, lambda: READERS[place](path), right, sure=True)
     judge.judge(place, lambda: READERS[place](path), right, sure=True)
 
@@ -142,5 +142,5 @@ def test_tokens_without_settings_are_refused_where_they_are_asked_for(tmp_path: 
     """Not taken for lack of anything to compare."""
     path = tmp_path / "tokens.safetensors"
     save_tokens(path, TokenSet(np.ones((2, 3), np.int32), np.ones((2, 3), np.int32), {}))
-    with expecting({path: {"sampling": "packed"}}), pytest.raises(Exception, match="sampling none, here packed"):
+    with expecting({path: [{"sampling": "packed"}]}), pytest.raises(Exception, match="sampling none, here packed"):
         load_tokens(path)

@@ -13,6 +13,7 @@ VARIANT_COLUMNS = ("method", "scheme", "calibration", "seed")
 def measured(language: str, variant: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Attributes of a file of one variant (None: dense) on one text, as `model/variant.py` writes them."""
     columns = variant or DENSE_VARIANT
+    cell = {"code": "c", "calibration": columns["calibration"], "seed": columns["seed"], "calibration_digest": "shard"}
     return {
         **{name: columns[name] for name in VARIANT_COLUMNS},
         "model_digest": "0123456789abcdef",
@@ -20,7 +21,7 @@ def measured(language: str, variant: Mapping[str, Any] | None = None) -> dict[st
         "data_digest": f"text-{language}",
         "language": language,
         "corpus": "demo",
-        "provenance": {"cell": {"code": "c"} if columns["method"] != "dense" else None},
+        "provenance": {"cell": cell if columns["method"] != "dense" else None},
     }
 
 

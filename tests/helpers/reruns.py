@@ -97,7 +97,11 @@ def _by_itself(job: PlannedJob, finished: Mapping[str, PlannedJob]) -> str | Non
 def _own(spec: str) -> Any:
     """What of a spec is the job's own: not what its inputs are to be made with, which are then made again, too."""
     value = json.loads(spec)
-    return {name: entry for name, entry in value.items() if name != "inputs"} if isinstance(value, dict) else value
+    return {name: entry for name, entry in value.items() if name not in OF_INPUTS} if isinstance(value, dict) else value
+
+
+OF_INPUTS = ("inputs", "made_with", "made_with_digest", "text", "asked")
+"""Entries of specs that say what inputs are to be made with."""
 
 
 def _joined(found: set[str]) -> str:
@@ -110,12 +114,21 @@ def turned() -> dict[str, tuple[Config, Config]]:
     return {name: before_and_after(name) for name in settings_of_types()}
 
 
-def measured(folder: Path) -> dict[str, Marks]:
-    """By setting, from a plan each; `folder` is a copy of the repository, which is left changed."""
+Plans = dict[str, tuple[list[PlannedJob], list[PlannedJob]]]
+"""By setting: all jobs before and after it is turned."""
+
+
+def plans_of_settings(folder: Path) -> Plans:
+    """`folder` is a copy of the repository, which is left changed."""
     pairs = turned()
     configs = {json.dumps(config): config for pair in pairs.values() for config in pair}
     jobs = dict(zip(configs, plans(folder, configs.values(), *TARGETS), strict=True))
-    return {name: marks(*(jobs[json.dumps(config)] for config in pair)) for name, pair in pairs.items()}
+    return {name: (jobs[json.dumps(before)], jobs[json.dumps(after)]) for name, (before, after) in pairs.items()}
+
+
+def measured(planned: Plans) -> dict[str, Marks]:
+    """By setting, from its plans."""
+    return {name: marks(*pair) for name, pair in planned.items()}
 
 
 def table(rows: Mapping[str, Marks]) -> str:
@@ -150,5 +163,5 @@ def read_table(text: str) -> dict[str, Marks]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        rows = measured(copy_repository(Path(folder)))
+        rows = measured(plans_of_settings(copy_repository(Path(folder))))
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")

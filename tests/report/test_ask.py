@@ -24,7 +24,7 @@ def write_items(folder: Path, calibration: str, right: list[bool], benchmark: st
     rows = [about | {"doc_id": i, "doc_hash": str(i), "correct": each} for i, each in enumerate(right)]
     variant = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": calibration, "seed": 0}
     name = f"{calibration}-{benchmark}.parquet"
-    header = {"variant": variant, "benchmark": benchmark, "profile": "paper"}
+    header = {"variant": variant, "benchmark": benchmark, "profile": "paper", "sources": {}}
     save_table(folder / name, ITEMS_SCHEMA, pa.Table.from_pylist(rows, schema=ITEMS), header)
     return name
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import stats
+from tests.helpers.headers import measured
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
@@ -50,7 +51,7 @@ def write_items(
     ]
     variant = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
     path = folder / f"{calibration}-{seed}-{benchmark}.parquet"
-    provenance = {"variant": variant, "benchmark": benchmark, "profile": "current"} | facts
+    provenance = {"variant": variant, "benchmark": benchmark, "profile": "current", "sources": {}} | facts
     save_table(path, ITEMS_SCHEMA, pa.Table.from_pylist(rows, schema=ITEMS), provenance)
     return path
 
@@ -62,7 +63,7 @@ def write_dump(
     n, tokens = nll.shape[0], nll.shape[1] + 1
     path = folder.joinpath(*BLOCK, calibration, f"seed{seed}", "hidden_states", "text", f"{language}.h5")
     named = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
-    with create_hdf5(path, SCHEMA, named | {"language": language, "data_digest": "d"} | said) as file:
+    with create_hdf5(path, SCHEMA, named | measured(language, named) | {"data_digest": "d"} | said) as file:
         file.store("sums/nll_pruned", nll.astype(np.float32))
         file.store("sums/n", np.full(n, tokens))
         file.store("sums/norm", np.full((n, 4), 2.0 * tokens))

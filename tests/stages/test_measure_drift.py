@@ -157,8 +157,13 @@ def test_a_cell_gets_both_files_and_a_row_a_value(tmp_path: Path):
         "schema": "scores/2",
         "place": None,
         "variant": VARIANT,
-        "cell": {"code": "c"},
-        "sources": {"model": "0123456789abcdef", "text de": "text-de", "text zh": "text-zh"},
+        "cell": measured("de", VARIANT)["provenance"]["cell"],
+        "sources": {
+            "model": "0123456789abcdef",
+            "text de": "text-de",
+            "text zh": "text-zh",
+            "calibration text de seed1": "shard",
+        },
     }
 
 

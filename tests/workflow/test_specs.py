@@ -51,12 +51,15 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
         "separator": "model",
         "n_sequences": 8,
         "sequence_length": 160,
+        "text": {"kind": "demo", "documents": {"train": 3000, "calibration": 400, "evaluation": 150}},
         "inputs": json.loads(spec)["inputs"],
     }
     other = specs(models__trained__text__evaluation_sequences=5, models__trained__text__sampled_tokens=7)
     assert other.build_calibration_set(wildcards) == spec
     assert specs(models__trained__text__calibration_sequences=9).build_calibration_set(wildcards) != spec
-    assert set(json.loads(spec)) - {"code", "job", "inputs"} < set(inspect.signature(build_calibration_set).parameters)
+    assert set(json.loads(spec)) - {"code", "job", "text", "inputs"} < set(
+        inspect.signature(build_calibration_set).parameters
+    )
 
 
 def test_masks_are_named_one_by_one_and_each_with_what_it_was_made_with() -> None:

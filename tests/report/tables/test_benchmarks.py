@@ -124,7 +124,7 @@ def answers(folder: Path, calibration: str, right: dict[str, int], of: int = 60,
     ]
     variant = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": calibration, "seed": seed}
     path = folder / f"items-{calibration}-{seed}.parquet"
-    about = {"variant": variant, "benchmark": "arc", "profile": "paper"}
+    about = {"variant": variant, "benchmark": "arc", "profile": "paper", "sources": {"model": "0123456789abcdef"}}
     save_table(path, ITEMS_SCHEMA, pa.Table.from_pylist(rows, schema=ITEMS), about)
     return path
 

@@ -17,6 +17,8 @@ import pandas as pd
 
 from polyprune.artifacts.evaluations import load_items
 from polyprune.artifacts.hidden_states import load_sums
+from polyprune.artifacts.identity import Header, sources_of
+from polyprune.artifacts.tables import require_same_sources
 from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
 from polyprune.maths.jackknife import log_perplexity, pseudo_values
@@ -73,21 +75,31 @@ class _Cell:
     kind: str
     items: tuple[np.ndarray, np.ndarray, np.ndarray]
     """Identity, group, value."""
+    sources: Mapping[str, str]
+    """What it was made from (see `require_same_sources`)."""
     chance: float | None = None
 
 
-def load_columns(items: Iterable[Path], dumps: Iterable[Path]) -> dict[Block, dict[Key, Column]]:
+def load_columns(
+    items: Iterable[Path], dumps: Iterable[Path], beside: Mapping[Path, Header] | None = None
+) -> dict[Block, dict[Key, Column]]:
     """Columns of all blocks, from cells' answers (`evaluation/items/*`) and dumps (`hidden_states/{corpus}/*`).
 
+    `beside` are headers of scores that are shown with them.
+
     Raises:
-        UserError: cells of a column have other items.
+        UserError: cells of a column have other items, or files of one model, also those beside, were made from
+            different weights or texts.
     """
     cells: dict[Block, dict[Key, list[_Cell]]] = {}
+    headers: dict[Path, Header] = dict(beside or {})
     for found in (_answers, items), (_sequences, dumps):
         read, files = found
         for file in files:
             for cell in read(file):
+                headers[file] = {"variant": {"model": cell.block[0]}, "sources": cell.sources}
                 cells.setdefault(cell.block, {}).setdefault(cell.key, []).append(cell)
+    require_same_sources(headers)
     return {
         block: {key: _column(block, key, of_column) for key, of_column in columns.items()}
         for block, columns in cells.items()
@@ -128,7 +140,9 @@ def _answers(file: Path) -> Iterator[_Cell]:
         key = benchmark, str(language)
         chance = of_language["guessed"].mean()
         known = None if pd.isna(chance) else float(chance)
-        yield _Cell(block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), known)
+        yield _Cell(
+            block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), header["sources"], known
+        )
 
 
 def _sequences(file: Path) -> Iterator[_Cell]:
@@ -161,11 +175,11 @@ def _sequences(file: Path) -> Iterator[_Cell]:
         "snr": pseudo_values(drift, snr),
         "pruning_error": pseudo_values(drift, error),
     }
+    sources = sources_of({file: about})
     identity = np.array([f"{about['data_digest']}/{index}" for index in range(len(nll))])
     for metric, values in found.items():
-        key = metric, str(about["language"])
-        block = model, method, scheme
-        yield _Cell(block, key, calibration, int(seed.removeprefix("seed")), metric, (identity, identity, values))
+        key, items = (metric, str(about["language"])), (identity, identity, values)
+        yield _Cell((model, method, scheme), key, calibration, int(seed.removeprefix("seed")), metric, items, sources)
 
 
 def means_matrix(columns: Mapping[Key, Column], calibrations: list[str]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -16,7 +17,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from polyprune import log
-from polyprune.artifacts.identity import Header, expecting
+from polyprune.artifacts.identity import Header, expecting, place_of
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.running import gpus
@@ -35,7 +36,8 @@ def run(argv: list[str]) -> int:
     """Run `STAGE --name value …`; 0 if it succeeded, else 1.
 
     `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`. Its `inputs` are
-    what the files of an option were to be made with: one object for all of them, or a list of one for each.
+    what the files of an option were to be made with: one object for all of them, or a list of one for each. Its
+    `made_with` says so of files of any option by patterns of their places, as `tiny/wanda/*/drift.parquet`.
     `--log`, `--threads` and `--gpus` (how many it is given; none if absent) are for this function.
     """
     if not argv:
@@ -53,7 +55,7 @@ def run(argv: list[str]) -> int:
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
-        with expecting(_made_with(options, settings.get("inputs", {}))):
+        with expecting(expectations(options, settings.get("inputs", {}), settings.get("made_with", {}))):
             stage(**_arguments(stage, options, settings, leased))
     except UserError as error:
         log.logger.error("error: %s", error)
@@ -97,13 +99,20 @@ def _arguments(
     return values
 
 
-def _made_with(options: dict[str, list[str]], inputs: dict[str, Any]) -> dict[Path, Header]:
+def expectations(
+    options: dict[str, list[str]], inputs: dict[str, Any], by_place: dict[str, Header]
+) -> dict[Path, list[Header]]:
     """What the header of each input file is to say."""
-    found: dict[Path, Header] = {}
+    found: dict[Path, list[Header]] = {}
     for name, entries in inputs.items():
         files = options.get(name, [])
         for file, header in zip(files, entries if isinstance(entries, list) else [entries] * len(files), strict=True):
-            found[Path(file)] = header
+            found[Path(file)] = [header]
+    if by_place:
+        for file in dict.fromkeys(Path(word) for words in options.values() for word in words):
+            place = place_of(file) or ""
+            matching = (key for key in by_place if any(fnmatchcase(place, each) for each in key.split()))
+            found.setdefault(file, []).extend(by_place[key] for key in matching)
     return found
 
 

@@ -53,6 +53,10 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
 
 def titles_of_study(settings: Settings, study: str) -> dict[str, Any]:
     """Those of all its cells, and of the benchmarks of all its tables."""
-    entry = settings.studies[study]
-    benchmarks = {benchmark for table in entry.tables.values() for benchmark in table.benchmarks}
-    return titles_of(settings, entry.all_cells(), benchmarks)
+    return titles_of(settings, settings.studies[study].all_cells(), benchmarks_of(settings, study))
+
+
+def benchmarks_of(settings: Settings, study: str) -> list[str]:
+    """Those of all its tables."""
+    tables = settings.studies[study].tables.values()
+    return sorted({benchmark for table in tables for benchmark in table.benchmarks})

@@ -21,6 +21,7 @@ from polyprune.report.tables.rows import (
     load_scores,
     long_table,
     notes,
+    read_headers,
     require_complete,
     shown_and_kept,
 )
@@ -47,18 +48,18 @@ def report(
 
     `evidence` are the dumps that these were taken from, a sum a sequence.
     """
-    rows = load_scores(measurements)
+    rows, headers = load_scores(measurements), read_headers(measurements, SCHEMA)
     rows = rows[rows["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)
     references = bool(table.references)
     shown, kept = shown_and_kept(rows, references)
     shown = in_order(shown, list(titles.models), CELL_METRICS)
-    blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence), references))
+    blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence, headers), references))
     return Report(
         schema=TABLE,
         rows=long_table(kept),
-        page=render_markdown(blocks, table.title, titles, notes(measurements, SCHEMA)),
+        page=render_markdown(blocks, table.title, titles, notes(headers.values())),
         draw=lambda: heatmap.draw(blocks, table.title, titles),
         log=summaries(blocks, titles),
     )

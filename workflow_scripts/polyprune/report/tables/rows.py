@@ -13,7 +13,7 @@ paper_value                          double        the mean that the paper print
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
 from polyprune.artifacts.cells import notes_on
+from polyprune.artifacts.identity import Header
 from polyprune.artifacts.tables import (
     VARIANT,
     header_of,
@@ -92,11 +93,15 @@ def _read(files: Sequence[Path], schema: str, columns: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def notes(files: Sequence[Path], schema: str) -> list[str]:
+def read_headers(files: Sequence[Path], schema: str) -> dict[Path, Header]:
+    """Those of score files of one kind."""
+    return {path: read_header(path, schema) for path in files}
+
+
+def notes(headers: Iterable[Header]) -> list[str]:
     """What is to be said of the cells of score files beside their numbers, a line a cell."""
     found: dict[str, None] = {}
-    for path in files:
-        header = read_header(path, schema)
+    for header in headers:
         variant = "/".join(str(header["variant"][name]) for name in VARIANT)
         found |= {f"{variant}: {note}": None for note in notes_on(header["cell"] or {})}
     return list(found)

@@ -1,0 +1,72 @@
+"""What the headers of planned files will say, and what the jobs that read them ask of these, as jobs do it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.planner import PlannedJob
+from tests.helpers.reruns import OF_INPUTS
+
+from polyprune.artifacts.identity import made_otherwise
+from polyprune.running.run import expectations
+
+RESOLVED = "f" * 40
+"""The commit that the hub gave for models of which the configuration names none."""
+
+
+@cache
+def options_of(command: str) -> dict[str, list[str]]:
+    """The options of a job's command, as bash hands them over."""
+    words = command.split(" -m polyprune ")[1]
+    spelt_out = subprocess.run(["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, text=True, check=True)
+    found: dict[str, list[str]] = {}
+    for word in spelt_out.stdout.split("\0")[1:-1]:
+        if word.startswith("--"):
+            found[word[2:].replace("-", "_")] = []
+        else:
+            found[list(found)[-1]].append(word)
+    return found
+
+
+def header_of(job: PlannedJob, file: str) -> Mapping[str, Any]:
+    """What a file says that the job writes."""
+    spec = json.loads(job.spec)
+    if file.endswith(".h5") or "/benchmarks/" in file:
+        return {"provenance": spec}
+    if file.endswith("model.json"):
+        source = {name: value for name, value in spec["source"].items() if value is not None}
+        return {"provenance": spec, "source": {"revision": RESOLVED, **source}}
+    return spec
+
+
+def settings_of(job: PlannedJob) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(job.spec).items() if name not in ("code", "job", *OF_INPUTS)}
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file that a job reads: what says that it was made otherwise, and by how it is made now and was before."""
+
+    file: str
+    reader: PlannedJob
+    maker: PlannedJob
+    maker_before: PlannedJob
+    refused: bool
+
+
+def read(before: Sequence[PlannedJob], after: Sequence[PlannedJob]) -> Iterator[Read]:
+    """Of each job, each file that was there before, as it was then."""
+    was, now = ({file: job for job in jobs for file in job.outputs} for jobs in (before, after))
+    for reader in after:
+        spec = json.loads(reader.spec)
+        wanted = expectations(options_of(reader.command), spec.get("inputs", {}), spec.get("made_with", {}))
+        for file in reader.inputs & was.keys() & now.keys():
+            header = header_of(was[file], file)
+            refused = any(made_otherwise(header, each) for each in wanted.get(Path(file), []))
+            yield Read(file, reader, now[file], was[file], refused)

@@ -1,0 +1,108 @@
+"""Results that lie there without Snakemake's knowing how they came: moved, linked, copied from others, or swapped.
+
+Snakemake remembers in `.snakemake` what it made a file with. Of a file that it does not know, or that is not the one
+which it made, it believes that it is the right one. So such files are asked themselves: their headers say what they
+were made with (`artifacts/identity.py`), which is compared with the specs of the jobs that would make them. One that
+was made otherwise, or is damaged, is a stranger. A dry run plans it anew, with all that depends on it; a run refuses to
+begin before it is deleted, for it may be somebody else's work.
+
+Only files are opened that Snakemake does not know: what it has made itself costs nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from polyprune.errors import UserError
+from polyprune.workflow.wildcards import Wildcards
+
+_SHOWN = 10
+_JOB, _CODE = "job", "code"
+"""Entries of specs: the job's name, which files that several jobs might write do not have; the digest of its code."""
+
+
+class Strangers:
+    """Looks at results when a run is planned; `workflow` is Snakemake's."""
+
+    def __init__(self, workflow: Any, say: Callable[[str], None]) -> None:
+        self.workflow, self.say = workflow, say
+        self.found: dict[str, str] = {}
+        self._seen: set[str] = set()
+
+    def watch(self, rules: Iterable[Any]) -> None:
+        """Have rules with a spec ask for inputs here, which get none: their outputs are looked at."""
+        for rule in rules:
+            if hasattr(rule.params, "spec"):
+                rule.set_input(self._look(rule))
+
+    def _look(self, rule: Any) -> Callable[[Wildcards], list[str]]:
+        def no_files(wildcards: Wildcards) -> list[str]:
+            if self.workflow.is_main_process and rule not in self.workflow.dag.forcerules:
+                outputs, _ = rule.expand_output(dict(wildcards.items()))
+                for output in outputs:
+                    self._judge(rule, wildcards, output)
+            return []
+
+        return no_files
+
+    def _judge(self, rule: Any, wildcards: Wildcards, output: Any) -> None:
+        """`output` is Snakemake's name of a file."""
+        path, forced = Path(output), self.workflow.dag.forcefiles
+        if str(path) in self._seen or output in forced or not path.is_file():
+            return
+        self._seen.add(str(path))
+        spec: Any = rule.params.spec
+        text = str(spec(wildcards) if callable(spec) else spec)
+        if not self._is_known(output, text) and (said := difference(path, json.loads(text))):
+            self.found[str(path)] = said
+            forced.add(output)
+            if len(self.found) <= _SHOWN:
+                self.say(f"{said}; with all that depends on it, it is to be made again")
+
+    def _is_known(self, output: Any, spec: str) -> bool:
+        """Whether Snakemake knows better: it made this very file, or it will make it again by itself."""
+        record = self.workflow.persistence.metadata(output)
+        if record is None:
+            return False
+        made_otherwise = record.params is not None and repr(spec) not in record.params
+        return made_otherwise or record.endtime == Path(output).lstat().st_mtime
+
+    def require_none(self, dag: Any) -> None:
+        """Before the first job of Snakemake's `dag`.
+
+        Raises:
+            UserError: files of others would be overwritten, other than those whose own inputs are made again.
+        """
+        needed = set(dag.needrun_jobs())
+        first = [job for job in needed if not needed & set(dag.dependencies[job])]
+        named = sorted(str(file) for job in first for file in job.output if str(file) in self.found)
+        if named:
+            more = f" … and {len(named) - _SHOWN} more, which snakemake -n lists" if len(named) > _SHOWN else ""
+            raise UserError(
+                f"{self.found[named[0]]}. It would be overwritten: take the settings it was made with, or a results "
+                f"folder of your own; or, to have it made again with all that depends on it: "
+                f"rm {' '.join(named[:_SHOWN])}{more}"
+            )
+
+
+def difference(path: Path, spec: Mapping[str, Any]) -> str | None:
+    """What of a file is not as its job would write it, in words; None if nothing is, or if it has no header."""
+    # Imported here because few plans meet such files, and it takes a second.
+    from polyprune.artifacts.any_kind import read_any_header, settings_in
+    from polyprune.artifacts.identity import made_otherwise
+
+    try:
+        header = read_any_header(path)
+        if header is None:
+            return None
+        settings = {name: value for name, value in spec.items() if name not in (_JOB, _CODE)}
+        if said := made_otherwise(settings_in(header), settings):
+            return f"{path} was made with other settings: {said}"
+        if said := made_otherwise(settings_in(header), {_CODE: spec[_CODE]}):
+            return f"{path} was made by another version of this program: {said}"
+    except UserError as error:
+        return str(error)
+    return None
