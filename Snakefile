@@ -49,6 +49,7 @@ for study in settings.studies:
 
 if caching:
     share(workflow.rules)
+quicken(workflow.rules)
 
 
 # A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.

@@ -24,10 +24,13 @@ from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
+from polyprune.workflow.quick_plans import collect_rarely, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.specs import Specs
 from polyprune.workflow.targets import check_target, models_of
 from polyprune.workflow.wildcards import Only
+
+collect_rarely()
 
 # Snakemake lists the command line's files first, but merges them last.
 of_command_line = workflow.overwrite_configfiles

@@ -12,7 +12,7 @@ again anyway; they are there for results that Snakemake has no record of (`artif
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
@@ -34,7 +34,7 @@ class Specs:
     """Specs of all stages under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.made_with = settings, MadeWith(settings)
+        self.settings, self.made_with, self._columns = settings, MadeWith(settings), cache(columns)
 
     # Text, prompts and models.
 
@@ -217,7 +217,7 @@ class Specs:
     def evaluate_model(self, wildcards: Wildcards) -> str:
         model, benchmark = wildcards["model"], wildcards["benchmark"]
         source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
-        asked = columns(benchmark, source, self.settings.languages_of(model))
+        asked = self._columns(benchmark, source, tuple(self.settings.languages_of(model)))
         profile = "cloze" if source == "demo" else evaluation.profile
         generates = benchmark == "mkqa"
         plugins = {
@@ -232,7 +232,7 @@ class Specs:
             *(column.own_yaml for column in asked if column.own_yaml),
             variant=variant_of(wildcards),
             benchmark=benchmark,
-            columns=[asdict(each) for each in asked],
+            columns=[vars(each) for each in asked],
             profile=profile,
             mkqa=evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             generation=evaluation.generation if generates else None,
