@@ -52,9 +52,12 @@ if caching:
 quicken(workflow.rules)
 
 
-# A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
+# What is planned, for jobs to compare themselves with; a warm worker for jobs of this machine and Python; on Slurm, no
+# jobs of a killed run beside this one's.
 onstart:
     try:
+        planned = (job.params.spec for job in workflow.dag.jobs if job.rule.shellcmd)
+        write_plan(planned, CODES, Path(".snakemake", "plans"))
         if not workflow.non_local_exec and not brings_python:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":

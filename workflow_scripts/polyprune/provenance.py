@@ -136,9 +136,10 @@ def _essence(file: Path) -> str:
 
 
 _TEXT_OR_COMMENT = re.compile(
-    r"""(?P<text>'{3}(?:[^\\]|\\.)*?'{3}|"{3}(?:[^\\]|\\.)*?"{3}|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|#[^\n]*""", re.DOTALL
+    r"""(?P<text>'{3}(?:[^\\]|\\.)*?'{3}|"{3}(?:[^\\]|\\.)*?"{3}|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|#[^\n]*""",
+    re.DOTALL,
 )
-"""The texts and comments of a file of Python, from its beginning on; Python's own tokenizer takes five times as long."""
+"""The texts and comments of a file of Python, from its beginning on. Python's own tokenizer is five times as slow."""
 
 
 def _rows_inside_text(text: str) -> Iterator[int]:

@@ -22,11 +22,11 @@ from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
-from polyprune.provenance import canonical_json, code_digest
+from polyprune.provenance import canonical_json
 from polyprune.settings.config import Settings
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
-from polyprune.workflow.spec_values import shares_of_training, titles_of, titles_of_study, variant_of
+from polyprune.workflow.spec_values import code_of, shares_of_training, titles_of, titles_of_study, variant_of
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -302,4 +302,4 @@ class Specs:
 
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
     job = " ".join([stage, *(value for _, value in wildcards.items())])
-    return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
+    return canonical_json({"code": code_of(stage, *plugins), "job": job, **values})
