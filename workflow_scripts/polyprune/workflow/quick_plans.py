@@ -17,6 +17,8 @@ from snakemake.output_index import OutputIndex
 from snakemake.resources import Resource
 
 _YOUNG_OBJECTS = 50_000
+_PRODUCERS, _COMMAND = OutputIndex.match_producers, Job.shellcmd.fget
+"""Snakemake's own."""
 
 
 def collect_rarely() -> None:
@@ -31,11 +33,11 @@ def quicken(rules: Iterable[Any]) -> None:
     rules that may make a file, which it searches for each reader of the file, and the command of the job in hand, which
     it formats three times to print it.
     """
-    for function in [Resource.evaluate, *_functions(rules)]:
+    for function in [Resource("any", 0).evaluate, *_functions(rules)]:
         plain = getattr(function, "__func__", function)
         overwrite_function_params(plain, inspect.signature(function).parameters)  # pyright: ignore[reportArgumentType]
-    OutputIndex.match_producers = cache(OutputIndex.match_producers)
-    Job.shellcmd = property(_once_in_hand(Job.shellcmd.fget))
+    OutputIndex.match_producers = cache(_PRODUCERS)
+    Job.shellcmd = property(_once_in_hand(_COMMAND))
 
 
 def _functions(rules: Iterable[Any]) -> Iterator[Callable[..., Any]]:
