@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import re
@@ -79,13 +78,19 @@ def plan(words: list[str], finish: bool) -> None:
 
     if finish:
         _finish_instead_of_printing()
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+    output = Path("said.txt")
+    with (
+        output.open("w", encoding="utf-8") as said,
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        contextlib.suppress(SystemExit),
+    ):
         main(["-n", *words])
     signal.setitimer(signal.ITIMER_PROF, 0)
-    jobs = re.search(r"^total +(\d+)$", said.getvalue(), re.MULTILINE)
-    if not jobs and "Nothing to be done" not in said.getvalue():
-        sys.exit(said.getvalue()[-2000:])
+    text = output.read_text(encoding="utf-8")[-20_000:]
+    jobs = re.search(r"^total +(\d+)$", text, re.MULTILINE)
+    if not jobs and "Nothing to be done" not in text:
+        sys.exit(text[-2000:])
     shares = [[own, phase, n * SECONDS_A_SAMPLE] for (own, phase), n in samples.items()]
     print(json.dumps({"jobs": int(jobs[1]) if jobs else 0, "shares": shares}))
 

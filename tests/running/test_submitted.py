@@ -47,7 +47,8 @@ def planned(folder: Path) -> str:
     return spec
 
 
-def test_what_was_planned_runs_and_another_setting_does_not(package: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("package")
+def test_what_was_planned_runs_and_another_setting_does_not(tmp_path: Path) -> None:
     spec = planned(tmp_path)
     require_as_planned(spec)
     with pytest.raises(UserError, match="the configuration, of what decides this job's result, was edited after"):
@@ -58,7 +59,7 @@ def test_what_was_planned_runs_and_another_setting_does_not(package: Path, tmp_p
 def test_code_of_the_job_must_not_change(package: Path, tmp_path: Path, file: str) -> None:
     spec = planned(tmp_path)
     replace(package / file, " = ", " = 1 + ")
-    with pytest.raises(UserError, match="the code below .*polyprune, of what this job runs, was edited after"):
+    with pytest.raises(UserError, match=r"the code below .*polyprune, of what this job runs, was edited after"):
         require_as_planned(spec)
 
 
@@ -77,7 +78,8 @@ def test_other_edits_are_let_pass(package: Path, tmp_path: Path, edit: tuple[str
     require_as_planned(spec)
 
 
-def test_a_job_by_itself_has_no_plan_and_a_lost_plan_is_said(package: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("package")
+def test_a_job_by_itself_has_no_plan_and_a_lost_plan_is_said(tmp_path: Path) -> None:
     require_as_planned(canonical_json({"code": "any"}))
     spec = planned(tmp_path)
     Path(os.environ[SUBMITTED]).unlink()

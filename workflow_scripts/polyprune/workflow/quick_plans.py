@@ -17,8 +17,9 @@ from snakemake.output_index import OutputIndex
 from snakemake.resources import Resource
 
 _YOUNG_OBJECTS = 50_000
-_PRODUCERS, _COMMAND = OutputIndex.match_producers, Job.shellcmd.fget
-"""Snakemake's own."""
+_PRODUCERS: Any = OutputIndex.match_producers
+_COMMAND: Any = Job.shellcmd.fget
+"""Snakemake's own, of both."""
 
 
 def collect_rarely() -> None:
@@ -37,7 +38,7 @@ def quicken(rules: Iterable[Any]) -> None:
         plain = getattr(function, "__func__", function)
         overwrite_function_params(plain, inspect.signature(function).parameters)  # pyright: ignore[reportArgumentType]
     OutputIndex.match_producers = cache(_PRODUCERS)
-    Job.shellcmd = property(_once_in_hand(_COMMAND))
+    Job.shellcmd = property(_once_in_hand(_COMMAND))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _functions(rules: Iterable[Any]) -> Iterator[Callable[..., Any]]:
@@ -52,14 +53,15 @@ def _functions(rules: Iterable[Any]) -> Iterator[Callable[..., Any]]:
 
 def _once_in_hand(command: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
     """The command of a job, formatted anew for another job, or if what it is made of is another object."""
-    made_of: list[Any] = []
-    text: str | None = None
+    last: tuple[list[Any], str | None] = ([], None)
 
     def shellcmd(job: Any) -> str | None:
-        nonlocal made_of, text
+        nonlocal last
+        made_of, text = last  # at once: jobs of this machine are run by threads
         now = [job, job.input, job.output, job.params, job.resources, job.log]
         if len(now) != len(made_of) or any(old is not new for old, new in zip(made_of, now, strict=True)):
-            made_of, text = now, command(job)
+            text = command(job)
+            last = (now, text)
         return text
 
     return shellcmd
