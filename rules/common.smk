@@ -18,6 +18,7 @@ from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
 from polyprune.running import lifeline, worker
 from polyprune.running.run import export_engine
+from polyprune.running.submitted import write_plan
 from polyprune.settings.load import load_settings
 from polyprune.workflow.braces import verbatim, words
 from polyprune.workflow.bundles import Bundles
@@ -25,11 +26,15 @@ from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
+from polyprune.workflow.quick_plans import collect_rarely, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
+from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
 from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.targets import check_target, models_of
 from polyprune.workflow.wildcards import Only
+
+collect_rarely()
 
 # Snakemake lists the command line's files first, but merges them last.
 of_command_line = workflow.overwrite_configfiles

@@ -21,6 +21,7 @@ from polyprune.artifacts.identity import Header, expecting, place_of
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.running import gpus
+from polyprune.running.submitted import require_as_planned
 from polyprune.settings.engine import Engine
 
 ENGINE_VARIABLE = "POLYPRUNE_ENGINE"
@@ -48,10 +49,12 @@ def run(argv: list[str]) -> int:
     log_file = Path(options.pop("log")[0])
     threads = int(options.pop("threads")[0])
     n_gpus = int(options.pop("gpus", ["0"])[0])
-    settings = json.loads(options.pop("settings")[0])
+    spec = options.pop("settings")[0]
+    settings = json.loads(spec)
     log.log_to(log_file, " ".join(str(settings[key]) for key in ("job",) if key in settings) or name)
     started = time.monotonic()
     try:
+        require_as_planned(spec)
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
@@ -26,7 +27,7 @@ class MadeWith:
     """Entries of headers under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings, self._columns = settings, cache(columns)
 
     def corpus_in(self, corpus: str, language: str) -> Entries:
         """The settings that one language of a corpus depends on: not which other languages there are."""
@@ -207,7 +208,9 @@ class MadeWith:
         generates = benchmark == "mkqa"
         return {
             "benchmark": benchmark,
-            "columns": [asdict(each) for each in columns(benchmark, source, self.settings.languages_of(model))],
+            "columns": [
+                asdict(each) for each in self._columns(benchmark, source, tuple(self.settings.languages_of(model)))
+            ],
             "profile": "cloze" if source == "demo" else evaluation.profile,
             "mkqa": evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             "generation": evaluation.generation if generates else None,

@@ -8,6 +8,7 @@ from typing import Any
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import DENSE, Cell
+from polyprune.provenance import code_digest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
@@ -60,3 +61,14 @@ def benchmarks_of(settings: Settings, study: str) -> list[str]:
     """Those of all its tables."""
     tables = settings.studies[study].tables.values()
     return sorted({benchmark for table in tables for benchmark in table.benchmarks})
+
+
+CODES: dict[str, tuple[str, ...]] = {}
+"""What each code digest that was asked for was taken of: stage and plugins."""
+
+
+def code_of(stage: str, *plugins: str) -> str:
+    """The digest of a stage's code, with the plugins that it takes by name."""
+    code = code_digest(stage, *plugins)
+    CODES[code] = (stage, *plugins)
+    return code

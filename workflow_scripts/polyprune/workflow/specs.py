@@ -23,13 +23,14 @@ from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
-from polyprune.provenance import canonical_json, code_digest, digest
+from polyprune.provenance import canonical_json, digest
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace, of_tables
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
+    code_of,
     shares_of_training,
     titles_of,
     titles_of_study,
@@ -299,4 +300,4 @@ class Specs:
 
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
     job = " ".join([stage, *(value for _, value in wildcards.items())])
-    return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})
+    return canonical_json({"code": code_of(stage, *plugins), "job": job, **values})

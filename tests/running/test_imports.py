@@ -1,0 +1,44 @@
+"""What stages import before they begin: most of what a short job costs on a cluster, where no worker is warm."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from polyprune.provenance import PACKAGE
+
+STAGES = {file.stem for file in (PACKAGE / "stages").glob("[a-z]*.py")}
+MODELS = {
+    *("build_calibration_set", "build_evaluation_set", "build_prompt_set", "prune_model", "measure_outliers"),
+    *("dump_hidden_states", "dump_prompts", "count_activations", "train_model", "evaluate_model"),
+}
+"""Stages that open a tokenizer or run a model."""
+TENSORS = {"compose_cell", "export_model", "measure_mask_iou", "explain_damage"}
+"""Stages that only take matrices up and put them down; the last shares a module with tables of cells."""
+MOST_MODULES = 2400, 2800
+"""Of stages without torch, and of stages with torch and without transformers, all of a kind in one process."""
+
+
+def imported(stages: set[str]) -> set[str]:
+    """Modules that a process has which ran these stages' imports, as jobs do."""
+    lines = ["import polyprune.running.run", *(f"import polyprune.stages.{stage}" for stage in sorted(stages))]
+    code = "\n".join([*lines, "import json, sys", "print(json.dumps(list(sys.modules)))"])
+    environment = os.environ | {"PYTHONPATH": str(Path(PACKAGE).parent)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return set(json.loads(run.stdout))
+
+
+def test_stages_that_need_no_torch_do_not_import_it():
+    modules = imported(STAGES - MODELS - TENSORS)
+    assert not modules & {"torch", "transformers", "sympy", "lm_eval"}
+    assert len(modules) < MOST_MODULES[0]
+
+
+def test_stages_of_matrices_import_no_transformers():
+    modules = imported(TENSORS)
+    assert "torch" in modules and not modules & {"transformers", "sympy", "lm_eval"}
+    assert len(modules) < MOST_MODULES[1]

@@ -1,0 +1,86 @@
+"""Plans are made more quickly, and are the same."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from snakemake.common import get_function_params
+from snakemake.jobs import Job
+from snakemake.output_index import OutputIndex
+from snakemake.resources import Resource, Resources
+from tests.helpers.checkout import copy_repository
+from tests.helpers.runs import replace
+
+from polyprune.workflow import quick_plans
+
+
+def dry_run(folder: Path) -> list[str]:
+    """All that Snakemake says of a study's plan, but when and under which name; sorted, as jobs come in any order."""
+    words = ["-n", "-p", "--configfile", "studies/quick.yaml", "--", "quick"]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-m", "snakemake", *words]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    passing = re.compile(r"\s*(Date|Workflow ID|Command|host|jobid):|\[\w{3} \w{3}|Building DAG", re.IGNORECASE)
+    return sorted(line for line in run.stdout.splitlines() if not passing.match(line))
+
+
+def test_plans_are_the_same_with_it_and_without(tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path)
+    quick = dry_run(folder)
+    replace(folder / "Snakefile", "\nquicken(workflow.rules)\n", "\n")
+    assert sum("python -m polyprune" in line for line in quick) > 40
+    assert dry_run(folder) == quick
+
+
+@pytest.fixture
+def snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is changed of Snakemake, put back afterwards."""
+    for owner, name in ((OutputIndex, "match_producers"), (Job, "shellcmd")):
+        monkeypatch.setattr(owner, name, owner.__dict__[name])
+    monkeypatch.setattr(Resource.evaluate, "_overwrite_params", None, raising=False)
+
+
+@pytest.mark.usefixtures("snakemake")
+def test_parameters_of_functions_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked:
+        def spec(self, wildcards: object, output: object) -> object:
+            return wildcards, output
+
+    def gpu(wildcards: object, attempt: int) -> int:
+        return attempt if wildcards else 0
+
+    resources = Resources({"gpu": Resource("gpu", gpu), "threads": Resource("threads", 1)})
+    rule = SimpleNamespace(input=["a.txt"], params=["text", Asked().spec], resources=resources)
+    quick_plans.quicken([rule])
+    monkeypatch.setattr(inspect, "signature", lambda function: pytest.fail(f"asked again for {function}"))
+    assert list(get_function_params(rule.params[1])) == ["wildcards", "output"]
+    assert list(get_function_params(gpu)) == ["wildcards", "attempt"]
+    assert list(get_function_params(resources["gpu"].evaluate)) == ["args", "kwargs"]
+
+
+@pytest.mark.usefixtures("snakemake")
+def test_the_command_of_a_job_is_formatted_again_when_an_attempt_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    formatted: list[str] = []
+
+    def command(job: SimpleNamespace) -> str:
+        formatted.append(job.name)
+        return f"{job.name} with {job.resources}"
+
+    def job(name: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name, input=[], output=[], params=[], resources=[10], log=[])
+
+    monkeypatch.setattr(quick_plans, "_COMMAND", command)
+    quick_plans.quicken([])
+    first, second = job("a"), job("b")
+    shellcmd = vars(Job)["shellcmd"].fget
+    assert [shellcmd(first), shellcmd(first), shellcmd(second)] == ["a with [10]", "a with [10]", "b with [10]"]
+    second.resources = [20]
+    assert shellcmd(second) == "b with [20]" and formatted == ["a", "b", "b"]
