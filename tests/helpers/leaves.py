@@ -39,6 +39,7 @@ VALUES: dict[str, Any] = {
     "models.source (folder).dtype": "float16",
     "models.source (train).outlier_languages": {"sw": 0.5},
     "models.text.bos": "none",
+    "models.text.framing": "published",
     "models.text.separator": "none",
     "models.shape.hidden": 128,
     "models.shape.heads": 8,

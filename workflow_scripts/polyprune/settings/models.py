@@ -88,6 +88,7 @@ class Shape(Section):
 
 
 FROM_MODEL, NO_TOKEN = "model", "none"
+PUBLISHED = "published"
 
 
 class TextSettings(Section):
@@ -101,17 +102,23 @@ class TextSettings(Section):
         description="long_documents: a random window of a random document longer than the window (the paper's); "
         "packed: short documents joined"
     )
+    framing: Literal["documents", "published"] = Field(
+        "documents",
+        description="of packed and evaluation text. documents: each stands between `bos` and `separator`, as in "
+        "pretraining; published: documents joined by a blank and tokenised as one text, as in the published code of "
+        "Wanda and SparseGPT (the paper's)",
+    )
     bos: str = Field(
         FROM_MODEL,
         min_length=1,
-        description="before each document of packed text: model (config.json's BOS; nothing where it is also the "
-        "separator or begins a turn of a chat, as in Qwen and SmolLM2), none, or a token such as <s>",
+        description="before each document: model (config.json's BOS; nothing where it is also the separator or begins "
+        "a turn of a chat, as in Qwen and SmolLM2), none, or a token such as <s>",
     )
     separator: str = Field(
         FROM_MODEL,
         min_length=1,
-        description="after each document of packed text: model (config.json's EOS; <|endoftext|> where that is "
-        "<|im_end|>, which ends a turn of a chat), none, or a token such as </s>",
+        description="after each document: model (config.json's EOS; where that ends a turn of a chat, the family's end "
+        "of a document), none, or a token such as </s>",
     )
     sampled_tokens: Count = Field(256, description="tokens a language whose hidden states are kept whole")
 
