@@ -26,7 +26,7 @@ from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.specs import Specs
-from polyprune.workflow.targets import check_target, models_of
+from polyprune.workflow.targets import check_target, models_of, require_sizes
 from polyprune.workflow.wildcards import Only
 
 # Snakemake lists the command line's files first, but merges them last.
@@ -39,6 +39,7 @@ try:
     settings = load_settings(config, config_files)
     for word in sys.argv[1:]:
         check_target(word, settings)
+    require_sizes(sys.argv[1:], settings)
     cluster = load_cluster()
     if caching:
         require_cacheable(settings, models_of(sys.argv[1:], settings))

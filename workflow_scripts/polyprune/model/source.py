@@ -2,7 +2,8 @@
 
 Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
 
-    {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM",
+    {"source": {"kind": "train" | "hub" | "folder" | "gguf" | "pickles", …}, "digest": "<16 hex>",
+     "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
 
 If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
@@ -11,9 +12,9 @@ that too.
 The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
 The digest is one over all of theirs, whatever folder they lie in.
 
-`locate` leads from a manifest to the folder: beside it (`checkpoint/`) for trained models, the hub's cache for hub
-models, where the configuration says for local folders (`places.py`). So a manifest is the same on every machine. It
-refuses a folder whose files are no longer the registered ones.
+`locate` leads from a manifest to the folder: beside it (`checkpoint/`) for models trained or converted here, the hub's
+cache for hub models, where the configuration says for local folders (`places.py`). So a manifest is the same on every
+machine. It refuses a folder whose files are no longer the registered ones.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
+from polyprune.settings.sizes import sizes_of_config
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -170,22 +172,18 @@ def architecture(config: dict[str, Any]) -> str:
     return str(names[0]) if isinstance(names, list) and names else "?"
 
 
-def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
-    """Raises `UserError` where config.json contradicts the settings at `place`, from which resources are planned."""
-    if lacking := [name for name in _SIZES if config.get(name) is None]:
-        raise UserError(f"{place}: the model's config.json names no {', '.join(lacking)}; restore the file")
-    found = {
-        "layers": config["num_hidden_layers"],
-        "hidden": config["hidden_size"],
-        "intermediate": config["intermediate_size"],
-        "heads": config["num_attention_heads"],
-        "kv_heads": config.get("num_key_value_heads") or config["num_attention_heads"],
-        "vocabulary": config["vocab_size"],
-        "max_positions": config.get("max_position_embeddings") or shape.max_positions,
-    }
-    wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
+def check_shape(config: dict[str, Any], shape: Shape | None, place: str) -> dict[str, int]:
+    """The sizes that config.json names, from which resources are planned.
+
+    Raises:
+        UserError: it contradicts those given by hand at `place`, or does not name all.
+    """
+    found = sizes_of_config(config, place, shape.max_positions if shape else None)
+    compared = [name for name in found if name not in ("bytes_per_weight", "head")] if shape else []
+    wrong = [f"{name}: {found[name]}" for name in compared if found[name] != getattr(shape, name)]
     if wrong:
         raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
+    return found
 
 
 def deciding_files(folder: Path) -> list[str]:
@@ -244,7 +242,7 @@ def locate(manifest: Path) -> Path:
 def folder_of(source: dict[str, Any], manifest: Path) -> Path:
     """Where the model lies that a manifest says to be from `source`; raises `UserError` if nobody here knows."""
     match source["kind"]:
-        case "train":
+        case "train" | "gguf" | "pickles":
             return manifest.parent / "checkpoint"
         case "hub":
             return cached_model(source["id"], source["revision"])

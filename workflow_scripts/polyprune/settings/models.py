@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from polyprune.errors import UserError
 from polyprune.grammar.schemes import Scheme
 from polyprune.settings.base import Commit, Count, Language, Section, Seed
+from polyprune.settings.sizes import locked_sizes, sizes_of_folder, sizes_of_gguf
 
 Dtype = Literal["float16", "bfloat16", "float32"]
 
@@ -34,6 +38,41 @@ class FolderSource(Section):
     )
 
 
+class _ConvertedSource(Section):
+    """A model that is written out in safetensors, beside its manifest, before it is used."""
+
+    path: str | None = None
+    id: str | None = Field(None, pattern=r"^[\w.-]+/[\w.-]+$")
+    revision: Commit | None = Field(None, description="of `id`; else resolved once into revisions.lock")
+    gated: str | None = Field(None, description="licence that must be accepted on the model's page first")
+    dtype: Dtype | None = Field(default=None, description="weights are written in it; else in float32")
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if (self.path is None) == (self.id is None):
+            raise ValueError("say `path`, of this machine, or `id`, of the hub: one of them")
+        return self
+
+
+class GgufSource(_ConvertedSource):
+    """A GGUF file, of this machine or of the hub. Its weights are dequantised by transformers' reader."""
+
+    kind: Literal["gguf"]
+    file: str | None = Field(None, description="with `id`: which of the repository's files")
+
+    @model_validator(mode="after")
+    def _names_its_file(self) -> Self:
+        if (self.id is None) != (self.file is None):
+            raise ValueError("`file` names one of the files of `id`")
+        return self
+
+
+class PickledSource(_ConvertedSource):
+    """A folder or a repository of the hub whose weights are pytorch_model*.bin: only weights are read from them."""
+
+    kind: Literal["pickles"]
+
+
 class TrainedSource(Section):
     """A tiny model trained by the workflow on the training part of its corpus."""
 
@@ -52,11 +91,13 @@ class TrainedSource(Section):
     )
 
 
-Source = Annotated[HubSource | FolderSource | TrainedSource, Field(discriminator="kind")]
+Source = Annotated[HubSource | FolderSource | GgufSource | PickledSource | TrainedSource, Field(discriminator="kind")]
+CONVERTED = ("gguf", "pickles")
+"""Kinds of sources that are written out in safetensors first."""
 
 
 class Shape(Section):
-    """Sizes from the model's config.json: what resources are estimated from before anything is downloaded."""
+    """Sizes as the model's config.json says them: what resources are estimated from."""
 
     layers: Count
     hidden: Count
@@ -66,11 +107,12 @@ class Shape(Section):
     vocabulary: Count
     max_positions: Count
     bytes_per_weight: Literal[2, 4] = 2
+    head: Count | None = Field(None, description="width of an attention head, where it is not hidden / heads")
 
     @property
     def linear_weights(self) -> int:
         """Weights in the linear layers of the decoder."""
-        head = self.hidden // self.heads
+        head = self.head or self.hidden // self.heads
         attention = self.hidden * head * (2 * self.heads + 2 * self.kv_heads)
         return self.layers * (attention + 3 * self.hidden * self.intermediate)
 
@@ -128,6 +170,48 @@ class Model(Section):
 
     title: str = Field(description="name in tables")
     source: Source
-    shape: Shape
+    shape: Shape | None = Field(
+        None,
+        description="by hand: compared with the model's own. Else read: of a folder or file at once, of the hub when "
+        "the model is registered",
+    )
     text: TextSettings
     prompts: str | None = Field(None, description="parallel prompts for LSAR: a key of `prompts`")
+
+    @cached_property
+    def sizes(self) -> Shape:
+        """`shape`, or what the model's files say.
+
+        Raises:
+            UserError: they say it not, or are of the hub and not registered yet.
+        """
+        if self.shape is not None:
+            return self.shape
+        found = _read_sizes(self.source, f"model {self.title}")
+        if found is None:
+            raise UserError(
+                f"model {self.title}: its sizes are not known before it is registered: make its results/…/model.json "
+                "first, or say `shape`"
+            )
+        return Shape.model_validate(found)
+
+    @property
+    def known_sizes(self) -> Shape | None:
+        """None where `sizes` raises: who needs them says why."""
+        try:
+            return self.sizes
+        except UserError:
+            return None
+
+
+def _read_sizes(source: Source, place: str) -> dict[str, int] | None:
+    match source:
+        case FolderSource() | PickledSource(path=str()):
+            return sizes_of_folder(Path.cwd() / Path(str(source.path)).expanduser(), place)
+        case GgufSource(path=str()):
+            return sizes_of_gguf(Path.cwd() / Path(str(source.path)).expanduser(), place, source.dtype)
+        case HubSource() | PickledSource():
+            return locked_sizes(str(source.id), source.revision)
+        case GgufSource():
+            return locked_sizes(str(source.id), source.revision, source.file)
+    return None

@@ -45,11 +45,12 @@ class MadeWith:
     def source(self, model: str) -> Entries:
         """Where a model is from."""
         values = self.settings.models[model].source.model_dump(mode="json")
-        return values | ({"path": reference("models", model)} if values["kind"] == "folder" else {})
+        return values | ({"path": reference("models", model)} if values.get("path") else {})
 
-    def shape(self, model: str) -> Entries:
-        """What config.json also says; not what only plans memory."""
-        return self.settings.models[model].shape.model_dump(mode="json", exclude={"bytes_per_weight"})
+    def shape(self, model: str) -> Entries | None:
+        """What config.json also says, if it is given by hand; not what only plans memory."""
+        shape = self.settings.models[model].shape
+        return shape and shape.model_dump(mode="json", exclude={"bytes_per_weight", "head"})
 
     def corpus_files(self, model: str, languages: Sequence[str]) -> list[Entries]:
         """A model's corpus in some languages."""
@@ -90,7 +91,7 @@ class MadeWith:
         languages = sorted(self.settings.prompts[name].languages) if name else []
         prompts = [{"prompts": self.prompts_in(name, language)} for language in languages] if name else []
         return {
-            "max_positions": self.settings.models[model].shape.max_positions,
+            "max_positions": self.settings.models[model].sizes.max_positions,
             "inputs": {"model": self.model(model), "prompts": prompts},
         }
 
