@@ -54,6 +54,10 @@ def convert_gguf(file: Path, folder: Path, dtype: str | None) -> dict[str, int]:
     lacking = [name for name in model.state_dict() if name not in tensors and not (tied and name == "lm_head.weight")]
     if lacking:
         raise UserError(f"{file} lacks {len(lacking)} tensors of {type(model).__name__}, {lacking[0]} among them")
+    for name, wanted in model.state_dict().items():
+        if name in tensors and tensors[name].shape != wanted.shape:
+            found, named = tuple(tensors[name].shape), tuple(wanted.shape)
+            raise UserError(f"{file}: {name} is {found}, and {named} in a model of the sizes that the file names")
     config.architectures, config.dtype = [type(model).__name__], kind
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
