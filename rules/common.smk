@@ -31,7 +31,7 @@ from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
 from polyprune.workflow.strangers import Strangers
-from polyprune.workflow.targets import check_target, models_of
+from polyprune.workflow.targets import check_target, models_of, require_sizes
 from polyprune.workflow.wildcards import Only
 
 collect_rarely()
@@ -46,6 +46,7 @@ try:
     settings = load_settings(config, config_files)
     for word in sys.argv[1:]:
         check_target(word, settings)
+    require_sizes(sys.argv[1:], settings)
     cluster = load_cluster()
     if caching:
         require_cacheable(settings, models_of(sys.argv[1:], settings))

@@ -53,7 +53,7 @@ def test_a_header_that_is_as_expected_comes_back():
     ("changes", "words"),
     [
         ({"schema": "cell/1"}, "is in version 1 of the format cell, this program reads 2"),
-        ({"schema": "tokens/2"}, "is of kind tokens/2, expected cell/2"),
+        ({"schema": "tokens/3"}, "is of kind tokens/3, expected cell/2"),
         ({"schema": None}, "is of kind unknown, expected cell/2"),
         ({"place": "tiny/ria/x"}, "was made as tiny/ria/x and lies in another's place"),
         ({"place": None}, "was made as none and lies in another's place"),

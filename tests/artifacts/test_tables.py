@@ -62,12 +62,12 @@ def test_a_truncated_table_is_named_with_what_to_do(tmp_path: Path, share: float
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match=r"x\.parquet has no seal: .* delete it and make it again"):
-        open_table(path, "scores/2")
+        open_table(path, "scores/3")
 
 
 def test_a_missing_table_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"x\.parquet does not exist"):
-        open_table(tmp_path / "x.parquet", "scores/2")
+        open_table(tmp_path / "x.parquet", "scores/3")
 
 
 VARIANT = {name: ROW[name] for name in ("model", "method", "scheme", "calibration", "seed")}

@@ -45,10 +45,11 @@ def test_every_kind_of_file_is_asked_for_the_settings_that_it_was_made_with(case
     judge.judge(place, lambda: READERS[place](path), right, sure=True)
 
 
-SHARD = {"sampling": "packed", "n_sequences": 8, "sequence_length": 24, "bos": "model", "separator": "model"}
+SHARD = {"sampling": "packed", "n_sequences": 8, "sequence_length": 24, "framing": "documents", "bos": "model"}
+SHARD |= {"separator": "model"}
 OTHERS: list[tuple[str, Any]] = [
     ("n_sequences", 16), ("sequence_length", 160), ("sampling", "long_documents"),
-    ("bos", "none"), ("separator", "none"),
+    ("framing", "published"), ("bos", "none"), ("separator", "none"),
     ("inputs", {"corpus": [{"corpus": {"kind": "demo", "documents": {"calibration": 9}}}]}),
 ]  # fmt: skip
 
@@ -60,7 +61,9 @@ def test_a_cell_is_not_made_from_a_shard_of_other_settings(cases: Judge, name: s
     register(random_model("llama"), folder)
     found = load_tokens(folder / "tokens.safetensors")
     made = SHARD | {"inputs": {"corpus": [{"corpus": {"kind": "demo", "documents": {"calibration": 60}}}]}}
-    save_tokens(folder / "tokens.safetensors", TokenSet(found.tokens, found.n_bytes, {**found.metadata, **made}))
+    save_tokens(
+        folder / "tokens.safetensors", TokenSet(found.tokens, found.n_bytes, found.special, {**found.metadata, **made})
+    )
     command = arguments(folder, "wanda", "0.50", folder / "mask.safetensors")
     at = command.index("--settings") + 1
     wanted = made if value is None else made | {name: value}
@@ -141,6 +144,6 @@ def test_files_of_other_settings_are_not_what_is_asked_for(cases: Judge, setting
 def test_tokens_without_settings_are_refused_where_they_are_asked_for(tmp_path: Path):
     """Not taken for lack of anything to compare."""
     path = tmp_path / "tokens.safetensors"
-    save_tokens(path, TokenSet(np.ones((2, 3), np.int32), np.ones((2, 3), np.int32), {}))
+    save_tokens(path, TokenSet(*[np.ones((2, 3), kind) for kind in (np.int32, np.int32, np.uint8)], {}))
     with expecting({path: [{"sampling": "packed"}]}), pytest.raises(Exception, match="sampling none, here packed"):
         load_tokens(path)

@@ -7,6 +7,8 @@ from typing import Any
 
 from polyprune.artifacts.identity import DENSE_VARIANT
 
+FRAMED = {"framing": "documents", "around": ["<s>", "</s>"]}
+"""What headers of text say of its framing."""
 VARIANT_COLUMNS = ("method", "scheme", "calibration", "seed")
 
 
@@ -21,10 +23,10 @@ def measured(language: str, variant: Mapping[str, Any] | None = None) -> dict[st
         "data_digest": f"text-{language}",
         "language": language,
         "corpus": "demo",
-        "provenance": {"cell": cell if columns["method"] != "dense" else None},
+        "provenance": {"cell": cell if columns["method"] != "dense" else None, "data": FRAMED},
     }
 
 
 def scored(variant: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """Header of a file of scores or measurements of one variant."""
-    return {"variant": dict(variant), "sources": {"model": "0123456789abcdef"}, "cell": None, **changes}
+    return {"variant": dict(variant), "sources": {"model": "0123456789abcdef"}, "cell": None, "text": FRAMED, **changes}

@@ -28,7 +28,7 @@ TARGETS = (
 KINDS = {
     "text": ("collect_documents", "fetch_documents"),
     "ask": ("collect_prompts", "fetch_prompts"),
-    "model": ("train_model", "fetch_model", "register_model"),
+    "model": ("train_model", "fetch_model", "convert_model", "register_model"),
     "shard": ("build_calibration_set",),
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),

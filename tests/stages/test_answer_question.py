@@ -65,6 +65,7 @@ def write_dump(
     named = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
     with create_hdf5(path, SCHEMA, named | measured(language, named) | {"data_digest": "d"} | said) as file:
         file.store("sums/nll_pruned", nll.astype(np.float32))
+        file.store("sums/target", np.ones(nll.shape, np.uint8))
         file.store("sums/n", np.full(n, tokens))
         file.store("sums/norm", np.full((n, 4), 2.0 * tokens))
         file.store("sums/sq", np.full((n, 4), 4.0 * tokens))

@@ -47,6 +47,7 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
         "languages": ["de", "en"],
         "seed": 3,
         "sampling": "packed",
+        "framing": "documents",
         "bos": "model",
         "separator": "model",
         "n_sequences": 8,

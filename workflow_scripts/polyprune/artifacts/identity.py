@@ -2,7 +2,7 @@
 
 An artifact's header holds, beside what the stage that made it has to say (settings, digests of inputs, versions),
 
-    schema    kind and version of the format, as `tokens/2`
+    schema    kind and version of the format, as `tokens/3`
     place     where it was made to lie, below `results/`, as `tiny/wanda/0.50/de/seed0/mask.safetensors`;
               null for a file outside such a folder
     seal      digest of the content (`artifacts/seals.py`)

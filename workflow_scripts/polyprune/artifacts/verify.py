@@ -112,7 +112,7 @@ def check(path: Path, root: Path) -> None:
             _require_known(path, header, root)
             if header["schema"] == benchmark_data.SCHEMA and not is_reference(header["folder"]):
                 benchmark_data.require_data(path, header, file_digest)
-            if header["schema"] == MODEL and header["source"]["kind"] == "train":
+            if header["schema"] == MODEL and header["source"]["kind"] in ("train", "gguf", "pickles"):
                 exports.require_files(path.with_name(_CHECKPOINT), header["files"], path)
 
 

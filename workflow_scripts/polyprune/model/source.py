@@ -2,7 +2,8 @@
 
 Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
 
-    {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM",
+    {"source": {"kind": "train" | "hub" | "folder" | "gguf" | "pickles", …}, "digest": "<16 hex>",
+     "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
 
 If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
@@ -11,9 +12,9 @@ that too.
 The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
 The digest is one over all of theirs, whatever folder they lie in.
 
-`locate` leads from a manifest to the folder: beside it (`checkpoint/`) for trained models, the hub's cache for hub
-models, where the configuration says for local folders (`places.py`). So a manifest is the same on every machine. It
-refuses a folder whose files are no longer the registered ones.
+`locate` leads from a manifest to the folder: beside it (`checkpoint/`) for models trained or converted here, the hub's
+cache for hub models, where the configuration says for local folders (`places.py`). So a manifest is the same on every
+machine. It refuses a folder whose files are no longer the registered ones.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
+from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -177,27 +179,25 @@ def text_part(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, **nested} if isinstance(nested, dict) else config
 
 
-def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
-    """Raises `UserError` where config.json contradicts the settings at `place`, from which resources are planned.
+def check_shape(config: dict[str, Any], shape: Shape | None, place: str) -> dict[str, int]:
+    """The sizes that config.json names, from which resources are planned, and beside them those given by hand.
 
-    What config.json must name, a `text_config` in it need not: transformers knows the sizes that it leaves out.
+    What config.json must name, the part of it that is about text need not: transformers knows the sizes that it leaves
+    out, and only those that it names are compared.
+
+    Raises:
+        UserError: it contradicts those given by hand at `place`, or does not name all.
     """
-    text = text_part(config)
-    if "text_config" not in config and (lacking := [name for name in _SIZES if text.get(name) is None]):
-        raise UserError(f"{place}: the model's config.json names no {', '.join(lacking)}; restore the file")
-    heads = text.get("num_attention_heads")
-    found = {
-        "layers": text.get("num_hidden_layers"),
-        "hidden": text.get("hidden_size"),
-        "intermediate": text.get("intermediate_size"),
-        "heads": heads,
-        "kv_heads": text.get("num_key_value_heads") or heads,
-        "vocabulary": text.get("vocab_size"),
-        "max_positions": text.get("max_position_embeddings"),
-    }
-    wrong = [f"{name}: {value}" for name, value in found.items() if value and value != getattr(shape, name)]
+    if shape is None:
+        return sizes_of_config(config, place)
+    is_nested = any(isinstance(config.get(name), dict) for name in TEXT_PARTS)
+    found = named_sizes(config) if is_nested else sizes_of_config(config, place, shape.max_positions)
+    named = {name: value for name, value in found.items() if value}
+    compared = [name for name in named if name not in ("bytes_per_weight", "head")]
+    wrong = [f"{name}: {named[name]}" for name in compared if named[name] != getattr(shape, name)]
     if wrong:
         raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
+    return shape.model_dump(exclude_none=True) | named
 
 
 def deciding_files(folder: Path) -> list[str]:
@@ -256,7 +256,7 @@ def locate(manifest: Path) -> Path:
 def folder_of(source: dict[str, Any], manifest: Path) -> Path:
     """Where the model lies that a manifest says to be from `source`; raises `UserError` if nobody here knows."""
     match source["kind"]:
-        case "train":
+        case "train" | "gguf" | "pickles":
             return manifest.parent / "checkpoint"
         case "hub":
             return cached_model(source["id"], source["revision"])

@@ -115,13 +115,16 @@ def _inputs(
         noise = torch.randn(product.shape, generator=generator, device=product.device, dtype=product.dtype)
         return product + (1 + (product.abs().amax() if product.numel() else 0)) * noise
 
+    def spoil(_: nn.Module, __: tuple[Tensor, ...], product: Tensor) -> Tensor:
+        return noisy(product)
+
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _, arguments: None if name in seen else seen.update({name: [arguments[0]]})
 
     linear = [product for product in products if product.n_experts is None]
     hooks = [product.module.register_forward_pre_hook(note(product.name)) for product in linear]
     if spoilt is not None and spoilt.n_experts is None:
-        hooks.append(spoilt.module.register_forward_hook(lambda _, __, product: noisy(product)))
+        hooks.append(spoilt.module.register_forward_hook(spoil))
 
     def see(product: Product, expert: int | None, x: Tensor) -> None:
         seen.setdefault(product.name, []).append(x)

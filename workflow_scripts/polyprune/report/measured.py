@@ -156,10 +156,11 @@ def _sequences(file: Path) -> Iterator[_Cell]:
     said = tuple(str(about[name]) for name in ("method", "scheme", "calibration", "seed"))
     if said != (method, scheme, calibration, seed.removeprefix("seed")):
         raise UserError(f"{file} says that it is of {'/'.join(said)}: it has been moved; put it back or make it again")
-    nll = sums["nll_pruned"].sum(axis=1, dtype=np.float64)
+    targets = sums["target"] == 1
+    nll = np.where(targets, sums["nll_pruned"], 0).sum(axis=1, dtype=np.float64)
     if len(nll) < 2:
         return  # nothing can be said of other text
-    tokens = np.full(len(nll), sums["nll_pruned"].shape[1], dtype=np.float64)
+    tokens = targets.sum(axis=1, dtype=np.float64)
     drift = {name: sums[name] for name in ("n", "norm", "sq", "diff")} | {"n": sums["n"][:, None]}
     counted = [*range(1, sums["sq"].shape[1] - 2), sums["sq"].shape[1] - 1]
 

@@ -102,11 +102,11 @@ class FigureSettings(Section):
     layers: Annotated[list[Count], AfterValidator(distinct)] = Field(
         default=[], description="decoder layers counted from 1; all if not given"
     )
-    matrix: Literal["down_proj", "o_proj"] | None = Field(None, description="for mean_activations")
+    matrix: Literal["down_proj", "o_proj"] | None = Field(default=None, description="for mean_activations")
     projector: Literal["per_model", "dense", "pooled", "cross_fitted", "random"] = Field(
         "per_model", description="where the language-specific subspace is from; per_model is the paper's"
     )
-    rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
+    rank: Count | None = Field(default=None, description="of that subspace; one less than the languages if not given")
 
 
 class Figure(FigureSettings):

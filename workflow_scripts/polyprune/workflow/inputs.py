@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from polyprune.grammar.methods import artifact
@@ -258,7 +258,7 @@ class Inputs:
             for cell in self._cells(study, name)
         ]
 
-    def _cells(self, study: str, name: str) -> list[Cell]:
+    def _cells(self, study: str, name: str) -> Sequence[Cell]:
         return self.settings.studies[study].cells(name)
 
     def _entry(self, study: str, name: str) -> Table | Figure:

@@ -149,7 +149,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         n_cells = len(variants) if "method" in job["wildcards"] else 0
         flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
     elif job["rule"].startswith("count_activations"):
-        flops = costs.forward_flops(model.shape, settings.analysis.activation_tokens, model.text.sequence_length)
+        flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
         flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:

@@ -49,11 +49,12 @@ class MadeWith:
     def source(self, model: str) -> Entries:
         """Where a model is from."""
         values = self.settings.models[model].source.model_dump(mode="json")
-        return values | ({"path": reference("models", model)} if values["kind"] == "folder" else {})
+        return values | ({"path": reference("models", model)} if values.get("path") else {})
 
-    def shape(self, model: str) -> Entries:
-        """What config.json also says; not what only plans memory."""
-        return self.settings.models[model].shape.model_dump(mode="json", exclude={"bytes_per_weight"})
+    def shape(self, model: str) -> Entries | None:
+        """What config.json also says, if it is given by hand; not what only plans memory."""
+        shape = self.settings.models[model].shape
+        return shape and shape.model_dump(mode="json", exclude={"bytes_per_weight", "head"})
 
     def corpus_files(self, model: str, languages: Sequence[str]) -> list[Entries]:
         """A model's corpus in some languages."""
@@ -112,7 +113,7 @@ class MadeWith:
 
     def prompt_set(self, model: str) -> Entries:
         """Prompts in a model's tokens, in any language."""
-        return {"asked": self.asked(model), "max_positions": self.settings.models[model].shape.max_positions}
+        return {"asked": self.asked(model), "max_positions": self.settings.models[model].sizes.max_positions}
 
     def prompt_files(self, model: str) -> list[Entries]:
         """A model's prompts in all their languages."""
@@ -130,7 +131,7 @@ class MadeWith:
 
     def cell(self, wildcards: Mapping[str, Any]) -> Entries:
         """Any cell of a model, method and scheme: cells of several calibrations and seeds are dumped by one job."""
-        whole, layers = self.whole_cell(wildcards), self.settings.models[wildcards["model"]].shape.layers
+        whole, layers = self.whole_cell(wildcards), self.settings.models[wildcards["model"]].sizes.layers
         composed = {"n_layers": layers, "inputs": {"rest": whole}}
         return composed if parse_scheme(wildcards["scheme"]).exchange else whole
 

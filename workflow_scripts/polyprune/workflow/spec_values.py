@@ -10,14 +10,19 @@ from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import DENSE, Cell
 from polyprune.provenance import code_digest
 from polyprune.settings.config import Settings
-from polyprune.settings.models import NO_TOKEN, TextSettings, TrainedSource
+from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
 from polyprune.workflow.wildcards import Wildcards
 
 
 def framing(text: TextSettings, packed: bool) -> dict[str, str]:
-    """What stands around documents: it matters for packed text only."""
-    return {"bos": text.bos, "separator": text.separator} if packed else {"bos": NO_TOKEN, "separator": NO_TOKEN}
+    """What stands around documents: it matters for packed text only, and tokens only if that is framed by them."""
+    framed = packed and text.framing != PUBLISHED
+    return {
+        "framing": text.framing if packed else "documents",
+        "bos": text.bos if framed else NO_TOKEN,
+        "separator": text.separator if framed else NO_TOKEN,
+    }
 
 
 def variant_of(wildcards: Wildcards) -> dict[str, Any]:

@@ -81,6 +81,9 @@ class Specs:
     def register_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("register_model", wildcards)
 
+    def convert_model(self, wildcards: Wildcards) -> str:
+        return self._checked_model("convert_model", wildcards)
+
     # Text in a model's tokens.
 
     def build_calibration_set(self, wildcards: Wildcards) -> str:
@@ -140,7 +143,7 @@ class Specs:
             scheme=wildcards["scheme"],
             calibration=wildcards["calibration"],
             seed=int(wildcards["seed"]),
-            n_layers=self.settings.models[wildcards["model"]].shape.layers,
+            n_layers=self.settings.models[wildcards["model"]].sizes.layers,
             inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
         )
 

@@ -11,6 +11,7 @@ from polyprune.grammar.titles import Titles
 from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
+from polyprune.report.tables.framing import framing_sentences
 from polyprune.report.tables.markdown import render_markdown, summaries
 from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import (
@@ -49,6 +50,7 @@ def report(
     `evidence` are the dumps that these were taken from, a sum a sequence.
     """
     rows, headers = load_scores(measurements), read_headers(measurements, SCHEMA)
+    framing = framing_sentences(headers.values(), rows, titles)
     rows = rows[rows["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)
@@ -59,7 +61,7 @@ def report(
     return Report(
         schema=TABLE,
         rows=long_table(kept),
-        page=render_markdown(blocks, table.title, titles, notes(headers.values())),
-        draw=lambda: heatmap.draw(blocks, table.title, titles),
+        page=render_markdown(blocks, table.title, titles, notes(headers.values()), framing),
+        draw=lambda: heatmap.draw(blocks, table.title, titles, framing),
         log=summaries(blocks, titles),
     )

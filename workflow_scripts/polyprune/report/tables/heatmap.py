@@ -21,11 +21,11 @@ LEAST_STEPS = 10
 """Of the last printed digit, how wide a scale is at least where it is not."""
 
 
-def draw(blocks: Sequence[Block], title: str, titles: Titles) -> Figure:
-    """The picture of a table of blocks."""
+def draw(blocks: Sequence[Block], title: str, titles: Titles, about: Sequence[str] = ()) -> Figure:
+    """The picture of a table of blocks; `about` are sentences that end its caption."""
     sections = [_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks]
     ends = ENDS if any(panel.note for block in blocks for panel in block.panels) else UNKNOWN_ENDS
-    return draw_sections(sections, title, ends, _caption(blocks))
+    return draw_sections(sections, title, ends, " ".join([_caption(blocks), *about]))
 
 
 def _section(block: Block, heading: str) -> Section:

@@ -12,9 +12,15 @@ from polyprune.report.numbers import format_printed
 from polyprune.report.tables.blocks import Block, Panel, above_references, seeds_phrase, wins
 
 
-def render_markdown(blocks: Sequence[Block], title: str, titles: Titles, cell_notes: Sequence[str] = ()) -> str:
-    """The whole page: title, a summary line per block, notes, then a section per model; notes on cells."""
-    parts = [f"# {title}", "\n".join(f"- {line}" for line in summaries(blocks, titles)), _notes(blocks)]
+def render_markdown(
+    blocks: Sequence[Block], title: str, titles: Titles, cell_notes: Sequence[str] = (), about: Sequence[str] = ()
+) -> str:
+    """The whole page: title, a summary line per block, notes, then a section per model; notes on cells.
+
+    `about` are sentences that end the notes.
+    """
+    lines = "\n".join(f"- {line}" for line in summaries(blocks, titles))
+    parts = [f"# {title}", lines, " ".join([_notes(blocks), *about])]
     model = None
     for block in blocks:
         if block.model != model:
