@@ -39,7 +39,8 @@ FAMILIES: dict[str, tuple[Any, tuple[int, ...]]] = {
         (5, 64, 256, 4, 2, 99, 2048),
     ),
     "bloom": (
-        BloomConfig(**{"n_layer": 5, "hidden_size": 64, "n_head": 4, "vocab_size": 99, "seq_length": 48}), (5, 64, 256, 4, 4, 99, 48),
+        BloomConfig.from_dict({"n_layer": 5, "hidden_size": 64, "n_head": 4, "vocab_size": 99, "seq_length": 48}),
+        (5, 64, 256, 4, 4, 99, 48),
     ),
     "mpt": (MptConfig(n_layers=5, d_model=64, n_heads=4, vocab_size=99, max_seq_len=48), (5, 64, 256, 4, 4, 99, 48)),
     "gemma3, whose text is a part": (

@@ -151,13 +151,13 @@ class TextSettings(Section):
         "Wanda and SparseGPT (the paper's)",
     )
     bos: str = Field(
-        FROM_MODEL,
+        default=FROM_MODEL,
         min_length=1,
         description="before each document: model (config.json's BOS; nothing where it is also the separator or begins "
         "a turn of a chat, as in Qwen and SmolLM2), none, or a token such as <s>",
     )
     separator: str = Field(
-        FROM_MODEL,
+        default=FROM_MODEL,
         min_length=1,
         description="after each document: model (config.json's EOS; where that ends a turn of a chat, the family's end "
         "of a document), none, or a token such as </s>",
