@@ -60,6 +60,6 @@ def report(
         schema=TABLE,
         rows=long_table(kept),
         page=render_markdown(blocks, table.title, titles, notes(headers.values())),
-        draw=lambda: heatmap.draw(blocks, table.title, titles),
+        picture=heatmap.picture(blocks, table.title, titles),
         log=summaries(blocks, titles),
     )
