@@ -144,6 +144,6 @@ def test_files_of_other_settings_are_not_what_is_asked_for(cases: Judge, setting
 def test_tokens_without_settings_are_refused_where_they_are_asked_for(tmp_path: Path):
     """Not taken for lack of anything to compare."""
     path = tmp_path / "tokens.safetensors"
-    save_tokens(path, TokenSet(*[np.ones((2, 3), kind) for kind in (np.int32, np.int32, np.uint8)], {}))
+    save_tokens(path, TokenSet(np.ones((2, 3), np.int32), np.ones((2, 3), np.int32), np.ones((2, 3), np.uint8), {}))
     with expecting({path: [{"sampling": "packed"}]}), pytest.raises(Exception, match="sampling none, here packed"):
         load_tokens(path)

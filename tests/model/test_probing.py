@@ -18,7 +18,7 @@ from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.register_model import register_model
 
 SIZES = {"layers": 4, "hidden": 32, "intermediate": 48, "heads": 4, "kv_heads": 2, "vocabulary": 97}
-SHAPE = Shape(**SIZES, max_positions=64)
+SHAPE = Shape.model_validate(SIZES | {"max_positions": 64})
 
 
 def register(folder: Path, shape: Shape = SHAPE) -> Path:

