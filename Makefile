@@ -26,7 +26,7 @@ report: install  ## a study as one page, finished or not: make report [STUDY=dem
 	$(BIN)/python -m polyprune.report.page
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims_told
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)

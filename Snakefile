@@ -34,8 +34,8 @@ include: "rules/answers.smk"
 include: "rules/why.smk"
 
 
-# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that a
-# deleted cell is made again even where the tables are finished. The paper's study is the default.
+# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that
+# a deleted cell is made again even where the tables are finished. The paper's study is the default.
 for study in settings.studies:
 
     rule:

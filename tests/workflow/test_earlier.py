@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.taken_away import EXPORT, MASK, NEW, OLD, Place, begin_export, exported, kept, nothing_queued
+from snakemake.persistence import MetadataRecord
+from tests.helpers.taken_away import MASK, NEW, OLD, Place, begin_export, exported, kept, nothing_queued
 
 from polyprune.errors import UserError
 from polyprune.workflow.earlier import put_back
 
 WORK = "rule_prune_model_wildcards_m_wanda_0.50_de_0"
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    return Place("prune_model", MASK)
 
 
 def test_what_a_failed_job_took_away_comes_back_with_its_record_and_its_time(place: Place):
@@ -145,18 +140,25 @@ def test_what_slurm_made_without_snakemake_counts_if_its_settings_are_those_of_t
     assert place.state == (content, OLD["params"], False) and kept() == []
 
 
-@pytest.fixture
-def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A job that writes more than its output."""
-    monkeypatch.chdir(tmp_path)
-    place = Place("export_model", EXPORT)
-    (place.output.parent / "weights").write_text("old weights")
-    return place
-
-
 def test_a_folder_comes_back_as_it_was(export: Place):
     begin_export(export)
     assert {file.name for file in (kept()[0] / "beside").iterdir()} == {"weights"}, "the output is to come last"
     put_back(nothing_queued)
     assert export.state == ("old", OLD["params"], False)
     assert exported(export) == {"config.json": "old", "weights": "old weights"}
+
+
+def test_an_output_that_is_a_folder_comes_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    place = Place("compare_with_paper", "results/versus_paper/table1.png")
+    folder = place.output.parent
+    place.job.output = [str(folder)]
+    place.notes._write_record(str(folder), MetadataRecord(params=OLD["params"]))
+    place.tell("JOB_INFO")
+    shutil.rmtree(folder)
+    place.notes._mark_incomplete(str(folder), None)
+    folder.mkdir()
+    (folder / "table2.png").write_text("new")
+    put_back(nothing_queued)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {"table1.png": "old"}
+    assert place.output.stat().st_mtime == 1e9 and kept() == []
