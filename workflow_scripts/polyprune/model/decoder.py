@@ -57,10 +57,14 @@ class Decoder:
         Two builds: one on torch's meta device for the layers, one without layers for the rest, whose buffers (rotary
         frequencies, embedding scales) only a real device computes.
         """
+        config = copy.deepcopy(self.config)
+        config.num_hidden_layers = 0
         try:
             with torch.device("meta"):
                 template = AutoModelForCausalLM.from_config(self.config, dtype=self.dtype).base_model
-        except (ValueError, KeyError, TypeError) as error:
+            with no_init_weights():
+                model = AutoModelForCausalLM.from_config(config, dtype=self.dtype)
+        except Exception as error:  # what it raises is not documented: whatever an entry of the configuration leads to
             raise UserError(
                 f"{self.checkpoint.folder}: {self.checkpoint.architecture} cannot be walked layer by layer "
                 f"({type(error).__name__}: {error}); correct config.json, or use another model"
@@ -72,11 +76,8 @@ class Decoder:
                 f"{self.checkpoint.architecture} cannot be walked layer by layer: its {type(template).__name__} has no "
                 f"{', '.join(lacking)}"
             )
-        config = copy.deepcopy(self.config)
-        config.num_hidden_layers = 0
-        with no_init_weights():
-            model = AutoModelForCausalLM.from_config(config, dtype=self.dtype).to(self.device)
         config.num_hidden_layers = model.config.num_hidden_layers = self.config.num_hidden_layers
+        model = model.to(self.device)
         model.tie_weights()
         base = model.base_model
         base.layers = template.layers
