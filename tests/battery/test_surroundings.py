@@ -19,6 +19,7 @@ import pytest
 import yaml
 from tests.helpers.battery import Cases, part_of
 from tests.helpers.checkout import ROOT
+from tests.helpers.small_disks import may_mount
 
 from polyprune.cluster.site import load_cluster
 
@@ -146,13 +147,13 @@ DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS = 24, 1
 
 
 def job(
-    folder: Path, variables: dict[str, str | None], before: Callable[[], None] | None = None
+    folder: Path, variables: dict[str, str | None], before: Callable[[], None] | None = None, *within: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """A stage as a rule runs it."""
+    """A stage as a rule runs it, by the words of another command that are before its own."""
     environment: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), **variables}
     words = ["--settings", json.dumps(SPEC), "--output", "out/de.parquet", "--log", "log", "--threads", "1"]
     return subprocess.run(
-        [sys.executable, "-m", "polyprune", "collect_documents", *words],
+        [*within, sys.executable, "-m", "polyprune", "collect_documents", *words],
         cwd=folder,
         env={name: value for name, value in environment.items() if value is not None},
         capture_output=True,
@@ -190,6 +191,39 @@ def kept_to_permissions() -> None:
     """
     if os.getuid() == 0 and prctl(DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS, 0, 0, 0):
         raise PermissionError("this root may not give up a capability")
+
+
+def test_a_full_disk_ends_in_a_sentence(cases: Judge, tmp_path: Path):
+    """One of its own, with another file on it; where no disk may be mounted, a limit to files says nearly the same."""
+    (tmp_path / "de.txt").write_text("".join(f"{number} ist eine Zahl\n" for number in range(400)), encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    on_small_disk = 'mount -t tmpfs -o size=4k none out && head -c 4096 /dev/zero > out/other && exec "$@"'
+    within = ("unshare", "-rm", "sh", "-c", on_small_disk, "sh") if may_mount() else ()
+
+    def ran() -> int:
+        done = job(tmp_path, {}, None if within else limited_file_size, *within)
+        assert b"Traceback" not in done.stdout + done.stderr, done.stderr
+        said = b"no space left for out/de.parquet: free some on its disk and run again" if within else b"is larger than"
+        assert said in done.stderr, done.stderr
+        return done.returncode
+
+    cases("disks").judge("full", ran, 1, sure=True)
+
+
+@pytest.mark.parametrize("log", ["full", "a folder"])
+def test_a_log_that_cannot_be_written(cases: Judge, tmp_path: Path, log: str):
+    """On a full disk the result is right all the same; a log that cannot even be begun is a sentence."""
+    (tmp_path / "de.txt").write_text("ein Satz\nnoch einer\n", encoding="utf-8")
+    (tmp_path / "log").symlink_to("/dev/full" if log == "full" else tmp_path)
+
+    def ran() -> int:
+        done = job(tmp_path, {})
+        assert b"Traceback" not in done.stdout + done.stderr, done.stderr
+        assert done.returncode == 0 or done.stderr == b"error: log cannot be written: Is a directory\n"
+        return done.returncode
+
+    cases("disks").judge(f"log {log}", ran, 0 if log == "full" else 1, sure=True)
+    assert (tmp_path / "out/de.parquet").exists() == (log == "full")
 
 
 DISKS: dict[str, tuple[Callable[[Path], Any], Callable[[], None] | None, str | None]] = {

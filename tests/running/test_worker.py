@@ -100,6 +100,16 @@ def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(environment: dict
     assert outputs["alone"][3] == outputs["unreachable"][3] == str(os.getpid())
 
 
+def test_a_worker_reads_and_writes_utf_8_whatever_the_locale(environment: dict[str, str], tmp_path: Path):
+    """Its own, not that of the job's command: what it opens without an encoding, and what it prints."""
+    latin = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with warm_worker({**environment, **latin}) as (_, path):
+        env = {**environment, worker.SOCKET_VARIABLE: path}
+        done = subprocess.run(command("tell", tmp_path / "x", word="grüße"), env=env, cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stdout.decode()) == (0, "printed grüße\n"), done.stderr
+    assert (tmp_path / "x").read_bytes().startswith("grüße\n".encode())
+
+
 @pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "alone"])
 def test_failure_and_its_reason_reach_the_caller(
     environment: dict[str, str], warm: Warm, tmp_path: Path, is_warm: bool

@@ -35,6 +35,7 @@ def log_to(path: Path, job: str) -> None:
         handler.close()
     logger.handlers[:] = [to_file] if os.environ.get(TERMINAL_VARIABLE) else [to_file, to_terminal]
     logger.setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a disk too full for the log is said to be by what fails, once
     logger.propagate = False
 
 

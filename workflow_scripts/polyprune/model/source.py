@@ -27,6 +27,7 @@ from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
+from polyprune.model.config_values import SIZES, refuse_impossible
 from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
@@ -45,8 +46,6 @@ _BESIDE = (
     "tokenizer_config.json",
 )
 """What else decides results, where it is there: a text's tokens, how questions are put, what ends an answer."""
-_SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
-"""What config.json must name."""
 _PLAIN_WEIGHTS = "use the model it was made from, or have its tool write plain float16, bfloat16 or float32 weights"
 _QUANTISED = ("quantization_config", "compression_config")
 
@@ -69,7 +68,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
         )
     _refuse_quantised(config, folder)
-    _refuse_impossible_sizes(config, folder / CONFIG)
+    refuse_impossible(text_part(config), folder / CONFIG)
     if not _is_file(folder / TOKENIZER):
         raise UserError(f"{folder} has no tokenizer.json (fast tokenizer); save one with AutoTokenizer.save_pretrained")
     return config
@@ -123,24 +122,6 @@ def _is_plain(about: dict[str, Any]) -> bool:
     sparsity = about.get("sparsity_config")
     formats = {about.get("format"), sparsity.get("format") if isinstance(sparsity, dict) else None}
     return "dense" in formats and formats <= {"dense", None} and not about.get("config_groups")
-
-
-def _refuse_impossible_sizes(config: dict[str, Any], file: Path) -> None:
-    """Raises `UserError` for counts that are none, and heads that do not divide the width."""
-    config = text_part(config)
-    sizes = {name: config[name] for name in (*_SIZES, "num_key_value_heads") if config.get(name) is not None}
-    for name, value in sizes.items():
-        if isinstance(value, list) and name != "num_hidden_layers":
-            continue  # a size for each layer
-        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-            raise UserError(f"{file}: {name} is {value!r}, not a whole number above 0; restore the file")
-    width, heads, groups = (config.get(name) for name in ("hidden_size", "num_attention_heads", "num_key_value_heads"))
-    if isinstance(width, int) and isinstance(heads, int) and config.get("head_dim") is None and width % heads:
-        raise UserError(f"{file}: hidden_size {width} is no multiple of num_attention_heads {heads}; restore the file")
-    if isinstance(heads, int) and isinstance(groups, int) and heads % groups:
-        raise UserError(
-            f"{file}: num_attention_heads {heads} is no multiple of num_key_value_heads {groups}; restore the file"
-        )
 
 
 def tensor_files(folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from polyprune import log
+from polyprune.artifacts.atomic import trouble_of_disk
 from polyprune.artifacts.identity import Header, expecting, place_of
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
@@ -51,8 +52,13 @@ def run(argv: list[str]) -> int:
     n_gpus = int(options.pop("gpus", ["0"])[0])
     spec = options.pop("settings")[0]
     settings = json.loads(spec)
-    log.log_to(log_file, " ".join(str(settings[key]) for key in ("job",) if key in settings) or name)
     started = time.monotonic()
+    try:
+        log.log_to(log_file, str(settings.get("job", name)))
+    except OSError as error:
+        said = trouble_of_disk(log_file, error) or f"{log_file} cannot be written: {error.strerror}"
+        print(f"error: {said}", file=sys.stderr)
+        return 1
     try:
         require_as_planned(spec)
         leased = gpus.lease(n_gpus)
@@ -63,11 +69,22 @@ def run(argv: list[str]) -> int:
     except UserError as error:
         log.logger.error("error: %s", error)
         return 1
-    except Exception:
-        log.logger.error("unexpected error, please report it with %s:\n%s", log_file, traceback.format_exc())
+    except Exception as error:
+        if said := _trouble_of_disk(error, options):
+            log.logger.error("error: %s", said)
+        else:
+            log.logger.error("unexpected error, please report it with %s:\n%s", log_file, traceback.format_exc())
         return 1
     log.logger.info("done in %.1f s, peak memory %.2f GiB", time.monotonic() - started, log.peak_memory_gib())
     return 0
+
+
+def _trouble_of_disk(error: Exception, options: dict[str, list[str]]) -> str | None:
+    """What to tell of the system's errors that a library of others met; of the output if they name no file."""
+    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    if isinstance(error, PermissionError):
+        return f"{named}: {error.strerror}: see to the permissions of the file and of its folder"
+    return trouble_of_disk(Path(str(named or next(iter(options.get("output", [])), "a result"))), error)
 
 
 def _options(words: list[str]) -> dict[str, list[str]]:

@@ -1,0 +1,126 @@
+"""Damage that ends in a remake, seen through Snakemake: refused in a sentence, deleted, made again to the same bytes.
+
+A file that is damaged or another's is told by whoever meets it first: the plan if Snakemake did not make it like this,
+else the job that reads it. Either names what to delete, and that is all the repair there is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.helpers.battery import Cases
+from tests.helpers.small_study import CELL, SmallStudy, small_study
+
+Judge = Callable[[str], Cases]
+WANDA = "results/small/wanda/0.50/de/seed0"
+FILES = {
+    "corpus": "results/corpora/little/de.parquet",
+    "model": "results/small/model.json",
+    "weights of a trained model": "results/small/checkpoint/model.safetensors",
+    "shard": "results/small/calibration/de/seed0/tokens.safetensors",
+    "evaluation text": "results/small/evaluation_text/little/sw.safetensors",
+    "mask": f"{WANDA}/mask.safetensors",
+    "weights": f"{CELL}/weights.safetensors",
+    "dump": f"{CELL}/hidden_states/little/de.h5",
+    "dense dump": "results/small/dense/hidden_states/little/sw.h5",
+    "scores": f"{CELL}/perplexity.parquet",
+    "benchmark": "results/benchmarks/demo/arc.json",
+    "table": "results/least/table1.parquet",
+}
+"""A file of each kind that is made on the way."""
+READERS = {
+    "corpus": "results/small/calibration/de/seed0/tokens.safetensors",
+    "model": f"{WANDA}/mask.safetensors",
+    "weights of a trained model": f"{WANDA}/mask.safetensors",
+    "shard": f"{WANDA}/mask.safetensors",
+    "evaluation text": f"{CELL}/hidden_states/little/sw.h5",
+    "mask": f"{WANDA}/hidden_states/little/de.h5",
+    "weights": f"{CELL}/export/config.json",
+    "dump": f"{CELL}/drift.parquet",
+    "dense dump": "results/small/dense/perplexity.parquet",
+    "scores": "results/least/table1.parquet",
+    "benchmark": f"{CELL}/evaluation/arc.parquet",
+}
+"""What is deleted too, so that the file is read."""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
+    found = small_study(tmp_path_factory.mktemp("again") / "checkout")
+    assert found.run() == 0, found.said()
+    yield found
+    shutil.rmtree(found.folder)
+
+
+@pytest.fixture(scope="module")
+def right(study: SmallStudy) -> dict[str, str]:
+    return study.contents()
+
+
+def made(study: SmallStudy) -> dict[str, str]:
+    assert study.run() == 0, study.said()
+    return study.contents()
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_deleted_file_is_made_again(cases: Judge, study: SmallStudy, right: dict[str, str], kind: str) -> None:
+    if kind == "weights of a trained model":
+        (study.folder / FILES["model"]).unlink()
+    (study.folder / FILES[kind]).unlink()
+    cases("made again").judge((kind, "deleted"), lambda: made(study), right, sure=True)
+
+
+def repaired(study: SmallStudy, file: Path) -> dict[str, str]:
+    """Run, delete what the refusal says, run again."""
+    assert study.run() != 0
+    said = study.said()
+    assert "Traceback" not in said and str(file.relative_to(study.folder)) in said, said
+    named = re.findall(r"(?:snakemake --profile local|: rm|delete) (results/\S+)", said)
+    assert named, said
+    for each in named:
+        (study.folder / each.rstrip(";,")).unlink(missing_ok=True)
+    return made(study)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FILES if kind != "weights of a trained model"])
+def test_a_damaged_file_is_refused_when_it_is_planned(
+    cases: Judge, study: SmallStudy, right: dict[str, str], kind: str
+) -> None:
+    file = study.folder / FILES[kind]
+    file.write_bytes(file.read_bytes()[:-7])
+    cases("made again").judge((kind, "cut"), lambda: repaired(study, file), right, sure=True)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_damage_that_nobody_sees_is_refused_by_the_job_that_reads_it(
+    cases: Judge, study: SmallStudy, right: dict[str, str], kind: str
+) -> None:
+    """Of the same size and time, as a disk does it: Snakemake believes that it made the file so."""
+    file = study.folder / FILES[kind]
+    whole, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    at = len(whole) // 2
+    file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+    os.utime(file, ns=times)
+    (study.folder / READERS[kind]).unlink()
+    cases("made again").judge((kind, "a bit"), lambda: repaired(study, file), right, sure=True)
+
+
+def test_other_settings_and_back_again(cases: Judge, study: SmallStudy, right: dict[str, str]) -> None:
+    config = study.folder / "small.yaml"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before.replace("calibration_sequences: 4", "calibration_sequences: 5"), encoding="utf-8")
+    assert made(study) != right
+    config.write_text(before, encoding="utf-8")
+    cases("made again").judge("settings", lambda: made(study), right, sure=True)
+
+
+def test_touched_files_are_left_alone(cases: Judge, study: SmallStudy, right: dict[str, str]) -> None:
+    for file in sorted(study.results.rglob("*"), key=lambda file: file.stat().st_mtime_ns):
+        file.touch()
+    cases("made again").judge("touched", lambda: made(study), right, sure=True)
+    assert "Nothing to be done" in study.said()
