@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer claims verify test test-real battery test-slurm check format install clean
+.PHONY: demo outstanding answer report claims verify test test-real battery test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -20,6 +20,11 @@ answer: install  ## in which language to calibrate, from what is finished: make 
 	@asked="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.finished --model '$(MODEL)' \
 	--language '$(LANGUAGE)' --method '$(METHOD)')" && printf '%s' "$$asked" | PYTHONPATH=workflow_scripts \
 	$(BIN)/python -m polyprune.report.ask
+
+report: install  ## a study as one page, finished or not: make report [STUDY=demo] [CONFIGFILE=studies/mine.yaml]
+	@found="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.page $(STUDY) \
+	$(if $(CONFIGFILE),--configfile $(CONFIGFILE)))" && printf '%s' "$$found" | PYTHONPATH=workflow_scripts \
+	$(BIN)/python -m polyprune.report.page
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims

@@ -12,7 +12,13 @@ for study in settings.studies:
         output:
             parquet=study_path(study, "best_calibration.parquet"),
             markdown=study_path(study, "best_calibration.md"),
-            picture=study_path(study, "best_calibration.png"),
+            picture=report(
+                study_path(study, "best_calibration.png"),
+                caption="captions/answer.rst",
+                category=f"Study {study}",
+                subcategory="Answers",
+                labels={"what": "answer", "title": "The best calibration language"},
+            ),
         log:
             f"logs/{study}/best_calibration.log",
         conda:
@@ -58,7 +64,13 @@ for study in settings.studies:
             paper=inputs.all_printed(),
         output:
             claims=study_path(study, "claims.parquet"),
-            claims_markdown=study_path(study, "claims.md"),
+            claims_markdown=report(
+                study_path(study, "claims.md"),
+                caption="captions/claims.rst",
+                category=f"Study {study}",
+                subcategory="Answers",
+                labels={"what": "claims", "title": "The paper's claims"},
+            ),
             blocks=study_path(study, "block_tests.parquet"),
             blocks_markdown=study_path(study, "block_tests.md"),
         log:

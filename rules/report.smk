@@ -13,7 +13,14 @@ for study, table in inputs.tables():
         output:
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
-            picture=study_path(study, f"{table}.png"),
+            picture=report(
+                study_path(study, f"{table}.png"),
+                caption="captions/table.rst",
+                category=f"Study {study}",
+                subcategory="Tables",
+                labels=inputs.labels(study, table),
+            ),
+            sheet=study_path(study, f"{table}.json"),
         log:
             f"logs/{study}/{table}.log",
         localrule: True
@@ -25,7 +32,7 @@ for study, table in inputs.tables():
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
             "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
-            "{output.picture} --log {log} --threads {threads}"
+            "{output.picture} --sheet {output.sheet} --log {log} --threads {threads}"
 
 
 for study, figure in inputs.figures():
@@ -38,7 +45,13 @@ for study, figure in inputs.figures():
         output:
             parquet=study_path(study, f"{figure}.parquet"),
             pdf=study_path(study, f"{figure}.pdf"),
-            png=study_path(study, f"{figure}.png"),
+            png=report(
+                study_path(study, f"{figure}.png"),
+                caption="captions/figure.rst",
+                category=f"Study {study}",
+                subcategory="Figures",
+                labels=inputs.labels(study, figure),
+            ),
         log:
             f"logs/{study}/{figure}.log",
         localrule: True
@@ -49,3 +62,30 @@ for study, figure in inputs.figures():
         shell:
             "python -m polyprune plot_figure --settings {params.spec:q} --measurements {input.measurements} --output "
             "{output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
+
+
+for study in settings.studies:
+
+    rule:
+        name:
+            f"write_report_{study}"
+        input:
+            sheets=inputs.sheets(study),
+            pictures=inputs.pictures(study),
+            answer=study_path(study, "best_calibration.parquet"),
+            claims=study_path(study, "claims.parquet"),
+            manifests=inputs.manifests(study),
+            corpora=inputs.texts(study),
+        output:
+            page=study_path(study, "report.html"),
+        log:
+            f"logs/{study}/report.log",
+        localrule: True
+        conda:
+            "../envs/polyprune.yaml"
+        params:
+            spec=specs.write_report(study),
+        shell:
+            "python -m polyprune write_report --settings {params.spec:q} --sheets {input.sheets} --pictures {input.pictures} "
+            "--answer {input.answer} --claims {input.claims} --manifests {input.manifests} --corpora {input.corpora} "
+            "--output {output.page} --log {log} --threads {threads}"

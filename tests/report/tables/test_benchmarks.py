@@ -16,6 +16,7 @@ from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA, SCORES, SCORES_
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
 from polyprune.report.tables.benchmarks import report
+from polyprune.report.tables.picture import draw_picture
 from polyprune.report.tables.report import Report
 from polyprune.settings.studies import Table
 
@@ -158,7 +159,7 @@ def test_mixes_stand_beside_english_and_the_target(files: list[Path], tmp_path: 
     assert table.log == ["Tiny, Wanda 50 %: of 4 columns better than target / English: DE+EN 1 / 2, DE+SW 0 / 0"]
     assert set(table.rows["calibration"].to_pylist()) == {"dense", "de-en", "de-sw"}
     assert "best of the rows of its column" in table.page and "target: in each column" in table.page
-    labels = [cell.row for cell in read_table(table.draw)[0][0].column("DE")]
+    labels = [cell.row for cell in read_table(lambda: draw_picture(table.picture))[0][0].column("DE")]
     assert labels == ["dense", "EN", "target", "DE+EN", "DE+SW"]
 
 

@@ -33,6 +33,7 @@ from polyprune.artifacts import (
     prompt_states,
     prompts,
     scores,
+    sheets,
     tokens,
 )
 from polyprune.artifacts.hdf5 import Hdf5Reader
@@ -59,7 +60,7 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA},
+    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
 }
 """What this program reads, by the ending of a file's name."""
 _CHECKPOINT, _EXPORT = "checkpoint", "export"

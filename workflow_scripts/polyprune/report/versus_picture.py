@@ -15,7 +15,7 @@ from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix, language_of, pair_label
 from polyprune.report.numbers import format_number
 from polyprune.report.printed import BLOCK, COLUMN
-from polyprune.report.tables.picture import Grid, Section, draw_sections
+from polyprune.report.tables.picture import Grid, Picture, Section, draw_picture
 from polyprune.report.versus_paper import FAR, block_title, diagonal, rank_correlation
 
 BLUE_TO_ORANGE = LinearSegmentedColormap.from_list(
@@ -36,7 +36,7 @@ _OVERLAP = "iou:"
 def draw_table(cells: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """One table; `cells` are rows of `report/versus_paper.py`."""
     sections = [_section(cells, block, titles) for block in _blocks(cells)]
-    return draw_sections(sections, title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE)
+    return draw_picture(Picture(tuple(sections), title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE))
 
 
 def _caption(cells: pd.DataFrame, sections: Sequence[Section]) -> str:

@@ -127,6 +127,24 @@ class Inputs:
         for name, study in self.settings.studies.items():
             yield from ((name, figure) for figure in study.figures)
 
+    def sheets(self, study: str) -> list[str]:
+        """What a study's tables show, cell by cell."""
+        return [study_path(study, f"{table}.json") for table in self.settings.studies[study].tables]
+
+    def pictures(self, study: str) -> list[str]:
+        """A study's figures."""
+        return [study_path(study, f"{figure}.png") for figure in self.settings.studies[study].figures]
+
+    def manifests(self, study: str) -> list[str]:
+        """What a study's models are."""
+        return [f"results/{model}/model.json" for model in _models(self.settings.studies[study].all_cells())]
+
+    def texts(self, study: str) -> list[str]:
+        """The corpora of a study's models."""
+        models = _models(self.settings.studies[study].all_cells())
+        corpora = dict.fromkeys(self.settings.models[model].text.corpus for model in models)
+        return [path for corpus in corpora for path in self.corpus(corpus)]
+
     def mask_grids(self) -> list[tuple[str, str]]:
         """(study, grid) whose masks are compared by a table or a figure."""
         shown = ((study, name) for study, name in [*self.tables(), *self.figures()])
@@ -155,6 +173,10 @@ class Inputs:
     def all_printed(self) -> list[str]:
         """The paper's numbers, of all its tables."""
         return sorted(str(path) for path in (self.root / "data" / "paper").glob("table*.csv"))
+
+    def labels(self, study: str, name: str) -> dict[str, str]:
+        """What Snakemake's own report calls a table or a figure."""
+        return {"what": name, "title": self._entry(study, name).title}
 
     def parquet_tables(self, study: str) -> list[str]:
         """A study's tables."""

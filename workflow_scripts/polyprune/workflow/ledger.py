@@ -246,7 +246,8 @@ def _print(lines: Sequence[Line], planning_flops: float) -> None:
     )
 
 
-def _tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
+def tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
+    """As values of JSON."""
     for line in lines:
         yield asdict(line) | {"sources": sorted(line.sources)}
 
@@ -270,7 +271,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     lines = ledger(settings, cells, jobs, incomplete_outputs())
     if options.json:
-        print(json.dumps(list(_tidy(lines)), indent=1))
+        print(json.dumps(list(tidy(lines)), indent=1))
     else:
         _print(lines, settings.engine.planning_flops)
     return 0

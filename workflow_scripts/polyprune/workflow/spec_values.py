@@ -8,7 +8,8 @@ from typing import Any
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import DENSE, Cell
-from polyprune.provenance import code_digest
+from polyprune.grammar.titles import scheme_title
+from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
@@ -55,6 +56,37 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
         "methods": {cell.method: METHODS[cell.method].title for cell in cells},
         "benchmarks": {benchmark: BENCHMARKS[benchmark].title for benchmark in benchmarks},
     }
+
+
+def page_of_study(settings: Settings, study: str) -> dict[str, Any]:
+    """What a study's page says of it beside its results (`report/page/content.py`)."""
+    entry = settings.studies[study]
+    cells = entry.all_cells()
+    schemes: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        schemes.setdefault(cell.method, {})[cell.scheme] = None
+    return {
+        "name": study,
+        "tables": {name: table.report for name, table in entry.tables.items()},
+        "figures": {name: figure.draws for name, figure in entry.figures.items()},
+        "methods": {
+            METHODS[method].title: _method_in_words(settings, method, asked) for method, asked in schemes.items()
+        },
+        "cells": len(cells),
+        "trained": any(isinstance(settings.models[cell.model].source, TrainedSource) for cell in cells),
+        "titles": titles_of_study(settings, study),
+    }
+
+
+def _method_in_words(settings: Settings, method: str, schemes: Iterable[str]) -> str:
+    """`Removes weights; those that stay are updated. 50 %, 2:4. damping 0.01`."""
+    traits = METHODS[method]
+    does = "Rounds weights to few bits" if traits.quantises else "Removes weights"
+    text = f"{does}; those that stay are {'updated' if traits.updates else 'as they were'}. "
+    text += f"Schemes: {', '.join(map(scheme_title, schemes))}."
+    read = {name: value for scheme in schemes for name, value in settings.compression.read_by(method, scheme).items()}
+    said = [f"{name} {canonical_json(value)}" for name, value in sorted(read.items())]
+    return f"{text} Settings: {'; '.join(said)}." if said else text
 
 
 def titles_of_study(settings: Settings, study: str) -> dict[str, Any]:

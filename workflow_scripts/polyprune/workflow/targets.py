@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
@@ -13,6 +14,8 @@ from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 
+PAGE = "report.html"
+"""Of a study, for readers."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
@@ -80,7 +83,7 @@ def require_sizes(words: Sequence[str], settings: Settings) -> None:
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
     stem = name.split(".")[0]
     known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
-    if stem not in [*known, *OF_STUDIES]:
+    if stem not in [*known, *OF_STUDIES, Path(PAGE).stem]:
         raise SpellingError(f"{stem!r} is {nearest(stem, known)} (study {study})")
 
 

@@ -129,8 +129,11 @@ def styled() -> Any:
 
 
 def _write_png(figure: Figure, png: Path) -> None:
+    """With the texts of its `Sheet`, for pages that show the picture."""
+    title, caption = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
     with atomic_write(png) as part:
-        FigureCanvasAgg(figure).print_png(str(part), metadata={"Software": None})
+        about = {"Software": None, "Title": title, "Description": caption}
+        FigureCanvasAgg(figure).print_png(str(part), metadata=about)
 
 
 class Sheet:

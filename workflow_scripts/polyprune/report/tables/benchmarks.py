@@ -56,7 +56,7 @@ def report(
         schema=TABLE,
         rows=long_table(kept),
         page=render_markdown(blocks, title, titles, notes(headers.values())),
-        draw=lambda: heatmap.draw(blocks, title, titles),
+        picture=heatmap.picture(blocks, title, titles),
         log=summaries(blocks, titles),
         provenance={"profiles": profiles},
     )

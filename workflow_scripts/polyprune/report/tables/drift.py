@@ -62,6 +62,6 @@ def report(
         schema=TABLE,
         rows=long_table(kept),
         page=render_markdown(blocks, table.title, titles, notes(headers.values()), framing),
-        draw=lambda: heatmap.draw(blocks, table.title, titles, framing),
+        picture=heatmap.picture(blocks, table.title, titles, framing),
         log=summaries(blocks, titles),
     )

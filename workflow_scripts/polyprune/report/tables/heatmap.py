@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from matplotlib.figure import Figure
 
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix
 from polyprune.report.tables.blocks import Block, Panel, seeds_phrase
-from polyprune.report.tables.picture import Grid, Section, draw_sections
+from polyprune.report.tables.picture import Grid, Picture, Section
 
 ENDS = "best, or not told from it", "worst of its column"
 """Of the scale, where it is known what can be told apart."""
@@ -21,11 +20,11 @@ LEAST_STEPS = 10
 """Of the last printed digit, how wide a scale is at least where it is not."""
 
 
-def draw(blocks: Sequence[Block], title: str, titles: Titles, about: Sequence[str] = ()) -> Figure:
+def picture(blocks: Sequence[Block], title: str, titles: Titles, about: Sequence[str] = ()) -> Picture:
     """The picture of a table of blocks; `about` are sentences that end its caption."""
-    sections = [_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks]
+    sections = tuple(_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks)
     ends = ENDS if any(panel.note for block in blocks for panel in block.panels) else UNKNOWN_ENDS
-    return draw_sections(sections, title, ends, " ".join([_caption(blocks), *about]))
+    return Picture(sections, title, ends, " ".join([_caption(blocks), *about]))
 
 
 def _section(block: Block, heading: str) -> Section:
@@ -35,6 +34,8 @@ def _section(block: Block, heading: str) -> Section:
         rows=tuple(calibration_label(name, block.languages) for name in block.calibrations),
         grids=tuple(_grid(panel) for panel in block.panels),
         rule=next((row for row, name in enumerate(block.calibrations) if is_mix(name)), None),
+        keys=tuple(block.calibrations),
+        block=(block.model, block.method, block.scheme),
     )
 
 
@@ -54,6 +55,9 @@ def _grid(panel: Panel) -> Grid:
         ),
         frames=panel.marked.to_numpy(dtype=bool),
         note=panel.note,
+        keys=tuple(panel.languages),
+        larger_is_better=panel.larger_is_better,
+        numbers={name: frame.to_numpy(dtype=float) for name, frame in panel.numbers.items()},
     )
 
 

@@ -216,7 +216,7 @@ def long_table(rows: pd.DataFrame) -> pa.Table:
 
 
 def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
-    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `paper_value`, `score`.
+    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `n`, `paper_value`, `score`.
 
     Means are equal where their counts are (`exact_mean`). `std` is the sample's (n − 1 in the denominator), NaN for one
     value. A dense model counts as one seed. `score` is empty where rows have none.
@@ -228,6 +228,7 @@ def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
         n_seeds=("value", "size"),
         paper_value=("paper_value", "first"),
         score=("score", "first"),
+        n=("n", "first"),
     )
     return found.merge(exact_means(rows, GROUP).reset_index(), on=GROUP, validate="one_to_one")
 

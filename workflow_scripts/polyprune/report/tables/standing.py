@@ -28,6 +28,8 @@ class Standing:
     kind: str
     chance: float | None
     """Per cent that guessing gives; None where there is nothing to guess."""
+    behind: Mapping[str, tuple[float, float]]
+    """Of all rows but the best, the 95 % interval by which each is worse than the best, in the unit of `resolution`."""
 
 
 Standings = Mapping[tuple[Block, Key], Standing]
@@ -67,20 +69,26 @@ def _standing(column: Column) -> Standing:
     chosen = candidates(column.values)
     able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
     best = whole.best
-    half_widths = [_half_width(whole, best, name) for name in whole.means if name != best]
+    intervals = {name: _behind(whole, best, name) for name in whole.means if name != best}
+    half_widths = [(high - low) / 2 for low, high in intervals.values()]
     return Standing(
         may_be_best=frozenset(able),
         told=frozenset(set(whole.means) - set(whole.not_worse())),
         resolution=_in_table(column.kind, whole.means[best], float(np.median(half_widths))),
+        behind={
+            name: (_in_table(column.kind, whole.means[best], low), _in_table(column.kind, whole.means[best], high))
+            for name, (low, high) in intervals.items()
+        },
         items=len(column.groups),
         kind=column.kind,
         chance=None if column.chance is None else 100 * column.chance,
     )
 
 
-def _half_width(comparison: Comparison, best: str, name: str) -> float:
+def _behind(comparison: Comparison, best: str, name: str) -> tuple[float, float]:
+    """By how much the best is better: the 95 % interval."""
     low, high = comparison.difference({best: 1.0, name: -1.0}).interval(1 - ALPHA)
-    return (high - low) / 2
+    return low, high
 
 
 def _in_table(kind: str, best: float, difference: float) -> float:

@@ -1,0 +1,75 @@
+"""What each kind of table and figure shows, and what it does not, in a sentence each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Explanation:
+    shows: str
+    not_shows: str
+
+
+UNKNOWN = Explanation("What its caption says.", "More than its caption says.")
+"""Of a kind that this page does not know yet."""
+TABLES = {
+    "drift": Explanation(
+        "How well a compressed model keeps the dense model's predictions (perplexity) and hidden states (SNR, pruning "
+        "error) on held-out text of each language, by the language of the calibration text.",
+        "Whether the model still solves tasks: a better perplexity need not be a better accuracy. Perplexities of two "
+        "languages, or of two models, are on different scales; compare within a column.",
+    ),
+    "benchmarks": Explanation(
+        "Scores on questions of each language, by the language of the calibration text.",
+        "Differences smaller than what can be told apart are no findings: they are as light as the best. A score near "
+        "chance says nothing of calibration, and translated questions measure the translation, too.",
+    ),
+    "mask_iou": Explanation(
+        "How much the pruned weights depend on the draw of the calibration text: the overlap of masks of several "
+        "seeds in one language.",
+        "Whether another mask is a worse one: two masks that overlap little can be equally good.",
+    ),
+    "mask_iou_languages": Explanation(
+        "How much the pruned weights depend on the language of the calibration text: the overlap between languages.",
+        "Whether another mask is a worse one. Compare with the overlap of seeds of one language, which is the noise.",
+    ),
+}
+_SHIFT = "How far compression moves hidden states in the subspaces of LSAR that languages share or do not share."
+_NO_CAUSE = "What causes a change: the figures describe hidden states, and nothing was intervened on."
+_NEURONS = "Which neurons answer to one language (LAPE) before and after compression."
+FIGURES = {
+    "mask_iou": Explanation(
+        "The overlap of masks matrix by matrix and layer by layer.",
+        "Whether another mask is a worse one. The two sides have a scale each.",
+    ),
+    "token_shift": Explanation(_SHIFT, _NO_CAUSE),
+    "prompt_shift": Explanation(_SHIFT, _NO_CAUSE),
+    "agnostic_shift": Explanation(
+        "How far compression moves what languages share.", f"{_NO_CAUSE} Panels have scales of their own."
+    ),
+    "specific_shift": Explanation(
+        "How far compression moves what is a language's own.", f"{_NO_CAUSE} Panels have scales of their own."
+    ),
+    "shift_overview": Explanation(_SHIFT, _NO_CAUSE),
+    "shift_controls": Explanation(
+        "The same changes with other subspaces, a random one among them.",
+        "An effect that the random subspace has as well is none of language.",
+    ),
+    "neuron_overview": Explanation(_NEURONS, _NO_CAUSE),
+    "neuron_entropy": Explanation(_NEURONS, _NO_CAUSE),
+    "neuron_probability": Explanation(
+        "How often neurons of the dense model are active, by language.", "Anything about compression."
+    ),
+    "neuron_output": Explanation(
+        "How much neurons of the dense model add to the output, by language.", "Anything about compression."
+    ),
+    "mean_activations": Explanation(
+        "Mean outputs of a matrix, channel by channel, before and after compression, in the calibration language.",
+        "Whether a change of a channel matters for what the model says.",
+    ),
+}
+TRAINED = (
+    "Models of this study were trained here, in minutes, and are tiny. Their numbers show that everything works and "
+    "say nothing of large models, nor of the methods beside one another."
+)
