@@ -10,7 +10,6 @@ RESULTS ?= results
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
-	@$(BIN)/python -m rich.markdown results/demo/table1.md
 	@echo "Table 1: results/demo/table1.parquet (every value), table1.md (this), table1.png (the picture)"
 
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]

@@ -67,3 +67,14 @@ onstart:
             slurm.take_over(workflow.dag, Path.cwd(), logger)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    if shown:
+        shown.stop(log)
+        terminal.show_table(sys.argv[1:])
+
+
+onerror:
+    if shown:
+        shown.stop(log)

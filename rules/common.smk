@@ -16,7 +16,7 @@ from polyprune.cluster.site import load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
-from polyprune.running import lifeline, worker
+from polyprune.running import lifeline, terminal, worker
 from polyprune.running.run import export_engine
 from polyprune.running.submitted import write_plan
 from polyprune.settings.load import load_settings
@@ -35,6 +35,7 @@ from polyprune.workflow.targets import check_target, models_of, require_sizes
 from polyprune.workflow.wildcards import Only
 
 collect_rarely()
+shown = terminal.attach(logger, workflow.output_settings)
 
 # Snakemake lists the command line's files first, but merges them last.
 of_command_line = workflow.overwrite_configfiles

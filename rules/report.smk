@@ -84,7 +84,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=specs.write_report(study),
+            spec=verbatim(specs.write_report(study)),
         shell:
             "python -m polyprune write_report --settings {params.spec:q} --sheets {input.sheets} --pictures {input.pictures} "
             "--answer {input.answer} --claims {input.claims} --manifests {input.manifests} --corpora {input.corpora} "

@@ -22,6 +22,7 @@ EXPORTED = ("trained", "local", "hubbed")
 TARGETS = (
     "all",
     *(f"results/all/{answer}.parquet" for answer in ("best_calibration", "versus_paper", "claims", "why")),
+    "results/all/report.html",
     *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json" for model in EXPORTED),
 )
 
@@ -48,6 +49,7 @@ KINDS = {
     "table": ("tabulate",),
     "figure": ("plot_figure",),
     "answer": ("answer_question", "compare_with_paper", "tabulate_claims", "explain_damage"),
+    "page": ("write_report",),
 }
 """Stages by the column of the table that they are in."""
 

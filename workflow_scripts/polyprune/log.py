@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import resource
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 logger = logging.getLogger("polyprune")
+TERMINAL_VARIABLE = "POLYPRUNE_TERMINAL"
+"""Set where another process shows how far jobs are (`running/terminal.py`): they then write to their logs alone."""
 
 
 class _Discreet(logging.Formatter):
@@ -20,7 +23,9 @@ class _Discreet(logging.Formatter):
 
 
 def log_to(path: Path, job: str) -> None:
-    """Send the log of this process to `path` (replaced) and to stderr, where `job` says who speaks."""
+    """Send the log of this process to `path` (replaced) and, unless `TERMINAL_VARIABLE` is set, to stderr, where `job`
+    says who speaks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
     to_file.setFormatter(_Discreet("%(asctime)s %(levelname)s %(message)s"))
@@ -28,7 +33,7 @@ def log_to(path: Path, job: str) -> None:
     to_terminal.setFormatter(_Discreet(f"[{job}] %(message)s"))
     for handler in logger.handlers:
         handler.close()
-    logger.handlers[:] = [to_file, to_terminal]
+    logger.handlers[:] = [to_file] if os.environ.get(TERMINAL_VARIABLE) else [to_file, to_terminal]
     logger.setLevel(logging.INFO)
     logger.propagate = False
 

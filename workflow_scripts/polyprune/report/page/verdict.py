@@ -41,7 +41,8 @@ def _whole(rows: pd.DataFrame) -> str:
     things = "combination" if len(rows) == 1 else "combinations"
     return (
         f"calibrating in the language of evaluation is better than in the average other language in {better} of "
-        f"{len(rows)} {things} of model, method and scheme (p < .05, one-sided exact permutation test); the gain is {ends}."
+        f"{len(rows)} {things} of model, method and scheme (p < .05, one-sided exact permutation test); "
+        f"the gain is {ends}."
     )
 
 
