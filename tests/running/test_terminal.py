@@ -132,4 +132,6 @@ def test_jobs_write_to_their_logs_alone_where_a_run_is_shown(
         log.log_to(tmp_path / "job.log", "job")
         assert len(log.logger.handlers) == handlers
     finally:
+        for handler in log.logger.handlers:
+            handler.close()
         log.logger.handlers[:] = before
