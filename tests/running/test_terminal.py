@@ -15,8 +15,15 @@ import pytest
 from polyprune import log
 from polyprune.running.terminal import TAIL, VARIABLE, Terminal, attach, stage_of
 
-QUIET = {"quiet": ["host", "rules", "reason"], "verbose": False, "printshellcmds": False, "debug_dag": False}
-QUIET |= {"dryrun": False}
+QUIET: dict[str, Any] = {
+    "quiet": ["host", "rules", "reason"],
+    **dict.fromkeys(("verbose", "printshellcmds", "debug_dag", "dryrun"), False),
+}
+
+
+def wish(**other: Any) -> Any:
+    """Snakemake's settings of output, as the profile has them but for some."""
+    return SimpleNamespace(**QUIET | other)
 
 
 class Filter:
@@ -53,7 +60,7 @@ def emit(terminal: Terminal, event: str | None, text: str = "", level: int = log
 @pytest.mark.usefixtures("asked")
 def test_it_takes_the_place_of_snakemakes_and_the_file_has_everything(tmp_path: Path):
     logger = snakemakes_logger(io.StringIO(), tmp_path / "log")
-    assert attach(logger, SimpleNamespace(**QUIET)) in logger.handlers
+    assert attach(logger, wish()) in logger.handlers
     names = [handler.name for handler in logger.handlers]
     assert "DefaultStreamHandler" not in names
     file = logger.handlers[names.index("DefaultLogFileHandler")]
@@ -67,13 +74,13 @@ def test_it_takes_the_place_of_snakemakes_and_the_file_has_everything(tmp_path: 
 def test_another_wish_brings_back_snakemakes_own_and_the_lines_of_jobs(other: dict[str, Any], tmp_path: Path):
     logger = snakemakes_logger(io.StringIO(), tmp_path / "log")
     before = list(logger.handlers)
-    assert attach(logger, SimpleNamespace(**QUIET | other)) is None
+    assert attach(logger, wish(**other)) is None
     assert logger.handlers == before and VARIABLE not in os.environ
 
 
 def test_nothing_changes_for_a_profile_that_does_not_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert attach(snakemakes_logger(io.StringIO(), tmp_path / "log"), SimpleNamespace(**QUIET)) is None
+    assert attach(snakemakes_logger(io.StringIO(), tmp_path / "log"), wish()) is None
 
 
 def test_a_line_a_stage_with_its_counts():

@@ -120,10 +120,11 @@ def test_nothing_of_a_name_is_taken_for_html_and_nothing_is_fetched(page: str):
 
 def test_a_study_of_which_nothing_can_be_compared_has_a_page(tmp_path: Path):
     files = write_study(tmp_path)
+    files["pictures"] = []
     rows = pd.read_parquet(files["answer"]).iloc[:0]
     files["answer"].unlink()
     save_frame(files["answer"], rows, {})
-    write_report(**files | {"pictures": []}, output=tmp_path / "report.html", provenance={})
+    write_report(**files, output=tmp_path / "report.html", provenance={})
     text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Nothing can be said over all languages yet" in text and f"All {STUDY.cells} cells" in text
 

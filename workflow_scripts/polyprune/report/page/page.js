@@ -118,6 +118,7 @@
     const languages = off("language"), methods = off("method"), models = off("model");
     const blocks = gains.blocks.filter((block) => !methods.has(block.method) && !models.has(block.model));
     const codes = gains.languages.filter((code) => !languages.has(code.split("-")[0]));
+    const narrow = place.clientWidth < 600;
     let unit = "";
     const traces = blocks.map((block, index) => {
       const lines = block.lines.filter((line) => line.by === by && over in line.gains && codes.includes(line.language));
@@ -125,7 +126,7 @@
       if (found.length) unit = found[0].unit;
       const offset = (index + 1) / (blocks.length + 1) - 0.5;
       return {
-        type: "scatter", mode: "markers", name: plain(block.heading), x: found.map((each) => each.gain),
+        type: "scatter", mode: "markers", name: narrow ? plain(block.heading).replaceAll(", ", ",<br>") : plain(block.heading), x: found.map((each) => each.gain),
         y: lines.map((line) => codes.indexOf(line.language) + offset),
         marker: { color: gains.colours[index % gains.colours.length], size: 7,
           symbol: ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star"][index % 8] },
@@ -137,9 +138,8 @@
         hovertemplate: "%{text}<extra></extra>",
       };
     });
-    const narrow = place.clientWidth < 600;
     window.Plotly.react(place, traces, {
-      height: 110 + codes.length * Math.max(38, blocks.length * 9) + (narrow ? 20 * blocks.length : 0),
+      height: 110 + codes.length * Math.max(38, blocks.length * 9) + (narrow ? 36 * blocks.length : 0),
       margin: { l: 40, r: 12, t: 8, b: 46 }, showlegend: true, hovermode: "closest",
       legend: narrow ? { orientation: "h", y: -0.12, font: { size: 11 } } : { font: { size: 12 } },
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: "#16202a" },
