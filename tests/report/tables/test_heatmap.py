@@ -215,7 +215,7 @@ def test_scales_are_ten_steps_wide_where_nothing_is_known() -> None:
     """Of one decimal: the worst of values .3 apart lies three tenths down the scale; and no more is said than is so."""
     rows = [
         {"model": "m", "method": "gptq", "scheme": "w8g128", "calibration": name, "metric": "a", "eval_language": "de"}
-        | {"mean": mean, "std": math.nan, "n_seeds": 1, "paper_value": math.nan}
+        | {"mean": mean, "std": math.nan, "n_seeds": 1, "n": 60, "paper_value": math.nan}
         for name, mean in (("de", 50.0), ("en", 49.7))
     ]
     blocks = make_blocks(pd.DataFrame(rows), [Metric("a", "A", larger_is_better=True, unit="%", decimals=1)])
