@@ -27,7 +27,7 @@ from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
-from polyprune.model.config_values import SIZES, refuse_impossible
+from polyprune.model.config_values import refuse_impossible
 from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
