@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.helpers.battery import Cases, part_of
+from tests.helpers.capabilities import without_rights_over_others
 from tests.helpers.checkout import ROOT
 from tests.helpers.small_disks import may_mount
 
@@ -141,10 +141,6 @@ ENVIRONMENTS: list[tuple[str, dict[str, str | None]]] = [
 ]
 """What of a job's environment is otherwise; its result is right all the same."""
 
-prctl = ctypes.CDLL(None, use_errno=True).prctl
-DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS = 24, 1
-"""PR_CAPBSET_DROP and CAP_DAC_OVERRIDE of Linux."""
-
 
 def job(
     folder: Path, variables: dict[str, str | None], before: Callable[[], None] | None = None, *within: str
@@ -184,15 +180,6 @@ def limited_file_size() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
 
 
-def kept_to_permissions() -> None:
-    """Root is stopped by no permissions: what starts next has root's files, but may not write where nobody may.
-
-    A job as another user could not even open an interpreter below a folder that only root enters.
-    """
-    if os.getuid() == 0 and prctl(DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS, 0, 0, 0):
-        raise PermissionError("this root may not give up a capability")
-
-
 def test_a_full_disk_ends_in_a_sentence(cases: Judge, tmp_path: Path):
     """One of its own, with another file on it; where no disk may be mounted, a limit to files says nearly the same."""
     (tmp_path / "de.txt").write_text("".join(f"{number} ist eine Zahl\n" for number in range(400)), encoding="utf-8")
@@ -229,7 +216,7 @@ def test_a_log_that_cannot_be_written(cases: Judge, tmp_path: Path, log: str):
 DISKS: dict[str, tuple[Callable[[Path], Any], Callable[[], None] | None, str | None]] = {
     "another file system": (lambda out: out.symlink_to(tempfile.mkdtemp(dir="/dev/shm")), None, None),
     "a limit to the size of files": (Path.mkdir, limited_file_size, "is larger than a file may be here"),
-    "read-only results": (lambda out: out.mkdir(mode=0o555), kept_to_permissions, "cannot be written"),
+    "read-only results": (lambda out: out.mkdir(mode=0o555), without_rights_over_others, "cannot be written"),
 }
 """How the folder of results is made, who writes, and what is said; None where the result is right."""
 

@@ -67,10 +67,11 @@ def place_of(path: Path, root: Path | None = None) -> str | None:
 
 
 def again(path: Path, root: Path | None = None) -> str:
-    """How a file is made again, for the end of a message."""
+    """How a file is made again, for the end of a message; of a link, as Snakemake's cache has them, both its ends."""
     place = place_of(path, root)
     target = path if place is None else f"{RESULTS}/{place}"
-    return f"delete it and make it again: snakemake --profile local {target}"
+    linked = f", and {path.resolve()}, to which it leads," if path.is_symlink() else ""
+    return f"delete it{linked} and make it again: snakemake --profile local {target}"
 
 
 def introduced(path: Path, schema: str, about: Header) -> dict[str, Any]:
