@@ -38,19 +38,8 @@ from typing import Any
 
 import pandas as pd
 
-from polyprune.maths.inference import (
-    Difference,
-    Draws,
-    against,
-    contrast,
-    draws_of,
-    holm,
-    may_be_best,
-    means_of,
-    pooled,
-    pooled_draws,
-    spread_of_draws,
-)
+from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
+from polyprune.maths.inference import Difference, against, contrast, holm, may_be_best, means_of, pooled
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
 from polyprune.report.measured import ACCURACY, F1, Block, Column, Key, common_draws, means_matrix
@@ -91,11 +80,11 @@ class Comparison:
         self.unit = UNITS[columns[0].kind]
         self.bounded = columns[0].kind in (ACCURACY, F1)
         alone = len(columns) == 1
-        draws = [draws_of(column.values, column.groups) for column in columns]
-        self.together = draws[0] if alone else pooled_draws([column.values for column in columns], draws)
-        unknown = Draws(float("nan"), float("nan"), 0)
+        draws = [draws_of(column.values, column.groups, self.bounded) for column in columns]
+        values = [column.values for column in columns]
+        self.together = draws[0] if alone else pooled_draws(values, draws, self.bounded)
         self.each = [
-            means_of(column.values, column.groups, of_column if alone else unknown, self.bounded)
+            means_of(column.values, column.groups, of_column if alone else UNKNOWN, self.bounded)
             for column, of_column in zip(columns, draws, strict=True)
         ]
         self.means = {name: self._mean(name) for name in columns[0].values}
@@ -107,7 +96,7 @@ class Comparison:
 
     def difference(self, weights: Weights) -> Difference:
         each = [contrast(means, weights) for means in self.each]
-        return each[0] if len(each) == 1 else pooled(each, spread_of_draws(self.each[0], weights), self.together)
+        return each[0] if len(each) == 1 else pooled(each, weights, self.together)
 
     @property
     def items(self) -> int:
@@ -177,7 +166,7 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
         weights = {
             own: against(own, singles) if name is None else {own: 1.0, name: -1.0}
             for own in comparison.means
-            if own != name and len({own, *singles}) > 1
+            if own != name and (name or len({own, *singles}) > 1)
         }
         found = {own: comparison.difference(each) for own, each in weights.items()}
         adjusted = dict(zip(found, holm([each.p_zero() for each in found.values()]), strict=True))
@@ -231,7 +220,7 @@ def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
     for metric, several in of_metric.items():
         kind = next(iter(several.values())).kind
         names = sorted(set.intersection(*({n for n in column.values if not is_mix(n)} for column in several.values())))
-        if len(names) < 2:
+        if len(names) < 2 or len({language_of(language) for _, language in several}) < 2:
             continue
         matrix = means_matrix(several, names)
         try:
