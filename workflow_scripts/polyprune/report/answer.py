@@ -4,6 +4,7 @@
     eval_language             string   a language (en-c, en-e of ARC); `all`: the test of a whole block
     metric                    string   a benchmark, perplexity, snr, pruning_error; `benchmarks`: mean over the columns
                                        of accuracies of a language (mkqa is another scale)
+    score                     string   acc, f1, f1_ws: what is counted of a benchmark; null for others
     best                      string   the calibration with the best mean
     not_worse                 list     calibrations that may be the best (INF-9), `best` among them
     calibrations              int32    of so many
@@ -42,7 +43,7 @@ from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
 from polyprune.maths.inference import Difference, against, contrast, holm, may_be_best, means_of, pooled
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
-from polyprune.report.measured import ACCURACY, F1, Block, Column, Key, common_draws, means_matrix
+from polyprune.report.measured import ACCURACY, SHARES, Block, Column, Key, common_draws, means_matrix
 from polyprune.report.names import is_mix, language_of
 from polyprune.report.printed import NotInTablesError, targets
 
@@ -68,7 +69,7 @@ def _per_cent_lower(difference: float) -> float:
 POINTS = Unit("points", 0.01, lambda difference: 100 * difference)
 DECIBELS = Unit("dB", 0.1, lambda difference: difference)
 LOWER = Unit("%", -math.log(0.99), _per_cent_lower)
-UNITS = {ACCURACY: POINTS, F1: POINTS, "snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
+UNITS = dict.fromkeys(SHARES, POINTS) | {"snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
 """Margins: one point, a tenth of a decibel, one per cent."""
 
 
@@ -78,7 +79,7 @@ class Comparison:
     def __init__(self, columns: list[Column]) -> None:
         self.columns = columns
         self.unit = UNITS[columns[0].kind]
-        self.bounded = columns[0].kind in (ACCURACY, F1)
+        self.bounded = columns[0].kind in SHARES
         alone = len(columns) == 1
         draws = [draws_of(column.values, column.groups, self.bounded) for column in columns]
         values = [column.values for column in columns]
@@ -161,7 +162,8 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
     singles = [name for name in comparison.means if not is_mix(name)]
     target, best = language_of(language), comparison.best
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
-    about |= {"calibrations": len(comparison.means)}
+    kind = comparison.columns[0].kind
+    about |= {"calibrations": len(comparison.means), "score": kind if kind in SHARES else None}
     for reference, name in references(comparison).items():
         weights = {
             own: against(own, singles) if name is None else {own: 1.0, name: -1.0}
@@ -232,6 +234,7 @@ def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
         yield {
             "eval_language": ALL,
             "metric": metric,
+            "score": kind if kind in SHARES else None,
             "calibration": None,
             "is_target": True,
             "reference": OTHERS,

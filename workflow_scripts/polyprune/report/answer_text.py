@@ -42,14 +42,14 @@ def gain_text(row: Row) -> str:
 
 
 def what_more(row: Row) -> str:
-    """What an open question would take."""
+    """What an open question would take, as a sentence."""
     margin = f"{row['margin']:g} {row['unit']}".removesuffix("s")
     ways = []
     if pd.notna(row["items_needed"]):
         ways.append(f"{int(row['items_needed']):,} {_things(row)}")
     if pd.notna(row["draws_needed"]):
         ways.append(f"{int(row['draws_needed']):,} seeds")
-    seen = f"a difference of {row['detectable']:.1f} {row['unit']} would be seen in 4 of 5 studies like this"
+    seen = f"A difference of {row['detectable']:.1f} {row['unit']} would be seen in 4 of 5 studies like this"
     if not ways:
         return f"{seen}; for {margin} neither more {_things(row)} nor more seeds alone would do"
     return f"{seen}; {margin} would take {' or '.join(ways)}"
@@ -83,7 +83,7 @@ def sentence(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[
     row = next(gains[reference] for reference in ("english", OTHERS, "mix") if reference in gains)
     said = f"In place of {REFERENCES[row['reference']]}, {calibration_label(row['calibration'], known)} gives "
     parts = [f"{_choice(rows, language, titles, known)}.", f"{said}{gain_text(row)}.", f"That rests on {caveat(row)}."]
-    return " ".join([*parts, *([f"{what_more(row).capitalize()}."] if row["verdict"] == "open" else [])])
+    return " ".join([*parts, *([f"{what_more(row)}."] if row["verdict"] == "open" else [])])
 
 
 def _choice(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[str]) -> str:
@@ -95,12 +95,14 @@ def _choice(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[s
     rest = [calibration_label(name, known) for name in able if name not in (first["best"], language)]
     others = "any other" if len(able) == first["calibrations"] else _listed(rest)
     if language in able and language != first["best"]:
-        more = f", nor from {others}" * bool(rest)
-        return f"{target} is as good a choice as any known: {by} nothing measured tells it from {best}, best seen{more}"
+        said = f"{target} may be as good a choice as any: {by} nothing measured tells it from {best}, which did best"
+        return said + f", nor from {others}" * bool(rest)
     if len(able) == 1:
-        text = f"Calibrate in {best}: {by} it is better than every other of {first['calibrations']} that were measured"
+        compared = first["calibrations"] - 1
+        rest_of_them = "the only other one" if compared == 1 else f"each of the {compared} others"
+        text = f"Calibrate in {best}: {by} it is better than {rest_of_them} measured"
     else:
-        text = f"Calibrate in {best}: {by} it is the best seen, but nothing measured tells it from {others}"
+        text = f"Calibrate in {best}: {by} it did best, but nothing measured tells it from {others}"
     if language in able:
         return text
     return f"{text}; {target} itself {'is behind' if rows['is_target'].any() else 'was not calibrated in'}"

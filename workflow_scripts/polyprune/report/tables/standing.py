@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polyprune.report.answer import ALPHA, Comparison
-from polyprune.report.measured import ACCURACY, F1, Block, Column, Key
+from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
 
 
@@ -85,6 +85,6 @@ def _half_width(comparison: Comparison, best: str, name: str) -> float:
 
 def _in_table(kind: str, best: float, difference: float) -> float:
     """A difference of values of `report/measured.py` as tables print them: per cent, dB, and above the best."""
-    if kind in (ACCURACY, F1):
+    if kind in SHARES:
         return 100 * difference
     return difference if kind == "snr" else math.exp(-best) * math.expm1(difference)
