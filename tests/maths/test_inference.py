@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from tests.helpers.answers import simulated, true_effect
 
 from polyprune.maths.draws import UNKNOWN, Draws, draws_of, pooled_draws
 from polyprune.maths.inference import Difference, against, contrast, holm, may_be_best, means_of, pooled
@@ -26,37 +27,6 @@ def compared(
     values: dict[str, np.ndarray], weights: dict[str, float], groups: np.ndarray, draws: Draws, bounded: bool = False
 ) -> Difference:
     return contrast(means_of(values, groups, draws, bounded), weights)
-
-
-def simulated(
-    rng: np.random.Generator,
-    n: int = 60,
-    draws: int = 3,
-    share: float = 0.4,
-    by_draw: float = 0.2,
-    effect: float = 0.0,
-    passage: int = 1,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Right or wrong answers of seven calibrations, of which the first is better by `effect` on the probit scale.
-
-    Questions differ in difficulty, `passage` neighbours share theirs and how each calibration does on them.
-    """
-    groups = np.repeat(np.arange(n // passage), passage)
-    level = stats.norm.ppf(share) * np.sqrt(2.25 + by_draw**2)
-    difficulty = rng.standard_normal(n // passage)[groups]
-    values = {}
-    for index in range(7):
-        of_group = 0.5 * rng.standard_normal(n // passage)[groups]
-        of_draw = by_draw * rng.standard_normal(draws)
-        noise = rng.standard_normal((n, draws))
-        latent = level + (difficulty + of_group)[:, None] + of_draw + noise + effect * (index == 0)
-        values[str(index)] = (latent > 0).astype(float)
-    return values, groups
-
-
-def true_effect(share: float, by_draw: float, effect: float) -> float:
-    deviation = np.sqrt(2.25 + by_draw**2)
-    return float(stats.norm.cdf(stats.norm.ppf(share) + effect / deviation) - share)
 
 
 STUDIES = 250

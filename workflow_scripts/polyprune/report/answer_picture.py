@@ -17,7 +17,7 @@ from polyprune.report.figures.letters import wrapped
 METRICS = {
     POOLED: ("gain [points of {score}], mean of benchmarks", "questions"),
     "perplexity": ("gain [perplexity lower by %]", "sequences"),
-    "mkqa": ("gain [points of {score}], MKQA", "questions"),
+    "mkqa": ("gain [points of {score}], {benchmark}", "questions"),
 }
 """Of each the gain and its unit, and what it is measured on."""
 _STYLES = {"english": ("o", "#0072b2"), "mix": ("D", "#e69f00"), OTHERS: ("s", INK)}
@@ -45,7 +45,8 @@ def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
         name = wrapped(titles.heading(model, method, scheme), size[0], 8.0, bold=True)
         place.set_title(name, loc="left")
         gain, items = METRICS[metric]
-        counted = gain.format(score="/".join(sorted(set(shown["score"].dropna()))))
+        score = "/".join(sorted(set(shown["score"].dropna())))
+        counted = gain.format(score=score, benchmark=titles.benchmarks.get(metric))
         place.set_xlabel(f"{counted}\n{_range(shown['items'])} {items} a language, {_draws(shown)}")
         place.set_ylabel("evaluation language")
     return sheet

@@ -261,7 +261,7 @@ class Specs:
             "answer_question",
             {},
             title=f"The best calibration, study {study}",
-            titles=titles_of(self.settings, cells),
+            titles=titles_of_study(self.settings, study),
             made_with=self.by_place.dumps(cells) | self.by_place.evaluations(cells, asked),
         )
 
