@@ -96,7 +96,8 @@ CASES: dict[str, tuple[dict[str, list[bool]], str]] = {
     ),
     "last of what cannot be told apart": (
         {"de": GERMAN, "en": beside(GERMAN, 2), "es": beside(GERMAN, 1)},
-        "DE may be as good a choice as any: by ARC nothing measured tells it from EN, which did best, nor from any other",
+        "DE may be as good a choice as any: by ARC nothing measured tells it from EN, which did best, nor from any "
+        "other. In",
     ),
     "behind": (
         {"de": answers(0.2, 0), "en": answers(0.8, 1)},

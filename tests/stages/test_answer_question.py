@@ -277,9 +277,26 @@ def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
     counts, draws = set(shown["items"]), set(shown["draws"])
     assert len(counts) == len(draws) == 1
     about = f"{counts.pop()} questions a language, {draws.pop()} draws".replace(", 1 draws", ", one draw")
-    assert axes.get_xlabel() == f"gain [points of acc], mean of benchmarks\n{about}"
+    assert axes.get_xlabel() == f"gain [points of acc], all benchmarks\n{about}"
     assert axes.get_ylabel() == "evaluation language"
     assert_readable(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
+
+
+def test_a_benchmark_alone_stands_for_the_mean_of_all_under_its_name():
+    """ARC alone: English has two columns of it, whose mean is the pool; German and Arabic have one."""
+    columns = study(np.random.default_rng(7))
+    arc = {("arc", language): columns["arc", language] for language in ("ar", "de")}
+    arc |= {("arc", f"en-{part}"): columns["arc", "en"] for part in "ce"}
+    rows = best_calibrations({BLOCK: arc})
+    figure, _ = drawn(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["EN", "DE", "AR"]
+    assert axes.get_xlabel().startswith("gain [points of acc], ARC\n60 to 120 questions")
+    assert len([line for line in axes.lines if line.get_marker() != "None"]) == 3 + 3 + 2
+    text = render_answer(rows, "Which?", titles_of({"tiny": "Tiny"}))
+    assert "all benchmarks" not in text.split("\n\n", 2)[2] and text.count(": by ARC ") == 3
+    lines = [[cell.strip() for cell in line.split("|")[1:3]] for line in text.splitlines() if line.startswith("| ")]
+    assert lines[2:] == [["AR", "ARC"], ["DE", "ARC"], ["EN", "ARC"]]
 
 
 def test_calibrations_with_as_many_right_answers_are_equal():

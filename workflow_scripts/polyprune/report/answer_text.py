@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -77,32 +77,32 @@ def sentence(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[
     It is about the metric that has the first place of those that were measured. `known` are the languages that a mix of
     all has.
     """
-    rows = rows[rows["metric"] == min(rows["metric"], key=_place)]
+    metric = min(rows["metric"], key=_place)
+    by, rows = metric_name(metric, titles, rows), rows[rows["metric"] == metric]
     own = rows[rows["calibration"] == (language if rows["is_target"].any() else rows["best"].iloc[0])]
     gains = {row["reference"]: row for row in own.to_dict("records")}
     row = next(gains[reference] for reference in ("english", OTHERS, "mix") if reference in gains)
     said = f"In place of {REFERENCES[row['reference']]}, {calibration_label(row['calibration'], known)} gives "
-    parts = [f"{_choice(rows, language, titles, known)}.", f"{said}{gain_text(row)}.", f"That rests on {caveat(row)}."]
+    parts = [f"{_choice(rows, language, by, known)}.", f"{said}{gain_text(row)}.", f"That rests on {caveat(row)}."]
     return " ".join([*parts, *([f"{what_more(row)}."] if row["verdict"] == "open" else [])])
 
 
-def _choice(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[str]) -> str:
+def _choice(rows: pd.DataFrame, language: str, by: str, known: Sequence[str]) -> str:
     """Advice that goes as far as what was measured: of calibrations that nothing tells apart, none is called better."""
     first = rows.iloc[0]
     able = [str(name) for name in first["not_worse"]]
     best, target = (calibration_label(name, known) for name in (str(first["best"]), language))
-    by = f"by {metric_name(first['metric'], titles)}"
     rest = [calibration_label(name, known) for name in able if name not in (first["best"], language)]
     others = "any other" if len(able) == first["calibrations"] else _listed(rest)
     if language in able and language != first["best"]:
-        said = f"{target} may be as good a choice as any: {by} nothing measured tells it from {best}, which did best"
+        said = f"{target} may be as good a choice as any: by {by} nothing measured tells it from {best}, which did best"
         return said + f", nor from {others}" * bool(rest)
     if len(able) == 1:
         compared = first["calibrations"] - 1
         rest_of_them = "the only other one" if compared == 1 else f"each of the {compared} others"
-        text = f"Calibrate in {best}: {by} it is better than {rest_of_them} measured"
+        text = f"Calibrate in {best}: by {by} it is better than {rest_of_them} measured"
     else:
-        text = f"Calibrate in {best}: {by} it did best, but nothing measured tells it from {others}"
+        text = f"Calibrate in {best}: by {by} it did best, but nothing measured tells it from {others}"
     if language in able:
         return text
     return f"{text}; {target} itself {'is behind' if rows['is_target'].any() else 'was not calibrated in'}"
@@ -112,39 +112,65 @@ def _listed(names: Sequence[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def metric_name(metric: str, titles: Titles) -> str:
+def metric_name(metric: str, titles: Titles, rows: pd.DataFrame) -> str:
+    """In print; the mean of `rows` of one benchmark alone (English ARC's two parts) has its name."""
+    parts = benchmarks_in(rows)
+    if metric == POOLED and len(parts) == 1:
+        return titles.benchmarks[parts[0]]
     return METRICS.get(metric) or titles.benchmarks[metric]
 
 
-def table(rows: pd.DataFrame, titles: Titles, known: Sequence[str]) -> str:
-    """A line a language and metric: what is best, how many may be, gains of the language itself."""
+def benchmarks_in(rows: pd.DataFrame) -> list[str]:
+    """Those that are in the mean of all."""
+    return [name for name in dict.fromkeys(rows["metric"]) if _place(name) == 1]
+
+
+def table(rows: pd.DataFrame, titles: Titles, known: Sequence[str], parts: bool = True) -> str:
+    """A line a language and metric: what is best, how many may be, gains of the language itself.
+
+    SNR and pruning error have none; benchmarks that are in the mean of all have theirs if `parts` are wanted.
+    """
     own = rows[rows["is_target"].astype(bool)]
     references = [name for name in REFERENCES if (own["reference"] == name).any()]
-    header = ["language", "by", "best", "may be best", *(f"gain over {REFERENCES[name]}" for name in references)]
-    return pipe_table([header, *_lines(rows, references, titles, known)])
+    lines = [["language", "by", "best", "may be best", *(f"gain over {REFERENCES[name]}" for name in references)]]
+    for language in languages_in(rows):
+        of_language = rows[rows["eval_language"].map(language_of) == language]
+        pooled = (of_language["metric"] == POOLED).any() and not parts
+        for column, metric in _keys(of_language):
+            if metric in _DRIFT[1:] or (pooled and _place(metric) == 1):
+                continue
+            found = of_language[(of_language["metric"] == metric) & (of_language["eval_language"] == column)]
+            by = metric_name(metric, titles, of_language)
+            lines.append([column.upper(), by, *_line(found, references, known)])
+    return pipe_table(lines)
 
 
-def _lines(rows: pd.DataFrame, references: Sequence[str], titles: Titles, known: Sequence[str]) -> Iterator[list[str]]:
-    keys = list(rows[["eval_language", "metric"]].drop_duplicates().itertuples(index=False, name=None))
-    for column, metric in sorted(keys, key=lambda key: (language_of(key[0]), _place(key[1]), place_in_tables(key[0]))):
-        found = rows[(rows["metric"] == metric) & (rows["eval_language"] == column)]
-        first = found.iloc[0]
-        gains = found[found["is_target"].astype(bool)].set_index("reference").to_dict("index")
-        yield [
-            column.upper(),
-            metric_name(metric, titles),
-            calibration_label(str(first["best"]), known),
-            f"{len(first['not_worse'])} of {first['calibrations']}",
-            *(gain_text(gains[name]) if name in gains else "" for name in references),
-        ]
+def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Columns and metrics in their order."""
+    keys = set(rows[["eval_language", "metric"]].itertuples(index=False, name=None))
+    return sorted(keys, key=lambda key: (_place(key[1]), key[1], place_in_tables(key[0])))
+
+
+def _line(found: pd.DataFrame, references: Sequence[str], known: Sequence[str]) -> list[str]:
+    first = found.iloc[0]
+    gains = found[found["is_target"].astype(bool)].set_index("reference").to_dict("index")
+    return [
+        calibration_label(str(first["best"]), known),
+        f"{len(first['not_worse'])} of {first['calibrations']}",
+        *(gain_text(gains[name]) if name in gains else "" for name in references),
+    ]
 
 
 def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
     """The test of the whole block in words; `rows` are of one block."""
-    whole = rows[(rows["eval_language"] == ALL) & rows["metric"].isin([POOLED, "perplexity", "mkqa"])]
+    whole = rows[rows["eval_language"] == ALL]
+    shown = whole[whole["metric"].isin([POOLED, "perplexity", "mkqa"])].sort_values(
+        "metric", key=lambda metrics: metrics.map(_place)
+    )
     parts = [
-        f"{metric_name(row['metric'], titles)} {number(row['gain'], row['unit'])} {row['unit']} (p = {row['p']:.4f})"
-        for row in sorted(whole.to_dict("records"), key=lambda row: _place(row["metric"]))
+        f"{metric_name(row['metric'], titles, whole)} {number(row['gain'], row['unit'])} {row['unit']} "
+        f"(p = {row['p']:.4f})"
+        for row in shown.to_dict("records")
     ]
     if not parts:
         return "The test over all languages needs two or more that are calibrated and evaluated in."
@@ -156,12 +182,6 @@ def languages_in(rows: pd.DataFrame) -> list[str]:
     return sorted({language_of(code) for code in rows["eval_language"]} - {ALL})
 
 
-def _without_parts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of one language: without the benchmarks that are in the mean of all, and without SNR and pruning error."""
-    found = rows[~rows["metric"].isin(_DRIFT[1:])]
-    return found[found["metric"].map(_place) != 1] if (found["metric"] == POOLED).any() else found
-
-
 def render_answer(rows: pd.DataFrame, title: str, titles: Titles) -> str:
     """The page of a study: a section a model, method and scheme, in it a table and a line a language."""
     parts = [f"# {title}", NOTES]
@@ -170,6 +190,6 @@ def render_answer(rows: pd.DataFrame, title: str, titles: Titles) -> str:
         heading = titles.heading(str(model), str(method), str(scheme))
         of_language = {code: block[block["eval_language"].map(language_of) == code] for code in known}
         lines = [f"- {code.upper()}: {sentence(rows, code, titles, known)}" for code, rows in of_language.items()]
-        short = pd.concat([_without_parts(rows) for rows in of_language.values()])
-        parts += [f"## {heading}", block_sentence(block, titles), table(short, titles, known), "\n".join(lines)]
+        of_all = table(block, titles, known, parts=False)
+        parts += [f"## {heading}", block_sentence(block, titles), of_all, "\n".join(lines)]
     return "\n\n".join(parts) + "\n"

@@ -64,8 +64,7 @@ def _of_block(block: pd.DataFrame, language: str, titles: Titles) -> list[str]:
     if found.empty:
         return ["Nothing to compare yet."]
     known = languages_in(block)
-    shown = found[~found["metric"].isin(("snr", "pruning_error"))]
-    return [sentence(found, language, titles, known), table(shown, titles, known), block_sentence(block, titles)]
+    return [sentence(found, language, titles, known), table(found, titles, known), block_sentence(block, titles)]
 
 
 def _type_this(question: Question) -> str:

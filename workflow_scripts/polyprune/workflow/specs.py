@@ -270,8 +270,8 @@ class Specs:
         return _spec("compare_with_paper", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
 
     def tabulate_claims(self, study: str) -> str:
-        methods, title = titles_of_study(self.settings, study)["methods"], f"The paper's claims, and study {study}"
-        return _spec("tabulate_claims", {}, title=title, methods=methods, made_with=self._tables(study))
+        titles = titles_of_study(self.settings, study)
+        return _spec("tabulate_claims", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
 
     def explain_damage(self, study: str) -> str:
         cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
