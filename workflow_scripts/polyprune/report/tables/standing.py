@@ -22,8 +22,8 @@ class Standing:
     told: frozenset[str]
     """Rows, mixes too, that can be told from the best of all rows."""
     resolution: float
-    """Half the width of the 95 % interval of a row's difference from the best (the median row's), in the table's unit,
-    before a metric is scaled."""
+    """How far a row (the median one) had to be from the best to be told from it among so many (INF-9), in the table's
+    unit, before a metric is scaled."""
     items: int
     kind: str
     chance: float | None
@@ -67,20 +67,21 @@ def _standing(column: Column) -> Standing:
     chosen = candidates(column.values)
     able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
     best = whole.best
-    half_widths = [_half_width(whole, best, name) for name in whole.means if name != best]
+    distances = [_distance(whole, best, name) for name in whole.means if name != best]
     return Standing(
         may_be_best=frozenset(able),
         told=frozenset(set(whole.means) - set(whole.not_worse())),
-        resolution=_in_table(column.kind, whole.means[best], float(np.median(half_widths))),
+        resolution=_in_table(column.kind, whole.means[best], float(np.median(distances))),
         items=len(column.groups),
         kind=column.kind,
         chance=None if column.chance is None else 100 * column.chance,
     )
 
 
-def _half_width(comparison: Comparison, best: str, name: str) -> float:
-    low, high = comparison.difference({best: 1.0, name: -1.0}).interval(1 - ALPHA)
-    return (high - low) / 2
+def _distance(comparison: Comparison, best: str, name: str) -> float:
+    """Between the difference of the best and its lower limit at the level of INF-9."""
+    difference = comparison.difference({best: 1.0, name: -1.0})
+    return difference.value - difference.interval(1 - 2 * ALPHA / (len(comparison.means) - 1))[0]
 
 
 def _in_table(kind: str, best: float, difference: float) -> float:
