@@ -89,8 +89,8 @@ def _caption(blocks: Sequence[Block]) -> str:
     if known:
         sentences.append(
             "Told apart from: so far from the best a row must be to be told from it over the same questions or "
-            "sequences, among so many rows (the usual one of a table); a scale is at least twice as wide, and what cannot "
-            "be told from the best is as light as the best."
+            "sequences, among so many rows (the usual one of a table); a scale is at least twice as wide, and what "
+            "cannot be told from the best is as light as the best."
         )
     else:
         sentences.append(f"A scale is at least {LEAST_STEPS} steps of the last digit wide.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from polyprune.maths.inference import pairs_both_ways
 from polyprune.report.answer import ALPHA, Comparison
 from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
@@ -81,7 +82,7 @@ def _standing(column: Column) -> Standing:
 def _distance(comparison: Comparison, best: str, name: str) -> float:
     """Between the difference of the best and its lower limit at the level of INF-9."""
     difference = comparison.difference({best: 1.0, name: -1.0})
-    return difference.value - difference.interval(1 - 2 * ALPHA / (len(comparison.means) - 1))[0]
+    return difference.value - difference.interval(1 - 2 * ALPHA / pairs_both_ways(len(comparison.means)))[0]
 
 
 def _in_table(kind: str, best: float, difference: float) -> float:
