@@ -12,13 +12,16 @@ demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
 	@echo "Table 1: results/demo/table1.parquet (every value), table1.md (this), table1.png (the picture)"
 
+# Of your own study: CONFIGFILE=mine.yaml, as for snakemake.
+CONFIGFILES = $(addprefix --configfile ,$(CONFIGFILE))
+
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(CONFIGFILES) $(TARGETS)
 
 answer: install  ## in which language to calibrate, from what is finished: make answer MODEL=tiny-llama LANGUAGE=de
 	@asked="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.finished --model '$(MODEL)' \
-	--language '$(LANGUAGE)' --method '$(METHOD)')" && printf '%s' "$$asked" | PYTHONPATH=workflow_scripts \
-	$(BIN)/python -m polyprune.report.ask
+	--language '$(LANGUAGE)' --method '$(METHOD)' $(CONFIGFILES))" && printf '%s' "$$asked" | \
+	PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.ask
 
 report: install  ## a study as one page, finished or not: make report [STUDY=demo] [CONFIGFILE=studies/mine.yaml]
 	@found="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.page $(STUDY) \

@@ -92,6 +92,7 @@ def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
     table = made(files, [paper])
     rows = table.rows.to_pandas()
     assert len(rows) == 7 * 6 and set(rows["unit"]) == {"%"}
+    assert set(rows["score"]) == {"acc"}
     of_german = rows[(rows["calibration"] == "de") & (rows["metric"] == "arc")]
     assert of_german[of_german["eval_language"] == "de"]["value"].tolist() == pytest.approx([60.0, 62.0])
     assert of_german[of_german["eval_language"] == "en-e"]["paper_value"].tolist() == [48.5, 48.5]

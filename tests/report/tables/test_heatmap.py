@@ -184,7 +184,7 @@ def test_what_cannot_be_told_from_the_best_has_its_shade_and_scales_have_a_least
 
 
 def standing(may_be_best: str, told: str, resolution: float = 0.5) -> Standing:
-    return Standing(frozenset(may_be_best.split()), frozenset(told.split()), resolution, 60, "accuracy", 25.0, {})
+    return Standing(frozenset(may_be_best.split()), frozenset(told.split()), resolution, 60, "acc", 25.0, {})
 
 
 def test_frames_and_shades_are_of_what_can_be_told() -> None:

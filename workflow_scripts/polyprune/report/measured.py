@@ -23,7 +23,9 @@ from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
 from polyprune.maths.jackknife import log_perplexity, pseudo_values
 
-ACCURACY, F1 = "accuracy", "f1"
+ACCURACY = "acc"
+SHARES = (ACCURACY, "f1", "f1_ws")
+"""Kinds of columns of benchmarks, as tables name them: values in [0, 1]."""
 Block = tuple[str, str, str]
 """Model, method, scheme."""
 Key = tuple[str, str]
@@ -34,8 +36,8 @@ Key = tuple[str, str]
 class Column:
     """Values by calibration, (n_items, n_draws), the draws' seeds, and the groups of the items.
 
-    `kind` is accuracy or f1 for a benchmark, else the metric. `chance` is the share of right answers by guessing, where
-    options were to be chosen from.
+    `kind` is one of `SHARES` for a benchmark, else the metric. `chance` is the share of right answers by guessing,
+    where options were to be chosen from.
     """
 
     kind: str
@@ -126,7 +128,8 @@ def _answers(file: Path) -> Iterator[_Cell]:
     table, header = load_items(file)
     variant, benchmark = header["variant"], header["benchmark"]
     answers = table.to_pandas()
-    value = answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if header["profile"] == "paper" else "f1"]
+    kind = ACCURACY if benchmark != "mkqa" else "f1_ws" if header["profile"] == "paper" else "f1"
+    value = answers["correct" if kind == ACCURACY else kind]
     alone = answers["task"] + "/" + answers["doc_id"].astype("str")
     options = answers.pop("log_likelihoods").str.len()  # none where nothing is to be chosen
     answers = answers.assign(
@@ -134,7 +137,6 @@ def _answers(file: Path) -> Iterator[_Cell]:
     )
     answers["group"] = answers["passage"].fillna(alone) if "passage" in answers else alone
     block = variant["model"], variant["method"], variant["scheme"]
-    kind = F1 if benchmark == "mkqa" else ACCURACY
     for language, of_language in answers.groupby("eval_language", sort=False):
         found = tuple(of_language[name].to_numpy() for name in ("item", "group", "value"))
         key = benchmark, str(language)

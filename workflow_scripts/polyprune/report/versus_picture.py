@@ -89,14 +89,14 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
 def _grid(shown: pd.DataFrame, rows: Sequence[str], titles: Titles) -> Grid:
     """One metric: calibrations down, evaluation languages across."""
     metric = str(shown["metric"].iloc[0])
-    name, unit, decimals = _METRICS.get(metric) or (f"{titles.benchmarks[metric]} [{_score(metric)}, %]", 1.0, 1)
+    name, unit, decimals = _METRICS.get(metric) or (_benchmark(shown, titles.benchmarks[metric]), 1.0, 1)
     columns = sorted(set(shown["eval_language"]), key=place_in_tables)
     return _cells(shown, "eval_language", rows, columns, name, [column.upper() for column in columns], unit, decimals)
 
 
-def _score(benchmark: str) -> str:
-    """What tables print of a benchmark, here and in the paper."""
-    return "f1" if benchmark == "mkqa" else "acc"
+def _benchmark(shown: pd.DataFrame, title: str) -> str:
+    """`MKQA [f1_ws, %]`, by what was counted."""
+    return f"{title} [{'/'.join(sorted(set(shown['score'].dropna())))}, %]"
 
 
 def _overlap(shown: pd.DataFrame, rows: Sequence[str]) -> Grid:

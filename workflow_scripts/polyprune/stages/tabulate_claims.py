@@ -10,11 +10,12 @@ import pandas as pd
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import save_frame
+from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.block_test import compare_blocks, render_blocks
 from polyprune.report.claim_list import CLAIMS
 from polyprune.report.claims import judge, render_claims
-from polyprune.report.names import PAPER_METHODS
+from polyprune.report.names import PAPER_METHODS, PAPER_MODELS
 from polyprune.report.printed import load_printed, load_study, table_number
 
 PAPER, STUDY = "paper", "study"
@@ -24,7 +25,7 @@ def tabulate_claims(
     paper: list[Path],
     tables: list[Path],
     title: str,
-    methods: dict[str, str],
+    titles: Titles,
     claims: Path,
     claims_markdown: Path,
     blocks: Path,
@@ -34,7 +35,7 @@ def tabulate_claims(
     """Write verdicts (`report/claims.py`) and tests of blocks (`report/block_test.py`), by the column `numbers`.
 
     `paper` are the paper's printed tables, `tables` a study's long ones (none: the paper alone); both are named
-    `table{n}`, and a number means the same table in both. `methods` are the study's, by name and name in print.
+    `table{n}`, and a number means the same table in both. `titles` are the study's names in print, `title` is its own.
     """
     sources = {PAPER: {table_number(file): load_printed(file) for file in paper}}
     if tables:
@@ -43,7 +44,8 @@ def tabulate_claims(
     tested = {source: compare_blocks(found) for source, found in sources.items()}
     for source, verdicts in judged.items():
         logger.info("%s: %s", source, dict(verdicts["verdict"].value_counts()))
-    in_words = partial(render_blocks, methods=PAPER_METHODS | methods)
+    known = Titles(PAPER_MODELS | dict(titles.models), PAPER_METHODS | dict(titles.methods), titles.benchmarks)
+    in_words = partial(render_blocks, titles=known)
     names = {PAPER: "the paper's printed numbers", STUDY: title}
     for output, markdown, found, render, heading in (
         (claims, claims_markdown, judged, render_claims, "The paper's claims, recomputed from"),

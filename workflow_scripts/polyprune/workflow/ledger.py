@@ -210,7 +210,11 @@ def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Cell, bool]:
 
 
 def read_config(files: Sequence[Path]) -> Settings:
-    """The settings of several files, later ones on top, as Snakemake merges them."""
+    """The settings of several files, later ones on top, as Snakemake merges them.
+
+    Raises:
+        UserError: a file is not there or no YAML, or the settings are wrong.
+    """
 
     def merged(base: Any, over: Any) -> Any:
         if isinstance(base, dict) and isinstance(over, dict):
@@ -219,7 +223,10 @@ def read_config(files: Sequence[Path]) -> Settings:
 
     config: Any = {}
     for file in files:
-        config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+        try:
+            config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"{file} cannot be read as a study file: {error}") from error
     return load_settings(config, files)
 
 

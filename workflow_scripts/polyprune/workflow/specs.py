@@ -265,7 +265,7 @@ class Specs:
             "answer_question",
             {},
             title=f"The best calibration, study {study}",
-            titles=titles_of(self.settings, cells),
+            titles=titles_of_study(self.settings, study),
             made_with=self.by_place.dumps(cells) | self.by_place.evaluations(cells, asked),
         )
 
@@ -274,8 +274,8 @@ class Specs:
         return _spec("compare_with_paper", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
 
     def tabulate_claims(self, study: str) -> str:
-        methods, title = titles_of_study(self.settings, study)["methods"], f"The paper's claims, and study {study}"
-        return _spec("tabulate_claims", {}, title=title, methods=methods, made_with=self._tables(study))
+        titles = titles_of_study(self.settings, study)
+        return _spec("tabulate_claims", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
 
     def explain_damage(self, study: str) -> str:
         cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)

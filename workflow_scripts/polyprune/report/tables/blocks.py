@@ -15,7 +15,7 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
-from polyprune.report.measured import ACCURACY, F1
+from polyprune.report.measured import SHARES
 from polyprune.report.names import TARGET, is_mix, language_of
 from polyprune.report.numbers import decimals_of, format_number
 from polyprune.report.tables.standing import Standing, Standings, candidates
@@ -208,7 +208,7 @@ def _note(standings: Sequence[Standing], resolutions: Sequence[float], decimals:
     """What the numbers of a panel rest on: `60 questions, told apart from 9.1 on, chance 25.0`."""
     if not standings:
         return ""
-    things = "questions" if standings[0].kind in (ACCURACY, F1) else "sequences"
+    things = "questions" if standings[0].kind in SHARES else "sequences"
     parts = [f"{_range([each.items for each in standings], '{:,}')} {things}"]
     parts.append(f"told apart from {format_number(float(np.median(resolutions)), max(decimals, 1))} on")
     if chances := [each.chance for each in standings if each.chance is not None]:

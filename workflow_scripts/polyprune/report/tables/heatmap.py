@@ -92,9 +92,9 @@ def _caption(blocks: Sequence[Block]) -> str:
     ]
     if known:
         sentences.append(
-            "Told apart: half the width of the 95 % interval of a difference from the best over the same questions or "
-            "sequences (the usual one); a scale is at least twice as wide, and what cannot be told from the best is as "
-            "light as the best."
+            "Told apart from: so far from the best a row must be to be told from it over the same questions or "
+            "sequences, among so many rows (the usual one of a table); a scale is at least twice as wide, and what "
+            "cannot be told from the best is as light as the best."
         )
     else:
         sentences.append(f"A scale is at least {LEAST_STEPS} steps of the last digit wide.")

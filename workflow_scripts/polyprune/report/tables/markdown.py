@@ -81,7 +81,7 @@ def _notes(blocks: Sequence[Block]) -> str:
         notes += [
             f"**Bold**: what cannot be told from the best of the {of} of its column, over the same questions or "
             "sequences and over seeds (INF-9); in a column without bold nothing can be told.",
-            "Told apart: half the width of the 95 % interval of a difference from the best, the usual one of a table.",
+            "Told apart from: so far from the best a row must be to be told from it, the usual one of a table.",
         ]
     else:
         notes.append(f"**Bold**: the best of the {of} in its column (all of them if equal).")

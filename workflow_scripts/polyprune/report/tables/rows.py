@@ -6,6 +6,7 @@ metric                               string
 eval_language                        string
 value                                double
 unit                                 string
+score                                string        what is counted of a benchmark: acc, f1, f1_ws; null for others
 n                                    int64         tokens or questions that the value is taken over
 paper_value                          double        the mean that the paper prints; null where it prints none
 """
@@ -45,7 +46,7 @@ SCHEMA = pa.schema(
         ("seed", pa.int32()),
         *((name, pa.string()) for name in ("metric", "eval_language")),
         ("value", pa.float64()),
-        ("unit", pa.string()),
+        *((name, pa.string()) for name in ("unit", "score")),
         ("n", pa.int64()),
         ("paper_value", pa.float64()),
     ]
@@ -211,7 +212,8 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
 
 
 def long_table(rows: pd.DataFrame) -> pa.Table:
-    """The columns of `SCHEMA`."""
+    """The columns of `SCHEMA`; `score` may be left out."""
+    rows = rows if "score" in rows else rows.assign(score=None)
     return pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
 
 

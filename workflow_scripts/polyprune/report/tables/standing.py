@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from polyprune.maths.inference import pairs_both_ways
 from polyprune.report.answer import ALPHA, Comparison
-from polyprune.report.measured import ACCURACY, F1, Block, Column, Key
+from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
 
 
@@ -22,8 +23,8 @@ class Standing:
     told: frozenset[str]
     """Rows, mixes too, that can be told from the best of all rows."""
     resolution: float
-    """Half the width of the 95 % interval of a row's difference from the best (the median row's), in the table's unit,
-    before a metric is scaled."""
+    """How far a row (the median one) had to be from the best to be told from it among so many (INF-9), in the table's
+    unit, before a metric is scaled."""
     items: int
     kind: str
     chance: float | None
@@ -70,11 +71,11 @@ def _standing(column: Column) -> Standing:
     able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
     best = whole.best
     intervals = {name: _behind(whole, best, name) for name in whole.means if name != best}
-    half_widths = [(high - low) / 2 for low, high in intervals.values()]
+    distances = [_distance(whole, best, name) for name in intervals]
     return Standing(
         may_be_best=frozenset(able),
         told=frozenset(set(whole.means) - set(whole.not_worse())),
-        resolution=_in_table(column.kind, whole.means[best], float(np.median(half_widths))),
+        resolution=_in_table(column.kind, whole.means[best], float(np.median(distances))),
         behind={
             name: (_in_table(column.kind, whole.means[best], low), _in_table(column.kind, whole.means[best], high))
             for name, (low, high) in intervals.items()
@@ -91,8 +92,14 @@ def _behind(comparison: Comparison, best: str, name: str) -> tuple[float, float]
     return low, high
 
 
+def _distance(comparison: Comparison, best: str, name: str) -> float:
+    """Between the difference of the best and its lower limit at the level of INF-9."""
+    difference = comparison.difference({best: 1.0, name: -1.0})
+    return difference.value - difference.interval(1 - 2 * ALPHA / pairs_both_ways(len(comparison.means)))[0]
+
+
 def _in_table(kind: str, best: float, difference: float) -> float:
     """A difference of values of `report/measured.py` as tables print them: per cent, dB, and above the best."""
-    if kind in (ACCURACY, F1):
+    if kind in SHARES:
         return 100 * difference
     return difference if kind == "snr" else math.exp(-best) * math.expm1(difference)

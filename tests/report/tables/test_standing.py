@@ -1,0 +1,54 @@
+"""What a table knows of its columns: which rows can be told from the best, and from which distance on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from polyprune.report.measured import ACCURACY, Column
+from polyprune.report.tables.standing import standings
+
+BLOCK = ("tiny", "wanda", "0.50")
+NAMES = ("ar", "de", "en", "es", "ru")
+
+
+def column(kind: str, spread: float, behind: float) -> Column:
+    """Five rows over 400 items; Arabic is so far behind the others, which differ by chance."""
+    rng = np.random.default_rng(3)
+    values = {name: rng.normal(3, spread, (400, 1)) - behind * (name == "ar") for name in NAMES}
+    return Column(kind, values, dict.fromkeys(NAMES, (0,)), np.arange(400))
+
+
+def test_the_distance_that_is_told_apart_is_that_of_the_test():
+    """A row just beyond it is told from the best, one just short of it is not: of SNR, by t over all pairs."""
+    plain = column("snr", 1.0, 0.0)
+    found = standings({BLOCK: {("snr", "de"): plain}}, references=False)[BLOCK, ("snr", "de")]
+    best = max(plain.values, key=lambda name: plain.values[name].mean())
+    apart = []
+    for name in NAMES:
+        if name != best:
+            d = (plain.values[best] - plain.values[name])[:, 0]
+            apart.append(stats.t.ppf(1 - 0.05 / 20, 399) * d.std(ddof=1) / 20)
+    assert found.resolution == pytest.approx(float(np.median(apart)))
+    assert found.told == frozenset() and found.may_be_best == frozenset(NAMES)
+    for name, distance in zip([name for name in NAMES if name != best], apart, strict=True):
+        for factor, told in ((1.01, True), (0.99, False)):
+            moved = plain.values[best].mean() - plain.values[name].mean() - factor * distance
+            values = plain.values | {name: plain.values[name] + moved}
+            shown = standings({BLOCK: {("snr", "de"): replace(plain, values=values)}}, references=False)
+            assert (name in shown[BLOCK, ("snr", "de")].told) == told
+
+
+def test_rows_behind_are_told_and_shares_are_per_cent():
+    rng = np.random.default_rng(1)
+    easy = rng.random((300, 1)) + rng.normal(0, 0.1, (300, 2))
+    values = {
+        name: (easy + rng.normal(0, 0.1, (300, 2)) < (0.3 if name == "ar" else 0.6)).astype(float) for name in NAMES
+    }
+    shares = Column(ACCURACY, values, dict.fromkeys(NAMES, (0, 1)), np.arange(300), chance=0.25)
+    found = standings({BLOCK: {("arc", "de"): shares}}, references=False)[BLOCK, ("arc", "de")]
+    assert found.told == {"ar"} and "ar" not in found.may_be_best and found.chance == 25
+    assert 2 < found.resolution < 12

@@ -1,0 +1,71 @@
+"""Limits for differences of shares that hold at the floor: limits of each share, put together by their distances.
+
+p_c is the share of right answers of calibration c over n questions, each answer a mean over S draws; V is the
+covariance of the p_c (INF-2 with weights of one, σ_c²/S added on the diagonal); w are the weights of a contrast.
+
+    SHARE-1  l, u = the Φ(−q) and Φ(q) quantiles of Beta(ñp + ½, ñ(1−p) + ½);  l = 0 where p = 0, u = 1 where p = 1
+             Jeffreys' limits                                            Brown, Cai and DasGupta (2001, section 4.1.2)
+    SHARE-2  ñ = n/(n−1) Σ_c p_c(1−p_c) / Σ_c V_cc,  at most n S; n where no answer differs from another
+             the questions that are as good as these, which groups make fewer and draws more     Kish (1965)
+    SHARE-3  L = d − √(aᵀ R a),  a_c = w_c (p_c − l_c) where w_c > 0, else w_c (u_c − p_c);  U with l and u exchanged
+             Newcombe (1998, method 10) for two shares; Zou, Huang and Zhang (2009) for any contrast; with Jeffreys'
+             limits Laud (2017, MOVER-J)
+    SHARE-4  R_cc' = (V_cc' − 1/2ñnS) / √(V_cc V_c'c') where V_cc' > 0, but not below 0                 Newcombe (1998)
+             half of one of the nS answers less in common: the same answers to a few questions are no proof of more
+
+q is a quantile. Where shares are far from 0 and 1 and n is large, both distances become q √(wᵀ V w). At the floor they
+do not shrink to nothing: with nothing right in 60 questions, a share of 4 % may still be hidden there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import special
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The shares of a contrast."""
+
+    p: Float64[np.ndarray, " k"]
+    weights: Float64[np.ndarray, " k"]
+    correlation: Float64[np.ndarray, "k k"]
+    effective: float
+    """ñ of SHARE-2."""
+
+    def distance(self, q: float, below: bool) -> float:
+        """SHARE-3: how far the lower (`below`) or the upper limit is from the difference."""
+        low, high = share_limits(self.p, self.effective, q)
+        down = self.weights > 0 if below else self.weights < 0
+        each = self.weights * np.where(down, self.p - low, high - self.p)
+        return float(max(0.0, each @ self.correlation @ each)) ** 0.5
+
+
+def share_limits(p: Float64[np.ndarray, " k"], n: float, q: float) -> tuple[np.ndarray, np.ndarray]:
+    """SHARE-1; a limit is never on the other side of p, which near 0 and 1 the quantiles of small q would be."""
+    right, wrong, tail = n * p + 0.5, n * (1 - p) + 0.5, float(special.ndtr(-q))
+    low = np.where(p > 0, special.betaincinv(right, wrong, tail), 0.0)
+    high = np.where(p < 1, special.betainccinv(right, wrong, tail), 1.0)
+    return np.minimum(p, low), np.maximum(p, high)
+
+
+def effective_questions(
+    p: Float64[np.ndarray, " c"], variance: Float64[np.ndarray, " c"], n: int, answers: int
+) -> float:
+    """SHARE-2 from all calibrations of a column; `variance` is the diagonal of V, nS are `answers`."""
+    if not variance.sum() > 0:
+        return float(n)
+    return min(n / (n - 1) * float((p * (1 - p)).sum() / variance.sum()), float(answers))
+
+
+def correlations(covariance: Float64[np.ndarray, "k k"], effective: float, answers: int) -> Float64[np.ndarray, "k k"]:
+    """SHARE-4, of nS `answers`; 0 beside a share that does not vary."""
+    deviation = np.sqrt(np.diag(covariance))
+    scale = np.outer(deviation, deviation)
+    common = np.where(covariance > 0, np.maximum(0.0, covariance - 1 / (2 * effective * answers)), covariance)
+    found = np.divide(common, scale, out=np.zeros_like(scale), where=scale > 0)
+    np.fill_diagonal(found, 1.0)
+    return found
