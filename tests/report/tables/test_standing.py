@@ -37,7 +37,7 @@ def test_the_distance_that_is_told_apart_is_that_of_the_test():
     for name, distance in zip([name for name in NAMES if name != best], apart, strict=True):
         for factor, told in ((1.01, True), (0.99, False)):
             moved = plain.values[best].mean() - plain.values[name].mean() - factor * distance
-            values = plain.values | {name: plain.values[name] + moved}
+            values = {**plain.values, name: plain.values[name] + moved}
             shown = standings({BLOCK: {("snr", "de"): replace(plain, values=values)}}, references=False)
             assert (name in shown[BLOCK, ("snr", "de")].told) == told
 

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from polyprune.report.answer_text import HEADINGS, NOTES, REFERENCES, gain_text
+from polyprune.report.answer_text import NOTES, REFERENCES, gain_text
 from polyprune.report.figures.drawing import SHADES
 from polyprune.report.page import explanations, verdict
 from polyprune.report.page.content import Content, Shown
@@ -54,7 +54,9 @@ def render(content: Content, machine: Sequence[tuple[str, str]], spent: Sequence
         answers=answers,
         gains=gains,
         by=[
-            name for name in HEADINGS.values() if any(line["by"] == name for each in answers for line in each["lines"])
+            name
+            for name in verdict.HEADINGS.values()
+            if any(line["by"] == name for each in answers for line in each["lines"])
         ],
         over=[name for name in REFERENCES.values() if any(name in each["over"] for each in answers)],
         tables=tables,

@@ -9,10 +9,12 @@ import pandas as pd
 
 from polyprune.grammar.titles import Titles
 from polyprune.report.answer import ALL, ALPHA, POOLED
-from polyprune.report.answer_text import HEADINGS, REFERENCES, block_sentence, number
+from polyprune.report.answer_text import REFERENCES, block_sentence, number
 from polyprune.report.names import calibration_label, language_of
 
 BLOCK = ["model", "method", "scheme"]
+HEADINGS = {POOLED: "benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
+"""What is said of the whole study, if it was measured."""
 _WORDS = {"better": "better", "worse": "worse", "equal": "shown to be equal", "open": "open"}
 
 
@@ -65,7 +67,7 @@ def blocks(rows: pd.DataFrame, titles: Titles) -> Iterator[dict[str, Any]]:
             "heading": titles.heading(model, method, scheme),
             "model": model,
             "method": method,
-            "sentence": block_sentence(block),
+            "sentence": block_sentence(block, titles),
             "lines": list(_lines(block, titles)),
         }
 
