@@ -15,8 +15,10 @@ from polyprune.report.tables.markdown import pipe_table
 
 Row = Mapping[Any, Any]
 REFERENCES = {"english": "English", "mix": "the mix", OTHERS: "the average other language"}
-METRICS = {POOLED: "all benchmarks", "perplexity": "perplexity", "snr": "SNR", "pruning_error": "pruning error"}
-"""Names of what is no benchmark."""
+HEADINGS = {POOLED: "all benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
+"""What a whole block is spoken of by."""
+METRICS = HEADINGS | {"snr": "SNR", "pruning_error": "pruning error"}
+"""Names of what is not in the mean of all benchmarks."""
 _PLACES = {POOLED: 0, "perplexity": 2, "mkqa": 3, "snr": 4, "pruning_error": 5}
 """In tables, and of what a sentence is about: what there is first of. A benchmark alone is in place 1."""
 _DRIFT = ("perplexity", "snr", "pruning_error")
@@ -180,9 +182,7 @@ def _line(found: pd.DataFrame, references: Sequence[str], known: Sequence[str]) 
 def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
     """The test of the whole block in words; `rows` are of one block."""
     whole = rows[rows["eval_language"] == ALL]
-    shown = whole[whole["metric"].isin([POOLED, "perplexity", "mkqa"])].sort_values(
-        "metric", key=lambda metrics: metrics.map(_place)
-    )
+    shown = whole[whole["metric"].isin(HEADINGS)].sort_values("metric", key=lambda metrics: metrics.map(_place))
     parts = [
         f"{metric_name(row['metric'], titles, whole)} {number(row['gain'], row['unit'])} {row['unit']} "
         f"(p = {row['p']:.4f})"

@@ -65,7 +65,7 @@ def blocks(rows: pd.DataFrame, titles: Titles) -> Iterator[dict[str, Any]]:
             "heading": titles.heading(model, method, scheme),
             "model": model,
             "method": method,
-            "sentence": block_sentence(block),
+            "sentence": block_sentence(block, titles),
             "lines": list(_lines(block, titles)),
         }
 
