@@ -25,7 +25,7 @@ answer: install  ## in which language to calibrate, from what is finished: make 
 
 report: install  ## a study as one page, finished or not: make report [STUDY=demo] [CONFIGFILE=studies/mine.yaml]
 	@found="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.page $(STUDY) \
-	$(if $(CONFIGFILE),--configfile $(CONFIGFILE)))" && printf '%s' "$$found" | PYTHONPATH=workflow_scripts \
+	$(CONFIGFILES))" && printf '%s' "$$found" | PYTHONPATH=workflow_scripts \
 	$(BIN)/python -m polyprune.report.page
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
+from polyprune.report.answer_text import NOTES, sentence
 from polyprune.report.ask import main, respond
 
 TARGETS = ["results/best_calibration.md"]
@@ -68,7 +71,7 @@ def test_a_clear_case_is_a_plain_sentence_with_its_table(tmp_path: Path) -> None
     assert "400 questions, one draw of calibration text: another draw may say otherwise" in text
     lines = [[cell.strip() for cell in line.split("|")[1:5]] for line in text.splitlines() if line.startswith("| ")]
     assert lines[2:] == [["DE", name, "DE", "1 of 3"] for name in ("all benchmarks", "ARC", "MMLU")]
-    assert text.endswith("All 3 cells of the studies are finished.")
+    assert text.endswith(f"All 3 cells of the studies are finished.\n\n{NOTES}")
 
 
 GERMAN = answers(0.6, 0)
@@ -126,6 +129,24 @@ def test_advice_goes_as_far_as_what_was_measured(case: str, tmp_path: Path) -> N
     """Two calibrations that nothing tells apart are not ranked, whichever of them is ahead."""
     right, said = CASES[case]
     assert f", for DE\n\n{said}" in asked(tmp_path, right)
+
+
+@pytest.mark.parametrize(
+    ("best", "able", "said"),
+    [
+        ("de", ["de"], "By perplexity DE is better than each of the 2 others measured."),
+        ("en", ["de", "en"], "By perplexity EN did best, but nothing measured tells it from DE."),
+        ("en", ["en", "es"], "By perplexity EN did best, but nothing measured tells it from ES; DE itself is behind."),
+        ("en", ["en"], "By perplexity EN is better than each of the 2 others measured; DE itself is behind."),
+    ],
+)
+def test_perplexity_is_said_beside_benchmarks(best: str, able: list[str], said: str) -> None:
+    shared = {"calibration": "de", "is_target": True, "reference": "english", "calibrations": 3, "unit": "%"}
+    numbers = {"gain": 1.0, "low": 0.5, "high": 1.5, "verdict": "better", "items": 9, "draws": 2, "one_draw": False}
+    benchmark = {"metric": "arc", "best": "de", "not_worse": ["de", "en", "es"]}
+    perplexity = {"metric": "perplexity", "best": best, "not_worse": able}
+    rows = pd.DataFrame([shared | numbers | each for each in (benchmark, perplexity)])
+    assert sentence(rows, "de", titles_of({}), ["de", "en", "es"]).endswith(f"2 draws of calibration text. {said}")
 
 
 def test_what_is_open_and_what_is_outstanding_is_said(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from polyprune.report.answer import Comparison, best_calibrations, compare, whol
 from polyprune.report.answer_picture import draw
 from polyprune.report.answer_text import render_answer
 from polyprune.report.measured import ACCURACY, Block, Column, common_draws, load_columns
+from polyprune.report.names import calibration_label
 from polyprune.stages.answer_question import answer_question
 
 BLOCK: Block = ("tiny", "wanda", "0.50")
@@ -256,6 +257,10 @@ def test_in_words(tmp_path: Path):
     assert text == render_answer(found, "Which?", titles_of({"tiny": "Tiny"})) and picture.stat().st_size > 1000
     assert "## Tiny, Wanda 50 %" in text and "- DE: Calibrate in DE: by all benchmarks it is better than" in text
     assert "That rests on 160 questions, one draw of calibration text: another draw may say otherwise." in text
+    perplexity = found[found["metric"] == "perplexity"].iloc[0]
+    assert perplexity["calibrations"] == len(perplexity["not_worse"]) == len(CALIBRATIONS)
+    best = calibration_label(perplexity["best"], ["de"])
+    assert f" By perplexity {best} did best, but nothing measured tells it from any other." in text
     lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines() if line.startswith("| DE ")]
     assert lines[0] == ["DE", "all benchmarks", "DE"] and lines[1][:2] == ["DE", "perplexity"] and len(lines) == 2
 

@@ -15,8 +15,10 @@ from polyprune.report.tables.markdown import pipe_table
 
 Row = Mapping[Any, Any]
 REFERENCES = {"english": "English", "mix": "the mix", OTHERS: "the average other language"}
-METRICS = {POOLED: "all benchmarks", "perplexity": "perplexity", "snr": "SNR", "pruning_error": "pruning error"}
-"""Names of what is no benchmark."""
+HEADINGS = {POOLED: "all benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
+"""What a whole block is spoken of by."""
+METRICS = HEADINGS | {"snr": "SNR", "pruning_error": "pruning error"}
+"""Names of what is not in the mean of all benchmarks."""
 _PLACES = {POOLED: 0, "perplexity": 2, "mkqa": 3, "snr": 4, "pruning_error": 5}
 """In tables, and of what a sentence is about: what there is first of. A benchmark alone is in place 1."""
 _DRIFT = ("perplexity", "snr", "pruning_error")
@@ -74,38 +76,54 @@ def _place(metric: str) -> int:
 def sentence(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[str]) -> str:
     """What to do, how sure that is, and what it rests on; `rows` are of one block and evaluation language.
 
-    It is about the metric that has the first place of those that were measured. `known` are the languages that a mix of
-    all has.
+    It is about the metric that has the first place of those that were measured, and then about perplexity. `known` are
+    the languages that a mix of all has.
     """
-    metric = min(rows["metric"], key=_place)
-    by, rows = metric_name(metric, titles, rows), rows[rows["metric"] == metric]
-    own = rows[rows["calibration"] == (language if rows["is_target"].any() else rows["best"].iloc[0])]
+    first = min(rows["metric"], key=_place)
+    shown = rows[rows["metric"] == first]
+    own = shown[shown["calibration"] == (language if shown["is_target"].any() else shown["best"].iloc[0])]
     gains = {row["reference"]: row for row in own.to_dict("records")}
     row = next(gains[reference] for reference in ("english", OTHERS, "mix") if reference in gains)
     said = f"In place of {REFERENCES[row['reference']]}, {calibration_label(row['calibration'], known)} gives "
-    parts = [f"{_choice(rows, language, by, known)}.", f"{said}{gain_text(row)}.", f"That rests on {caveat(row)}."]
-    return " ".join([*parts, *([f"{what_more(row)}."] if row["verdict"] == "open" else [])])
+    parts = [f"{_choice(shown, language, metric_name(first, titles, rows), known)}."]
+    parts += [f"{said}{gain_text(row)}.", f"That rests on {caveat(row)}."]
+    parts += [f"{what_more(row)}."] if row["verdict"] == "open" else []
+    beside = rows[rows["metric"] == "perplexity"]
+    if len(beside) and first != "perplexity":
+        best = calibration_label(str(beside["best"].iloc[0]), known)
+        parts.append(f"By perplexity {best} {_ahead(beside, language, known)}.")
+    return " ".join(parts)
 
 
 def _choice(rows: pd.DataFrame, language: str, by: str, known: Sequence[str]) -> str:
     """Advice that goes as far as what was measured: of calibrations that nothing tells apart, none is called better."""
     first = rows.iloc[0]
-    able = [str(name) for name in first["not_worse"]]
-    best, target = (calibration_label(name, known) for name in (str(first["best"]), language))
-    rest = [calibration_label(name, known) for name in able if name not in (first["best"], language)]
-    others = "any other" if len(able) == first["calibrations"] else _listed(rest)
-    if language in able and language != first["best"]:
-        said = f"{target} may be as good a choice as any: by {by} nothing measured tells it from {best}, which did best"
-        return said + f", nor from {others}" * bool(rest)
-    if len(able) == 1:
-        compared = first["calibrations"] - 1
-        rest_of_them = "the only other one" if compared == 1 else f"each of the {compared} others"
-        text = f"Calibrate in {best}: by {by} it is better than {rest_of_them} measured"
+    both = str(first["best"]), language
+    best, target = (calibration_label(name, known) for name in both)
+    if language not in first["not_worse"] or language == first["best"]:
+        unknown = "" if rows["is_target"].any() else f"; {target} itself was not calibrated in"
+        return f"Calibrate in {best}: by {by} it {_ahead(rows, language, known)}{unknown}"
+    said = f"{target} may be as good a choice as any: by {by} nothing measured tells it from {best}, which did best"
+    return said + (f", nor from {_others(rows, both, known)}" if len(first["not_worse"]) > 2 else "")
+
+
+def _ahead(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
+    """Of the best of a metric: what it is better than, and whether the language itself is among that."""
+    able, compared = rows["not_worse"].iloc[0], rows["calibrations"].iloc[0] - 1
+    if len(able) > 1:
+        text = f"did best, but nothing measured tells it from {_others(rows, [rows['best'].iloc[0]], known)}"
     else:
-        text = f"Calibrate in {best}: by {by} it did best, but nothing measured tells it from {others}"
-    if language in able:
-        return text
-    return f"{text}; {target} itself {'is behind' if rows['is_target'].any() else 'was not calibrated in'}"
+        text = f"is better than {'the only other one' if compared == 1 else f'each of the {compared} others'} measured"
+    behind = rows["is_target"].any() and language not in able
+    return f"{text}; {calibration_label(language, known)} itself is behind" if behind else text
+
+
+def _others(rows: pd.DataFrame, spoken_of: Sequence[str], known: Sequence[str]) -> str:
+    """What may be the best, too."""
+    able = rows["not_worse"].iloc[0]
+    if len(able) == rows["calibrations"].iloc[0]:
+        return "any other"
+    return _listed([calibration_label(name, known) for name in able if name not in spoken_of])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -164,9 +182,7 @@ def _line(found: pd.DataFrame, references: Sequence[str], known: Sequence[str]) 
 def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
     """The test of the whole block in words; `rows` are of one block."""
     whole = rows[rows["eval_language"] == ALL]
-    shown = whole[whole["metric"].isin([POOLED, "perplexity", "mkqa"])].sort_values(
-        "metric", key=lambda metrics: metrics.map(_place)
-    )
+    shown = whole[whole["metric"].isin(HEADINGS)].sort_values("metric", key=lambda metrics: metrics.map(_place))
     parts = [
         f"{metric_name(row['metric'], titles, whole)} {number(row['gain'], row['unit'])} {row['unit']} "
         f"(p = {row['p']:.4f})"

@@ -20,7 +20,7 @@ from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.titles import Titles
 from polyprune.report.answer import best_calibrations
-from polyprune.report.answer_text import block_sentence, languages_in, sentence, table
+from polyprune.report.answer_text import NOTES, block_sentence, languages_in, sentence, table
 from polyprune.report.measured import load_columns
 from polyprune.report.names import calibration_label, language_of
 
@@ -55,7 +55,7 @@ def respond(question: Question, root: Path) -> str:
         parts.append("\n\n".join([heading, *_of_block(block, language, titles), outstanding(line)]))
     if any(line["finished"] < line["cells"] for line in question["cells"]):
         parts.append(_type_this(question))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, NOTES])
 
 
 def _of_block(block: pd.DataFrame, language: str, titles: Titles) -> list[str]:
