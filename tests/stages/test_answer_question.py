@@ -243,6 +243,20 @@ def test_in_words(tmp_path: Path):
     assert lines[0] == ["DE", "all benchmarks", "DE"] and lines[1][:2] == ["DE", "perplexity"] and len(lines) == 2
 
 
+def test_draws_of_shares_scatter_in_log_odds_and_of_perplexity_as_they_are():
+    """INF-3: a tenth and half of 60 right, alone and as the mean of two columns."""
+    values = {
+        name: np.tile((np.arange(60) < count)[:, None], 2).astype(float) for name, count in {"de": 6, "en": 30}.items()
+    }
+    seeds = {name: (0, 1) for name in values}
+    shares, losses = (Column(kind, values, seeds, np.arange(60)) for kind in (ACCURACY, "perplexity"))
+    slopes = {"de": 6.5 * 54.5 / 61**2, "en": 0.25}
+    expected = {name: slope**2 / 2 for name, slope in slopes.items()}
+    assert Comparison([shares]).together.shares == pytest.approx(expected)
+    assert Comparison([shares, shares]).together.shares == pytest.approx(expected)
+    assert Comparison([losses]).together.shares == {"de": 0.5, "en": 0.5}
+
+
 def test_calibrations_with_as_many_right_answers_are_equal():
     """Two draws of 15 and 17 right, two of 16: the first by name is best, and the other may be."""
     counts = {"de": (15, 17), "en": (16, 16), "es": (2, 2)}
