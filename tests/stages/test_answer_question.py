@@ -248,7 +248,7 @@ def test_draws_of_shares_scatter_in_log_odds_and_of_perplexity_as_they_are():
     values = {
         name: np.tile((np.arange(60) < count)[:, None], 2).astype(float) for name, count in {"de": 6, "en": 30}.items()
     }
-    seeds = {name: (0, 1) for name in values}
+    seeds = dict.fromkeys(values, (0, 1))
     shares, losses = (Column(kind, values, seeds, np.arange(60)) for kind in (ACCURACY, "perplexity"))
     slopes = {"de": 6.5 * 54.5 / 61**2, "en": 0.25}
     expected = {name: slope**2 / 2 for name, slope in slopes.items()}
