@@ -1,9 +1,17 @@
-"""Simulated studies of known truth: right and wrong answers of seven calibrations to the same questions."""
+"""Simulated studies of known truth: right and wrong answers of several calibrations to the same questions."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import stats
+
+from polyprune.report.measured import ACCURACY, Block, Column
+
+BLOCK: Block = ("tiny", "wanda", "0.50")
+CALIBRATIONS = ("ar", "de", "en", "ar-de-en")
+"""Of `study`."""
 
 SPREAD = 2.25
 """Variance of an answer on the probit scale: of a question, of a question and calibration, of the rest."""
@@ -38,3 +46,21 @@ def simulated(
 def true_effect(share: float, by_draw: float, effect: float) -> float:
     """By how much the first is right more often."""
     return float(stats.norm.cdf(stats.norm.ppf(share) + effect / np.sqrt(SPREAD + by_draw**2)) - share)
+
+
+def study(rng: np.random.Generator, effect: float = 0.0, items: int = 60, draws: int = 3) -> dict[Any, Column]:
+    """Three benchmarks in three languages; the own language is better by `effect` on the probit scale."""
+    seeds: dict[str, tuple[int, ...]] = {name: tuple(range(draws)) for name in CALIBRATIONS}
+    columns = {}
+    luck = {name: 0.15 * rng.standard_normal(draws) for name in CALIBRATIONS}
+    for benchmark in ("arc", "belebele", "mmlu"):
+        for language in ("ar", "de", "en"):
+            difficulty = rng.standard_normal((items, 1))
+            values = {
+                name: (
+                    difficulty + luck[name] + rng.standard_normal((items, draws)) + effect * (name == language) > 0
+                ).astype(float)
+                for name in CALIBRATIONS
+            }
+            columns[benchmark, language] = Column(ACCURACY, values, seeds, np.arange(items))
+    return columns

@@ -257,6 +257,21 @@ def test_the_mean_of_columns_is_the_column_of_means():
     assert found.n_groups == 160 and 4 < found.df < 12
 
 
+def test_draws_of_a_mean_of_shares_scatter_by_the_mean_of_their_slopes():
+    """INF-10 by hand: half and a tenth right in two columns of ten, of which draws differ by 0 and 2."""
+    counts = {"de": [(4, 6), (0, 2)], "en": [(5, 5), (1, 1)]}
+    right = {
+        name: [np.array([np.arange(10) < count for count in each]).T for each in both] for name, both in counts.items()
+    }
+    columns = [{name: both[index].astype(float) for name, both in right.items()} for index in (0, 1)]
+    of_columns = [draws_of(column, alone(10), bounded=True) for column in columns]
+    found = pooled_draws(columns, of_columns, bounded=True)
+    slope = (5.5 / 11 * 5.5 / 11 + 1.5 / 11 * 9.5 / 11) / 2  # of both calibrations
+    assert found.shares == pytest.approx({"de": slope**2 / 2, "en": slope**2 / 2})
+    assert found.between == pytest.approx(0.2**2 / 2 / (2 * slope**2)) and found.df == 2
+    assert found.squares == pytest.approx(sum(each.squares for each in of_columns) / 4)
+
+
 def test_pooled_intervals_cover_the_truth_though_a_draw_is_in_all_columns():
     """INF-10: four columns of 40 questions, three draws whose luck is the same in all."""
     rng, hits, studies = np.random.default_rng(10), 0, 200

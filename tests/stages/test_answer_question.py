@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import stats
+from tests.helpers.answers import BLOCK, CALIBRATIONS, study
 from tests.helpers.headers import measured
-from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA
@@ -22,14 +22,10 @@ from polyprune.artifacts.measurements import FRAME
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
 from polyprune.report.answer import Comparison, best_calibrations, compare, whole_block
-from polyprune.report.answer_picture import draw
 from polyprune.report.answer_text import render_answer
-from polyprune.report.measured import ACCURACY, Block, Column, common_draws, load_columns
+from polyprune.report.measured import ACCURACY, Column, common_draws, load_columns
 from polyprune.report.names import calibration_label
 from polyprune.stages.answer_question import answer_question
-
-BLOCK: Block = ("tiny", "wanda", "0.50")
-CALIBRATIONS = ("ar", "de", "en", "ar-de-en")
 
 
 def write_items(
@@ -140,24 +136,6 @@ def test_gains_in_perplexity_are_per_cent_by_which_it_is_lower(tmp_path: Path):
     assert rows["best"].to_list() == ["de"] * 3
 
 
-def study(rng: np.random.Generator, effect: float = 0.0, items: int = 60, draws: int = 3) -> dict[Any, Column]:
-    """Three benchmarks in three languages; the own language is better by `effect` on the probit scale."""
-    seeds: dict[str, tuple[int, ...]] = {name: tuple(range(draws)) for name in CALIBRATIONS}
-    columns = {}
-    luck = {name: 0.15 * rng.standard_normal(draws) for name in CALIBRATIONS}
-    for benchmark in ("arc", "belebele", "mmlu"):
-        for language in ("ar", "de", "en"):
-            difficulty = rng.standard_normal((items, 1))
-            values = {
-                name: (
-                    difficulty + luck[name] + rng.standard_normal((items, draws)) + effect * (name == language) > 0
-                ).astype(float)
-                for name in CALIBRATIONS
-            }
-            columns[benchmark, language] = Column(ACCURACY, values, seeds, np.arange(items))
-    return columns
-
-
 def test_without_an_effect_it_claims_one_as_rarely_as_it_says():
     """50 studies: German against three references, raw and after Holm; a block of three languages has p of sixths."""
     rng, claimed, raw, blocks = np.random.default_rng(0), [], [], []
@@ -265,44 +243,18 @@ def test_in_words(tmp_path: Path):
     assert lines[0] == ["DE", "all benchmarks", "DE"] and lines[1][:2] == ["DE", "perplexity"] and len(lines) == 2
 
 
-def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
-    """A panel of each metric; a line from low to high, a marker at the gain, filled where it is decided."""
-    rows = best_calibrations({BLOCK: study(np.random.default_rng(6), effect=1.2)})
-    figure, texts = drawn(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
-    (axes,) = figure.axes
-    shown = rows[rows["is_target"].astype(bool) & (rows["metric"] == "benchmarks") & (rows["eval_language"] != "all")]
-    lines = {(*line.get_xdata(), line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "None"}  # type: ignore[index]
-    ends = {(row["low"], row["high"]) for row in shown.to_dict("records")}
-    assert {line[:2] for line in lines} - {(0, 0), (0, 1)} == ends and len(ends) == 8
-    marks = {line.get_xdata()[0]: line for line in axes.lines if line.get_marker() != "None"}  # type: ignore[index]
-    for row in shown.to_dict("records"):
-        hollow = marks[row["gain"]].get_markerfacecolor() == "white"
-        assert hollow == (row["verdict"] not in ("better", "worse"))
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["EN", "DE", "AR"]
-    assert {"over English", "over the mix", "Tiny, Wanda 50 %"} <= {text.text for text in texts}
-    counts, draws = set(shown["items"]), set(shown["draws"])
-    assert len(counts) == len(draws) == 1
-    about = f"{counts.pop()} questions a language, {draws.pop()} draws".replace(", 1 draws", ", one draw")
-    assert axes.get_xlabel() == f"gain [points of acc], all benchmarks\n{about}"
-    assert axes.get_ylabel() == "evaluation language"
-    assert_readable(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
-
-
-def test_a_benchmark_alone_stands_for_the_mean_of_all_under_its_name():
-    """ARC alone: English has two columns of it, whose mean is the pool; German and Arabic have one."""
-    columns = study(np.random.default_rng(7))
-    arc = {("arc", language): columns["arc", language] for language in ("ar", "de")}
-    arc |= {("arc", f"en-{part}"): columns["arc", "en"] for part in "ce"}
-    rows = best_calibrations({BLOCK: arc})
-    figure, _ = drawn(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["EN", "DE", "AR"]
-    assert axes.get_xlabel().startswith("gain [points of acc], ARC\n60 to 120 questions")
-    assert len([line for line in axes.lines if line.get_marker() != "None"]) == 3 + 3 + 2
-    text = render_answer(rows, "Which?", titles_of({"tiny": "Tiny"}))
-    assert "all benchmarks" not in text.split("\n\n", 2)[2] and text.count(": by ARC ") == 3
-    lines = [[cell.strip() for cell in line.split("|")[1:3]] for line in text.splitlines() if line.startswith("| ")]
-    assert lines[2:] == [["AR", "ARC"], ["DE", "ARC"], ["EN", "ARC"]]
+def test_draws_of_shares_scatter_in_log_odds_and_of_perplexity_as_they_are():
+    """INF-3: a tenth and half of 60 right, alone and as the mean of two columns."""
+    values = {
+        name: np.tile((np.arange(60) < count)[:, None], 2).astype(float) for name, count in {"de": 6, "en": 30}.items()
+    }
+    seeds = dict.fromkeys(values, (0, 1))
+    shares, losses = (Column(kind, values, seeds, np.arange(60)) for kind in (ACCURACY, "perplexity"))
+    slopes = {"de": 6.5 * 54.5 / 61**2, "en": 0.25}
+    expected = {name: slope**2 / 2 for name, slope in slopes.items()}
+    assert Comparison([shares]).together.shares == pytest.approx(expected)
+    assert Comparison([shares, shares]).together.shares == pytest.approx(expected)
+    assert Comparison([losses]).together.shares == {"de": 0.5, "en": 0.5}
 
 
 def test_calibrations_with_as_many_right_answers_are_equal():

@@ -3,7 +3,7 @@
 p_c is the share of right answers of calibration c over n questions, each answer a mean over S draws; V is the
 covariance of the p_c (INF-2 with weights of one, σ_c²/S added on the diagonal); w are the weights of a contrast.
 
-    SHARE-1  l, u = the Φ(−q) and Φ(q) quantiles of Beta(ñp + ½, ñ(1−p) + ½);  l = 0 where p = 0, u = 1 where p = 1
+    SHARE-1  l, u = the Φ(−q) and Φ(q) quantiles of Beta(ñp + ½, ñ(1−p) + ½), but l ≤ p ≤ u: so l = 0 where p = 0
              Jeffreys' limits                                            Brown, Cai and DasGupta (2001, section 4.1.2)
     SHARE-2  ñ = n/(n−1) Σ_c p_c(1−p_c) / Σ_c V_cc,  at most n S; n where no answer differs from another
              the questions that are as good as these, which groups make fewer and draws more     Kish (1965)
@@ -45,11 +45,9 @@ class Shares:
 
 
 def share_limits(p: Float64[np.ndarray, " k"], n: float, q: float) -> tuple[np.ndarray, np.ndarray]:
-    """SHARE-1; a limit is never on the other side of p, which near 0 and 1 the quantiles of small q would be."""
+    """SHARE-1."""
     right, wrong, tail = n * p + 0.5, n * (1 - p) + 0.5, float(special.ndtr(-q))
-    low = np.where(p > 0, special.betaincinv(right, wrong, tail), 0.0)
-    high = np.where(p < 1, special.betainccinv(right, wrong, tail), 1.0)
-    return np.minimum(p, low), np.maximum(p, high)
+    return np.minimum(p, special.betaincinv(right, wrong, tail)), np.maximum(p, special.betainccinv(right, wrong, tail))
 
 
 def effective_questions(

@@ -294,8 +294,6 @@ class Specs:
         parts = [file_digest(PACKAGE / "report/page" / part) for part in ("page.html", "page.css", "page.js")]
         return _spec("write_report", {}, parts=parts, study=page_of_study(self.settings, study))
 
-    # What several of them hold.
-
     def _tables(self, study: str) -> dict[str, Any]:
         tables = self.settings.studies[study].tables
         return of_tables(study, {table: json.loads(self.tabulate(study, table)) for table in tables})
