@@ -31,8 +31,9 @@ HEADER, NOTE = 0.5, 0.19
 KEY_WIDTH, KEY_HEIGHT = 1.6, 0.13
 WIDEST = 15.0
 """Of a line of grids; further ones stand below."""
-PALE_INK, PALE_BELOW = "#ffffff", 0.207
-"""Letters are white on colours of less luminance (WCAG): where contrast with white overtakes contrast with ink."""
+PALE_INK, DARK_INK, PALE_BELOW = "#ffffff", "#000000", 0.179
+"""Of letters on colours, white on those of less luminance: either way contrast is 4.58 or more, and WCAG asks for 4.5,
+which letters in `INK` would miss where it changes."""
 _PLAIN: dict[str, Any] = {"parse_math": False}
 _RULE: dict[str, Any] = {"color": INK, "linewidth": 0.9, "zorder": 3}
 
@@ -238,7 +239,7 @@ def ink_on(colours: Colormap, shade: float) -> str:
         return INK
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colours(shade)[:3]]
     luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return PALE_INK if luminance < PALE_BELOW else INK
+    return PALE_INK if luminance < PALE_BELOW else DARK_INK
 
 
 def draw_shades(
