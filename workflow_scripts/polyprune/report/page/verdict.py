@@ -12,8 +12,6 @@ from polyprune.report.answer import ALL, ALPHA, POOLED
 from polyprune.report.answer_text import REFERENCES, block_sentence, number
 from polyprune.report.names import calibration_label, language_of
 
-HEADINGS = {POOLED: "benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
-"""What a verdict is given for, if it was measured."""
 BLOCK = ["model", "method", "scheme"]
 HEADINGS = {POOLED: "benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
 """What is said of the whole study, if it was measured."""
