@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from tests.helpers.warm_worker import status_of, wait_until, warm_worker, with_stages
 
+from polyprune.log import TERMINAL_VARIABLE
 from polyprune.running import worker
 
 STAGES = '''
@@ -62,7 +63,7 @@ class Warm:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     paths = with_stages(tmp_path_factory.mktemp("stages"), STAGES)
-    clean = {key: value for key, value in os.environ.items() if key != worker.SOCKET_VARIABLE}
+    clean = {key: value for key, value in os.environ.items() if key not in (worker.SOCKET_VARIABLE, TERMINAL_VARIABLE)}
     return {**clean, "PYTHONPATH": paths}
 
 

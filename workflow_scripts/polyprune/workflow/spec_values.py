@@ -9,7 +9,7 @@ from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import DENSE, Cell
 from polyprune.grammar.titles import scheme_title
-from polyprune.provenance import canonical_json, code_digest
+from polyprune.provenance import PACKAGE, canonical_json, code_digest, file_digest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
@@ -56,6 +56,12 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
         "methods": {cell.method: METHODS[cell.method].title for cell in cells},
         "benchmarks": {benchmark: BENCHMARKS[benchmark].title for benchmark in benchmarks},
     }
+
+
+def spec_of_page(settings: Settings, study: str) -> dict[str, Any]:
+    """What a study's page depends on beside its results: what it says of the study, and how it is put together."""
+    parts = [file_digest(PACKAGE / "report/page" / part) for part in ("page.html", "page.css", "page.js")]
+    return {"parts": parts, "study": page_of_study(settings, study)}
 
 
 def page_of_study(settings: Settings, study: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
-from polyprune.provenance import PACKAGE, canonical_json, digest, file_digest
+from polyprune.provenance import canonical_json, digest
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace, of_tables
 from polyprune.workflow.made_with import MadeWith
@@ -31,8 +31,8 @@ from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
     code_of,
-    page_of_study,
     shares_of_training,
+    spec_of_page,
     titles_of,
     titles_of_study,
     variant_of,
@@ -291,8 +291,7 @@ class Specs:
         )
 
     def write_report(self, study: str) -> str:
-        parts = [file_digest(PACKAGE / "report/page" / part) for part in ("page.html", "page.css", "page.js")]
-        return _spec("write_report", {}, parts=parts, study=page_of_study(self.settings, study))
+        return _spec("write_report", {}, **spec_of_page(self.settings, study))
 
     def _tables(self, study: str) -> dict[str, Any]:
         tables = self.settings.studies[study].tables

@@ -33,6 +33,7 @@ def render(content: Content, machine: Sequence[tuple[str, str]], spent: Sequence
     work = content.work
     total = work.lines[-1] if work.lines else None
     gains = _gains(answers)
+    found = {line["by"] for each in answers for line in each["lines"]}
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string((_HERE / "page.html").read_text(encoding="utf-8"))
@@ -53,11 +54,7 @@ def render(content: Content, machine: Sequence[tuple[str, str]], spent: Sequence
         toolbar=_toolbar(content, tables),
         answers=answers,
         gains=gains,
-        by=[
-            name
-            for name in verdict.HEADINGS.values()
-            if any(line["by"] == name for each in answers for line in each["lines"])
-        ],
+        by=[name for name in verdict.HEADINGS.values() if name in found],
         over=[name for name in REFERENCES.values() if any(name in each["over"] for each in answers)],
         tables=tables,
         scale=", ".join(to_hex(SHADES(step / _STEPS)) for step in range(_STEPS + 1)),
