@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.battery import Cases
-from tests.helpers.small_study import CELL, SmallStudy, small_study
+from tests.helpers.small_study import CELL, TARGETS, SmallStudy, small_study
 
 Judge = Callable[[str], Cases]
 WANDA = "results/small/wanda/0.50/de/seed0"
@@ -50,7 +50,7 @@ READERS = {
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
     found = small_study(tmp_path_factory.mktemp("again") / "checkout")
     assert found.run() == 0, found.said()
     yield found
@@ -58,21 +58,30 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
 
 
 @pytest.fixture(scope="module")
-def right(study: SmallStudy) -> dict[str, str]:
-    return study.contents()
+def right(finished: SmallStudy) -> dict[str, str]:
+    return finished.contents()
 
 
-def made(study: SmallStudy) -> dict[str, str]:
-    assert study.run() == 0, study.said()
+@pytest.fixture
+def study(finished: SmallStudy, tmp_path: Path) -> Iterator[SmallStudy]:
+    """A copy of the finished one, times and Snakemake's memory included."""
+    folder = shutil.copytree(finished.folder, tmp_path / "checkout")
+    yield SmallStudy(folder, {**finished.environment, "TMPDIR": str(folder / "temporary")})
+    shutil.rmtree(folder)
+
+
+def made(study: SmallStudy, *files: str) -> dict[str, str]:
+    assert study.run(*TARGETS, *files) == 0, study.said()
     return study.contents()
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_deleted_file_is_made_again(cases: Judge, study: SmallStudy, right: dict[str, str], kind: str) -> None:
-    if kind == "weights of a trained model":
-        (study.folder / FILES["model"]).unlink()
-    (study.folder / FILES[kind]).unlink()
-    cases("made again").judge((kind, "deleted"), lambda: made(study), right, sure=True)
+    """By whoever asks for it: of a trained model's weights, the model."""
+    asked = FILES["model"] if kind == "weights of a trained model" else FILES[kind]
+    for file in {asked, FILES[kind]}:
+        (study.folder / file).unlink()
+    cases("made again").judge((kind, "deleted"), lambda: made(study, asked), right, sure=True)
 
 
 def repaired(study: SmallStudy, file: Path) -> dict[str, str]:
@@ -80,11 +89,11 @@ def repaired(study: SmallStudy, file: Path) -> dict[str, str]:
     assert study.run() != 0
     said = study.said()
     assert "Traceback" not in said and str(file.relative_to(study.folder)) in said, said
-    named = re.findall(r"(?:snakemake --profile local|: rm|delete) (results/\S+)", said)
+    named = {file.rstrip(";,") for file in re.findall(r"(?:snakemake --profile local|: rm) (results/\S+)", said)}
     assert named, said
     for each in named:
-        (study.folder / each.rstrip(";,")).unlink(missing_ok=True)
-    return made(study)
+        (study.folder / each).unlink(missing_ok=True)
+    return made(study, *named)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FILES if kind != "weights of a trained model"])
