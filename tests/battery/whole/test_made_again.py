@@ -65,7 +65,7 @@ def right(finished: SmallStudy) -> dict[str, str]:
 @pytest.fixture
 def study(finished: SmallStudy, tmp_path: Path) -> Iterator[SmallStudy]:
     """A copy of the finished one, times and Snakemake's memory included."""
-    folder = shutil.copytree(finished.folder, tmp_path / "checkout")
+    folder = shutil.copytree(finished.folder, tmp_path / "checkout", ignore=shutil.ignore_patterns("polyprune-*"))
     yield SmallStudy(folder, {**finished.environment, "TMPDIR": str(folder / "temporary")})
     shutil.rmtree(folder)
 
