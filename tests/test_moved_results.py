@@ -41,7 +41,7 @@ def test_results_without_memory_are_what_they_say(moved: Path) -> None:
     names = [(model, calibration) for model in ("aya", "llama") for calibration in ("de-sw", "de", "zh")]
     shards = [f"results/quick-{model}/calibration/{name}/seed0/tokens.safetensors" for model, name in names]
     assert f"{shards[0]} was made with other settings: n_sequences 8, here 9" in run.stdout + run.stderr
-    assert "take the settings it was made with, or a results folder of your own" in run.stdout + run.stderr
+    assert "This run would overwrite it and is not begun" in run.stdout + run.stderr
     assert f"rm {' '.join(shards)}" in run.stdout + run.stderr
     assert contents(moved / "results") == before
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from tests.helpers.battery import COUNT, FULL, WANTED, Cases
+from tests.helpers.battery import COUNT, FLIPPED, FULL, WANTED, WANTED_FLIPS, Cases
 
 
 @pytest.fixture
@@ -29,7 +29,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A whole battery of too few cases is a failure."""
+    """A whole battery of too few cases, or of too few flipped bits, is a failure; one of single files is not whole."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if FULL and reporter is not None and 0 < _counted(reporter).total() < WANTED and session.exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if FULL and reporter is not None and session.exitstatus == 0:
+        counted = _counted(reporter)
+        few_flips = FLIPPED in counted and counted[FLIPPED] < WANTED_FLIPS
+        if few_flips or (len(counted) > 15 and counted.total() < WANTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

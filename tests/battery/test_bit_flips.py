@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import pytest
 from tests.helpers.artifacts import READERS, make_results
-from tests.helpers.battery import FULL, Cases, contents, same
+from tests.helpers.battery import FLIPPED, FULL, Cases, contents, same
 
 from polyprune.artifacts.verify import complaint
 
@@ -65,7 +65,7 @@ def data_of(path: Path) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("place", READERS)
 def test_a_flipped_bit_is_noticed_or_does_no_harm(cases: Judge, results: Path, place: str):
-    path, read, judge = results / place, READERS[place], cases("flipped bits")
+    path, read, judge = results / place, READERS[place], cases(FLIPPED)
     whole, right = path.read_bytes(), read(path)
     for at, bit in places(path, place):
         changed = bytearray(whole)

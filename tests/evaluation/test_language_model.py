@@ -12,6 +12,7 @@ import pytest
 import torch
 from lm_eval.evaluator import evaluate
 from tests.helpers.harness import VOCABULARY, language_model, model_folder, stock_model
+from tokenizers.normalizers import Replace
 
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
@@ -242,6 +243,17 @@ def test_a_template_that_takes_no_question_is_named(template: str, message: str,
 def test_an_empty_option_is_refused_with_its_question(folder: Path) -> None:
     with pytest.raises(UserError, match="an option of the question 'Where is it\\?' is empty"):
         language_model(folder).encode_pairs([("Where is it?", " here"), ("Where is it?", "")])
+
+
+@pytest.mark.parametrize("question", ["Where is it?", ""])
+def test_an_option_that_the_tokenizer_drops_is_refused(folder: Path, question: str) -> None:
+    """Its log-likelihood would be that of nothing, which is certain."""
+    lm = language_model(folder)
+    for tokenizer in (lm._tokenizer.plain, lm._tokenizer.stored):
+        tokenizer.normalizer = Replace("~", "")
+    assert lm.encode_pairs([(question, " here~")])
+    with pytest.raises(UserError, match=r"the option '~~' of the question .* is no token of its own"):
+        lm.encode_pairs([(question, " here"), (question, "~~")])
 
 
 def test_answers_beyond_the_models_positions_are_refused(tmp_path: Path) -> None:

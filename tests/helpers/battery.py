@@ -22,6 +22,9 @@ from polyprune.errors import UserError
 FULL = os.environ.get("POLYPRUNE_BATTERY") == "full"
 WANTED = 500
 """Cases that the whole battery has at least."""
+WANTED_FLIPS = 300
+"""Flipped bits among them."""
+FLIPPED = "flipped bits"
 COUNT = "battery"
 """Name of the entry in a test's report."""
 _LONGEST = 2000

@@ -133,7 +133,7 @@ def test_a_run_does_not_begin_over_the_files_of_others(monkeypatch: pytest.Monke
 
     with pytest.raises(UserError) as refused:
         found.require_none(dag([job], []))
-    assert str(refused.value).startswith(f"{FILE} is wrong. It would be overwritten: take the settings")
+    assert str(refused.value).startswith(f"{FILE} is wrong\nThis run would overwrite it and is not begun. To keep it,")
     assert str(refused.value).endswith(f"to have it made again with all that depends on it: rm {FILE}")
     found.require_none(dag([job, before], [before]))
     found.require_none(dag([], []))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.battery import Cases
-from tests.helpers.small_study import CELL, SmallStudy, small_study
+from tests.helpers.small_study import CELL, TARGETS, SmallStudy, small_study
 
 Judge = Callable[[str], Cases]
 WANDA = "results/small/wanda/0.50/de/seed0"
@@ -36,7 +36,6 @@ FILES = {
 READERS = {
     "corpus": "results/small/calibration/de/seed0/tokens.safetensors",
     "model": f"{WANDA}/mask.safetensors",
-    "weights of a trained model": f"{WANDA}/mask.safetensors",
     "shard": f"{WANDA}/mask.safetensors",
     "evaluation text": f"{CELL}/hidden_states/little/sw.h5",
     "mask": f"{WANDA}/hidden_states/little/de.h5",
@@ -50,7 +49,7 @@ READERS = {
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
     found = small_study(tmp_path_factory.mktemp("again") / "checkout")
     assert found.run() == 0, found.said()
     yield found
@@ -58,33 +57,42 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
 
 
 @pytest.fixture(scope="module")
-def right(study: SmallStudy) -> dict[str, str]:
-    return study.contents()
+def right(finished: SmallStudy) -> dict[str, str]:
+    return finished.contents()
 
 
-def made(study: SmallStudy) -> dict[str, str]:
-    assert study.run() == 0, study.said()
+@pytest.fixture
+def study(finished: SmallStudy, tmp_path: Path) -> Iterator[SmallStudy]:
+    """A copy of the finished one, times and Snakemake's memory included."""
+    folder = shutil.copytree(finished.folder, tmp_path / "checkout", ignore=shutil.ignore_patterns("polyprune-*"))
+    yield SmallStudy(folder, {**finished.environment, "TMPDIR": str(folder / "temporary")})
+    shutil.rmtree(folder)
+
+
+def made(study: SmallStudy, *files: str) -> dict[str, str]:
+    assert study.run(*TARGETS, *files) == 0, study.said()
     return study.contents()
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_deleted_file_is_made_again(cases: Judge, study: SmallStudy, right: dict[str, str], kind: str) -> None:
-    if kind == "weights of a trained model":
-        (study.folder / FILES["model"]).unlink()
-    (study.folder / FILES[kind]).unlink()
-    cases("made again").judge((kind, "deleted"), lambda: made(study), right, sure=True)
+    """By whoever asks for it: of a trained model's weights, the model."""
+    asked = FILES["model"] if kind == "weights of a trained model" else FILES[kind]
+    for file in {asked, FILES[kind]}:
+        (study.folder / file).unlink()
+    cases("made again").judge((kind, "deleted"), lambda: made(study, asked), right, sure=True)
 
 
-def repaired(study: SmallStudy, file: Path) -> dict[str, str]:
-    """Run, delete what the refusal says, run again."""
-    assert study.run() != 0
+def repaired(study: SmallStudy, file: Path, *more: str) -> dict[str, str]:
+    """Run for more, too; delete what the refusal says, run again."""
+    assert study.run(*TARGETS, *more) != 0
     said = study.said()
     assert "Traceback" not in said and str(file.relative_to(study.folder)) in said, said
-    named = re.findall(r"(?:snakemake --profile local|: rm|delete) (results/\S+)", said)
+    named = {file.rstrip(";,") for file in re.findall(r"(?:snakemake --profile local|: rm) (results/\S+)", said)}
     assert named, said
     for each in named:
-        (study.folder / each.rstrip(";,")).unlink(missing_ok=True)
-    return made(study)
+        (study.folder / each).unlink(missing_ok=True)
+    return made(study, *named, *more)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FILES if kind != "weights of a trained model"])
@@ -100,14 +108,27 @@ def test_a_damaged_file_is_refused_when_it_is_planned(
 def test_damage_that_nobody_sees_is_refused_by_the_job_that_reads_it(
     cases: Judge, study: SmallStudy, right: dict[str, str], kind: str
 ) -> None:
-    """Of the same size and time, as a disk does it: Snakemake believes that it made the file so."""
+    """Of the same size and time, as a disk does it: Snakemake believes that it made the file so.
+
+    In a dump the bit is of its header, as much of the rest is for other readers.
+    """
     file = study.folder / FILES[kind]
     whole, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
-    at = len(whole) // 2
+    at = whole.index(b"hidden/2") if file.suffix == ".h5" else len(whole) // 2
     file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
     os.utime(file, ns=times)
     (study.folder / READERS[kind]).unlink()
-    cases("made again").judge((kind, "a bit"), lambda: repaired(study, file), right, sure=True)
+    cases("made again").judge((kind, "a bit"), lambda: repaired(study, file, READERS[kind]), right, sure=True)
+
+
+def test_a_damaged_checkpoint_is_made_again_by_the_plan(cases: Judge, study: SmallStudy, right: dict[str, str]) -> None:
+    """As every model that is not what was registered."""
+    file = study.folder / FILES["weights of a trained model"]
+    whole, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 4]))
+    os.utime(file, ns=times)
+    cases("made again").judge("a checkpoint", lambda: made(study), right, sure=True)
+    assert "model.json is made again, with all that depends on it" in study.said()
 
 
 def test_other_settings_and_back_again(cases: Judge, study: SmallStudy, right: dict[str, str]) -> None:

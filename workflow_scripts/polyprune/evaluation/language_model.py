@@ -96,7 +96,7 @@ class SharedPrefixLM(LM):
         """Tokens of prompts and of their continuations.
 
         Raises:
-            UserError: an empty continuation, or an empty prompt for a model without BOS and EOS.
+            UserError: a continuation without tokens, or an empty prompt for a model without BOS and EOS.
         """
         split = []
         for context, continuation in pairs:
@@ -108,8 +108,8 @@ class SharedPrefixLM(LM):
         result = []
         for (context, both), (_, continuation) in zip(split, pairs, strict=True):
             if context:
-                tokens = encoded[context]
-                result.append((tokens, encoded[both][len(tokens) :]))
+                prompt = encoded[context]
+                pair = prompt, encoded[both][len(prompt) :]
             else:
                 if self._first is None:
                     raise UserError(
@@ -117,7 +117,13 @@ class SharedPrefixLM(LM):
                         "EOS to begin with: name one in tokenizer_config.json"
                     )
                 tokens = self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
-                result.append(([self._first], tokens) if tokens[0] != self._first else (tokens[:1], tokens[1:]))
+                pair = ([self._first], tokens) if tokens[:1] != [self._first] else (tokens[:1], tokens[1:])
+            if not pair[1]:
+                raise UserError(
+                    f"the option {continuation[:60]!r} of the question {context[-60:]!r} is no token of its own: "
+                    "correct the benchmark's data, or leave it out"
+                )
+            result.append(pair)
         return result
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:  # noqa: ARG002

@@ -24,7 +24,7 @@ from polyprune.model.source import CONFIG, TOKENIZER, read_config, read_object, 
 from polyprune.settings.models import FROM_MODEL, NO_TOKEN, PUBLISHED
 
 _SAMPLE, _SAMPLE_LENGTH = 32, 2048
-"""Texts that class and file are compared on, and characters of each."""
+"""Texts that class and file are compared on at least, from all places of a corpus, and characters of each."""
 _ENDS_OF_DOCUMENTS = {
     "<|im_end|>": "<|endoftext|>",
     "<|eot_id|>": "<|end_of_text|>",
@@ -59,7 +59,8 @@ class ModelTokenizer:
 
     def require_agreement(self, texts: Sequence[str], where: str) -> None:
         """Raises `UserError` where class and file make different tokens of a sample of the texts; says which."""
-        sample = [text[:_SAMPLE_LENGTH] for text in texts[:_SAMPLE]]
+        every = max(1, len(texts) // _SAMPLE)
+        sample = [text[:_SAMPLE_LENGTH] for text in texts[::every]]
         for special in (False, True):
             by_class = self.plain.encode_batch(sample, add_special_tokens=special)
             by_file = self.stored.encode_batch(sample, add_special_tokens=special)

@@ -80,10 +80,10 @@ class Strangers:
         first = [job for job in needed if not needed & set(dag.dependencies[job])]
         named = sorted(str(file) for job in first for file in job.output if str(file) in self.found)
         if named:
-            more = f" … and {len(named) - _SHOWN} more, which snakemake -n lists" if len(named) > _SHOWN else ""
+            more = f" (and {len(named) - _SHOWN} more, whose jobs snakemake -n shows)" if len(named) > _SHOWN else ""
             raise UserError(
-                f"{self.found[named[0]]}. It would be overwritten: take the settings it was made with, or a results "
-                f"folder of your own; or, to have it made again with all that depends on it: "
+                f"{self.found[named[0]]}\nThis run would overwrite it and is not begun. To keep it, take the settings "
+                "it was made with, or a results folder of your own; to have it made again with all that depends on it: "
                 f"rm {' '.join(named[:_SHOWN])}{more}"
             )
 
