@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.helpers.battery import COUNT, FLIPPED, FULL, WANTED, WANTED_FLIPS, Cases
+from tests.helpers.model_folders import good_folder
 
 
 @pytest.fixture
 def cases(request: pytest.FixtureRequest) -> Callable[[str], Cases]:
     """Makes what tries and counts the cases of a surface."""
     return lambda surface: Cases(surface, request.node.user_properties)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return good_folder(tmp_path_factory.mktemp("good"))
 
 
 def _counted(reporter: pytest.TerminalReporter) -> Counter[str]:

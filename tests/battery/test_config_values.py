@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.battery.test_model_folders import CONFIG, SHAPE, VOCABULARY, good, registered, used
 from tests.helpers.battery import Cases, part_of
+from tests.helpers.model_folders import CONFIG, SHAPE, VOCABULARY, registered, used
 from tests.helpers.tiny import SIZES, random_model, save_checkpoint
 
 from polyprune.errors import UserError
@@ -20,7 +20,6 @@ from polyprune.running.device import choose_device
 from polyprune.settings.models import FolderSource
 from polyprune.stages.register_model import register_model
 
-__all__ = ["good"]
 Judge = Callable[[str], Cases]
 NAN, INFINITE = float("nan"), float("inf")
 

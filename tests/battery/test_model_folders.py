@@ -11,29 +11,13 @@ from random import Random
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 from tests.helpers.battery import REFUSED, Cases, contents, part_of
-from tests.helpers.tiny import SIZES, random_model, save_checkpoint
-
-from polyprune.artifacts.seals import digest_of
-from polyprune.artifacts.tensors import bytes_of
-from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder
-from polyprune.model.source import locate
-from polyprune.model.tokenizer import open_tokenizer
-from polyprune.model.training import train_tokenizer
-from polyprune.running.device import choose_device
-from polyprune.settings.models import FolderSource, Shape
-from polyprune.stages.register_model import register_model
+from tests.helpers.model_folders import CONFIG, registered, used
+from tests.helpers.tiny import SIZES
 
 Judge = Callable[[str], Cases]
 Damage = Callable[[Path], Any]
-LEARNT = ["The quick brown fox jumps over the lazy dog, 12345 times in 1999.", "我能吞下玻璃而不伤身体。 天地玄黄"]
-"""More words, so that the vocabulary is full."""
-TEXTS = ["Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.", "12345 times in 1999."]
-VOCABULARY = 340
-SHAPE = Shape(layers=3, hidden=32, intermediate=48, heads=4, kv_heads=2, vocabulary=VOCABULARY, max_positions=64)
 GOOD: Any = "what the good folder gives"
 DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 PADDING = {"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0}
@@ -42,38 +26,9 @@ TRUNCATION = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst",
 UP = "model.layers.1.mlp.up_proj.weight"
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = save_checkpoint(random_model("llama", vocab_size=VOCABULARY), tmp_path_factory.mktemp("good"))
-    train_tokenizer([*LEARNT, *TEXTS] * 20, VOCABULARY).save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def folder(good: Path, tmp_path: Path) -> Path:
     return shutil.copytree(good, tmp_path / "model")
-
-
-def registered(folder: Path) -> Path:
-    manifest = folder.parent / "results" / "mine" / "model.json"
-    register_model(FolderSource(kind="folder", path=str(folder)), SHAPE, "mine", manifest, {})
-    return manifest
-
-
-def used(manifest: Path) -> dict[str, Any]:
-    """What jobs take of a model: every layer's weights, and the tokens of some text."""
-    checkpoint = open_model(manifest)
-    decoder = Decoder(checkpoint, choose_device("cpu", []))
-    decoder.logits(decoder.normalise(decoder.embed(torch.zeros(1, 2, dtype=torch.long), 1)[0]))
-    weights = {
-        f"{index}.{name}": digest_of(bytes_of(weight.detach()))
-        for index, layer in decoder.walk()
-        for name, weight in layer.named_parameters()
-    }
-    tokenizer = open_tokenizer(locate(manifest))
-    tokenizer.require_agreement(TEXTS, "the text")
-    tokens = [each.ids for each in tokenizer.plain.encode_batch(TEXTS)]
-    return {"dtype": decoder.dtype_name, "weights": weights, "tokens": tokens, "frame": tokenizer.frame()}
 
 
 def untouched(_: Path) -> None:
@@ -134,7 +89,7 @@ def folder_instead(file: str) -> Damage:
     return damage
 
 
-CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE = "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"
+TOKENIZER, OF_TOKENIZER, SINGLE = "tokenizer.json", "tokenizer_config.json", "model.safetensors"
 TABLE: list[tuple[str, Damage, Any]] = [
     ("nothing", untouched, GOOD),
     ("a file more", put("notes.md", b"x"), GOOD),

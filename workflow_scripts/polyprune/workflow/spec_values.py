@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.columns import OWN_FOLDER, Column
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import DENSE, Cell
 from polyprune.grammar.titles import scheme_title
@@ -35,6 +36,17 @@ def variant_of(wildcards: Wildcards) -> dict[str, Any]:
         **{name: wildcards.get(name, DENSE) for name in names},
         "seed": None if seed is None else int(seed),
     }
+
+
+def plugins_of_evaluation(asked: Mapping[str, Any]) -> list[str]:
+    """Modules and tasks that an evaluation takes by name; `asked` is how its questions are put."""
+    plugins = {
+        "evaluation/cloze.py": asked["profile"] == "cloze",
+        "evaluation/vllm_backend.py": asked["generation"] == "vllm",
+        f"{OWN_FOLDER}/_mkqa.yaml": asked["mkqa"] is not None,
+        **{own: True for column in asked["columns"] if (own := Column(**column).own_yaml)},
+    }
+    return [plugin for plugin, is_chosen in plugins.items() if is_chosen]
 
 
 def shares_of_training(settings: Settings, models: Iterable[str]) -> dict[str, dict[str, float]]:

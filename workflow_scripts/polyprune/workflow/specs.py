@@ -17,7 +17,6 @@ import json
 from typing import Any
 
 from polyprune.grammar.benchmarks import datasets
-from polyprune.grammar.columns import OWN_FOLDER, Column
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
@@ -31,6 +30,7 @@ from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
     code_of,
+    plugins_of_evaluation,
     shares_of_training,
     spec_of_page,
     titles_of,
@@ -214,14 +214,7 @@ class Specs:
 
     def evaluate_model(self, wildcards: Wildcards) -> str:
         asked = self.made_with.evaluation(wildcards)
-        plugins = {
-            "evaluation/cloze.py": asked["profile"] == "cloze",
-            "evaluation/vllm_backend.py": asked["generation"] == "vllm",
-            f"{OWN_FOLDER}/_mkqa.yaml": asked["mkqa"] is not None,
-            **{own: True for column in asked["columns"] if (own := Column(**column).own_yaml)},
-        }
-        chosen = [plugin for plugin, is_chosen in plugins.items() if is_chosen]
-        return _spec("evaluate_model", wildcards, *chosen, variant=variant_of(wildcards), **asked)
+        return _spec("evaluate_model", wildcards, *plugins_of_evaluation(asked), variant=variant_of(wildcards), **asked)
 
     # Tables and figures.
 
