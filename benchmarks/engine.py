@@ -33,9 +33,8 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job
-from polyprune.model.compression import Errors, Made, compress_layer, propagate
-from polyprune.model.decoder import sequences_per_batch
-from polyprune.model.products import Matrix, Product
+from polyprune.model.compression import Errors, compress_layer, propagate
+from polyprune.model.decoder import linears_of, sequences_per_batch
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
 METHODS: dict[str, Any] = {"wanda": wanda, "sparsegpt": sparsegpt}
@@ -115,10 +114,6 @@ def reference_sparsegpt(linear: nn.Linear, hessian: Tensor, sparsity: float) -> 
     linear.weight.data = weight.to(linear.weight.dtype)
 
 
-def linears_of(layer: nn.Module) -> dict[str, nn.Linear]:
-    return {name: module for name, module in layer.named_modules() if isinstance(module, nn.Linear)}
-
-
 @torch.inference_mode()
 def reference(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], method: str, sparsity: float) -> None:
     linears = linears_of(layer)
@@ -151,12 +146,8 @@ def engine(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], m
     call = {"position_embeddings": positions}
     batch = sequences_per_batch(16_384, hidden.shape[1])
     job = Job(parse_scheme(sparsity), SETTINGS, len(hidden))
-    products = [
-        Product(name, linear, "weight", False, None, (Matrix(name, f"{name}.weight", slice(None)),))
-        for name, linear in linears_of(layer).items()
-    ]
-    found = anatomy(layer, products, hidden[:1, :PROBE_TOKENS], few, "layer")
-    compress_layer(layer, products, found, hidden, call, METHODS[method], job, batch, Made(), Errors())
+    found = anatomy(layer, linears_of(layer), hidden[:1, :PROBE_TOKENS], few, "layer")
+    compress_layer(layer, "", found, hidden, call, METHODS[method], job, batch, Errors())
     propagate(layer, hidden, call, batch)
 
 

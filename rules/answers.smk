@@ -12,13 +12,7 @@ for study in settings.studies:
         output:
             parquet=study_path(study, "best_calibration.parquet"),
             markdown=study_path(study, "best_calibration.md"),
-            picture=report(
-                study_path(study, "best_calibration.png"),
-                caption="captions/answer.rst",
-                category=f"Study {study}",
-                subcategory="Answers",
-                labels={"what": "answer", "title": "The best calibration language"},
-            ),
+            picture=study_path(study, "best_calibration.png"),
         log:
             f"logs/{study}/best_calibration.log",
         conda:
@@ -26,13 +20,13 @@ for study in settings.studies:
         resources:
             **needs.small(8000, 60),
         params:
-            spec=verbatim(specs.answer_question(study)),
+            spec=specs.answer_question(study),
             answers=words(inputs.answers(study)),
             dumps=words(inputs.dumps_of_study(study)),
         shell:
-            "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps "
-            "{params.dumps} --output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log "
-            "{log} --threads {threads}"
+            "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps {params.dumps} "
+            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads "
+            "{threads}"
 
     rule:
         name:
@@ -50,7 +44,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.compare_with_paper(study)),
+            spec=specs.compare_with_paper(study),
         shell:
             "python -m polyprune compare_with_paper --settings {params.spec:q} --tables {input.tables} "
             "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --pictures {output.pictures} "
@@ -64,13 +58,7 @@ for study in settings.studies:
             paper=inputs.all_printed(),
         output:
             claims=study_path(study, "claims.parquet"),
-            claims_markdown=report(
-                study_path(study, "claims.md"),
-                caption="captions/claims.rst",
-                category=f"Study {study}",
-                subcategory="Answers",
-                labels={"what": "claims", "title": "The paper's claims"},
-            ),
+            claims_markdown=study_path(study, "claims.md"),
             blocks=study_path(study, "block_tests.parquet"),
             blocks_markdown=study_path(study, "block_tests.md"),
         log:
@@ -79,8 +67,8 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.tabulate_claims(study)),
+            spec=specs.tabulate_claims(study),
         shell:
-            "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables "
-            "{input.tables} --claims {output.claims} --claims-markdown {output.claims_markdown} "
-            "--blocks {output.blocks} --blocks-markdown {output.blocks_markdown} --log {log} --threads {threads}"
+            "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables {input.tables} "
+            "--claims {output.claims} --claims-markdown {output.claims_markdown} --blocks {output.blocks} "
+            "--blocks-markdown {output.blocks_markdown} --log {log} --threads {threads}"

@@ -1,7 +1,6 @@
 # What every rule file uses: the settings, what wildcards may be, and four objects that know the rest: `specs` (what a
 # result depends on besides its inputs), `inputs` (which files a rule reads), `needs` (threads, memory, time, GPU) and
-# `bundles` (which cells one job dumps). They are plain Python, tested without Snakemake:
-# workflow_scripts/polyprune/workflow.
+# `bundles` (which cells one job dumps). They are plain Python, tested without Snakemake: workflow_scripts/polyprune/workflow.
 import os
 import sys
 from pathlib import Path
@@ -17,26 +16,18 @@ from polyprune.cluster.site import load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
-from polyprune.running import lifeline, terminal, worker
+from polyprune.running import worker
 from polyprune.running.run import export_engine
-from polyprune.running.submitted import write_plan
 from polyprune.settings.load import load_settings
-from polyprune.workflow.braces import verbatim, words
+from polyprune.workflow.braces import words
 from polyprune.workflow.bundles import Bundles
-from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
-from polyprune.workflow.quick_plans import collect_rarely, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
-from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
-from polyprune.workflow.strangers import Strangers
-from polyprune.workflow.targets import check_target, models_of, require_sizes
+from polyprune.workflow.targets import check_target, models_of
 from polyprune.workflow.wildcards import Only
-
-collect_rarely()
-shown = terminal.attach(logger, workflow.output_settings)
 
 # Snakemake lists the command line's files first, but merges them last.
 of_command_line = workflow.overwrite_configfiles
@@ -48,7 +39,6 @@ try:
     settings = load_settings(config, config_files)
     for word in sys.argv[1:]:
         check_target(word, settings)
-    require_sizes(sys.argv[1:], settings)
     cluster = load_cluster()
     if caching:
         require_cacheable(settings, models_of(sys.argv[1:], settings))
@@ -60,15 +50,11 @@ export_places(places_of(settings))
 brings_python = workflow.deployment_settings.deployment_method
 python = None if brings_python else Path(sys.executable).parent
 shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
-lifeline.tie()
-if workflow.is_main_process:
-    put_back(slurm.queued_work)
 
 specs = Specs(settings)
 inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))
 needs = Needs(settings, cluster.gpu_model, cluster.constraint)
 outside = Outside(settings, config_files, workflow, logger.warning)
-strangers = Strangers(workflow, logger.warning)
 bundles = Bundles(settings, inputs)
 only = Only(settings)
 

@@ -17,7 +17,7 @@ for study, grid in inputs.mask_grids():
         resources:
             **needs.small(8000, 60),
         params:
-            spec=verbatim(specs.measure_mask_iou(study, grid)),
+            spec=specs.measure_mask_iou(study, grid),
         shell:
             "python -m polyprune measure_mask_iou --settings {params.spec:q} --cells {input.cells} --output {output} "
             "--log {log} --threads {threads}"

@@ -45,27 +45,6 @@ rule fetch_model:
         "{threads}"
 
 
-rule convert_model:
-    input:
-        outside.model,
-    output:
-        "results/{model}/model.json",
-    log:
-        "logs/{model}/convert_model.log",
-    wildcard_constraints:
-        model=only.models_from("gguf", "pickles"),
-    localrule: True
-    conda:
-        "../envs/polyprune.yaml"
-    resources:
-        login_node=1,
-    params:
-        spec=specs.convert_model,
-    shell:
-        "python -m polyprune convert_model --settings {params.spec:q} --output {output} --log {log} --threads "
-        "{threads}"
-
-
 rule register_model:
     input:
         outside.model,

@@ -13,26 +13,19 @@ for study, table in inputs.tables():
         output:
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
-            picture=report(
-                study_path(study, f"{table}.png"),
-                caption="captions/table.rst",
-                category=f"Study {study}",
-                subcategory="Tables",
-                labels=inputs.labels(study, table),
-            ),
-            sheet=study_path(study, f"{table}.json"),
+            picture=study_path(study, f"{table}.png"),
         log:
             f"logs/{study}/{table}.log",
         localrule: True
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.tabulate(study, table)),
+            spec=specs.tabulate(study, table),
             evidence=words(inputs.evidence(study, table)),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
-            "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} "
-            "--picture {output.picture} --sheet {output.sheet} --log {log} --threads {threads}"
+            "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
+            "{output.picture} --log {log} --threads {threads}"
 
 
 for study, figure in inputs.figures():
@@ -45,47 +38,14 @@ for study, figure in inputs.figures():
         output:
             parquet=study_path(study, f"{figure}.parquet"),
             pdf=study_path(study, f"{figure}.pdf"),
-            png=report(
-                study_path(study, f"{figure}.png"),
-                caption="captions/figure.rst",
-                category=f"Study {study}",
-                subcategory="Figures",
-                labels=inputs.labels(study, figure),
-            ),
+            png=study_path(study, f"{figure}.png"),
         log:
             f"logs/{study}/{figure}.log",
         localrule: True
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.plot_figure(study, figure)),
+            spec=specs.plot_figure(study, figure),
         shell:
             "python -m polyprune plot_figure --settings {params.spec:q} --measurements {input.measurements} --output "
             "{output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
-
-
-for study in settings.studies:
-
-    rule:
-        name:
-            f"write_report_{study}"
-        input:
-            sheets=inputs.sheets(study),
-            pictures=inputs.pictures(study),
-            answer=study_path(study, "best_calibration.parquet"),
-            claims=study_path(study, "claims.parquet"),
-            manifests=inputs.manifests(study),
-            corpora=inputs.texts(study),
-        output:
-            page=study_path(study, "report.html"),
-        log:
-            f"logs/{study}/report.log",
-        localrule: True
-        conda:
-            "../envs/polyprune.yaml"
-        params:
-            spec=verbatim(specs.write_report(study)),
-        shell:
-            "python -m polyprune write_report --settings {params.spec:q} --sheets {input.sheets} --pictures {input.pictures} "
-            "--answer {input.answer} --claims {input.claims} --manifests {input.manifests} --corpora {input.corpora} "
-            "--output {output.page} --log {log} --threads {threads}"

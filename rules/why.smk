@@ -1,5 +1,4 @@
-# Why a calibration language does less for one language than for another: traits of languages, drift, loss on
-# benchmarks.
+# Why a calibration language does less for one language than for another: traits of languages, drift, loss on benchmarks.
 
 
 for study in inputs.explained():
@@ -23,7 +22,7 @@ for study in inputs.explained():
         resources:
             **needs.small(4000, 30),
         params:
-            spec=verbatim(specs.explain_damage(study)),
+            spec=specs.explain_damage(study),
             scores=words(inputs.scores(study, "drift")),
             evaluations=words(inputs.scores(study, "evaluation")),
         shell:

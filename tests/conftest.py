@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.checkout import ROOT
 from tests.helpers.runs import QUICK, copy_with_table_1, only_table_1, quick
 
-from polyprune.log import TERMINAL_VARIABLE, logger
+from polyprune.log import logger
 from polyprune.places import VARIABLE
 
 
@@ -28,9 +28,8 @@ def _own_logger() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test knows of the places that another has exported, nor of a profile that another has read."""
+    """No test knows of the places that another has exported."""
     monkeypatch.setenv(VARIABLE, "{}")
-    monkeypatch.delenv(TERMINAL_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="session")

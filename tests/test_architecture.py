@@ -128,20 +128,6 @@ def test_the_layers_have_no_cycle():
     assert waiting == {}
 
 
-def test_no_module_imports_itself_by_way_of_others():
-    names = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in MODULES}
-    waiting = {
-        file: {
-            names[each] for name in imported_names(file) for each in (name, name.rpartition(".")[0]) if each in names
-        }
-        for file in MODULES
-    }
-    while ready := {file for file, needed in waiting.items() if not needed & set(waiting)}:
-        for file in ready:
-            waiting.pop(file)
-    assert not waiting, f"a circle: {', '.join(file.relative_to(PACKAGE).as_posix() for file in waiting)}"
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_no_stage_and_is_one_function_of_its_name(stage: str):
     file = PACKAGE / "stages" / f"{stage}.py"
@@ -169,7 +155,7 @@ def test_only_what_plans_and_submits_knows_snakemake(file: Path):
 def test_rules_stages_specs_and_tests_are_the_same_set():
     text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
     called = re.findall(r"python -m polyprune (\w+) .*?\n(?!        )", text, flags=re.DOTALL)
-    asked = re.findall(r"spec=(?:verbatim\()?specs\.(\w+).*?python -m polyprune (\w+) ", text, flags=re.DOTALL)
+    asked = re.findall(r"spec=specs\.(\w+).*?python -m polyprune (\w+) ", text, flags=re.DOTALL)
     methods = {name for name in vars(Specs) if not name.startswith("_")}
     tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests" / "stages").glob("test_*.py")}
     assert all(spec == stage for spec, stage in asked) and len(asked) == len(called)

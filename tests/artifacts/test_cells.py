@@ -156,8 +156,8 @@ def test_a_finished_layer_is_taken_over_only_by_the_same_job(tmp_path: Path):
 
 
 def test_files_that_are_no_cells_are_refused(tmp_path: Path):
-    save_arrays(tmp_path / "x", "tokens/3", {}, {"method": "wanda"})
-    with pytest.raises(UserError, match=rf"^{tmp_path}/x is of kind tokens/3, expected cell/2; delete it and make"):
+    save_arrays(tmp_path / "x", "tokens/2", {}, {"method": "wanda"})
+    with pytest.raises(UserError, match=rf"^{tmp_path}/x is of kind tokens/2, expected cell/2; delete it and make"):
         CellReader(tmp_path / "x")
     with pytest.raises(UserError, match=rf"^{tmp_path}/no does not exist$"):
         CellReader(tmp_path / "no")

@@ -15,7 +15,7 @@ from polyprune.artifacts.measurements import MASK_IOU, load_measurements, save_m
 from polyprune.artifacts.scores import save_scores
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
-from polyprune.report.tables.rows import load_scores, notes, read_headers
+from polyprune.report.tables.rows import load_scores, notes
 
 ROW = {
     "model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1, "corpus": "demo",
@@ -62,12 +62,12 @@ def test_a_truncated_table_is_named_with_what_to_do(tmp_path: Path, share: float
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match=r"x\.parquet has no seal: .* delete it and make it again"):
-        open_table(path, "scores/3")
+        open_table(path, "scores/2")
 
 
 def test_a_missing_table_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"x\.parquet does not exist"):
-        open_table(tmp_path / "x.parquet", "scores/3")
+        open_table(tmp_path / "x.parquet", "scores/2")
 
 
 VARIANT = {name: ROW[name] for name in ("model", "method", "scheme", "calibration", "seed")}
@@ -109,6 +109,6 @@ def test_scores_of_one_model_from_different_things_do_not_share_a_table(tmp_path
 def test_what_is_to_be_said_of_a_cell_comes_from_its_header(tmp_path: Path):
     cell = {"allowances": {"model.layers.0.mlp.up_proj": "0.86 removed instead of 0.50"}}
     files = [save(tmp_path / "x", {"cell": cell}), save(tmp_path / "y", {"cell": cell}), save(tmp_path / "z", {})]
-    assert notes(read_headers(files, scores.SCHEMA).values()) == [
+    assert notes(files, scores.SCHEMA) == [
         "tiny/wanda/0.50/de/1: model.layers.0.mlp.up_proj: 0.86 removed instead of 0.50"
     ]

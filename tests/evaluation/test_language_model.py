@@ -69,7 +69,6 @@ def run(lm: Any, tasks: Any) -> Any:
     ],
 )
 def test_answers_equal_the_stock_backends(folder: Path, stock: Any, data: Path, benchmark: str, profile: str) -> None:
-    """SCORE-1: what the harness computes from all logits."""
     lm = language_model(folder, tokens_per_batch=900)
     for column in columns(benchmark, "demo"):
         if column.name not in LANGUAGES[benchmark]:

@@ -140,7 +140,7 @@ def read_table(schema: str) -> Callable[[Path], Any]:
 
 def read_tokens(path: Path) -> Any:
     found = load_tokens(path)
-    return found.tokens, found.n_bytes, found.special, found.metadata
+    return found.tokens, found.n_bytes, found.metadata
 
 
 def read_prompts(path: Path) -> Any:
@@ -188,11 +188,10 @@ def make_results(root: Path) -> None:
     manifest = {"source": {"kind": "train"}, "digest": "m", "architecture": "LlamaForCausalLM", "files": {}}
     save_record(root / "tiny/model.json", MODEL, manifest)
     tokens = np.arange(20, dtype=np.int32).reshape(4, 5)
-    special = (tokens % 5 == 0).astype(np.uint8)
     shard = root / "tiny/calibration/de/seed0"
-    save_tokens(shard / "tokens.safetensors", TokenSet(tokens, tokens % 3, special, {"model_digest": "m", "seed": 0}))
+    save_tokens(shard / "tokens.safetensors", TokenSet(tokens, tokens % 3, {"model_digest": "m", "seed": 0}))
     save_outliers(shard / "outliers.json", [Fraction(1, 7), Fraction(2, 7)], {"model_digest": "m"})
-    evaluation = TokenSet(tokens + 1, tokens % 4, special, {"model_digest": "m", "language": "de"})
+    evaluation = TokenSet(tokens + 1, tokens % 4, {"model_digest": "m", "language": "de"})
     save_tokens(root / "tiny/evaluation_text/demo/de.safetensors", evaluation)
     asked = PromptSet(tokens.flatten(), np.ones(20, np.uint8), np.array([0, 9, 20]), {"items": ["a", "b"]})
     save_prompt_set(root / "tiny/prompts/asked/de.safetensors", asked)

@@ -24,10 +24,7 @@ def register(model: PreTrainedModel, folder: Path, shards: int = 1, n_sequences:
     tokens = random_tokens(n_sequences, length).numpy().astype(np.int32)
     digest = read_manifest(folder / "model.json")["digest"]
     metadata = {"model_digest": digest, "languages": ["de", "en"], "seed": 0}
-    save_tokens(
-        folder / "tokens.safetensors",
-        TokenSet(tokens, np.ones(tokens.shape, np.int32), np.zeros(tokens.shape, np.uint8), metadata),
-    )
+    save_tokens(folder / "tokens.safetensors", TokenSet(tokens, np.ones(tokens.shape, np.int32), metadata))
 
 
 def kept_of(cell: CellReader, name: str) -> SparseWeight:

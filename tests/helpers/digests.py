@@ -10,7 +10,7 @@ from polyprune import provenance
 
 
 def clear_caches() -> None:
-    cached = ("code_digest", "import_closure", "_imported_files", "_statements", "_module_file", "_essence")
+    cached = ("code_digest", "import_closure", "_imported_files", "_tree", "_module_file", "_essence")
     for name in cached:
         getattr(provenance, name).cache_clear()
 

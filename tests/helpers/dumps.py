@@ -30,8 +30,7 @@ Arrays = dict[str, np.ndarray]
 
 def token_set(tokens: Tensor) -> TokenSet:
     array = tokens.numpy().astype(np.int32)
-    n_bytes = np.arange(array.size).reshape(array.shape).astype(np.int32) % 5
-    return TokenSet(array, n_bytes, (array % 11 == 0).astype(np.uint8), {})
+    return TokenSet(array, np.arange(array.size).reshape(array.shape).astype(np.int32) % 5, {})
 
 
 def dump_text(

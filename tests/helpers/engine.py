@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader, join_layers
@@ -41,13 +41,12 @@ def run_engine(
     batch: int = 3,
     offload: bool = False,
     metadata: dict[str, Any] | None = None,
-    all_experts: bool = False,
     **settings: Any,
 ) -> CellReader:
     """The cell of the model in `folder`; `settings` are set on top of `SETTINGS`."""
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, offload, {})
     sequential = settings.get(method, {}).get("true_sequential", False)
-    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, sequential, all_experts)
+    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), seed=3, true_sequential=sequential)
     identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
     join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)
@@ -60,8 +59,3 @@ def put_weights(model: PreTrainedModel, cell: CellReader) -> None:
         kept = cell.weight(name)
         if kept is not None and isinstance(module, torch.nn.Linear):
             module.weight.data = kept.dense(module.weight.data)
-
-
-def linears_of(layer: nn.Module) -> dict[str, nn.Linear]:
-    """The linear layers of a decoder layer by name, in order of definition."""
-    return {name: module for name, module in layer.named_modules() if type(module) is nn.Linear}

@@ -7,15 +7,12 @@ from typing import Any
 
 from polyprune.artifacts.identity import DENSE_VARIANT
 
-FRAMED = {"framing": "documents", "around": ["<s>", "</s>"]}
-"""What headers of text say of its framing."""
 VARIANT_COLUMNS = ("method", "scheme", "calibration", "seed")
 
 
 def measured(language: str, variant: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Attributes of a file of one variant (None: dense) on one text, as `model/variant.py` writes them."""
     columns = variant or DENSE_VARIANT
-    cell = {"code": "c", "calibration": columns["calibration"], "seed": columns["seed"], "calibration_digest": "shard"}
     return {
         **{name: columns[name] for name in VARIANT_COLUMNS},
         "model_digest": "0123456789abcdef",
@@ -23,10 +20,10 @@ def measured(language: str, variant: Mapping[str, Any] | None = None) -> dict[st
         "data_digest": f"text-{language}",
         "language": language,
         "corpus": "demo",
-        "provenance": {"cell": cell if columns["method"] != "dense" else None, "data": FRAMED},
+        "provenance": {"cell": {"code": "c"} if columns["method"] != "dense" else None},
     }
 
 
 def scored(variant: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """Header of a file of scores or measurements of one variant."""
-    return {"variant": dict(variant), "sources": {"model": "0123456789abcdef"}, "cell": None, "text": FRAMED, **changes}
+    return {"variant": dict(variant), "sources": {"model": "0123456789abcdef"}, "cell": None, **changes}

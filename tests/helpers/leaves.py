@@ -20,7 +20,6 @@ Config = dict[str, Any]
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-AT_HUB = {"models.converted.source.id": "org/converted", "models.converted.source.file": "converted.gguf"}
 VALUES: dict[str, Any] = {
     "corpora (hub).dataset": "org/other",
     "corpora (hub).revision": COMMIT,
@@ -38,17 +37,8 @@ VALUES: dict[str, Any] = {
     "models.source (hub).dtype": "float16",
     "models.source (folder).path": "models/other",
     "models.source (folder).dtype": "float16",
-    **{
-        f"models.source ({kind}).{name}": value
-        for kind in ("gguf", "pickles")
-        for name, value in (("dtype", "float16"), ("gated", "a licence"), ("revision", COMMIT))
-    },
-    "models.source (gguf).path": "models/other.gguf",
-    "models.source (pickles).id": "org/other",
-    "models.shape.head": 32,
     "models.source (train).outlier_languages": {"sw": 0.5},
     "models.text.bos": "none",
-    "models.text.framing": "published",
     "models.text.separator": "none",
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
@@ -75,9 +65,6 @@ EDITS: dict[str, dict[str, Any]] = {
     "prompts (demo).languages": {"prompts.made-prompts.languages": ["de", "en", "es", "sw"]},
     "prompts (hub).codes": {"prompts.web-prompts.codes.en": "other"},
     "prompts (files).files": {"prompts.my-prompts.files.en": "prompts/other.jsonl"},
-    "models.source (gguf).id": {"models.converted.source.path": None, **AT_HUB},
-    "models.source (gguf).file": {"models.converted.source.file": "other.gguf"},
-    "models.source (pickles).path": {"models.pickled.source.path": "models/old", "models.pickled.source.id": None},
     "models.source (train).vocabulary": {
         "models.trained.source.vocabulary": 513,
         "models.trained.shape.vocabulary": 513,
@@ -109,10 +96,7 @@ EDITS: dict[str, dict[str, Any]] = {
 }
 """By setting: places and values, where only some places can have another, or several must change together."""
 
-STARTS: dict[str, dict[str, Any]] = {
-    "evaluation.data_root": {"evaluation.data_root": "benchmarks"},
-    "models.source (gguf).file": {"models.converted.source.path": None, **AT_HUB},
-}
+STARTS: dict[str, dict[str, Any]] = {"evaluation.data_root": {"evaluation.data_root": "benchmarks"}}
 """By setting: what the configuration differs in beforehand."""
 
 

@@ -20,8 +20,6 @@ def put_outside_things(config: Mapping[str, Any], folder: Path = Path()) -> None
     for model in config.get("models", {}).values():
         if model["source"]["kind"] == "folder":
             put_model(folder / model["source"]["path"], model["shape"])
-        elif model["source"].get("path"):
-            put(folder / model["source"]["path"], "a model in another format")
     if data_root := config.get("evaluation", {}).get("data_root"):
         for name in {name for benchmark in BENCHMARKS for name in datasets(benchmark, "hub")}:
             put(folder / data_root / name / "test.jsonl", "{}\n")

@@ -32,7 +32,6 @@ class PlannedJob:
     spec: str
     inputs: frozenset[str]
     outputs: frozenset[str]
-    command: str = ""
 
 
 def plans(folder: Path, configs: Iterable[Mapping[str, Any]], *targets: str) -> list[list[PlannedJob]]:
@@ -48,7 +47,7 @@ def plans(folder: Path, configs: Iterable[Mapping[str, Any]], *targets: str) -> 
 def _job(command: str, inputs: list[str], outputs: list[str]) -> PlannedJob:
     words = shlex.split(command)
     stage, spec = words[words.index("polyprune") + 1], words[words.index("--settings") + 1]
-    return PlannedJob(stage, spec, frozenset(inputs), frozenset(outputs), command)
+    return PlannedJob(stage, spec, frozenset(inputs), frozenset(outputs))
 
 
 class _Jobs(logging.Handler):

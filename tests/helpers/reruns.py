@@ -22,14 +22,13 @@ EXPORTED = ("trained", "local", "hubbed")
 TARGETS = (
     "all",
     *(f"results/all/{answer}.parquet" for answer in ("best_calibration", "versus_paper", "claims", "why")),
-    "results/all/report.html",
     *(f"results/{model}/sparsegpt/0.50/de/seed0/export/config.json" for model in EXPORTED),
 )
 
 KINDS = {
     "text": ("collect_documents", "fetch_documents"),
     "ask": ("collect_prompts", "fetch_prompts"),
-    "model": ("train_model", "fetch_model", "convert_model", "register_model"),
+    "model": ("train_model", "fetch_model", "register_model"),
     "shard": ("build_calibration_set",),
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),
@@ -49,7 +48,6 @@ KINDS = {
     "table": ("tabulate",),
     "figure": ("plot_figure",),
     "answer": ("answer_question", "compare_with_paper", "tabulate_claims", "explain_damage"),
-    "page": ("write_report",),
 }
 """Stages by the column of the table that they are in."""
 
@@ -99,11 +97,7 @@ def _by_itself(job: PlannedJob, finished: Mapping[str, PlannedJob]) -> str | Non
 def _own(spec: str) -> Any:
     """What of a spec is the job's own: not what its inputs are to be made with, which are then made again, too."""
     value = json.loads(spec)
-    return {name: entry for name, entry in value.items() if name not in OF_INPUTS} if isinstance(value, dict) else value
-
-
-OF_INPUTS = ("inputs", "made_with", "made_with_digest", "text", "asked")
-"""Entries of specs that say what inputs are to be made with."""
+    return {name: entry for name, entry in value.items() if name != "inputs"} if isinstance(value, dict) else value
 
 
 def _joined(found: set[str]) -> str:
@@ -116,21 +110,12 @@ def turned() -> dict[str, tuple[Config, Config]]:
     return {name: before_and_after(name) for name in settings_of_types()}
 
 
-Plans = dict[str, tuple[list[PlannedJob], list[PlannedJob]]]
-"""By setting: all jobs before and after it is turned."""
-
-
-def plans_of_settings(folder: Path) -> Plans:
-    """`folder` is a copy of the repository, which is left changed."""
+def measured(folder: Path) -> dict[str, Marks]:
+    """By setting, from a plan each; `folder` is a copy of the repository, which is left changed."""
     pairs = turned()
     configs = {json.dumps(config): config for pair in pairs.values() for config in pair}
     jobs = dict(zip(configs, plans(folder, configs.values(), *TARGETS), strict=True))
-    return {name: (jobs[json.dumps(before)], jobs[json.dumps(after)]) for name, (before, after) in pairs.items()}
-
-
-def measured(planned: Plans) -> dict[str, Marks]:
-    """By setting, from its plans."""
-    return {name: marks(*pair) for name, pair in planned.items()}
+    return {name: marks(*(jobs[json.dumps(config)] for config in pair)) for name, pair in pairs.items()}
 
 
 def table(rows: Mapping[str, Marks]) -> str:
@@ -165,5 +150,5 @@ def read_table(text: str) -> dict[str, Marks]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        rows = measured(plans_of_settings(copy_repository(Path(folder))))
+        rows = measured(copy_repository(Path(folder)))
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")

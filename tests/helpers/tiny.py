@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import (
     CohereConfig,
+    Gemma2Config,
     Gemma3TextConfig,
     GemmaConfig,
     LlamaConfig,
@@ -61,6 +62,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
         layer_types=["sliding_attention", "full_attention", "sliding_attention"],
     ),
 }
+WITHOUT_SDPA = Gemma2Config(**SIZES, head_dim=8, query_pre_attn_scalar=8)
 
 
 def random_model(name: str, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> PreTrainedModel:

@@ -29,7 +29,6 @@ ORIGIN = {"dataset": "allenai/c4", "revision": "e" * 40, "split": "evaluation", 
 TEXT = TokenSet(
     random_tokens(9, 8).numpy().astype(np.int32),
     np.ones((9, 8), np.int32),
-    np.zeros((9, 8), np.uint8),
     ORIGIN | {"language": "de", "template": False, "content": "all tokens"},
 )
 OTHER_TEXT = replace(TEXT, tokens=random_tokens(9, 8, seed=5).numpy().astype(np.int32))

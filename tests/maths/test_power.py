@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from statsmodels.stats.power import NormalIndPower
 
-from polyprune.maths.draws import draws_of
-from polyprune.maths.inference import contrast, means_of
+from polyprune.maths.inference import contrast, draws_of, means_of
 from polyprune.maths.power import detectable, draws_needed, items_needed
 
 

@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[Damage, str]] = {
     ),
     "groups that do not divide": (config(num_key_value_heads=3), "heads 4 is no multiple of num_key_value_heads 3"),
     "unknown type": (config(model_type="llamma"), "transformers does not know this model"),
-    "a word for a number": (config(rms_norm_eps="small"), "rms_norm_eps is 'small', not a number from 0"),
+    "a word for a number": (config(rms_norm_eps="small"), "transformers does not know this model"),
     "fp8": (config(quantization_config={"quant_method": "fp8"}), "already quantised, with fp8"),
     "gptq": (config(quantization_config={"quant_method": "gptq", "bits": 4}), "already quantised, with gptq"),
     "awq": (config(quantization_config={"quant_method": "awq"}), "already quantised, with awq"),

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 from tests.helpers.cells import kept_of
-from tests.helpers.engine import CPU, linears_of, run_engine
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -20,7 +20,7 @@ from polyprune.methods.job import Job
 from polyprune.model import compression
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell
-from polyprune.model.decoder import Decoder
+from polyprune.model.decoder import Decoder, linears_of
 
 # The reference: one hook per linear layer, a statistic each, two forwards a layer, an eager column loop.
 
@@ -259,7 +259,7 @@ def test_applying_a_cell_gives_the_weights_that_the_job_left(tmp_path: Path) -> 
     cell = run_engine(folder, tokens, "sparsegpt", "0.50", tmp_path / "cell.safetensors")
     decoder = Decoder(Checkpoint(folder), CPU)
     for index, layer in decoder.walk():
-        apply_cell(decoder.products(index), cell)
+        apply_cell(layer, f"model.layers.{index}.", cell)
         for name, linear in linears_of(layer).items():
             kept = kept_of(cell, f"model.layers.{index}.{name}")
             assert kept.values is not None and linear.weight.dtype == torch.bfloat16

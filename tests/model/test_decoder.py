@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.helpers.engine import linears_of
-from tests.helpers.families import tiny_config, tiny_model
-from tests.helpers.tiny import CONFIGS, random_model, random_tokens, save_checkpoint
+from tests.helpers.tiny import CONFIGS, WITHOUT_SDPA, random_model, random_tokens, save_checkpoint
 from torch import Tensor
+from transformers import Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import propagate
-from polyprune.model.decoder import Decoder, sequences_per_batch
+from polyprune.model.decoder import Decoder, linears_of, sequences_per_batch
 
 CPU = torch.device("cpu")
 
@@ -85,12 +84,18 @@ def test_linears_are_the_seven_of_a_layer(tmp_path: Path) -> None:
     assert names == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
 
-def test_a_model_of_another_build_is_refused_by_name(tmp_path: Path) -> None:
-    folder = save_checkpoint(tiny_model(tiny_config("bert")), tmp_path)
-    with pytest.raises(
-        UserError, match="BertLMHeadModel cannot be walked layer by layer: its BertModel has no list of"
-    ):
+def test_a_decoder_of_another_build_is_refused_by_name(tmp_path: Path) -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=64))
+    folder = save_checkpoint(model, tmp_path)
+    with pytest.raises(UserError, match="GPT2LMHeadModel cannot be walked layer by layer: its GPT2Model has no layers"):
         Decoder(Checkpoint(folder), CPU)
+
+
+def test_a_decoder_without_sdpa_attention_is_refused_by_name(tmp_path: Path) -> None:
+    with torch.device("cpu"):
+        model = Gemma2ForCausalLM(WITHOUT_SDPA)
+    with pytest.raises(UserError, match=r"Gemma2ForCausalLM cannot be walked layer by layer.*scaled_dot_product"):
+        Decoder(Checkpoint(save_checkpoint(model, tmp_path)), CPU)
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:

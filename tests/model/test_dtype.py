@@ -40,7 +40,7 @@ def register(checkpoint: Path, folder: Path, dtype: str | None) -> Path:
     register_model(source, SHAPE, "mine", folder / "model.json", {"code": "abc"})
     tokens = random_tokens(4, 16).numpy().astype("int32")
     about = {"model_digest": read_manifest(folder / "model.json")["digest"], "languages": ["de", "en"], "seed": 0}
-    save_tokens(folder / "tokens.safetensors", TokenSet(tokens, tokens * 0 + 1, (tokens * 0).astype("uint8"), about))
+    save_tokens(folder / "tokens.safetensors", TokenSet(tokens, (tokens * 0 + 1), about))
     return folder / "model.json"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.helpers.engine import CPU, linears_of, run_engine
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.reference import compress_plainly
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
@@ -17,7 +17,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import apply_cell
-from polyprune.model.decoder import Decoder
+from polyprune.model.decoder import Decoder, linears_of
 
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}
 
@@ -138,7 +138,7 @@ def test_a_quantised_cell_is_loaded_as_the_job_left_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cell is quantised: it has codes, no masks"):
         cell.packed_keep(next(iter(cell.columns)))
     for index, layer in (decoder := Decoder(Checkpoint(folder), CPU)).walk():
-        apply_cell(decoder.products(index), cell)
+        apply_cell(layer, f"{decoder.prefix}.{index}.", cell)
         for name, linear in linears_of(layer).items():
             weight = cell.weight(f"{decoder.prefix}.{index}.{name}")
             assert isinstance(weight, QuantisedWeight)

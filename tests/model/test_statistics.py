@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.helpers.engine import linears_of
 from tests.helpers.tiny import CONFIGS, random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
 
@@ -16,8 +15,7 @@ from polyprune.errors import UserError
 from polyprune.maths.statistics import InputGram
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import batches, propagate
-from polyprune.model.decoder import Decoder
-from polyprune.model.products import Product
+from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.statistics import Anatomy, anatomy, collect
 
 CPU = torch.device("cpu")
@@ -28,7 +26,7 @@ OUT, DOWN = "self_attn.o_proj", "mlp.down_proj"
 
 def probe(decoder: Decoder, layer: nn.Module, tokens: Tensor) -> Anatomy:
     few, calls = decoder.embed(tokens[:1, :8], 1)
-    return anatomy(layer, decoder.products(0), few, calls[0], "layer")
+    return anatomy(layer, linears_of(layer), few, calls[0], "layer")
 
 
 def test_llama_reads_four_inputs_and_never_the_product_of_down_proj(tmp_path: Path) -> None:
@@ -71,14 +69,13 @@ def test_statistics_are_identical_to_those_of_the_whole_forward(name: str, tmp_p
     _, short_calls = decoder.embed(tokens[:1, :8], 1)
     for index, layer in decoder.walk():
         linears = linears_of(layer)
-        products = decoder.products(index)
-        found = anatomy(layer, products, hidden[:1, :8], short_calls[index], "layer")
+        found = anatomy(layer, linears, hidden[:1, :8], short_calls[index], "layer")
         computed: list[str] = []
         hooks = [
             module.register_forward_hook(partial(note_if_computed, computed, linear))
             for linear, module in linears.items()
         ]
-        ours = collect(layer, products, found, found.groups, batches(hidden, 2, CPU), calls[index], InputGram)
+        ours = collect(layer, linears, found, found.groups, batches(hidden, 2, CPU), calls[index], InputGram)
         for hook in hooks:
             hook.remove()
         assert DOWN not in computed and QKV[0] in computed
@@ -92,10 +89,9 @@ def test_statistics_are_identical_to_those_of_the_whole_forward(name: str, tmp_p
         for hook in hooks:
             hook.remove()
         assert sorted(linear for group in found.groups for linear in group) == sorted(linears)
-        for group, reading in zip(found.groups, ours, strict=True):
-            assert tuple(product.name for product, _ in reading.matrices) == group and reading.n_tokens is None
+        for group, statistic in zip(found.groups, ours, strict=True):
             for linear in group:
-                assert torch.equal(reading.statistic.total, seen[linear].total), linear
+                assert torch.equal(statistic.total, seen[linear].total), linear
         propagate(layer, hidden, calls[index], 2)
 
 
@@ -110,5 +106,4 @@ def test_a_linear_layer_without_a_part_in_the_forward_is_refused_by_name() -> No
 
     layer = Routed()
     with pytest.raises(UserError, match=r"layers\.3: expert had no part in the forward pass"):
-        products = [Product(name, module, "weight", False, None, ()) for name, module in linears_of(layer).items()]
-        anatomy(layer, products, torch.ones(1, 2, 4), {}, "layers.3")
+        anatomy(layer, linears_of(layer), torch.ones(1, 2, 4), {}, "layers.3")

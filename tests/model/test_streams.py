@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 import torch
 from tests.helpers.dumps import arrays_of, dump_prompts, dump_text
-from tests.helpers.engine import CPU, linears_of, run_engine
+from tests.helpers.engine import CPU, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import compressed
-from polyprune.model.decoder import Decoder
-from polyprune.model.layout import Layout
+from polyprune.model.decoder import Decoder, linears_of
 
 ROOT = Path(__file__).parents[2]
 CELLS = (("wanda", "0.50"), ("sparsegpt", "2of4"), ("magnitude", "0.50-dense-ends"))
@@ -72,17 +71,16 @@ def test_each_layer_is_read_once_and_is_dense_again_after_each_cell(
 ) -> None:
     model, cells = made("llama", tmp_path)
     read: list[str] = []
-    load = Layout.load
-    monkeypatch.setattr(Layout, "load", lambda self, prefix, reader: read.append(prefix) or load(self, prefix, reader))
+    tensors = Checkpoint.tensors
+    monkeypatch.setattr(Checkpoint, "tensors", lambda self, prefix: read.append(prefix) or tensors(self, prefix))
     dump_text(model, random_tokens(5, 24), cells, [tmp_path / f"{n}.h5" for n in range(3)])
     assert read == [f"model.layers.{index}." for index in range(3)]
-    decoder = Decoder(Checkpoint(model), CPU)
-    _, layer = next(decoder.walk(keep=True))
+    _, layer = next(Decoder(Checkpoint(model), CPU).walk(keep=True))
     before = {name: linear.weight for name, linear in linears_of(layer).items()}
-    with compressed(decoder.products(0), cells[0]):
+    with compressed(layer, "model.layers.0.", cells[0]):
         assert all(not torch.equal(linear.weight, before[name]) for name, linear in linears_of(layer).items())
     assert all(linear.weight is before[name] for name, linear in linears_of(layer).items())
-    with pytest.raises(KeyError), compressed(decoder.products(0), cells[0]):
+    with pytest.raises(KeyError), compressed(layer, "model.layers.0.", cells[0]):
         raise KeyError
     assert all(linear.weight is before[name] for name, linear in linears_of(layer).items())
 

@@ -6,23 +6,13 @@ A row of the tables is a name, what is done to a good folder, and the verdict.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.tokenizers import (
-    BOS,
-    CONFIG,
-    EOS,
-    TEXTS,
-    TOKENIZER,
-    VOCABULARY,
-    Damage,
-    added,
-    both,
-    content,
-    entries,
-)
+from tests.helpers.tiny import random_model, save_checkpoint
 from tokenizers import pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
@@ -30,6 +20,56 @@ from transformers import AutoTokenizer
 from polyprune.corpora.windows import long_document_windows, packed_windows
 from polyprune.errors import UserError
 from polyprune.model.tokenizer import open_tokenizer
+from polyprune.model.training import train_tokenizer
+
+TEXTS = [
+    "The quick brown fox jumps over the lazy dog, 12345 times in 1999.",
+    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.",
+    "我能吞下玻璃而不伤身体。 天地玄黄",
+    "  spaces, \n\n lines\tand\ttabs  ",
+    "",
+]
+VOCABULARY = 340
+BOS, EOS = 0, 1
+Damage = Callable[[Path], Any]
+
+
+def entries(file: str, **changes: Any) -> Damage:
+    """Change entries of a JSON file; None removes one."""
+
+    def damage(folder: Path) -> None:
+        path = folder / file
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = {key: value for key, value in {**found, **changes}.items() if value is not None}
+        path.write_text(json.dumps(found), encoding="utf-8")
+
+    return damage
+
+
+def both(*damages: Damage) -> Damage:
+    def damage(folder: Path) -> None:
+        for one in damages:
+            one(folder)
+
+    return damage
+
+
+def content(file: str, data: bytes) -> Damage:
+    return lambda folder: (folder / file).write_bytes(data)
+
+
+def added(*words: str, special: bool = False) -> Damage:
+    """Tokens added to tokenizer.json after the last one."""
+
+    def damage(folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        found = json.loads(path.read_text(encoding="utf-8"))
+        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": special}
+        size = len(found["model"]["vocab"])
+        found["added_tokens"] += [{"id": size + n, "content": word, **flags} for n, word in enumerate(words)]
+        path.write_text(json.dumps(found), encoding="utf-8")
+
+    return damage
 
 
 def splits_words(folder: Path) -> None:
@@ -46,6 +86,7 @@ PADDING = {
     "strategy": {"Fixed": 64}, "direction": "Left", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0,
     "pad_token": "</s>",
 }  # fmt: skip
+TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 NAMES = {"bos_token": None, "eos_token": None, "pad_token": None}
 
 AS_TRANSFORMERS: dict[str, Damage] = {
@@ -87,6 +128,21 @@ UNOPENED: dict[str, tuple[Damage, str]] = {
     ),
     "EOS named but unknown": (entries(CONFIG, eos_token="<|end|>"), r"eos_token of .* has token 340"),
 }
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a small model with a tokenizer of its own."""
+    folder = save_checkpoint(random_model("llama", vocab_size=VOCABULARY), tmp_path_factory.mktemp("good"))
+    train_tokenizer(TEXTS * 20, VOCABULARY).save_pretrained(folder)
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture
+def folder(good: dict[str, bytes], tmp_path: Path) -> Path:
+    for name, data in good.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", AS_TRANSFORMERS)
@@ -182,3 +238,59 @@ def test_a_token_beyond_the_embedding_is_refused_where_text_has_it(folder: Path)
         f"this has token 341 ('fox jumps'), but the model of {folder} has embeddings for 340 tokens only, 0 to 339: "
         "its tokenizer, of 342 tokens, is another model's or was added to; bring the right one"
     )
+
+
+CHATML = added("<|endoftext|>", "<|im_start|>", "<|im_end|>", special=True)
+TEXT_END, TURN_START, TURN_END = 340, 341, 342
+FRAMES: dict[str, tuple[Damage, dict[str, str], tuple[int | None, int | None]]] = {
+    "both": (entries("config.json"), {}, (BOS, EOS)),
+    "several EOS, as Llama-3.1: the first": (entries("config.json", eos_token_id=[EOS, 7, 8]), {}, (BOS, EOS)),
+    "an empty list": (entries("config.json", eos_token_id=[]), {}, (BOS, None)),
+    "BOS only": (entries("config.json", eos_token_id=None), {}, (BOS, None)),
+    "EOS only": (entries("config.json", bos_token_id=None), {}, (None, EOS)),
+    "neither": (entries("config.json", bos_token_id=None, eos_token_id=None), {}, (None, None)),
+    "an end of turn that is no ChatML, as Aya's": (
+        both(added("<|END_OF_TURN_TOKEN|>", special=True), entries("config.json", eos_token_id=340)), {}, (BOS, 340),
+    ),
+    "one token for both, as SmolLM2": (entries("config.json", bos_token_id=EOS), {}, (None, EOS)),
+    "instruct Qwen2": (
+        both(CHATML, entries("config.json", bos_token_id=TEXT_END, eos_token_id=TURN_END)), {}, (None, TEXT_END),
+    ),
+    "instruct SmolLM2": (
+        both(CHATML, entries("config.json", bos_token_id=TURN_START, eos_token_id=TURN_END)), {}, (None, TEXT_END),
+    ),
+    "none wanted": (entries("config.json"), {"bos": "none", "separator": "none"}, (None, None)),
+    "a separator wanted": (CHATML, {"separator": "<|endoftext|>"}, (BOS, TEXT_END)),
+    "the end of a turn wanted": (CHATML, {"bos": "<|im_start|>", "separator": "<|im_end|>"}, (TURN_START, TURN_END)),
+    "unknown, but not asked for": (
+        entries("config.json", bos_token_id=900, eos_token_id=901), {"bos": "none", "separator": "</s>"}, (None, EOS),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_what_stands_around_a_document(folder: Path, name: str) -> None:
+    damage, wanted, frame = FRAMES[name]
+    damage(folder)
+    assert open_tokenizer(folder).frame(**wanted) == frame
+
+
+UNFRAMED: dict[str, tuple[Damage, dict[str, str], str]] = {
+    "BOS unknown": (entries("config.json", bos_token_id=900), {}, r"names token 900 as BOS or EOS.*it has 340"),
+    "EOS unknown": (entries("config.json", eos_token_id=[901]), {}, "names token 901 as BOS or EOS"),
+    "BOS below zero": (entries("config.json", bos_token_id=-1), {}, "names token -1 as BOS or EOS"),
+    "a setting unknown": (entries("config.json"), {"separator": "<|eod|>"}, r"text\.separator is '<\|eod\|>', which"),
+    "ChatML without a document's end": (
+        both(added("<|im_end|>", special=True), entries("config.json", eos_token_id=340)),
+        {},
+        r"EOS <\|im_end\|> ends a turn of a chat.*say in `text\.separator`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNFRAMED)
+def test_unknown_tokens_around_documents_are_refused(folder: Path, name: str) -> None:
+    damage, wanted, message = UNFRAMED[name]
+    damage(folder)
+    with pytest.raises(UserError, match=message):
+        open_tokenizer(folder).frame(**wanted)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.warm_worker import status_of, wait_until, warm_worker, with_stages
+from tests.helpers.warm_worker import wait_until, warm_worker, with_stages
 
 from polyprune.running import worker
 
@@ -43,6 +43,16 @@ def refuse(output: Path):
     from polyprune.errors import UserError
     raise UserError("bring more text")
 '''
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """Fields of a process's status, empty if there is none or only a zombie."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return {} if fields["State"].startswith("Z") else fields
 
 
 def children_of(pid: int) -> list[int]:
@@ -98,16 +108,6 @@ def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(environment: dict
         assert "INFO done in" in Path(f"{output}.log").read_text()
     assert outputs["warm"][3] == str(warm.pid)
     assert outputs["alone"][3] == outputs["unreachable"][3] == str(os.getpid())
-
-
-def test_a_worker_reads_and_writes_utf_8_whatever_the_locale(environment: dict[str, str], tmp_path: Path):
-    """Its own, not that of the job's command: what it opens without an encoding, and what it prints."""
-    latin = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    with warm_worker({**environment, **latin}) as (_, path):
-        env = {**environment, worker.SOCKET_VARIABLE: path}
-        done = subprocess.run(command("tell", tmp_path / "x", word="grüße"), env=env, cwd=tmp_path, capture_output=True)
-    assert (done.returncode, done.stdout.decode()) == (0, "printed grüße\n"), done.stderr
-    assert (tmp_path / "x").read_bytes().startswith("grüße\n".encode())
 
 
 @pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "alone"])

@@ -58,7 +58,7 @@ def test_values_arrive_typed_and_defaults_are_filled_in(tmp_path: Path):
     assert settings.models["tiny"].text.corpus == "made"
     assert settings.models["tiny"].text.sequence_length == 256
     assert settings.compression.damping == 0.01
-    assert settings.models["big"].sizes.linear_weights == 2 * (64 * 16 * 12 + 3 * 64 * 192)
+    assert settings.models["big"].shape.linear_weights == 2 * (64 * 16 * 12 + 3 * 64 * 192)
 
 
 def test_a_cell_that_two_grids_share_is_in_the_table_once(tmp_path: Path):

@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import stats
-from tests.helpers.headers import measured
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
@@ -24,8 +23,7 @@ from polyprune.errors import UserError
 from polyprune.report.answer import Comparison, best_calibrations, compare, whole_block
 from polyprune.report.answer_picture import draw
 from polyprune.report.answer_text import render_answer
-from polyprune.report.measured import ACCURACY, Block, Column, common_draws, load_columns
-from polyprune.report.names import calibration_label
+from polyprune.report.measured import ACCURACY, F1, Block, Column, common_draws, load_columns
 from polyprune.stages.answer_question import answer_question
 
 BLOCK: Block = ("tiny", "wanda", "0.50")
@@ -52,7 +50,7 @@ def write_items(
     ]
     variant = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
     path = folder / f"{calibration}-{seed}-{benchmark}.parquet"
-    provenance = {"variant": variant, "benchmark": benchmark, "profile": "current", "sources": {}} | facts
+    provenance = {"variant": variant, "benchmark": benchmark, "profile": "current"} | facts
     save_table(path, ITEMS_SCHEMA, pa.Table.from_pylist(rows, schema=ITEMS), provenance)
     return path
 
@@ -64,9 +62,8 @@ def write_dump(
     n, tokens = nll.shape[0], nll.shape[1] + 1
     path = folder.joinpath(*BLOCK, calibration, f"seed{seed}", "hidden_states", "text", f"{language}.h5")
     named = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
-    with create_hdf5(path, SCHEMA, named | measured(language, named) | {"data_digest": "d"} | said) as file:
+    with create_hdf5(path, SCHEMA, named | {"language": language, "data_digest": "d"} | said) as file:
         file.store("sums/nll_pruned", nll.astype(np.float32))
-        file.store("sums/target", np.ones(nll.shape, np.uint8))
         file.store("sums/n", np.full(n, tokens))
         file.store("sums/norm", np.full((n, 4), 2.0 * tokens))
         file.store("sums/sq", np.full((n, 4), 4.0 * tokens))
@@ -93,10 +90,10 @@ def test_columns_are_what_the_files_say(tmp_path: Path):
 
 def test_what_tables_print_of_mkqa_is_compared(tmp_path: Path):
     """The f1 of the prompts' profile, as the headline of `evaluation/results.py`."""
-    for profile, kind, value in (("paper", "f1_ws", 0.25), ("current", "f1", 0.5)):
+    for profile, value in (("paper", 0.25), ("current", 0.5)):
         file = write_items(tmp_path, "de", 0, {"de": [0.5, 0.0]}, "mkqa", profile=profile)
         column = load_columns([file], [])[BLOCK]["mkqa", "de"]
-        assert column.kind == kind
+        assert column.kind == F1
         assert column.values["de"][0, 0] == value
 
 
@@ -255,14 +252,9 @@ def test_in_words(tmp_path: Path):
     found = open_table(rows, FRAME).read().to_pandas()
     text = page.read_text()
     assert text == render_answer(found, "Which?", titles_of({"tiny": "Tiny"})) and picture.stat().st_size > 1000
-    assert "## Tiny, Wanda 50 %" in text and "- DE: Calibrate in DE: by all benchmarks it is better than" in text
-    assert "That rests on 160 questions, one draw of calibration text: another draw may say otherwise." in text
-    perplexity = found[found["metric"] == "perplexity"].iloc[0]
-    assert perplexity["calibrations"] == len(perplexity["not_worse"]) == len(CALIBRATIONS)
-    best = calibration_label(perplexity["best"], ["de"])
-    assert f" By perplexity {best} did best, but nothing measured tells it from any other." in text
-    lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines() if line.startswith("| DE ")]
-    assert lines[0] == ["DE", "all benchmarks", "DE"] and lines[1][:2] == ["DE", "perplexity"] and len(lines) == 2
+    assert "## Tiny, Wanda 50 %" in text and "By benchmarks: DE is best. Calibrating in DE gains over English +" in text
+    assert "(160 questions, one draw of calibration text: another draw may say otherwise.)" in text
+    assert "By perplexity: " in text and "may be: " in text and "would be seen in 4 of 5" in text
 
 
 def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
@@ -283,26 +275,9 @@ def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
     counts, draws = set(shown["items"]), set(shown["draws"])
     assert len(counts) == len(draws) == 1
     about = f"{counts.pop()} questions a language, {draws.pop()} draws".replace(", 1 draws", ", one draw")
-    assert axes.get_xlabel() == f"gain [points of acc], all benchmarks\n{about}"
+    assert axes.get_xlabel() == f"gain [points of acc], mean of benchmarks\n{about}"
     assert axes.get_ylabel() == "evaluation language"
     assert_readable(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
-
-
-def test_a_benchmark_alone_stands_for_the_mean_of_all_under_its_name():
-    """ARC alone: English has two columns of it, whose mean is the pool; German and Arabic have one."""
-    columns = study(np.random.default_rng(7))
-    arc = {("arc", language): columns["arc", language] for language in ("ar", "de")}
-    arc |= {("arc", f"en-{part}"): columns["arc", "en"] for part in "ce"}
-    rows = best_calibrations({BLOCK: arc})
-    figure, _ = drawn(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["EN", "DE", "AR"]
-    assert axes.get_xlabel().startswith("gain [points of acc], ARC\n60 to 120 questions")
-    assert len([line for line in axes.lines if line.get_marker() != "None"]) == 3 + 3 + 2
-    text = render_answer(rows, "Which?", titles_of({"tiny": "Tiny"}))
-    assert "all benchmarks" not in text.split("\n\n", 2)[2] and text.count(": by ARC ") == 3
-    lines = [[cell.strip() for cell in line.split("|")[1:3]] for line in text.splitlines() if line.startswith("| ")]
-    assert lines[2:] == [["AR", "ARC"], ["DE", "ARC"], ["EN", "ARC"]]
 
 
 def test_calibrations_with_as_many_right_answers_are_equal():

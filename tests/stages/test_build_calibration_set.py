@@ -56,7 +56,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
 
 def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, length: int = LENGTH) -> dict[str, Any]:
     counts = {"n_sequences": n, "sequence_length": length}
-    return {"sampling": sampling, **counts, "framing": "documents", "bos": "model", "separator": "model"}
+    return {"sampling": sampling, **counts, "bos": "model", "separator": "model"}
 
 
 def build(
@@ -140,8 +140,6 @@ def test_the_header_identifies_model_tokenizer_and_settings(workplace: Path, tmp
         "model_digest": manifest["digest"],
         "tokenizer_digest": hashlib.sha256(tokenizer_bytes).hexdigest(),
         "sequences": {"de": 3, "en": 3},
-        "framing": "documents",
-        "around": ["<s>", "</s>"],
     }
     assert (made.tokens.dtype, made.n_bytes.dtype, made.tokens.shape) == (np.int32, np.int32, (6, LENGTH))
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from tokenizers.processors import TemplateProcessing
 
 from polyprune.artifacts.corpus import save_corpus
 from polyprune.artifacts.tensors import save_arrays
@@ -47,11 +45,10 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def build(root: Path, folder: Path, n: int = 5, **framing: Any) -> list[Path]:
+def build(root: Path, folder: Path, n: int = 5, bos: str = "model", separator: str = "model") -> list[Path]:
     outputs = [folder / f"{language}.safetensors" for language in DOCUMENTS]
     corpus = [root / f"{language}.parquet" for language in DOCUMENTS]
-    asked = {"framing": "documents", "bos": "model", "separator": "model", "provenance": {"code": "abc"}, **framing}
-    build_evaluation_set(root / "model.json", corpus, n, LENGTH, output=outputs, **asked)
+    build_evaluation_set(root / "model.json", corpus, n, LENGTH, bos, separator, outputs, {"code": "abc"})
     return outputs
 
 
@@ -75,30 +72,6 @@ def test_what_stands_around_documents_is_what_the_settings_say(workplace: Path):
         build(workplace, workplace / "b", separator="</s>")
 
 
-def test_bos_is_special_and_so_no_target(workplace: Path):
-    for output in build(workplace, workplace / "a"):
-        made = load_tokens(output)
-        assert np.array_equal(made.special == 1, made.tokens == BOS) and made.special.any()
-        assert np.array_equal(made.targets, made.tokens[:, 1:] != BOS)
-
-
-def test_the_published_framing_is_one_text_with_blanks_between_documents(workplace: Path):
-    """The published code: `tokenizer(" ".join(documents))`; its tokenizers begin a text with BOS."""
-    file = workplace / "checkpoint" / "tokenizer.json"
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
-    tokenizer.save(str(file))
-    write_manifest(workplace / "model.json", {"kind": "train"}, file.parent, {})
-    for output, texts in zip(build(workplace, workplace / "a", framing="published"), DOCUMENTS.values(), strict=True):
-        made = load_tokens(output)
-        assert made.tokens.flatten().tolist() == tokenizer.encode(" ".join(texts)).ids[: 5 * LENGTH]
-        assert np.flatnonzero(made.special).tolist() == [0], "the one BOS, which is no target"
-        assert made.metadata["around"] is None and made.metadata["framing"] == "published"
-        assert int(made.n_bytes.sum()) == 5 * LENGTH - 1, "a token a byte, but for BOS"
-    with pytest.raises(UserError, match="9 documents give 189 tokens"):
-        build(workplace, workplace / "b", n=13, framing="published")
-
-
 def test_the_header_says_data_set_language_model_and_tokenizer(workplace: Path):
     tokenizer_bytes = (workplace / "checkpoint" / "tokenizer.json").read_bytes()
     for output, language in zip(build(workplace, workplace / "a"), DOCUMENTS, strict=True):
@@ -111,8 +84,6 @@ def test_the_header_says_data_set_language_model_and_tokenizer(workplace: Path):
             "language": language,
             "template": False,
             "content": "all tokens",
-            "framing": "documents",
-            "around": ["<s>", None],
             "model_digest": json.loads((workplace / "model.json").read_text())["digest"],
             "tokenizer_digest": hashlib.sha256(tokenizer_bytes).hexdigest(),
         }

@@ -14,7 +14,6 @@ import pytest
 import torch
 from lm_eval.api.metrics import pooled_sample_stderr
 from safetensors.torch import load_file
-from tests.helpers.engine import linears_of
 from tests.helpers.harness import model_folder
 
 from polyprune.artifacts.benchmark_data import load_manifest
@@ -27,7 +26,7 @@ from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.tasks import HARNESS_TASKS
 from polyprune.grammar.benchmarks import columns, datasets
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.decoder import Decoder
+from polyprune.model.decoder import Decoder, linears_of
 from polyprune.model.source import read_manifest, write_manifest
 from polyprune.settings.engine import Engine
 from polyprune.settings.scores import Mkqa

@@ -14,7 +14,6 @@ from tests.helpers.hub import LATER, NOW, answer, refuse
 from polyprune import hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES
-from polyprune.model import probing
 from polyprune.settings.models import HubSource, Shape
 from polyprune.stages.fetch_model import fetch_model
 
@@ -23,9 +22,8 @@ SOURCE = HubSource(kind="hub", id="org/name", revision=None, gated=None)
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock file lies in the working directory; folders here have no weights to look at."""
+    """The lock file lies in the working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(probing, "probe_folder", lambda *_: None)
 
 
 def snapshot(folder: Path, **config: Any) -> Path:
@@ -71,9 +69,7 @@ def test_fetching_locks_downloads_checks_and_describes_the_model(tmp_path: Path,
     assert manifest["architecture"] == "LlamaForCausalLM"
     assert manifest["provenance"] == {"code": "abc"}
     assert manifest["digest"] == digest_by_hand(folder)
-    lock = json.loads(Path("revisions.lock").read_text())
-    sizes = SHAPE.model_dump(exclude={"head"}) | {"bytes_per_weight": 4}
-    assert lock == {"models": {"org/name": NOW}, "sizes": {f"org/name@{NOW}": sizes}}
+    assert json.loads(Path("revisions.lock").read_text()) == {"models": {"org/name": NOW}}
     assert str(tmp_path) not in output.read_text(), "a hub model's manifest is the same on every machine"
 
     first = output.read_bytes()

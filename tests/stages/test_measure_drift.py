@@ -90,7 +90,6 @@ def test_nothing_changed_is_no_error_and_infinite_snr():
 LOSSES = {
     "nll_dense": np.log(np.array([[2, 8], [4, 4]], np.float32)),
     "bytes": np.array([3, 5]),
-    "target": np.ones((2, 2), np.uint8),
 }
 PAIRED = {
     **LOSSES,
@@ -103,30 +102,12 @@ PAIRED = {
 def test_perplexity_of_known_losses():
     found = list(prediction_scores(LOSSES))
     assert [(metric, layer, unit, n) for metric, layer, _, unit, n in found] == [
-        ("nll", None, "nat/token", 4), ("perplexity", None, "1", 4), ("bits_per_byte", None, "bit/byte", 4),
-        ("special_targets", None, "token", 4),
+        ("nll", None, "nat/token", 4), ("perplexity", None, "1", 4), ("bits_per_byte", None, "bit/byte", 4)
     ]  # fmt: skip
     values = values_of(found)
     assert values["nll", None] == pytest.approx(math.log(4))
     assert values["perplexity", None] == pytest.approx(4)
     assert values["bits_per_byte", None] == pytest.approx(8 / 8), "1 + 3 + 2 + 2 bits over 8 bytes"
-
-
-def test_special_tokens_are_no_targets():
-    """Of four predicted tokens the second is special: whatever is lost at it counts nowhere."""
-    target = np.array([[1, 0], [1, 1]], np.uint8)
-    dump = {**PAIRED, "target": target, "agree": np.array([1, 1]), "bytes": np.array([3, 4])}
-    loud = {name: np.where(target, dump[name], np.float32(1e9)) for name in ("nll_dense", "nll_pruned", "kl")}
-    found = list(prediction_scores(dump | loud))
-    values = values_of(found)
-    assert values["nll", None] == pytest.approx(math.log(4 * 8 * 8) / 3)
-    assert values["bits_per_byte", None] == pytest.approx(8 / 7), "2 + 3 + 3 bits over 7 bytes"
-    assert values["kl", None] == pytest.approx(1 / 3)
-    assert values["top1_agreement", None] == pytest.approx(2 / 3)
-    assert values["special_targets", None] == 1
-    assert {metric: n for metric, _, _, _, n in found if metric != "special_targets"} == dict.fromkeys(
-        ("nll", "perplexity", "bits_per_byte", "kl", "top1_agreement"), 3
-    )
 
 
 def test_a_cell_is_scored_on_its_own_losses():
@@ -161,7 +142,7 @@ def test_a_cell_gets_both_files_and_a_row_a_value(tmp_path: Path):
     assert [(row["eval_language"], row["metric"]) for row in rows] == [
         (language, metric)
         for language in ("de", "zh")
-        for metric in ("nll", "perplexity", "bits_per_byte", "kl", "top1_agreement", "special_targets")
+        for metric in ("nll", "perplexity", "bits_per_byte", "kl", "top1_agreement")
     ]
     assert all(row | VARIANT == row for row in rows)
     assert rows[1]["value"] == pytest.approx(8)
@@ -171,19 +152,13 @@ def test_a_cell_gets_both_files_and_a_row_a_value(tmp_path: Path):
         for metric in ("pruning_error", "snr")
         for layer in ("1", "2", "L_normed", "mean")
     ]
-    assert read_header(drift, "scores/3") == {
+    assert read_header(drift, "scores/2") == {
         "code": "abc",
-        "schema": "scores/3",
+        "schema": "scores/2",
         "place": None,
         "variant": VARIANT,
-        "cell": measured("de", VARIANT)["provenance"]["cell"],
-        "text": {"framing": "documents", "around": ["<s>", "</s>"]},
-        "sources": {
-            "model": "0123456789abcdef",
-            "text de": "text-de",
-            "text zh": "text-zh",
-            "calibration text de seed1": "shard",
-        },
+        "cell": {"code": "c"},
+        "sources": {"model": "0123456789abcdef", "text de": "text-de", "text zh": "text-zh"},
     }
 
 

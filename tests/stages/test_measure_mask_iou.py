@@ -29,7 +29,6 @@ def pruned(calibration: str, seed: int, layer: int, module: str) -> torch.Tensor
 def write_cell(folder: Path, calibration: str, seed: int, layers: int = 2, changed: bool = True) -> Path:
     path = folder / calibration / str(seed) / "weights.safetensors"
     about = {"method": "sparsegpt", "scheme": "0.50", "calibration": calibration, "seed": seed, "model_digest": "d"}
-    about["calibration_digest"] = f"{calibration} {seed}"
     for layer in range(layers):
         weights = {
             f"model.layers.{layer}.{module}": SparseWeight.of(

@@ -53,7 +53,7 @@ def test_the_manifest_leads_to_the_folder_and_identifies_each_data_set(root: Pat
     manifest = root.parent / "results" / "arc.json"
     content = json.loads(manifest.read_text())
     assert content.pop("seal").startswith("polyprune-seal:")
-    who = {"schema": "benchmark/3", "place": "arc.json", "benchmark": "arc", "provenance": {"code": "abc"}}
+    who = {"schema": "benchmark/2", "place": "arc.json", "benchmark": "arc", "code": "abc"}
     assert content == who | {"folder": "outside:benchmarks", "datasets": found, "digests": found}
     before = manifest.read_bytes()
     assert register(root) == found and manifest.read_bytes() == before

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from polyprune.errors import UserError
-from polyprune.model import probing
 from polyprune.model.source import locate, read_manifest
 from polyprune.places import VARIABLE, export_places, reference
 from polyprune.settings.models import FolderSource, Shape
@@ -22,12 +21,6 @@ CONFIG = {
     "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 192,
     "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 512, "max_position_embeddings": 256,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def weights_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders here have none; `tests/model/test_probing.py` has."""
-    monkeypatch.setattr(probing, "probe_folder", lambda *_: None)
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_records_of_other_jobs_do_no_harm(tmp_path: Path) -> None:
 
 def test_activations_cost_one_pass_over_their_tokens(settings: Settings) -> None:
     counting = {"rule": "count_activations_dense", "wildcards": {"model": "llama-3-8b"}, "output": ["de.h5"]}
-    shape, n_tokens = settings.models["llama-3-8b"].sizes, settings.analysis.activation_tokens
+    shape, n_tokens = settings.models["llama-3-8b"].shape, settings.analysis.activation_tokens
     expected = costs.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
     assert job_seconds(counting, settings, {}) == (pytest.approx(expected), "formula")
     assert output_bytes(counting, settings) == 8 * 32 * (8 * 3 * 14336 + 2 * 2 * 4096)
@@ -164,7 +164,7 @@ def test_a_composed_cell_takes_room_and_no_gpu(settings: Settings) -> None:
     cell = Cell("llama-3-8b", "wanda", "0.50-layer1-from-en", "de", 0)
     line, _ = ledger(settings, [cell], [composed], set())
     assert (line.outstanding, line.gpu_hours, line.sources) == (1, 0, set())
-    assert line.gigabytes == pytest.approx(settings.models["llama-3-8b"].sizes.linear_weights / 8 / 1e9)
+    assert line.gigabytes == pytest.approx(settings.models["llama-3-8b"].shape.linear_weights / 8 / 1e9)
 
 
 def test_cells_are_done_begun_or_outstanding(
@@ -181,5 +181,5 @@ def test_cells_are_done_begun_or_outstanding(
     assert (line.done, line.incomplete, line.outstanding) == (1, 1, 1)
     one = costs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops / 3600
     assert line.gpu_hours == total.gpu_hours == pytest.approx(2 * one)
-    assert line.gigabytes == pytest.approx(2 * settings.models["llama-3-8b"].sizes.linear_weights / 8 / 1e9)
+    assert line.gigabytes == pytest.approx(2 * settings.models["llama-3-8b"].shape.linear_weights / 8 / 1e9)
     assert line.sources == {"formula"}

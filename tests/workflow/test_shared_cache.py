@@ -40,10 +40,8 @@ def test_files_of_the_user_s_are_refused() -> None:
 def test_models_are_those_of_the_targets() -> None:
     settings = load_settings(everything())
     assert models_of(["--cache", "results/trained/dense/perplexity.parquet"], settings) == {"trained"}
-    assert models_of(["results/all/table3.parquet"], settings) == {
-        "trained", "local", "hubbed", "converted", "pickled",
-    }  # fmt: skip
-    assert models_of(["--cores", "2"], settings) == set(settings.models)
+    assert models_of(["results/all/table3.parquet"], settings) == {"trained", "local", "hubbed"}
+    assert models_of(["--cores", "2"], settings) == {"trained", "local", "hubbed"}
 
 
 def test_shared_rules_exist_and_lose_their_record() -> None:

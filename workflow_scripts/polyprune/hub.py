@@ -2,22 +2,20 @@
 
 A revision is resolved once, at the first fetch, into `revisions.lock` beside config.yaml:
 
-    {"datasets": {"allenai/c4": "<commit>"}, "models": {"org/name": "<commit>"},
-     "sizes": {"org/name@<commit>": {"layers": 32, …}}}
+    {"datasets": {"allenai/c4": "<commit>"}, "models": {"org/name": "<commit>"}}
 
-`sizes` are those of models as their config.json says them, for planning. Later runs must match it; take it along to
-make a study on another machine from the same models and data.
+Later runs must match it; take it along to make a study on another machine from the same models and data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -31,13 +29,11 @@ from huggingface_hub.utils import httpx
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
-from polyprune.settings.sizes import LOCK_FILE
 
+LOCK_FILE = Path("revisions.lock")
 DATASET_FILES = "hf://datasets/"
 MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
                "special_tokens_map.json", "chat_template*"]  # fmt: skip
-
-PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 Kind = Literal["model", "dataset"]
 
@@ -92,27 +88,6 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
         lock.setdefault(section, {})[name] = pinned
         write_json(LOCK_FILE, lock)
         return pinned
-
-
-def lock_sizes(name: str, revision: str, sizes: Mapping[str, int]) -> None:
-    """Keep what a model's config.json says beside its commit; `name` is a repository, or a file of one."""
-    with FileLock(f"{LOCK_FILE}.guard"):
-        lock = read_json(LOCK_FILE) if LOCK_FILE.exists() else {}
-        lock.setdefault("sizes", {})[f"{name}@{revision}"] = dict(sizes)
-        write_json(LOCK_FILE, lock)
-
-
-def download_file_of_model(name: str, revision: str, file: str) -> Path:
-    """Download one file of a model's repository into the hub's cache."""
-    with explained("model", name):
-        return Path(hf_hub_download(name, file, revision=revision))
-
-
-def download_pickles(name: str, revision: str) -> Path:
-    """Download a model whose weights are pickled into the hub's cache; its snapshot folder."""
-    with explained("model", name):
-        wanted = [pattern for pattern in MODEL_FILES if "safetensors" not in pattern] + PICKLES
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
 
 
 def download_model(name: str, revision: str) -> Path:

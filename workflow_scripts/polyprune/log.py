@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import resource
 import sys
@@ -11,8 +10,6 @@ import time
 from pathlib import Path
 
 logger = logging.getLogger("polyprune")
-TERMINAL_VARIABLE = "POLYPRUNE_TERMINAL"
-"""Set where another process shows how far jobs are (`running/terminal.py`): they then write to their logs alone."""
 
 
 class _Discreet(logging.Formatter):
@@ -23,9 +20,7 @@ class _Discreet(logging.Formatter):
 
 
 def log_to(path: Path, job: str) -> None:
-    """Send the log of this process to `path` (replaced) and, unless `TERMINAL_VARIABLE` is set, to stderr, where `job`
-    says who speaks.
-    """
+    """Send the log of this process to `path` (replaced) and to stderr, where `job` says who speaks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
     to_file.setFormatter(_Discreet("%(asctime)s %(levelname)s %(message)s"))
@@ -33,9 +28,8 @@ def log_to(path: Path, job: str) -> None:
     to_terminal.setFormatter(_Discreet(f"[{job}] %(message)s"))
     for handler in logger.handlers:
         handler.close()
-    logger.handlers[:] = [to_file] if os.environ.get(TERMINAL_VARIABLE) else [to_file, to_terminal]
+    logger.handlers[:] = [to_file, to_terminal]
     logger.setLevel(logging.INFO)
-    logging.raiseExceptions = False  # a disk too full for the log is said to be by what fails, once
     logger.propagate = False
 
 

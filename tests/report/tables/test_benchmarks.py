@@ -16,7 +16,6 @@ from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA, SCORES, SCORES_
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
 from polyprune.report.tables.benchmarks import report
-from polyprune.report.tables.picture import draw_picture
 from polyprune.report.tables.report import Report
 from polyprune.settings.studies import Table
 
@@ -92,7 +91,6 @@ def test_table_by_hand(files: list[Path], tmp_path: Path) -> None:
     table = made(files, [paper])
     rows = table.rows.to_pandas()
     assert len(rows) == 7 * 6 and set(rows["unit"]) == {"%"}
-    assert set(rows["score"]) == {"acc"}
     of_german = rows[(rows["calibration"] == "de") & (rows["metric"] == "arc")]
     assert of_german[of_german["eval_language"] == "de"]["value"].tolist() == pytest.approx([60.0, 62.0])
     assert of_german[of_german["eval_language"] == "en-e"]["paper_value"].tolist() == [48.5, 48.5]
@@ -126,7 +124,7 @@ def answers(folder: Path, calibration: str, right: dict[str, int], of: int = 60,
     ]
     variant = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": calibration, "seed": seed}
     path = folder / f"items-{calibration}-{seed}.parquet"
-    about = {"variant": variant, "benchmark": "arc", "profile": "paper", "sources": {"model": "0123456789abcdef"}}
+    about = {"variant": variant, "benchmark": "arc", "profile": "paper"}
     save_table(path, ITEMS_SCHEMA, pa.Table.from_pylist(rows, schema=ITEMS), about)
     return path
 
@@ -160,7 +158,7 @@ def test_mixes_stand_beside_english_and_the_target(files: list[Path], tmp_path: 
     assert table.log == ["Tiny, Wanda 50 %: of 4 columns better than target / English: DE+EN 1 / 2, DE+SW 0 / 0"]
     assert set(table.rows["calibration"].to_pylist()) == {"dense", "de-en", "de-sw"}
     assert "best of the rows of its column" in table.page and "target: in each column" in table.page
-    labels = [cell.row for cell in read_table(lambda: draw_picture(table.picture))[0][0].column("DE")]
+    labels = [cell.row for cell in read_table(table.draw)[0][0].column("DE")]
     assert labels == ["dense", "EN", "target", "DE+EN", "DE+SW"]
 
 

@@ -49,7 +49,7 @@ def made(files: list[Path], titles: Titles | None = None, paper: list[Path] | No
 def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
     rows = made(tiny_study(tmp_path)).rows.to_pandas()
     assert " ".join(rows.columns) == (
-        "model method scheme calibration seed metric eval_language value unit score n paper_value"
+        "model method scheme calibration seed metric eval_language value unit n paper_value"
     )
     assert len(rows) == 2 * 2 + 3 * 2 * 4 * 2
     assert list(dict.fromkeys(rows["calibration"])) == ["dense", "de", "en", "de-en"]

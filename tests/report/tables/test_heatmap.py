@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import Colormap, to_rgba
-from matplotlib.figure import Figure
 from tests.helpers.pictures import (
     LANGUAGES,
     LONG_TITLE,
@@ -23,13 +22,11 @@ from tests.helpers.pictures import (
 )
 from tests.helpers.titles import titles_of
 
-from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import INK, SHADES
 from polyprune.report.names import calibration_label
-from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Block, Metric, make_blocks
-from polyprune.report.tables.heatmap import column_shades
-from polyprune.report.tables.picture import PALE_INK, draw_picture, ink_on
+from polyprune.report.tables.heatmap import column_shades, draw
+from polyprune.report.tables.picture import PALE_INK, ink_on
 from polyprune.report.tables.standing import Standing
 from polyprune.report.versus_picture import BLUE_TO_ORANGE
 
@@ -77,16 +74,11 @@ def blocks_of(
                     "mean": value * (1e-3 if metric.scaled else 1),
                     "std": 0.1,
                     "n_seeds": 1 if is_dense else 2,
-                    "n": 60,
                     "paper_value": math.nan,
                 }
             )
     standings = {(("m", "sparsegpt", "0.50"), key): each for key, each in (known or {}).items()}
     return make_blocks(pd.DataFrame(rows), metrics, standings)
-
-
-def draw(blocks: list[Block], title: str, titles: Titles) -> Figure:
-    return draw_picture(heatmap.picture(blocks, title, titles))
 
 
 def picture(blocks: list[Block], title: str = "Title") -> tuple[list[Panel], Key]:
@@ -184,7 +176,7 @@ def test_what_cannot_be_told_from_the_best_has_its_shade_and_scales_have_a_least
 
 
 def standing(may_be_best: str, told: str, resolution: float = 0.5) -> Standing:
-    return Standing(frozenset(may_be_best.split()), frozenset(told.split()), resolution, 60, "acc", 25.0, {})
+    return Standing(frozenset(may_be_best.split()), frozenset(told.split()), resolution, 60, "accuracy", 25.0)
 
 
 def test_frames_and_shades_are_of_what_can_be_told() -> None:
@@ -215,7 +207,7 @@ def test_scales_are_ten_steps_wide_where_nothing_is_known() -> None:
     """Of one decimal: the worst of values .3 apart lies three tenths down the scale; and no more is said than is so."""
     rows = [
         {"model": "m", "method": "gptq", "scheme": "w8g128", "calibration": name, "metric": "a", "eval_language": "de"}
-        | {"mean": mean, "std": math.nan, "n_seeds": 1, "n": 60, "paper_value": math.nan}
+        | {"mean": mean, "std": math.nan, "n_seeds": 1, "paper_value": math.nan}
         for name, mean in (("de", 50.0), ("en", 49.7))
     ]
     blocks = make_blocks(pd.DataFrame(rows), [Metric("a", "A", larger_is_better=True, unit="%", decimals=1)])

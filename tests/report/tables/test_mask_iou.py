@@ -12,8 +12,7 @@ from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, light
 from tests.helpers.titles import titles_of
 
 from polyprune.report.figures.drawing import SHADES
-from polyprune.report.tables.mask_iou import TABLE_ORDER, load_paper, picture, render, table_rows
-from polyprune.report.tables.picture import draw_picture
+from polyprune.report.tables.mask_iou import TABLE_ORDER, draw, load_paper, render, table_rows
 
 NAMES = titles_of({"m": "Model"})
 
@@ -40,7 +39,7 @@ def test_rows_are_means_over_layers_with_the_papers_values_beside(tmp_path: Path
 def test_the_lighter_the_more_similar(n_languages: int, compares: str) -> None:
     """In order of the numbers, over each of both panels; the key's ends are the most and the least similar."""
     rows = rows_of(n_languages, compares)
-    panels, key, _ = read_table(lambda: draw_picture(picture(rows, "Title", NAMES)))
+    panels, key, _ = read_table(lambda: draw(rows, "Title", NAMES))
     assert (key.first, key.last) == ("most similar", "least similar")
     assert [panel.title for panel in panels] == ["IoU of all seeds", "IoU, two masks at a time"]
     for panel in panels:
@@ -57,7 +56,7 @@ def test_the_lighter_the_more_similar(n_languages: int, compares: str) -> None:
 
 def test_numbers_stand_under_and_beside_their_labels() -> None:
     rows = rows_of(3, "languages")
-    panels, _, _ = read_table(lambda: draw_picture(picture(rows, "Title", NAMES)))
+    panels, _, _ = read_table(lambda: draw(rows, "Title", NAMES))
     for metric, panel in zip(("iou", "pair_iou"), panels, strict=True):
         assert panel.columns == ["AR & DE", "AR & EN", "DE & EN"]
         for cell in (cell for cell in panel.cells if cell.colour):
@@ -70,7 +69,7 @@ def test_numbers_stand_under_and_beside_their_labels() -> None:
 def test_all_blocks_have_one_scale() -> None:
     light, heavy = (measured.mask_iou(["de", "en"], scheme=scheme) for scheme in ("0.20", "0.50"))
     rows = table_rows(pd.concat([light.assign(value=light["value"] / 4), heavy]), "seeds", load_paper([]))
-    panels, key, _ = read_table(lambda: draw_picture(picture(rows, "Title", NAMES)))
+    panels, key, _ = read_table(lambda: draw(rows, "Title", NAMES))
     first, second = ([cell for cell in panel.cells if cell.colour] for panel in (panels[0], panels[2]))
     darkest, lightest = (sorted(cells, key=lambda cell: float(cell.text)) for cells in (first, second))
     assert same_colour(darkest[0].colour, key.colours[-1]) and same_colour(lightest[-1].colour, key.colours[0])
@@ -81,7 +80,7 @@ def test_overlaps_that_are_nearly_alike_look_alike() -> None:
     """The least similar of two, .02 apart, lies a fifth down the scale."""
     rows = rows_of(2, "languages", matrices=("q", "k"), n_layers=1)
     rows["value"] = [0.98, 0.96, 0.98, 0.96]
-    panels, _, texts = read_table(lambda: draw_picture(picture(rows, "Title", NAMES)))
+    panels, _, texts = read_table(lambda: draw(rows, "Title", NAMES))
     for panel in panels:
         first, second = (cell.colour for cell in panel.cells if cell.row != "chance")
         assert same_colour(first, SHADES(0.0)) and same_colour(second, SHADES(0.2))
@@ -101,13 +100,13 @@ def test_no_text_lies_on_another_or_leaves_the_sheet(
     schemes = ("0.20", "0.50", "0.50-dense-ends", "2of4")[:n_blocks]
     frames = [measured.mask_iou(LANGUAGES[:n_languages], 1, matrices, scheme) for scheme in schemes]
     rows = table_rows(pd.concat(frames), compares, load_paper([]))
-    assert_readable(lambda: draw_picture(picture(rows, title, NAMES)))
+    assert_readable(lambda: draw(rows, title, NAMES))
 
 
 def test_columns_that_go_on_below_keep_their_numbers() -> None:
     """Eight languages make 28 pairs, which are more than a line holds."""
     rows = rows_of(8, "languages", matrices=("q", "k"), n_layers=1)
-    panels, _, texts = read_table(lambda: draw_picture(picture(rows, "Title", NAMES)))
+    panels, _, texts = read_table(lambda: draw(rows, "Title", NAMES))
     wide = [panel for panel in panels if panel.title.startswith("IoU of all seeds")]
     assert len(wide) == 2 and wide[1].title == "IoU of all seeds, continued"
     read = {(c.row, c.column): c.text for panel in wide for c in panel.cells if c.colour}

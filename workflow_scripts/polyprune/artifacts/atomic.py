@@ -36,23 +36,6 @@ def _is_of(codes: tuple[int, ...], error: Exception) -> bool:
     return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 
 
-def trouble_of_disk(path: Path, error: Exception) -> str | None:
-    """What to tell of an error of the system when `path` was written, by whichever library; None for other errors."""
-    if _is_of(_FULL, error):
-        return f"no space left for {path}: free some on its disk and run again; nothing was lost"
-    if _is_of(_TOO_LARGE, error):
-        return (
-            f"{path} is larger than a file may be here: raise the limit (ulimit -f), or put results on another file "
-            "system; nothing was lost"
-        )
-    if _is_of(_CLOSED, error):
-        return (
-            f"{path} cannot be written: see to the permissions of its folder, or have results of your own; nothing was "
-            "lost"
-        )
-    return None
-
-
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is flushed to disk and renamed, else removed.
@@ -73,8 +56,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         part.replace(path)
     except Exception as error:
-        if said := trouble_of_disk(path, error):
-            raise UserError(said) from error
+        if _is_of(_FULL, error):
+            raise UserError(
+                f"no space left for {path}: free some on its disk and run again; nothing was lost"
+            ) from error
+        if _is_of(_TOO_LARGE, error):
+            raise UserError(
+                f"{path} is larger than a file may be here: raise the limit (ulimit -f), or put results on another "
+                "file system; nothing was lost"
+            ) from error
+        if _is_of(_CLOSED, error):
+            raise UserError(
+                f"{path} cannot be written: see to the permissions of its folder, or have results of your own; nothing "
+                "was lost"
+            ) from error
         raise
     finally:
         with suppress(OSError):

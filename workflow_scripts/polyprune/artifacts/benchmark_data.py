@@ -1,9 +1,9 @@
-"""Manifest of a benchmark's data, `results/benchmarks/{source}/{benchmark}.json`, schema `benchmark/3`: where they lie
+"""Manifest of a benchmark's data, `results/benchmarks/{source}/{benchmark}.json`, schema `benchmark/2`: where they lie
 and what they are.
 
     {"benchmark": "arc", "folder": "arc",
      "datasets": {"allenai/ai2_arc": "<commit on the hub, or digest of the files>"},
-     "digests": {"allenai/ai2_arc": "<digest of the files>"}, "provenance": {…}}
+     "digests": {"allenai/ai2_arc": "<digest of the files>"}, …}
 
 `folder` holds one folder a data set, in the hub's layout: `{folder}/{organisation}/{name}/README.md` and data files. It
 is beside the manifest, or a reference to a folder of the user's (`places.py`).
@@ -23,7 +23,7 @@ from polyprune.errors import UserError
 from polyprune.places import is_reference, path_at
 from polyprune.provenance import canonical_json, digest
 
-SCHEMA = "benchmark/3"
+SCHEMA = "benchmark/2"
 DigestOf = Callable[[Path], str]
 MKQA_FILE = "mkqa.jsonl.gz"
 """The one file of MKQA, in the folder of its data set."""
@@ -41,11 +41,14 @@ class BenchmarkData:
         return digest(canonical_json(dict(self.revisions)))
 
 
-def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], provenance: Mapping[str, Any]) -> None:
+def save_manifest(path: Path, folder: str, revisions: Mapping[str, str], about: Mapping[str, Any]) -> None:
     """Describe data that lie in their folder; raises `UserError` if they do not."""
     digests = {name: folder_digest(folder_of(path, folder) / name) for name in revisions}
-    found = {"folder": folder, "datasets": dict(revisions), "digests": digests}
-    save_record(path, SCHEMA, {"benchmark": path.stem, **found, "provenance": dict(provenance)})
+    save_record(
+        path,
+        SCHEMA,
+        {**about, "benchmark": path.stem, "folder": folder, "datasets": dict(revisions), "digests": digests},
+    )
 
 
 def load_manifest(path: Path, expected: Header | None = None) -> BenchmarkData:

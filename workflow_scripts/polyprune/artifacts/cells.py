@@ -11,12 +11,6 @@ as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
     removed        how many of its weights are removed, and how many it has; of pruned cells
     allowances     why a share that is removed is not the scheme's, where it is not: see `allowance`
     quantisation   bits and group size; of quantised cells
-    places         where in the files a matrix lies that is not the tensor `{name}.weight`: `tensor`, `index` in a stack
-                   (or null), `transposed` if it is (d_in, d_out) there
-    tokens         how many calibration tokens each expert's matrix saw
-    notes          sentences that tables print, on experts that saw few
-
-(the last three where there is something to say)
 
 and model digest, method, scheme, calibration, seed, settings, code digest; of a composed cell also `rest` and `part`,
 which say the same of the cells that it was made of. The dense weight times the mask, or the kept values scattered into
@@ -47,8 +41,7 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
 
 SCHEMA = "cell/2"
-_OF_MATRICES = ("columns", "removed", "allowances", "places", "tokens")
-_OF_THE_FILE = (*_OF_MATRICES, "quantisation", "notes")
+_OF_THE_FILE = ("columns", "removed", "allowances", "quantisation")
 """Header entries that describe the content; all others identify the job."""
 _MANY = 10**6
 """Weights of which to count those that a scheme removes, for its share."""
@@ -90,16 +83,7 @@ class CellReader:
     @property
     def brief(self) -> dict[str, Any]:
         """The metadata without what there is of every matrix, for headers of files made from the cell."""
-        return {
-            key: value for key, value in self.metadata.items() if key not in ("columns", "removed", "places", "tokens")
-        }
-
-    def about_matrices(self, layer: int) -> dict[str, dict[str, Any]]:
-        """What the header says of a layer's matrices besides their content: `places` and `tokens`."""
-        return {
-            entry: {name: of for name, of in self.metadata.get(entry, {}).items() if layer_of(name) == layer}
-            for entry in ("places", "tokens")
-        }
+        return {key: value for key, value in self.metadata.items() if key not in ("columns", "removed")}
 
     def packed_keep(self, name: str) -> np.ndarray:
         """The stored bytes of a linear layer's mask, uint8 (d_out, ceil(d_in / 8)), without unpacking them.
@@ -177,43 +161,20 @@ def notes_on(about: Header) -> list[str]:
     """What a reader of a table should know of a cell, from its header."""
     allowances = about.get("allowances", {})
     if not allowances:
-        return about.get("notes", [])
+        return []
     first = min(allowances)
     more = f" (and {len(allowances) - 1} more matrices)" if len(allowances) > 1 else ""
-    return [f"{first}: {allowances[first]}{more}", *about.get("notes", [])]
-
-
-def _notes_on_experts(about: Header) -> list[str]:
-    """What to know of experts that saw fewer tokens than their inputs are wide."""
-    tokens: Mapping[str, int] = about.get("tokens", {})
-    few = {name: seen for name, seen in tokens.items() if seen < about["columns"][name]}
-    if not few:
-        return []
-    least = min(few, key=few.__getitem__)
-    none = sum(seen == 0 for seen in few.values())
-    empty = f"; {none} of them saw none, and are compressed as if all inputs were alike" if none else ""
-    return [
-        f"{len(few)} of {len(tokens)} matrices of experts saw fewer calibration tokens than they have inputs, the "
-        f"least {least}: {few[least]} for {about['columns'][least]} inputs{empty}"
-    ]
+    return [f"{first}: {allowances[first]}{more}"]
 
 
 def _part(folder: Path, layer: int) -> Path:
     return folder / f"layer-{layer:03d}.safetensors"
 
 
-def save_layer(
-    folder: Path,
-    layer: int,
-    weights: Mapping[str, CellWeight],
-    metadata: Mapping[str, Any],
-    matrices: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
-    """Keep a finished layer, so that a killed job can go on after it; `matrices` has header entries by matrix."""
+def save_layer(folder: Path, layer: int, weights: Mapping[str, CellWeight], metadata: Mapping[str, Any]) -> None:
+    """Keep a finished layer, so that a killed job can go on after it."""
     tensors = {
-        f"{name}.{part}": tensor.contiguous()
-        for name, weight in weights.items()
-        for part, tensor in weight.tensors().items()
+        f"{name}.{part}": tensor for name, weight in weights.items() for part, tensor in weight.tensors().items()
     }
     sparse = {name: weight for name, weight in weights.items() if isinstance(weight, SparseWeight)}
     reasons = {name: allowance(weight, metadata, name) for name, weight in sparse.items()}
@@ -222,7 +183,6 @@ def save_layer(
         "columns": {name: weight.columns for name, weight in weights.items()},
         "removed": {name: weight.removed for name, weight in sparse.items()},
         "allowances": {name: reason for name, reason in reasons.items() if reason},
-        **{name: entries for name, entries in (matrices or {}).items() if entries},
     }
     for name, reason in about["allowances"].items():
         logger.warning("%s: %s", name, reason)
@@ -259,13 +219,9 @@ def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, 
     parts = [_part(folder, layer) for layer in range(n_layers)]
     about: dict[str, Any] = {**metadata, "columns": {}, "removed": {}, "allowances": {}}
     for reader in map(CellReader, parts):
-        for name in _OF_MATRICES:
-            if name in reader.metadata:
-                about[name] = about.get(name, {}) | reader.metadata[name]
+        for name in ("columns", "removed", "allowances"):
+            about[name] |= reader.metadata[name]
         if "quantisation" in reader.metadata:
             about["quantisation"] = reader.metadata["quantisation"]
-    if notes := _notes_on_experts(about):
-        about["notes"] = notes
-        logger.warning("%s", notes[0])
     concatenate(parts, path, SCHEMA, about)
     shutil.rmtree(folder)

@@ -1,12 +1,11 @@
-"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/3`.
+"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/2`.
 
 Sequence by sequence what `artifacts/layer_rows.py` lays out, over all tokens; and what a text has besides. S sequences
 of T tokens, model width d, K sampled tokens. A dump of the dense model has only what is marked *.
 
     /layer             utf8 (L+2,)            *  names of the rows
     /sums/n            i8   (S,)              *  tokens
-    /sums/bytes        i8   (S,)              *  UTF-8 bytes of the targets
-    /sums/target       u1   (S, T-1)          *  1 for the predicted tokens that count as targets: no special token does
+    /sums/bytes        i8   (S,)              *  UTF-8 bytes of the predicted tokens
     /sums/norm         f8   (S, L+2)          *  Σ_t ‖h‖ of the dense states
     /sums/sq           f8   (S, L+2)          *  Σ_t ‖h‖²
     /sums/norm_pruned  f8   (S, L+2)             Σ_t ‖h̃‖ of this variant's states
@@ -17,7 +16,7 @@ of T tokens, model width d, K sampled tokens. A dump of the dense model has only
     /sums/nll_dense    f4   (S, T-1)          *  nats per predicted token
     /sums/nll_pruned   f4   (S, T-1)
     /sums/kl           f4   (S, T-1)             KL(dense ‖ pruned) of the next-token distributions, nats
-    /sums/agree        i8   (S,)                 targets at which the most likely token is the same
+    /sums/agree        i8   (S,)                 predicted tokens whose most likely token is the same
     /prompts/mean      f4   (L+2, S, d)       *  mean over tokens of this variant's states
     /prompts/n_content i8   (S,)              *  tokens in that mean
     /tokens/hidden     f4 | f2 | u2 (L+2, K, d) * this variant's states; u2: bits, by attribute `encoding`
@@ -39,7 +38,7 @@ from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
 from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "hidden/3"
+SCHEMA = "hidden/2"
 SAMPLE = "tokens/hidden"
 _CHUNK_BYTES = 2 << 20
 _STORED = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype("<u2")}

@@ -2,7 +2,7 @@
 
 An artifact's header holds, beside what the stage that made it has to say (settings, digests of inputs, versions),
 
-    schema    kind and version of the format, as `tokens/3`
+    schema    kind and version of the format, as `tokens/2`
     place     where it was made to lie, below `results/`, as `tiny/wanda/0.50/de/seed0/mask.safetensors`;
               null for a file outside such a folder
     seal      digest of the content (`artifacts/seals.py`)
@@ -33,7 +33,7 @@ RESULTS = "results"
 Header = Mapping[str, Any]
 
 
-_made_with: dict[Path, Sequence[Header]] = {}
+_made_with: dict[Path, Header] = {}
 """What the inputs of this process's job are to be made with."""
 
 
@@ -46,7 +46,7 @@ class ForeignError(UserError):
 
 
 @contextmanager
-def expecting(made_with: Mapping[Path, Sequence[Header]]) -> Iterator[None]:
+def expecting(made_with: Mapping[Path, Header]) -> Iterator[None]:
     """While a job runs: entries that headers of these files must have, besides what its stage asks for."""
     _made_with.update(made_with)
     try:
@@ -67,11 +67,10 @@ def place_of(path: Path, root: Path | None = None) -> str | None:
 
 
 def again(path: Path, root: Path | None = None) -> str:
-    """How a file is made again, for the end of a message; of a link, as Snakemake's cache has them, both its ends."""
+    """How a file is made again, for the end of a message."""
     place = place_of(path, root)
     target = path if place is None else f"{RESULTS}/{place}"
-    linked = f", and {path.resolve()}, to which it leads," if path.is_symlink() else ""
-    return f"delete it{linked} and make it again: snakemake --profile local {target}"
+    return f"delete it and make it again: snakemake --profile local {target}"
 
 
 def introduced(path: Path, schema: str, about: Header) -> dict[str, Any]:
@@ -108,20 +107,12 @@ def require(
         raise ForeignError(
             f"{path} ({schema}) has {name} {_words(value)}, expected {_words(wanted)}; {again(path, root)}"
         )
-    for made_with in _made_with.get(path, ()):
-        if said := made_otherwise(header, made_with):
-            raise ForeignError(
-                f"{path} was made with other settings: {said}; take those settings, or a results folder of your own; "
-                f"or {again(path, root)}"
-            )
+    for name, value, wanted in _differences(header, _made_with.get(path, {})):
+        raise ForeignError(
+            f"{path} was made with other settings: {name} {_words(value)}, here {_words(wanted)}; take those settings, "
+            f"or a results folder of your own; or {again(path, root)}"
+        )
     return dict(header)
-
-
-def made_otherwise(header: Header, wanted: Header) -> str | None:
-    """The first entry that is not as it is wanted, with both values; None if all are."""
-    for name, value, here in _differences(header, wanted):
-        return f"{name} {_words(value)}, here {_words(here)}"
-    return None
 
 
 def require_agreement(headers: Mapping[Path, Header], names: Sequence[str]) -> None:
@@ -151,18 +142,11 @@ def _entry(header: Header, name: str) -> Any:
 def _differences(header: Any, expected: Header, inside: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Name, what is there and what was expected, of entries that differ."""
     for name, wanted in expected.items():
-        value: Any = header.get(name) if isinstance(header, Mapping) else None
+        value = header.get(name) if isinstance(header, Mapping) else None
         if isinstance(wanted, Mapping):
             yield from _differences(value, wanted, f"{inside}{name}.")
-        elif _are_mappings(value) and _are_mappings(wanted) and len(value) == len(wanted):
-            for number, (entry, wanted_entry) in enumerate(zip(value, wanted, strict=True)):
-                yield from _differences(entry, wanted_entry, f"{inside}{name}.{number}.")
         elif value != wanted:
             yield f"{inside}{name}", value, wanted
-
-
-def _are_mappings(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(entry, Mapping) for entry in value)
 
 
 def _words(value: Any) -> str:
@@ -171,8 +155,7 @@ def _words(value: Any) -> str:
 
 
 def sources_of(headers: Mapping[Path, Header]) -> dict[str, str]:
-    """What files of measurements were made from: digests of the model, as `model`, of each text, as `text de`, and of
-    what cells were calibrated on, as `calibration text de-en seed0`.
+    """What files of measurements were made from: digests of the model, as `model`, and of each text, as `text de`.
 
     Raises:
         ForeignError: they are of different models, those of one language of different texts, or those of one method of
@@ -189,19 +172,7 @@ def sources_of(headers: Mapping[Path, Header]) -> dict[str, str]:
         require_agreement(files, ("data_digest",))
     first = next(iter(headers.values()))
     texts = {f"text {language}": next(iter(files.values()))["data_digest"] for language, files in by_language.items()}
-    cells = [header["provenance"]["cell"] for header in headers.values()]
-    return {"model": first["model_digest"], **texts, **calibration_texts([cell for cell in cells if cell])}
-
-
-def calibration_texts(cells: Sequence[Header]) -> dict[str, str]:
-    """Digests of what cells were calibrated on, from their headers; of composed ones, of what both parts were."""
-    found: dict[str, str] = {}
-    for cell in cells:
-        if "rest" in cell:
-            found |= calibration_texts([part for part in (cell["rest"], cell["part"]) if isinstance(part, Mapping)])
-        else:
-            found[f"calibration text {cell['calibration']} seed{cell['seed']}"] = cell["calibration_digest"]
-    return found
+    return {"model": first["model_digest"], **texts}
 
 
 DENSE_VARIANT: dict[str, Any] = {**dict.fromkeys(("method", "scheme", "calibration"), DENSE), "seed": None}

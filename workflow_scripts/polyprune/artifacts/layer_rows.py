@@ -34,7 +34,7 @@ from polyprune.artifacts.hdf5 import Attributes, Hdf5Writer, create_hdf5
 MEANS = "prompts/mean"
 _CHUNK = 128
 _UNITS = {
-    **dict.fromkeys(("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance", "target"), "1"),
+    **dict.fromkeys(("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance"), "1"),
     **dict.fromkeys(("nll_dense", "nll_pruned", "kl"), "nat"),
     **dict.fromkeys(("n", "agree"), "token"),
     "bytes": "byte",

@@ -64,7 +64,7 @@ class Layout:
         return pa.schema(self.fields)
 
 
-TABLE, FRAME = "table/3", "numbers/2"
+TABLE, FRAME = "table/2", "numbers/2"
 """Schemas of a table of scores (`report/tables/rows.py`), and of other numbers behind a table or a figure."""
 _VARIANT = [*((name, pa.string()) for name in ("model", "method", "scheme", "calibration")), ("seed", pa.int32())]
 MASK_IOU = Layout(

@@ -1,18 +1,16 @@
-"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value. Schema `scores/3`.
+"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value. Schema `scores/2`.
 
 model, method, scheme, calibration   string        `dense` three times for the uncompressed model
 seed                                 int32         null for the uncompressed model
 corpus                               string
-metric                               string   perplexity, bits_per_byte, nll, kl, top1_agreement, pruning_error, snr;
-                                              special_targets: predicted tokens that are special, and so no target
+metric                               string   perplexity, bits_per_byte, nll, kl, top1_agreement, pruning_error, snr
 eval_language                        string
 layer                                string        "1" … "L_normed", or "mean" over layers; null where there is none
 value                                double
 unit                                 string
 n                                    int64         tokens that the value is taken over
 
-Header: variant and languages; `text`, how documents are framed (`model/tokenizer.py`); `model_digest`, `data` (digest
-of the text by language) and `cell` of the dumps.
+Header: variant and languages; `model_digest`, `data` (digest of the text by language) and `cell` of the dumps.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import pyarrow as pa
 
 from polyprune.artifacts.tables import save_table
 
-SCHEMA = "scores/3"
+SCHEMA = "scores/2"
 COLUMNS = pa.schema(
     [
         *((name, pa.string()) for name in ("model", "method", "scheme", "calibration")),

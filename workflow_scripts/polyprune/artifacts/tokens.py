@@ -1,11 +1,9 @@
-"""Token sequences: `tokens.safetensors` of calibration and evaluation text, schema `tokens/3`.
+"""Token sequences: `tokens.safetensors` of calibration and evaluation text, schema `tokens/2`.
 
     tokens    int32  [n_sequences, sequence_length]   token ids
     n_bytes   int32  [n_sequences, sequence_length]   UTF-8 bytes of text that each token adds; 0 for special tokens
-    special   uint8  [n_sequences, sequence_length]   1 for BOS, EOS, PAD and their like: never a target of a loss
 
-Header: corpus, framing, `around` (what stands before and after each document), languages, seed or split, model and
-tokenizer digest, settings, code digest.
+Header: corpus, languages, seed or split, model and tokenizer digest, settings, code digest.
 """
 
 from __future__ import annotations
@@ -21,9 +19,7 @@ from polyprune.artifacts.identity import ForeignError, Header, again
 from polyprune.artifacts.tensors import load_arrays, save_arrays
 from polyprune.provenance import digest
 
-SCHEMA = "tokens/3"
-Frame = tuple[int | None, int | None]
-"""Ids before and after each packed document; None where nothing stands."""
+SCHEMA = "tokens/2"
 
 
 @dataclass(frozen=True)
@@ -32,29 +28,22 @@ class TokenSet:
 
     tokens: np.ndarray
     n_bytes: np.ndarray
-    special: np.ndarray
     metadata: Mapping[str, Any]
 
     @property
     def digest(self) -> str:
-        """Identifies the data: equal tokens, of which the same are special, equal digest."""
-        return digest(np.asarray(self.tokens.shape, np.int64).tobytes(), self.tokens.tobytes(), self.special.tobytes())
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Of each token but the first of a sequence, bool (n_sequences, sequence_length − 1): a loss is taken of it."""
-        return self.special[:, 1:] == 0
+        """Identifies the data: equal tokens, equal digest."""
+        return digest(np.asarray(self.tokens.shape, np.int64).tobytes(), self.tokens.tobytes())
 
 
 def save_tokens(path: Path, token_set: TokenSet) -> None:
-    arrays = {name: getattr(token_set, name) for name in ("tokens", "n_bytes", "special")}
-    save_arrays(path, SCHEMA, arrays, token_set.metadata)
+    save_arrays(path, SCHEMA, {"tokens": token_set.tokens, "n_bytes": token_set.n_bytes}, token_set.metadata)
 
 
 def load_tokens(path: Path, expected: Header | None = None) -> TokenSet:
     """Raises `UserError` if the file is damaged, of another kind, or not what was asked for."""
     arrays, metadata = load_arrays(path, SCHEMA, expected)
-    found = TokenSet(arrays["tokens"], arrays["n_bytes"], arrays["special"], metadata)
+    found = TokenSet(arrays["tokens"], arrays["n_bytes"], metadata)
     _require_counts(path, found)
     return found
 
@@ -64,5 +53,5 @@ def _require_counts(path: Path, found: TokenSet) -> None:
     if "n_sequences" not in found.metadata:
         return
     wanted = (found.metadata["n_sequences"], found.metadata["sequence_length"])
-    if {found.tokens.shape, found.n_bytes.shape, found.special.shape} != {wanted}:
+    if found.tokens.shape != wanted or found.n_bytes.shape != wanted:
         raise ForeignError(f"{path} holds {found.tokens.shape} tokens, its settings say {wanted}; {again(path)}")

@@ -33,7 +33,6 @@ from polyprune.artifacts import (
     prompt_states,
     prompts,
     scores,
-    sheets,
     tokens,
 )
 from polyprune.artifacts.hdf5 import Hdf5Reader
@@ -60,7 +59,7 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
+    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA},
 }
 """What this program reads, by the ending of a file's name."""
 _CHECKPOINT, _EXPORT = "checkpoint", "export"
@@ -113,7 +112,7 @@ def check(path: Path, root: Path) -> None:
             _require_known(path, header, root)
             if header["schema"] == benchmark_data.SCHEMA and not is_reference(header["folder"]):
                 benchmark_data.require_data(path, header, file_digest)
-            if header["schema"] == MODEL and header["source"]["kind"] in ("train", "gguf", "pickles"):
+            if header["schema"] == MODEL and header["source"]["kind"] == "train":
                 exports.require_files(path.with_name(_CHECKPOINT), header["files"], path)
 
 

@@ -6,11 +6,9 @@ Two ways to sample calibration text (`sampling`):
   if it has no more tokens than the window; take a uniformly placed window. A document may come twice. Documents whose
   UTF-8 bytes prove them too short are not tokenised: a token covers at least one byte. The draws are the same either
   way.
-* `packed`: the documents in an order drawn from the seed, joined and cut.
+* `packed`: the documents in an order drawn from the seed, each framed by the model's BOS and EOS, joined and cut.
 
-Evaluation text is packed in the order of the source, without a seed: every variant and seed sees the same. Packed
-documents are framed, each by tokens before and after it, or joined as the published code of Wanda and SparseGPT joins
-the text that it evaluates on: with a blank between them, and tokenised as one text.
+Evaluation text is packed in the order of the source, without a seed: every variant and seed sees the same.
 Orders are drawn from SHA-256 and `random.Random`, whose streams are the same on every machine and Python version.
 """
 
@@ -18,18 +16,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from random import Random
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from polyprune.artifacts.tokens import Frame
 from polyprune.errors import UserError
 
 _BATCH = 256
-_BLANK = " "
-"""What the published code puts between documents."""
 
 
 def equal_shares(n_sequences: int, languages: Sequence[str]) -> dict[str, int]:
@@ -100,15 +94,13 @@ def long_document_windows(
 
 
 def packed_windows(
-    documents: Iterable[str], tokenizer: Tokenizer, frame: Frame | None, length: int, n: int, name: str
+    documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None], length: int, n: int, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens int32 and bytes int32, both (n, length): documents in a frame or, without one, joined; in order and cut.
+    """Tokens int32 and bytes int32, both (n, length): documents framed by BOS and EOS, joined in order and cut.
 
     Raises:
         UserError: too little text; names `name` and the counts.
     """
-    if frame is None:
-        return _joined_windows(documents, tokenizer, length, n, name)
     tokens, n_bytes = np.empty(n * length, np.int32), np.empty(n * length, np.int32)
     filled, used = 0, 0
     for ids, sizes in _framed(documents, tokenizer, frame):
@@ -118,42 +110,24 @@ def packed_windows(
         filled += taken
         if filled == n * length:
             return tokens.reshape(n, length), n_bytes.reshape(n, length)
-    raise _too_little(name, used, filled, length, n)
-
-
-def _joined_windows(
-    documents: Iterable[str], tokenizer: Tokenizer, length: int, n: int, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """As many documents are joined as fill the windows before the last of them begins: what follows changes nothing."""
-    rest, texts, ids, sizes = iter(documents), [], np.empty(0, np.int32), np.empty(0, np.int32)
-    while more := list(islice(rest, max(_BATCH, len(texts)))):
-        texts += more
-        text = _BLANK.join(texts)
-        encoding = tokenizer.encode(text)
-        ids, sizes = np.array(encoding.ids, np.int32), bytes_per_token(text, encoding)
-        settled = sizes.cumsum() <= len(text.encode()) - len(texts[-1].encode())
-        if settled.sum() >= n * length:
-            break
-    if len(ids) < n * length:
-        raise _too_little(name, len(texts), len(ids), length, n)
-    return ids[: n * length].reshape(n, length), sizes[: n * length].reshape(n, length)
-
-
-def _too_little(name: str, used: int, filled: int, length: int, n: int) -> UserError:
-    return UserError(
+    raise UserError(
         f"{name}: {used} documents give {filled:,} tokens, {filled // length} sequences of {length}; {n} are wanted: "
         "bring more text, or ask for fewer or shorter sequences"
     )
 
 
-def all_packed_windows(documents: Iterable[str], tokenizer: Tokenizer, frame: Frame, length: int) -> np.ndarray:
+def all_packed_windows(
+    documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None], length: int
+) -> np.ndarray:
     """Tokens int32 (n, length) of as many windows as the documents fill, in order; the rest is dropped."""
     tokens = np.concatenate([np.empty(0, np.int32), *(ids for ids, _ in _framed(documents, tokenizer, frame))])
     n = len(tokens) // length
     return tokens[: n * length].reshape(n, length)
 
 
-def _framed(documents: Iterable[str], tokenizer: Tokenizer, frame: Frame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _framed(
+    documents: Iterable[str], tokenizer: Tokenizer, frame: tuple[int | None, int | None]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     before, after = ([token] if token is not None else [] for token in frame)
     batch: list[str] = []
 

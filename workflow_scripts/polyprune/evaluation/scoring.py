@@ -19,7 +19,6 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
 from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
 from polyprune.log import Progress, logger
-from polyprune.model.calls import through
 from polyprune.model.compression import apply_cell
 from polyprune.model.decoder import Decoder
 from polyprune.model.rope import Kind, kind_of, switches_by_length
@@ -46,7 +45,7 @@ class Weights:
     def _walk(self, keep: bool) -> Iterator[tuple[int, torch.nn.Module]]:
         for index, layer in self.decoder.walk(keep):
             if self.cell is not None:
-                apply_cell(self.decoder.products(index), self.cell)
+                apply_cell(layer, f"{self.decoder.prefix}.{index}.", self.cell)
             yield index, layer
 
     @torch.inference_mode()
@@ -60,7 +59,7 @@ class Weights:
             return [self.decoder.base(**one, use_cache=False).last_hidden_state for one in inputs]
         states, calls = map(list, zip(*(self.decoder.enter(**one) for one in inputs), strict=True))
         for index, layer in self._walk(keep=False):
-            states = [through(layer, state, call[index]) for state, call in zip(states, calls, strict=True)]
+            states = [layer(state, **call[index]) for state, call in zip(states, calls, strict=True)]
         return [self.decoder.normalise(state) for state in states]
 
     @property

@@ -10,7 +10,6 @@ from polyprune.grammar.schemes import Scheme
 @dataclass(frozen=True)
 class Traits:
     """`title`: its name in print, as its authors write it. `updates`: the surviving weights change too.
-    `blind`: it looks at weights only.
 
     `settings`: what of `compression` in config.yaml it reads.
     """
@@ -20,7 +19,6 @@ class Traits:
     quantises: bool = False
     unstructured: bool = False
     gram: bool = False
-    blind: bool = False
     settings: tuple[str, ...] = ()
 
 
@@ -28,8 +26,8 @@ METHODS = {
     "alps": Traits("ALPS", updates=True, gram=True, settings=("damping", "alps")),
     "dsnot": Traits("DSnoT", unstructured=True, settings=("dsnot",)),
     "gptq": Traits("GPTQ", updates=True, quantises=True, gram=True, settings=("gptq",)),
-    "magnitude": Traits("Magnitude", blind=True),
-    "random": Traits("Random", blind=True),
+    "magnitude": Traits("Magnitude"),
+    "random": Traits("Random"),
     "ria": Traits("RIA", settings=("ria",)),
     "sparsegpt": Traits("SparseGPT", updates=True, gram=True, settings=("damping", "block_size")),
     "wanda": Traits("Wanda"),

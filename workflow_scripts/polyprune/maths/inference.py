@@ -6,28 +6,30 @@ come in G groups g (the questions on one passage); an item of its own is a group
 
     INF-1   d = mean_i d_i,  d_i = Σ_c w_c mean_s y_cis                            the difference
     INF-2   V = G/(G−1) Σ_g (Σ_{i∈g} (d_i − d))² / n²                              by other questions; cluster-robust
-                                                                                   (Liang and Zeger 1986)
-    INF-4   var(d) = V + k σ²,  k = Σ_c w_c² h_c / S_c                             both: items and draws are crossed
-    INF-5   ν = var(d)² / (V²/(G−1) + k²B²/ν_B + k²E²/(ν_B (G−1)))                 Satterthwaite (1946)
+    INF-3   B = Σ_cs (ȳ_cs − ȳ_c)² / Σ_c(S_c − 1),                                 by other calibration text: ȳ_cs is a
+            E = G/(G−1) Σ_csg (Σ_{i∈g} r_cis)² / n² / Σ_c(S_c − 1),                cell's mean, r what neither item nor
+            σ² = max(0, B − E)                                                     draw explains, E its share in B
+    INF-4   var(d) = V + k σ²,  k = Σ_c w_c² / S_c                                 both: items and draws are crossed
+    INF-5   ν = var(d)² / (V²/(G−1) + k²B²/ν_B + k²E²/(ν_B (G−1))),  ν_B = Σ_c(S_c − 1)      Satterthwaite (1946)
             d ± t_ν √var(d)
-    INF-6   of values in [0, 1] the limits of SHARE-3 at quantile t_ν in the place of d ± t_ν √var, with σ_c²/S_c in the
+    INF-6   of values in [0, 1] the limits of SCORE-3 at quantile t_ν in the place of d ± t_ν √var, with σ²/S_c in the
             variance of a share; p is the level at which a limit meets the hypothesis, V follows from how far limits of
             95 % are
     INF-7   |d| < margin:  p = max(P(T_ν > (d + margin)/√var), P(T_ν < (d − margin)/√var))      two one-sided tests
                                                                                    (Schuirmann 1987)
     INF-8   p of m hypotheses together, step-down: p_(j) max over i ≤ j of (m − i + 1) p_(i)    Holm (1979)
-    INF-9   c may be the best if K(K − 1) P(T_ν > d/√var) ≥ α for the difference d of the best seen and c: all pairs of
-            K count, for which one is best was not known before                    Dunn (1961)
-    INF-10  of J columns of other items: d = mean_j d_j,  V = Σ_j V_j / J²,  B, E of means of cells over columns, √h_c
-            the mean of theirs: a draw is the same in all, and what it does to all does not average out; distances of
-            SHARE-3 add up as V do, in squares, and t_ν² k σ² to them
+    INF-9   c may be the best if (K − 1) P(T_ν > d/√var) ≥ α for the difference d of the best seen and c
+                                                                                   Hsu (1981): the best is among them
+    INF-10  of J columns of other items: d = mean_j d_j,  V = Σ_j V_j / J²,  E = Σ_j E_j / J²,  B of means of cells
+            over columns: a draw is the same in all, and what it does to all does not average out; distances of SCORE-3
+            add up as V do, in squares, and t_ν² k σ² to them
 
-σ², B, E, h_c and ν_B are those of INF-3 (`maths/draws.py`). V holds what questions and draws share, E is taken out of
-B so that it counts once: with equal groups INF-4 is the sum of the three mean squares of the crossed two-way layout.
-Where each calibration has one draw σ² is unknown, var(d) is V, and d is about these draws alone. Without INF-6 values
-at the floor (nothing answered in 60 questions) would have an interval of no width, and with few right answers t
-intervals of skewed values cover too rarely: 83 to 93 % at one per cent right of 60 questions. `docs/methods.md` says
-how often intervals cover the truth.
+V holds what questions and draws share, E is taken out of B so that it counts once: with equal groups INF-4 is the sum
+of the three mean squares of the crossed two-way layout. σ² is taken over all calibrations of a column, whose draws are
+assumed to scatter alike; where each has one draw it is unknown, var(d) is V, and d is about these draws alone.
+Without INF-6 values at the floor (nothing answered in 60 questions) would have an interval of no width, and with few
+right answers t intervals of skewed values cover too rarely: 83 to 93 % at one per cent right of 60 questions. Score
+limits cover 94 % or more everywhere; at one per cent right up to 99 %, for so few answers take few values.
 """
 
 from __future__ import annotations
@@ -36,14 +38,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Integer
 from scipy import optimize, stats
 
-from polyprune.maths.draws import Draws, Groups, Values, spread_over, sums
-from polyprune.maths.share_limits import Shares, correlations, effective_questions
+from polyprune.maths.score_limits import Shares, correlations, effective_questions
 
-FARTHEST = 15.0
-"""Quantile up to which limits are looked for; p is said to be no smaller than that gives."""
+Values = Float64[np.ndarray, "n_items n_draws"]
+"""Of one calibration; all calibrations of a column have the same items in the same order."""
+Groups = Integer[np.ndarray, " n_items"]
+FARTHEST = 50.0
+"""Quantile beyond which a p is 0."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """INF-3 of a column: variance between draws and what it is made of; NaN and 0 where each calibration has one."""
+
+    between: float
+    residual: float
+    df: int
+
+    @property
+    def variance(self) -> float:
+        """σ² of one draw."""
+        return max(0.0, self.between - self.residual) if self.df else float("nan")
 
 
 @dataclass(frozen=True)
@@ -94,13 +112,15 @@ class Difference:
         """Chance of a value as far on the right side of a bound that is `below` (or above) it, were the bound true."""
         if distance < 0:
             return 1 - self._tail(-distance, not below)
-        if distance <= self._reach(0.0, below):
-            return 0.5  # medians of SHARE-1 are not the shares themselves
-        if not self.shares:
-            return float(stats.t.sf(distance / self.variance**0.5, self.df)) if self.variance > 0 else 0.0
+        if distance == 0:
+            return 0.5
         if self._reach(FARTHEST, below) <= distance:
-            return float(stats.t.sf(FARTHEST, self.df))
-        q = optimize.brentq(lambda q: self._reach(q, below) - distance, 0.0, FARTHEST)
+            return 0.0
+        q = (
+            optimize.brentq(lambda q: self._reach(q, below) - distance, 0.0, FARTHEST)
+            if self.shares
+            else (distance / self.variance**0.5)
+        )
         return float(stats.t.sf(q, self.df))
 
     def _reach(self, q: float, below: bool) -> float:
@@ -111,6 +131,22 @@ class Difference:
         return (squares + q**2 * self.draws_apart) ** 0.5
 
 
+def draws_of(values: Mapping[str, Values], groups: Groups) -> Draws:
+    """INF-3 over all calibrations of a column."""
+    df = sum(value.shape[1] - 1 for value in values.values())
+    if df == 0:
+        return Draws(float("nan"), float("nan"), 0)
+    n_groups = int(groups.max()) + 1
+    between, rests = 0.0, []
+    for value in values.values():
+        of_draw = value.mean(axis=0)
+        between += float(((of_draw - of_draw.mean()) ** 2).sum())
+        rests.append(value - value.mean(axis=1, keepdims=True) - of_draw + of_draw.mean())
+    squares = float((_sums(np.concatenate(rests, axis=1), groups) ** 2).sum())
+    residual = _spread_over(n_groups) * squares / len(groups) ** 2
+    return Draws(between / df, residual / df, df)
+
+
 @dataclass(frozen=True)
 class Means:
     """What contrasts of a column need: INF-1 and INF-2 of all of its calibrations at once."""
@@ -119,18 +155,15 @@ class Means:
     value: Float64[np.ndarray, " k"]
     covariance: Float64[np.ndarray, "k k"]
     """By other questions."""
+    n_draws: Integer[np.ndarray, " k"]
     n_groups: int
     draws: Draws
     effective: float | None
-    """SHARE-2 where values are bounded by 0 and 1."""
-    answers: int = 0
-    """nS of SHARE-4."""
+    """SCORE-2 where values are bounded by 0 and 1."""
 
     def with_draws(self) -> Float64[np.ndarray, "k k"]:
         """Covariance by other questions and draws."""
-        if not self.draws.df:
-            return self.covariance
-        return self.covariance + self.draws.variance * np.diag([self.draws.shares[name] for name in self.names])
+        return self.covariance + np.diag((self.draws.variance if self.draws.df else 0.0) / self.n_draws)
 
 
 def means_of(values: Mapping[str, Values], groups: Groups, draws: Draws, bounded: bool = False) -> Means:
@@ -144,15 +177,14 @@ def means_of(values: Mapping[str, Values], groups: Groups, draws: Draws, bounded
         raise ValueError(f"{len(groups)} items in {n_groups} group: nothing can be said of other items")
     items = np.stack([value.mean(axis=1) for value in values.values()], axis=1)
     value = items.mean(axis=0)
-    of_groups = sums(items - value, groups)
-    covariance = spread_over(n_groups) * of_groups.T @ of_groups / len(groups) ** 2
-    found = Means(tuple(values), value, covariance, n_groups, draws, None)
+    sums = _sums(items - value, groups)
+    covariance = n_groups / (n_groups - 1) * sums.T @ sums / len(groups) ** 2
+    n_draws = np.array([each.shape[1] for each in values.values()])
+    found = Means(tuple(values), value, covariance, n_draws, n_groups, draws, None)
     if not bounded:
         return found
     p, variance = np.clip(value, 0.0, 1.0), np.diag(found.with_draws())
-    answers = max(each.size for each in values.values())
-    effective = effective_questions(p, variance, len(groups), answers)
-    return replace(found, value=p, effective=effective, answers=answers)
+    return replace(found, value=p, effective=effective_questions(p, variance, len(groups), int(n_draws.max())))
 
 
 def contrast(means: Means, weights: Mapping[str, float]) -> Difference:
@@ -170,10 +202,10 @@ def contrast(means: Means, weights: Mapping[str, float]) -> Difference:
         df=float(means.n_groups - 1),
         n_groups=means.n_groups,
     )
-    found = _with_draws(alone, weights, means.draws)
+    found = _with_draws(alone, spread_of_draws(means, weights), means.draws)
     if means.effective is None:
         return found
-    correlation = correlations(means.with_draws()[np.ix_(chosen, chosen)], means.effective, means.answers)
+    correlation = correlations(means.with_draws()[np.ix_(chosen, chosen)], means.effective)
     return _bounded(found, Shares(value, w, correlation, means.effective))
 
 
@@ -185,19 +217,32 @@ def _bounded(difference: Difference, shares: Shares) -> Difference:
     return replace(difference, of_items=of_items, shares=(shares,))
 
 
-def _with_draws(difference: Difference, weights: Mapping[str, float], draws: Draws) -> Difference:
+def _with_draws(difference: Difference, k: float, draws: Draws) -> Difference:
     """INF-4 and INF-5: a difference that knows its items only, and the draws."""
     sigma = draws.variance if draws.df else 0.0
     if sigma == 0:
         return difference
-    of_items, df, k = difference.of_items, difference.df, draws.spread(weights)
+    of_items, df = difference.of_items, difference.df
     total = of_items + k * sigma
     parts = of_items**2 / df + (k * draws.between) ** 2 / draws.df + (k * draws.residual) ** 2 / (draws.df * df)
     return replace(difference, of_draws=k * sigma, df=max(total**2 / parts, float(min(df, draws.df))))
 
 
-def pooled(differences: Sequence[Difference], weights: Mapping[str, float], draws: Draws) -> Difference:
-    """INF-10 of one contrast in several columns; `draws` are theirs together."""
+def pooled_draws(columns: Sequence[Mapping[str, Values]], of_columns: Sequence[Draws]) -> Draws:
+    """INF-10: B and E of the mean of columns, in which the same cells have values."""
+    n = len(columns)
+    df = of_columns[0].df
+    if df == 0:
+        return of_columns[0]
+    between = 0.0
+    for name in columns[0]:
+        of_draw = np.mean([column[name].mean(axis=0) for column in columns], axis=0)
+        between += float(((of_draw - of_draw.mean()) ** 2).sum()) / df
+    return Draws(between, sum(each.residual for each in of_columns) / n**2, df)
+
+
+def pooled(differences: Sequence[Difference], k: float, draws: Draws) -> Difference:
+    """INF-10 of one contrast in several columns; `draws` are theirs together, k is that of INF-4."""
     n = len(differences)
     of_items = sum(each.of_items for each in differences) / n**2
     parts = sum((each.of_items / n**2) ** 2 / (each.n_groups - 1) for each in differences)
@@ -209,8 +254,24 @@ def pooled(differences: Sequence[Difference], weights: Mapping[str, float], draw
         n_groups=sum(each.n_groups for each in differences),
         shares=tuple(shares for each in differences for shares in each.shares),
     )
-    found = _with_draws(alone, weights, draws)
+    found = _with_draws(alone, k, draws)
     return replace(found, draws_apart=found.of_draws)
+
+
+def spread_of_draws(means: Means, weights: Mapping[str, float]) -> float:
+    """k of INF-4."""
+    return sum(weight**2 / means.n_draws[means.names.index(name)] for name, weight in weights.items())
+
+
+def _sums(items: Float64[np.ndarray, "n_items k"], groups: Groups) -> Float64[np.ndarray, "n_groups k"]:
+    """Σ over the items of each group."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    return np.add.reduceat(items[order], starts, axis=0)
+
+
+def _spread_over(n_groups: int) -> float:
+    return n_groups / (n_groups - 1)
 
 
 def against(first: str, others: Sequence[str]) -> dict[str, float]:
@@ -226,11 +287,6 @@ def holm(p: Sequence[float]) -> list[float]:
     return steps[np.argsort(order)].tolist()
 
 
-def pairs_both_ways(k: int) -> int:
-    """Of K, each before each other: what a one-sided p of INF-9 is multiplied by."""
-    return k * (k - 1)
-
-
 def may_be_best(p_larger: Mapping[str, float], alpha: float = 0.05) -> list[str]:
     """INF-9 from one-sided p values of the best seen being better than each of the K − 1 others; without itself."""
-    return [name for name, p in p_larger.items() if pairs_both_ways(len(p_larger) + 1) * p >= alpha]
+    return [name for name, p in p_larger.items() if len(p_larger) * p >= alpha]

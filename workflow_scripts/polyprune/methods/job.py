@@ -19,8 +19,7 @@ class Job:
     """What to do with every matrix. `settings` holds what the method reads of `compression` in config.yaml.
 
     `layer_sparsities` is what OWL gives each layer; None: all have the scheme's. `true_sequential` says whether within
-    a layer each matrix sees the inputs that the compressed ones before it produce, `all_experts` whether each expert is
-    compressed from all tokens, not only from those that the router sends to it.
+    a layer each matrix sees the inputs that the compressed ones before it produce.
     """
 
     scheme: Scheme
@@ -29,7 +28,6 @@ class Job:
     seed: int = 0
     layer_sparsities: tuple[Fraction, ...] | None = None
     true_sequential: bool = False
-    all_experts: bool = False
 
     def for_layer(self, index: int) -> Job:
         """The job with the scheme of one layer."""

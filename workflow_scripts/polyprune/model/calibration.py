@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from polyprune.artifacts.tokens import load_tokens
-from polyprune.model.calls import LayerCall
 from polyprune.model.checkpoint import open_model
-from polyprune.model.decoder import Decoder, sequences_per_batch
+from polyprune.model.decoder import Decoder, LayerCall, sequences_per_batch
 from polyprune.model.source import read_manifest
 from polyprune.model.statistics import PROBE_TOKENS
 from polyprune.settings.engine import Engine

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,16 +60,11 @@ class Checkpoint:
             raise UserError(f"{self.folder} has no tensor {name}: its layout is not the one of {self.architecture}")
         return self._read(self._open(self.file_of[name]), name)
 
-    def reader(self) -> Callable[[str], Tensor]:
-        """Reads tensors as `tensor` does; a file stays open until the reader is gone."""
-        files: dict[str, Any] = {}
-
-        def read(name: str) -> Tensor:
-            if (file := self.file_of[name]) not in files:
-                files[file] = self._open(file)
-            return self._read(files[file], name)
-
-        return read
+    def tensors(self, prefix: str) -> dict[str, Tensor]:
+        """All tensors whose names begin with `prefix`, keyed by the rest of their names."""
+        names = [name for name in self.file_of if name.startswith(prefix)]
+        files = {file: self._open(file) for file in sorted({self.file_of[name] for name in names})}
+        return {name[len(prefix) :]: self._read(files[self.file_of[name]], name) for name in names}
 
     def _read(self, handle: Any, name: str) -> Tensor:
         if self.stored_as[name] not in DTYPES:

@@ -9,9 +9,8 @@ beside the output: a killed job replays their second pass and goes on.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,8 @@ from polyprune.log import Progress
 from polyprune.maths.output_error import output_error
 from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import Calibration, Flow
-from polyprune.model.calls import LayerCall, through
-from polyprune.model.products import Matrix, Product
-from polyprune.model.statistics import Anatomy, Reading, anatomy, collect
+from polyprune.model.decoder import LayerCall, linears_of
+from polyprune.model.statistics import Anatomy, Group, anatomy, collect
 
 
 @torch.inference_mode()
@@ -45,24 +43,22 @@ def compress(calibration: Calibration, method: Method, job: Job, parts: Path, me
     progress = Progress(decoder.n_layers, "layer", every=0.0)
     for index, layer in decoder.walk():
         started = time.monotonic()
-        products, ours = decoder.products(index), job.for_layer(index)
-        made = Made()
+        prefix, ours = f"{decoder.prefix}.{index}.", job.for_layer(index)
         done, errors = finished_layer(parts, index, metadata), Errors()
         if done:
-            apply_cell(products, done)
+            apply_cell(layer, prefix, done)
         elif index in dense:
             save_layer(parts, index, {}, metadata)
         elif flow is None:
-            compress_alone(products, method, ours, made, errors)
-            save_layer(parts, index, made.weights, metadata, made.about)
+            save_layer(parts, index, compress_alone(layer, prefix, method, ours, errors), metadata)
         else:
-            found = anatomy(layer, products, *flow.few(index), f"{decoder.prefix}.{index}")
+            found = anatomy(layer, linears_of(layer), *flow.few(index), prefix[:-1])
             inputs = (flow.hidden, flow.calls[index])
-            compress_layer(layer, products, found, *inputs, method, ours, calibration.batch, made, errors)
-            save_layer(parts, index, made.weights, metadata, made.about)
+            weights = compress_layer(layer, prefix, found, *inputs, method, ours, calibration.batch, errors)
+            save_layer(parts, index, weights, metadata)
         if flow is not None and index < last:
             propagate(layer, flow.hidden, flow.calls[index], calibration.batch)
-        state = "taken over" if done else f"sparsity {sparsity(products):.4f}, error {errors.relative:.3e}"
+        state = "taken over" if done else f"sparsity {sparsity(layer):.4f}, error {errors.relative:.3e}"
         progress.report(index + 1, f"{state}, {time.monotonic() - started:.1f} s{_gpu_peak(decoder.device)}")
 
 
@@ -83,83 +79,64 @@ class Errors:
         return (self.lost / self.original) ** 0.5 if self.original else 0.0
 
 
-class Made:
-    """What is kept of a layer's matrices, by full name, and what the header of the cell says of each."""
-
-    def __init__(self) -> None:
-        self.weights: dict[str, CellWeight] = {}
-        self.about: dict[str, dict[str, Any]] = {"places": {}, "tokens": {}}
-
-    def add(self, matrix: Matrix, weight: CellWeight, n_tokens: int | None) -> None:
-        """Keep a matrix; `n_tokens` is how many an expert saw."""
-        self.weights[matrix.name] = weight
-        if matrix.place is not None:
-            self.about["places"][matrix.name] = matrix.place
-        if n_tokens is not None:
-            self.about["tokens"][matrix.name] = n_tokens
-
-
 def compress_layer(
     layer: nn.Module,
-    products: Sequence[Product],
+    prefix: str,
     found: Anatomy,
     hidden: Tensor,
     call: LayerCall,
     method: Method,
     job: Job,
     batch: int,
-    made: Made,
     errors: Errors,
-) -> None:
-    """Compress the layer's matrices in place; what is kept of each goes to `made`.
+) -> dict[str, CellWeight]:
+    """Compress the layer's linear layers in place; what is kept of each, by full name.
 
     All from the dense layer's statistics; or, if the job is true-sequential, input by input, so that each sees what the
     compressed matrices before it in the layer produce.
     """
     if method.statistic is None:
         raise ValueError("a method that reads no inputs compresses matrices alone")
-    _renew(products)
+    linears = linears_of(layer)
     steps = [[group] for group in found.groups] if job.true_sequential else [list(found.groups)]
+    kept: dict[str, CellWeight] = {}
     for groups in steps:
         inputs = batches(hidden, batch, _device(layer))
-        readings = collect(layer, products, found, groups, inputs, call, method.statistic, job.all_experts)
-        while readings:
-            _compress_group(readings.pop(0), method, job, made, errors)
+        statistics = collect(layer, linears, found, groups, inputs, call, method.statistic)
+        for names, statistic in zip(groups, statistics, strict=True):
+            kept |= _compress_group(linears, prefix, names, statistic, method, job, errors)
+    return kept
 
 
-def compress_alone(products: Sequence[Product], method: Method, job: Job, made: Made, errors: Errors) -> None:
-    """Compress a layer's matrices in place from their weights alone; what is kept of each goes to `made`."""
-    _renew(products)
-    for product in products:
-        for matrix in product.matrices:
-            _compress_group(Reading(((product, matrix),), None), method, job, made, errors)
+def compress_alone(layer: nn.Module, prefix: str, method: Method, job: Job, errors: Errors) -> dict[str, CellWeight]:
+    """Compress the layer's linear layers in place from their weights alone; what is kept of each, by full name."""
+    linears = linears_of(layer)
+    kept: dict[str, CellWeight] = {}
+    for name in linears:
+        kept |= _compress_group(linears, prefix, (name,), None, method, job, errors)
+    return kept
 
 
-def _renew(products: Sequence[Product]) -> None:
-    """Stacks of experts are written to matrix by matrix: in memory of their own, not in the file's."""
-    for product in products:
-        product.renew()
-
-
-def _compress_group(reading: Reading, method: Method, job: Job, made: Made, errors: Errors) -> None:
+def _compress_group(
+    linears: Mapping[str, nn.Linear],
+    prefix: str,
+    names: Group,
+    statistic: Any,
+    method: Method,
+    job: Job,
+    errors: Errors,
+) -> dict[str, CellWeight]:
     """Compress matrices that share an input."""
-    where = _named([matrix.name for _, matrix in reading.matrices])
-    weights = [product.view(matrix) for product, matrix in reading.matrices]
+    where = f"{prefix}{'/'.join(names)}"
     try:
-        compressed = method.compress(job, weights, reading.statistic, where)
+        compressed = method.compress(job, [linears[name].weight for name in names], statistic, where)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
-    for (product, matrix), before, weight in zip(reading.matrices, weights, compressed, strict=True):
-        after = weight.dense(before)
-        errors.add(before, after, reading.statistic)
-        product.put(matrix, after)
-        made.add(matrix, weight, reading.n_tokens)
-
-
-def _named(names: Sequence[str]) -> str:
-    """Names of matrices in one layer, which is said once: `model.layers.0.self_attn.q_proj/self_attn.k_proj`."""
-    found = re.match(r"(.*?\.\d+\.)", names[0])
-    return "/".join([names[0], *(name.removeprefix(found[1] if found else "") for name in names[1:])])
+    for name, weight in zip(names, compressed, strict=True):
+        before, after = linears[name].weight.data, weight.dense(linears[name].weight.data)
+        errors.add(before, after, statistic)
+        linears[name].weight.data = after
+    return {prefix + name: weight for name, weight in zip(names, compressed, strict=True)}
 
 
 def batches(hidden: Tensor, batch: int, device: torch.device) -> Iterator[Tensor]:
@@ -178,36 +155,34 @@ def _gpu_peak(device: torch.device) -> str:
     return f", GPU peak {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"
 
 
-def apply_cell(products: Sequence[Product], cell: CellReader) -> None:
-    """Replace a layer's dense weights by the cell's, exactly as the job that made the cell left them."""
-    for product in products:
-        held = [(matrix, weight) for matrix in product.matrices if (weight := cell.weight(matrix.name)) is not None]
-        if held:
-            product.renew()
-        for matrix, weight in held:
-            product.put(matrix, weight.dense(product.view(matrix)))
+def apply_cell(layer: nn.Module, prefix: str, cell: CellReader) -> None:
+    """Replace the layer's dense weights by the cell's, exactly as the job that made the cell left them."""
+    for name, linear in linears_of(layer).items():
+        weight = cell.weight(prefix + name)
+        if weight is not None:
+            linear.weight = nn.Parameter(weight.dense(linear.weight.data), requires_grad=False)
 
 
 @contextmanager
-def compressed(products: Sequence[Product], cell: CellReader) -> Iterator[None]:
+def compressed(layer: nn.Module, prefix: str, cell: CellReader) -> Iterator[None]:
     """Within: the layer has the cell's weights. Afterwards it has its dense ones again, which stayed in memory."""
-    dense = [getattr(product.module, product.attribute) for product in products]
+    dense = {linear: linear.weight for linear in linears_of(layer).values()}
     try:
-        apply_cell(products, cell)
+        apply_cell(layer, prefix, cell)
         yield
     finally:
-        for product, weights in zip(products, dense, strict=True):
-            setattr(product.module, product.attribute, weights)
+        for linear, weight in dense.items():
+            linear.weight = weight
 
 
 @torch.inference_mode()
 def propagate(layer: nn.Module, hidden: Tensor, call: LayerCall, batch: int) -> None:
     """Push all sequences through the layer, in place."""
     for part, on_device in zip(hidden.split(batch), batches(hidden, batch, _device(layer)), strict=True):
-        part.copy_(through(layer, on_device, call))
+        part.copy_(layer(on_device, **call))
 
 
-def sparsity(products: Sequence[Product]) -> float:
-    """Share of exact zeros in a layer's matrices."""
-    weights = [product.weights for product in products]
+def sparsity(layer: nn.Module) -> float:
+    """Share of exact zeros in the layer's linear layers."""
+    weights = [linear.weight for linear in linears_of(layer).values()]
     return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)

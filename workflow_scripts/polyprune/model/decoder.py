@@ -1,29 +1,35 @@
 """A decoder of transformers, walked layer by layer: one layer's weights in memory at a time.
 
-The model is built without weights (`building.py`). Embedding, final norm and head are loaded and stay; a decoder layer
-is filled from the checkpoint when the walk reaches it and emptied when it leaves, while the next one is read ahead by a
-thread. What a layer is called with besides the hidden states is recorded from the model's own forward (`calls.py`), and
-which tensors of the files its parameters are made of follows transformers' rules (`layout.py`). So nothing here knows
-an architecture, and one that cannot be walked is refused by name.
+The model is built without weights. Embedding, final norm and head are loaded and stay; a decoder layer is filled from
+the checkpoint when the walk reaches it and emptied when it leaves, while the next one is read ahead by a thread.
+
+What a layer is called with besides the hidden states (rotary embeddings, masks) is recorded from the model's own
+forward with its layers bypassed. So nothing here knows an architecture, and one that cannot be walked is refused by
+name. Without an attention mask transformers' `sdpa` attention is causal, but its `eager` attention is not: sdpa it is,
+always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from polyprune.errors import UserError
 from polyprune.log import logger
-from polyprune.model.building import build, give_buffers, read_config
-from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, what_follows, width_returned
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.layout import Layout
-from polyprune.model.products import Product, products_of
+
+LayerCall = dict[str, Any]
+"""Keyword arguments of a decoder layer, besides the hidden states."""
 
 
 class Decoder:
@@ -35,20 +41,46 @@ class Decoder:
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         """Raises `UserError` if this architecture is unknown to transformers or cannot be walked."""
         self.checkpoint, self.device, self.dtype = checkpoint, device, checkpoint.dtype
-        parts = build(read_config(checkpoint.folder), self.dtype, checkpoint.folder, checkpoint.architecture)
-        self.model, self.base, self.layers, self.prefix = parts.model, parts.base, parts.layers, parts.prefix
-        self.config = self.base.config
-        self.layout = Layout(self.model, checkpoint.file_of)
-        self._load_surroundings(parts.around)
         try:
-            self._width = width_returned(self.base, self.layers)
-            self._following = what_follows(self.base, self.layers, self._width, checkpoint.architecture)
-        except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError, AssertionError) as error:
+            self.config = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
+        except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
             said = " ".join(str(error).split())
+            raise UserError(f"{checkpoint.folder}: transformers does not know this model ({said})") from error
+        self.config._attn_implementation = "sdpa"
+        self.model, self.base, self.layers = self._build()
+        self.prefix = next(name for name, module in self.model.named_modules() if module is self.layers)
+        self._load_surroundings()
+
+    def _build(self) -> tuple[PreTrainedModel, nn.Module, nn.ModuleList]:
+        """The model, its decoder and the decoder's layers; layers without weights, the rest not yet filled.
+
+        Two builds: one on torch's meta device for the layers, one without layers for the rest, whose buffers (rotary
+        frequencies, embedding scales) only a real device computes.
+        """
+        try:
+            with torch.device("meta"):
+                template = AutoModelForCausalLM.from_config(self.config, dtype=self.dtype).base_model
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{checkpoint.architecture} cannot be walked layer by layer ({type(error).__name__}: {said})"
+                f"{self.checkpoint.folder}: {self.checkpoint.architecture} cannot be walked layer by layer "
+                f"({type(error).__name__}: {error}); correct config.json, or use another model"
             ) from error
-        self._products: dict[int, list[Product]] = {}
+        parts = {"layers": nn.ModuleList, "norm": nn.Module, "embed_tokens": nn.Module, "rotary_emb": nn.Module}
+        lacking = [part for part, kind in parts.items() if not isinstance(getattr(template, part, None), kind)]
+        if lacking:
+            raise UserError(
+                f"{self.checkpoint.architecture} cannot be walked layer by layer: its {type(template).__name__} has no "
+                f"{', '.join(lacking)}"
+            )
+        config = copy.deepcopy(self.config)
+        config.num_hidden_layers = 0
+        with no_init_weights():
+            model = AutoModelForCausalLM.from_config(config, dtype=self.dtype).to(self.device)
+        config.num_hidden_layers = model.config.num_hidden_layers = self.config.num_hidden_layers
+        model.tie_weights()
+        base = model.base_model
+        base.layers = template.layers
+        return model, base, template.layers
 
     @property
     def n_layers(self) -> int:
@@ -63,38 +95,15 @@ class Decoder:
         """`bfloat16`, not `torch.bfloat16`."""
         return str(self.dtype).removeprefix("torch.")
 
-    def products(self, index: int) -> list[Product]:
-        """The products of a layer with its matrices; raises `UserError` where it cannot be compressed."""
-        if index not in self._products:
-            self._products[index] = products_of(self.layers[index], f"{self.prefix}.{index}.", self.layout)
-        return self._products[index]
-
-    def _load_surroundings(self, around: list[str]) -> None:
-        """Give what is needed outside the decoder layers its weights: names that begin as `around` says."""
-
-        def ours(name: str) -> bool:
-            return name.startswith(tuple(around)) and not name.startswith(f"{self.prefix}.")
-
-        read, alias = self._reader(), self._settle_ties()
-        tied = self.model.all_tied_weights_keys
-        state: dict[str, Tensor] = {}
-        for name in filter(ours, self.layout.wanted):
-            source = alias.get(name, name)
-            if source in self.layout.sources:
-                state[name] = self.layout.one(source, read)
-            elif name not in tied:
-                raise UserError(
-                    f"{self.checkpoint.folder} has no tensor {name}: its layout is not the one of "
-                    f"{self.checkpoint.architecture}"
-                )
-        self._refuse_misfits(
-            state, {name: self.layout.wanted[name].shape for name in state}, "outside its decoder layers"
-        )
+    def _load_surroundings(self) -> None:
+        """Give everything outside the decoder layers its weights."""
+        alias = self._settle_ties()
+        names = [name for name, _ in self.model.named_parameters() if not name.startswith(f"{self.prefix}.")]
+        state = {name: self._stored(alias.get(name, name)) for name in names}
+        shapes = {name: parameter.shape for name, parameter in self.model.named_parameters() if name in state}
+        self._refuse_misfits(state, shapes, "outside its decoder layers")
         self.model.load_state_dict(state, strict=False, assign=True)
         self.model.tie_weights()
-        give_buffers(
-            {name: module for name, module in self.model.named_modules() if ours(f"{name}.")}, self.base, self.device
-        )
         self.model.eval().requires_grad_(False)
 
     def _settle_ties(self) -> dict[str, str]:
@@ -103,11 +112,11 @@ class Decoder:
         As transformers does on loading: two that differ are both used, whatever config.json says.
         """
         alias: dict[str, str] = {}
-        stored, read = self.layout.sources, self._reader()
+        stored = self.checkpoint.file_of
         for name, source in dict(self.model.all_tied_weights_keys).items():
             if name in stored and source in stored:
-                own = self.layout.one(name, read)
-                if not torch.equal(own, self.layout.one(source, read)):
+                own = self._stored(name)
+                if not torch.equal(own, self._stored(source)):
                     logger.info(
                         "%s stores %s and %s, which differ, though config.json ties them: both are used",
                         *(self.checkpoint.folder, name, source),
@@ -119,18 +128,16 @@ class Decoder:
                 alias[source] = name
         return alias
 
-    def _reader(self) -> Callable[[str, torch.dtype], Tensor]:
-        """Reads tensors of the checkpoint to the device, in a dtype; keeps the files open."""
-        stored = self.checkpoint.reader()
-        return lambda name, dtype: self._to_device(name, stored(name), dtype)
+    def _stored(self, name: str) -> Tensor:
+        return self._to_device(name, self.checkpoint.tensor(name))
 
-    def _to_device(self, name: str, stored: Tensor, dtype: torch.dtype) -> Tensor:
-        """A tensor of the checkpoint, which has it under `name`, in a dtype.
+    def _to_device(self, name: str, stored: Tensor) -> Tensor:
+        """A tensor of the checkpoint, which has it under `name`, in the model's dtype.
 
         Raises:
             UserError: it is not finite; says whether it is so stored, and where.
         """
-        tensor = stored.to(self.device, dtype if stored.is_floating_point() else stored.dtype)
+        tensor = stored.to(self.device, self.dtype)
         if tensor.numel() and not all(torch.isfinite(end) for end in torch.aminmax(tensor)):
             places = (~torch.isfinite(stored)).nonzero()
             file = self.checkpoint.folder / self.checkpoint.file_of[name]
@@ -148,8 +155,8 @@ class Decoder:
 
     def _layer_state(self, index: int) -> dict[str, Tensor]:
         prefix = f"{self.prefix}.{index}."
-        state = self.layout.load(prefix, self._reader())
-        return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        state = self.checkpoint.tensors(prefix)
+        return {name: self._to_device(prefix + name, tensor) for name, tensor in state.items()}
 
     def walk(self, keep: bool = False) -> Generator[tuple[int, nn.Module]]:
         """Index and module of each layer in order, with its weights; the next layer's are read meanwhile.
@@ -167,48 +174,35 @@ class Decoder:
                 if not keep:
                     layer.to("meta")
 
-    @contextmanager
-    def loaded(self, index: int) -> Iterator[nn.Module]:
-        """Within: one layer has its weights."""
-        layer = self.layers[index]
-        self._fill(layer, self._layer_state(index), index)
-        try:
-            yield layer
-        finally:
-            layer.to("meta")
-
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
-        prefix = f"{self.prefix}.{index}."
         shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
-        unknown = [name.removeprefix(prefix) for name in self.layout.unknown if name.startswith(prefix)]
-        self._refuse_misfits(state, shapes, f"in decoder layer {index}", unknown)
+        self._refuse_misfits(state, shapes, f"in decoder layer {index}")
         layer.load_state_dict(state, assign=True)
-        give_buffers(dict(layer.named_modules()), self.base, self.device)
+        if meta := [name for name, buffer in layer.named_buffers() if buffer.is_meta]:
+            raise UserError(
+                f"{self.checkpoint.architecture} cannot be walked: its layers compute {', '.join(meta)} on loading"
+            )
         layer.eval().requires_grad_(False)
 
-    def _refuse_misfits(
-        self, state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], where: str, more: Sequence[str] = ()
-    ) -> None:
+    def _refuse_misfits(self, state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], where: str) -> None:
         """Raises `UserError` where tensors of the checkpoint are not those of the architecture, by name or shape."""
         lacking = [f"no {name}" for name in wanted if name not in state]
-        unknown = [
-            f"{name}, which {self.checkpoint.architecture} has not" for name in [*state, *more] if name not in wanted
-        ]
+        unknown = [f"{name}, which {self.checkpoint.architecture} has not" for name in state if name not in wanted]
         misshapen = [
             f"{name} of shape {list(state[name].shape)}, which config.json makes {list(shape)}"
             for name, shape in wanted.items()
             if name in state and state[name].shape != shape
         ]
         if found := [*lacking, *unknown, *misshapen]:
-            others = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
+            more = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
             raise UserError(
-                f"{self.checkpoint.folder} has {where} {found[0]}{others}: config.json is not the one of these "
-                "weights; fetch the model again"
+                f"{self.checkpoint.folder} has {where} {found[0]}{more}: config.json is not the one of these weights; "
+                "fetch the model again"
             )
 
     @torch.inference_mode()
     def embed(self, tokens: Tensor, batch: int, offload: bool = False) -> tuple[Tensor, list[LayerCall]]:
-        """Input of the first layer for all sequences, and what each layer is called with besides it (`calls.through`).
+        """Input of the first layer for all sequences, and what each layer is called with besides it.
 
         `tokens` is integer (n_sequences, sequence_length), without padding. With `offload` the input lies in host
         memory, pinned if the device is a GPU.
@@ -220,34 +214,56 @@ class Decoder:
             device="cpu" if offload else self.device,
             pin_memory=offload and self.device.type == "cuda",
         )
+        calls: list[LayerCall] = []
         for start in range(0, len(tokens), batch):
-            hidden[start : start + batch], _ = self.enter(input_ids=self._ids(tokens[start : start + batch]))
-        first = tokens[:1]
-        _, one = self.enter(input_ids=self._ids(first))
-        _, two = self.enter(input_ids=self._ids(torch.cat([first, first.flip(1)])))
-        return hidden, [for_any_batch(*pair, self.checkpoint.architecture) for pair in zip(one, two, strict=True)]
-
-    def _ids(self, tokens: Tensor) -> Tensor:
-        return tokens.to(self.device).long()
+            part = tokens[start : start + batch].to(self.device)
+            with self._layers_bypassed() as recorded:
+                self.base(input_ids=part.long(), use_cache=False)
+            hidden[start : start + batch] = recorded.pop("hidden")
+            calls = recorded.pop("calls")
+        return hidden, [_for_any_batch(call, self.checkpoint.architecture) for call in calls]
 
     @torch.inference_mode()
     def enter(self, **inputs: Tensor | None) -> tuple[Tensor, list[LayerCall]]:
         """Input of the first layer and the call of each layer, for one batch with positions and a mask of its own."""
-        with layers_bypassed(self.layers, self._width) as recorded:
-            self.base(**{name: value for name, value in inputs.items() if value is not None}, use_cache=False)
-        return recorded.hidden[0], recorded.calls
+        with self._layers_bypassed() as recorded:
+            self.base(**inputs, use_cache=False)
+        return recorded["hidden"], recorded["calls"]
+
+    @contextmanager
+    def _layers_bypassed(self) -> Iterator[dict[str, Any]]:
+        """Within: the model's forward leaves out its layers, and the first one's input and all calls are recorded."""
+        recorded: dict[str, Any] = {"calls": []}
+
+        def bypass(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if args:
+                raise UserError(
+                    f"{self.checkpoint.architecture} cannot be walked: it calls layers with positional arguments"
+                )
+            recorded.setdefault("hidden", hidden)
+            recorded["calls"].append(kwargs)
+            return hidden
+
+        norm = self.base.norm
+        try:
+            for layer in self.layers:
+                layer.forward = bypass
+            self.base.norm = nn.Identity()
+            yield recorded
+        finally:
+            self.base.norm = norm
+            for layer in self.layers:
+                del layer.forward
 
     @torch.inference_mode()
     def normalise(self, hidden: Tensor) -> Tensor:
         """Output of the final norm."""
-        for module in self._following:
-            hidden = module(hidden)
-        return hidden
+        return cast(nn.Module, self.base.norm)(hidden)
 
     @torch.inference_mode()
     def logits(self, normalised: Tensor) -> Tensor:
         """Next-token logits from the final norm's output, by the model's own head (scale and caps included)."""
-        output = _Output(last_hidden_state=normalised)  # type: ignore[arg-type]
+        output = BaseModelOutputWithPast(last_hidden_state=normalised)  # type: ignore[arg-type]
         self.base.forward = lambda *_, **__: output
         try:
             dummy = torch.zeros(1, 1, dtype=torch.long, device=self.device)
@@ -256,12 +272,25 @@ class Decoder:
             del self.base.forward
 
 
-class _Output(BaseModelOutputWithPast):
-    """What a decoder hands to its head; whatever else the head asks of it, such as its routers' logits, is None."""
+def _for_any_batch(call: LayerCall, architecture: str) -> LayerCall:
+    """The call without what belongs to one batch; refuses masks, which only padding would need."""
 
-    def __getattr__(self, name: str) -> None:
-        if name.startswith("__"):
-            raise AttributeError(name)
+    def first(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.dim() > 1:
+            return value[:1]
+        return tuple(first(item) for item in value) if isinstance(value, tuple) else value
+
+    mask = call.get("attention_mask")
+    if isinstance(mask, Tensor) and mask.shape[0] != 1 and not torch.equal(mask, mask[:1].expand_as(mask)):
+        raise UserError(
+            f"{architecture} cannot be walked: its attention mask differs between sequences of equal length"
+        )
+    return {name: first(value) for name, value in call.items()}
+
+
+def linears_of(layer: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers of a decoder layer by name, in order of definition: what gets compressed."""
+    return {name: module for name, module in layer.named_modules() if type(module) is nn.Linear}
 
 
 def sequences_per_batch(tokens_per_batch: int, sequence_length: int) -> int:

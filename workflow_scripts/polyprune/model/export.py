@@ -5,9 +5,7 @@ Where the configuration asks for a dtype all weights are in that one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,30 +24,19 @@ def export_weights(checkpoint: Checkpoint, cell: CellReader, folder: Path) -> No
     Raises:
         UserError: the cell compresses a matrix that the checkpoint lacks.
     """
-    places: Mapping[str, Mapping[str, Any]] = cell.metadata.get("places", {})
-    compressed: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for name in cell.columns:
-        place = places.get(name, {"tensor": name + _WEIGHT, "index": None, "transposed": False})
-        compressed.setdefault(place["tensor"], {})[name] = place
-    if lacking := [tensor for tensor in compressed if tensor not in checkpoint.file_of]:
-        raise UserError(f"{checkpoint.folder} has no tensor {lacking[0]}, which {cell.path} compresses")
+    if lacking := [name for name in cell.columns if name + _WEIGHT not in checkpoint.file_of]:
+        raise UserError(f"{checkpoint.folder} has no tensor {lacking[0] + _WEIGHT}, which {cell.path} compresses")
 
     converted = dict.fromkeys(checkpoint.file_of, NAMES[checkpoint.dtype]) if checkpoint.asked else {}
 
-    def replacement(tensor: str) -> bytes | None:
-        if tensor not in compressed and tensor not in converted:
+    def replacement(name: str) -> bytes | None:
+        weight = cell.weight(name.removesuffix(_WEIGHT)) if name.endswith(_WEIGHT) else None
+        if weight is None and name not in converted:
             return None
-        dense = checkpoint.tensor(tensor)
+        dense = checkpoint.tensor(name)
         dense = dense.to(checkpoint.dtype) if converted else dense
-        if tensor in compressed:
-            dense = dense.clone()
-        for name, place in compressed.get(tensor, {}).items():
-            of_matrix = dense if place["index"] is None else dense[place["index"]]
-            of_matrix = of_matrix.T if place["transposed"] else of_matrix
-            weight = cell.weight(name)
-            if weight is not None:
-                of_matrix.copy_(weight.dense(of_matrix))
-        return dense.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        written = dense if weight is None else weight.dense(dense)
+        return written.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
     progress = Progress(len(checkpoint.files), "file")
     for done, file in enumerate(checkpoint.files, start=1):

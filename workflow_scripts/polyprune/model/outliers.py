@@ -12,6 +12,7 @@ from polyprune.maths.statistics import InputSquares
 from polyprune.maths.wanda import wanda_scores
 from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.compression import batches, propagate
+from polyprune.model.decoder import linears_of
 from polyprune.model.statistics import anatomy, collect
 
 
@@ -23,13 +24,14 @@ def outlier_shares(calibration: Calibration, factor: float) -> list[Fraction]:
     progress = Progress(decoder.n_layers, "layer", every=0.0)
     shares: list[Fraction] = []
     for index, layer in decoder.walk():
-        products = decoder.products(index)
-        found = anatomy(layer, products, *flow.few(index), f"{decoder.prefix}.{index}")
+        linears = linears_of(layer)
+        found = anatomy(layer, linears, *flow.few(index), f"{decoder.prefix}.{index}")
         inputs = batches(flow.hidden, batch, decoder.device)
+        squares = collect(layer, linears, found, found.groups, inputs, flow.calls[index], InputSquares)
         scores = [
-            wanda_scores(product.view(matrix), reading.statistic.total)
-            for reading in collect(layer, products, found, found.groups, inputs, flow.calls[index], InputSquares)
-            for product, matrix in reading.matrices
+            wanda_scores(linears[name].weight, statistic.total)
+            for group, statistic in zip(found.groups, squares, strict=True)
+            for name in group
         ]
         shares.append(outlier_share(scores, factor))
         if index + 1 < decoder.n_layers:

@@ -18,9 +18,6 @@ from polyprune.model.streams import Batch, Recorder, push, streams_from
 
 _LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
 """Logits held at a time, a stream: what fits a CPU's cache; half a GiB on a GPU."""
-_ENOUGH_TOKENS, _MOST_LOGITS = 256, 1 << 25
-"""On a CPU with a large vocabulary: so many tokens take the head at the price of multiplying by it, where a few pay for
-reading it; if that is no more than 128 MiB."""
 
 
 def sample_of(data: TokenSet, n_sampled: int) -> dict[str, np.ndarray]:
@@ -75,10 +72,9 @@ def paired_pass(
     push(decoder, batches, cells, record)
     counts = {
         "n": np.full(len(tokens), tokens.shape[1], np.int64),
-        "bytes": np.where(data.targets, data.n_bytes[:, 1:], 0).sum(axis=1, dtype=np.int64),
-        "target": data.targets.astype(np.uint8),
+        "bytes": data.n_bytes[:, 1:].sum(axis=1, dtype=np.int64),
     }
-    predictions = _predictions(decoder, batches, tokens, data.targets)
+    predictions = _predictions(decoder, batches, tokens)
     for writer, sums, of_variant in zip(writers, recorder.sums, predictions, strict=True):
         writer.write_sums({**sums, **of_variant, **counts})
 
@@ -88,28 +84,17 @@ def _as_array(states: Tensor) -> np.ndarray:
     return (states.view(torch.uint16) if states.dtype == torch.bfloat16 else states).numpy()
 
 
-def tokens_at_once(device: str, vocabulary: int) -> int:
-    """How many tokens' logits are held at a time, at least one."""
-    fitting = _LOGITS_AT_ONCE[device] // vocabulary
-    return max(1, fitting, min(_ENOUGH_TOKENS, _MOST_LOGITS // vocabulary) if device == "cpu" else 1)
-
-
-def _predictions(
-    decoder: Decoder, batches: Sequence[Batch], tokens: Tensor, targets: np.ndarray
-) -> list[dict[str, np.ndarray]]:
-    """Of each variant, per predicted token, losses and divergence, and agreement per sequence, over its `targets`.
-
-    All from normed states.
-    """
-    at_once = tokens_at_once(decoder.device.type, decoder.config.vocab_size)
+def _predictions(decoder: Decoder, batches: Sequence[Batch], tokens: Tensor) -> list[dict[str, np.ndarray]]:
+    """Of each variant, per predicted token, losses and divergence, and agreement per sequence; from normed states."""
+    at_once = max(1, _LOGITS_AT_ONCE[decoder.device.type] // decoder.config.vocab_size)
     kept: list[dict[str, list[Tensor]]] = [{} for _ in batches[0].streams[1:] or batches[0].streams]
     for batch in batches:
-        following = tokens[batch.members, 1:].long().flatten().to(decoder.device)
+        targets = tokens[batch.members, 1:].long().flatten().to(decoder.device)
         flat = [stream[:, :-1].flatten(0, 1) for stream in batch.streams]
-        for start in range(0, len(following), at_once):
+        for start in range(0, len(targets), at_once):
             part = slice(start, start + at_once)
             states = [stream[part].to(decoder.device) for stream in flat]
-            for variant, scores in enumerate(scores_of(decoder, states, following[part, None])):
+            for variant, scores in enumerate(_scores(decoder, states, targets[part, None])):
                 for name, values in scores.items():
                     kept[variant].setdefault(name, []).append(values)
     arrays = [
@@ -118,11 +103,11 @@ def _predictions(
     ]
     for of_variant in arrays:
         if "agree" in of_variant:
-            of_variant["agree"] = (of_variant["agree"] & targets).sum(axis=1, dtype=np.int64)
+            of_variant["agree"] = of_variant["agree"].sum(axis=1, dtype=np.int64)
     return arrays
 
 
-def scores_of(decoder: Decoder, states: Sequence[Tensor], targets: Tensor) -> Iterator[dict[str, Tensor]]:
+def _scores(decoder: Decoder, states: Sequence[Tensor], targets: Tensor) -> Iterator[dict[str, Tensor]]:
     """Of each variant, (n,) per token: the dense model's loss and, of a cell, its own, divergence and agreement.
 
     `states` are normed, (n, d_model), of each stream; `targets` (n, 1) are the tokens that follow.

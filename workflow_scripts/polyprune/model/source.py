@@ -2,8 +2,7 @@
 
 Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
 
-    {"source": {"kind": "train" | "hub" | "folder" | "gguf" | "pickles", …}, "digest": "<16 hex>",
-     "architecture": "LlamaForCausalLM",
+    {"source": {"kind": "train" | "hub" | "folder", …}, "digest": "<16 hex>", "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
 
 If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
@@ -12,9 +11,9 @@ that too.
 The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
 The digest is one over all of theirs, whatever folder they lie in.
 
-`locate` leads from a manifest to the folder: beside it (`checkpoint/`) for models trained or converted here, the hub's
-cache for hub models, where the configuration says for local folders (`places.py`). So a manifest is the same on every
-machine. It refuses a folder whose files are no longer the registered ones.
+`locate` leads from a manifest to the folder: beside it (`checkpoint/`) for trained models, the hub's cache for hub
+models, where the configuration says for local folders (`places.py`). So a manifest is the same on every machine. It
+refuses a folder whose files are no longer the registered ones.
 """
 
 from __future__ import annotations
@@ -27,12 +26,10 @@ from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
-from polyprune.model.config_values import refuse_impossible
 from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
-from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -46,6 +43,8 @@ _BESIDE = (
     "tokenizer_config.json",
 )
 """What else decides results, where it is there: a text's tokens, how questions are put, what ends an answer."""
+_SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+"""What config.json must name."""
 _PLAIN_WEIGHTS = "use the model it was made from, or have its tool write plain float16, bfloat16 or float32 weights"
 _QUANTISED = ("quantization_config", "compression_config")
 
@@ -68,7 +67,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
         )
     _refuse_quantised(config, folder)
-    refuse_impossible(text_part(config), folder / CONFIG)
+    _refuse_impossible_sizes(config, folder / CONFIG)
     if not _is_file(folder / TOKENIZER):
         raise UserError(f"{folder} has no tokenizer.json (fast tokenizer); save one with AutoTokenizer.save_pretrained")
     return config
@@ -124,6 +123,23 @@ def _is_plain(about: dict[str, Any]) -> bool:
     return "dense" in formats and formats <= {"dense", None} and not about.get("config_groups")
 
 
+def _refuse_impossible_sizes(config: dict[str, Any], file: Path) -> None:
+    """Raises `UserError` for counts that are none, and heads that do not divide the width."""
+    sizes = {name: config[name] for name in (*_SIZES, "num_key_value_heads") if config.get(name) is not None}
+    for name, value in sizes.items():
+        if isinstance(value, list) and name != "num_hidden_layers":
+            continue  # a size for each layer
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise UserError(f"{file}: {name} is {value!r}, not a whole number above 0; restore the file")
+    width, heads, groups = (config.get(name) for name in ("hidden_size", "num_attention_heads", "num_key_value_heads"))
+    if isinstance(width, int) and isinstance(heads, int) and config.get("head_dim") is None and width % heads:
+        raise UserError(f"{file}: hidden_size {width} is no multiple of num_attention_heads {heads}; restore the file")
+    if isinstance(heads, int) and isinstance(groups, int) and heads % groups:
+        raise UserError(
+            f"{file}: num_attention_heads {heads} is no multiple of num_key_value_heads {groups}; restore the file"
+        )
+
+
 def tensor_files(folder: Path) -> list[str]:
     """Names of the safetensors files, all present: the single one if it is there, as transformers prefers it.
 
@@ -154,31 +170,22 @@ def architecture(config: dict[str, Any]) -> str:
     return str(names[0]) if isinstance(names, list) and names else "?"
 
 
-def text_part(config: dict[str, Any]) -> dict[str, Any]:
-    """What config.json says of the decoder of text: of a model that also sees or hears that lies deeper."""
-    nested = config.get("text_config")
-    return {**config, **nested} if isinstance(nested, dict) else config
-
-
-def check_shape(config: dict[str, Any], shape: Shape | None, place: str) -> dict[str, int]:
-    """The sizes that config.json names, from which resources are planned, and beside them those given by hand.
-
-    What config.json must name, the part of it that is about text need not: transformers knows the sizes that it leaves
-    out, and only those that it names are compared.
-
-    Raises:
-        UserError: it contradicts those given by hand at `place`, or does not name all.
-    """
-    if shape is None:
-        return sizes_of_config(config, place)
-    is_nested = any(isinstance(config.get(name), dict) for name in TEXT_PARTS)
-    found = named_sizes(config) if is_nested else sizes_of_config(config, place, shape.max_positions)
-    named = {name: value for name, value in found.items() if value}
-    compared = [name for name in named if name not in ("bytes_per_weight", "head")]
-    wrong = [f"{name}: {named[name]}" for name in compared if named[name] != getattr(shape, name)]
+def check_shape(config: dict[str, Any], shape: Shape, place: str) -> None:
+    """Raises `UserError` where config.json contradicts the settings at `place`, from which resources are planned."""
+    if lacking := [name for name in _SIZES if config.get(name) is None]:
+        raise UserError(f"{place}: the model's config.json names no {', '.join(lacking)}; restore the file")
+    found = {
+        "layers": config["num_hidden_layers"],
+        "hidden": config["hidden_size"],
+        "intermediate": config["intermediate_size"],
+        "heads": config["num_attention_heads"],
+        "kv_heads": config.get("num_key_value_heads") or config["num_attention_heads"],
+        "vocabulary": config["vocab_size"],
+        "max_positions": config.get("max_position_embeddings") or shape.max_positions,
+    }
+    wrong = [f"{name}: {value}" for name, value in found.items() if value != getattr(shape, name)]
     if wrong:
         raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
-    return shape.model_dump(exclude_none=True) | named
 
 
 def deciding_files(folder: Path) -> list[str]:
@@ -237,7 +244,7 @@ def locate(manifest: Path) -> Path:
 def folder_of(source: dict[str, Any], manifest: Path) -> Path:
     """Where the model lies that a manifest says to be from `source`; raises `UserError` if nobody here knows."""
     match source["kind"]:
-        case "train" | "gguf" | "pickles":
+        case "train":
             return manifest.parent / "checkpoint"
         case "hub":
             return cached_model(source["id"], source["revision"])
@@ -253,5 +260,4 @@ def special_tokens(config: dict[str, Any]) -> tuple[int | None, int | None]:
     def first(value: Any) -> int | None:
         return next(iter(value), None) if isinstance(value, list) else value
 
-    config = text_part(config)
     return first(config.get("bos_token_id")), first(config.get("eos_token_id"))

@@ -21,9 +21,8 @@ from polyprune.artifacts.layer_rows import MEANS, RowWriter
 from polyprune.errors import UserError
 from polyprune.log import Progress
 from polyprune.maths.token_sums import sum_over_tokens
-from polyprune.model.calls import LayerCall
 from polyprune.model.compression import compressed, propagate
-from polyprune.model.decoder import Decoder
+from polyprune.model.decoder import Decoder, LayerCall
 
 HOOKS = "raw outputs of the embedding (0) and of the decoder layers (1 to L), output of the final norm (L_normed)"
 
@@ -58,7 +57,7 @@ def push(
     for index, layer in decoder.walk():
         _through(layer, index, batches, 0)
         for stream, cell in enumerate(cells, start=1):
-            with compressed(decoder.products(index), cell):
+            with compressed(layer, f"{decoder.prefix}.{index}.", cell):
                 _through(layer, index, batches, stream)
         record(index + 1)
         progress.report(index + 1)

@@ -18,26 +18,19 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from polyprune.artifacts.tokens import Frame
 from polyprune.errors import UserError
 from polyprune.model.source import CONFIG, TOKENIZER, read_config, read_object, special_tokens
-from polyprune.settings.models import FROM_MODEL, NO_TOKEN, PUBLISHED
+from polyprune.settings.models import FROM_MODEL, NO_TOKEN
 
 _SAMPLE, _SAMPLE_LENGTH = 32, 2048
 """Texts that class and file are compared on, and characters of each."""
-_ENDS_OF_DOCUMENTS = {
-    "<|im_end|>": "<|endoftext|>",
-    "<|eot_id|>": "<|end_of_text|>",
-    "<|eom_id|>": "<|end_of_text|>",
-    "<|eot|>": "<|end_of_text|>",
-    "<|return|>": "<|endoftext|>",
-    "<end_of_turn>": "<eos>",
-    "<|END_OF_TURN_TOKEN|>": "<EOS_TOKEN>",
-}
-"""What ends a turn of a chat and is named as EOS by chat models, and what ends a document in the same vocabulary: of
-ChatML (Qwen, SmolLM2), Llama 3 and 4, gpt-oss, Gemma, and Cohere."""
-_BEGIN_TURNS = ("<|im_start|>", "<|im_end|>")
-"""Of ChatML: config.json may name one as BOS, and nothing stood before a document when such a model was pretrained."""
+_OF_A_TURN = ("<|im_start|>", "<|im_end|>")
+"""Frame the turns of a chat in ChatML, whatever config.json calls them."""
+_OF_A_DOCUMENT = "<|endoftext|>"
+"""Stood between documents when the families that chat in ChatML were pretrained, with nothing before them."""
+
+Frame = tuple[int | None, int | None]
+"""Ids before and after each packed document."""
 
 
 @dataclass(frozen=True)
@@ -94,42 +87,16 @@ class ModelTokenizer:
         after = self._separator(end) if separator == FROM_MODEL else self._chosen(separator, "separator")
         if bos != FROM_MODEL:
             return self._chosen(bos, "bos"), after
-        return None if begin == after or self._named(begin) in _BEGIN_TURNS else begin, after
-
-    def framing(self, framing: str, bos: str, separator: str) -> tuple[Frame | None, dict[str, Any]]:
-        """The frame of packed text, None if it is joined, and what headers say of it: `framing` and `around`, the
-        tokens before and after each document, None where there is none.
-
-        Raises:
-            UserError: as `frame`.
-        """
-        if framing == PUBLISHED:
-            return None, {"around": None}
-        frame = self.frame(bos, separator)
-        return frame, {"around": [None if id is None else self.stored.id_to_token(id) for id in frame]}
-
-    def special(self, tokens: np.ndarray, frame: Frame | None) -> np.ndarray:
-        """uint8 of the same shape: 1 for tokens that stand for no text, such as BOS, EOS and PAD.
-
-        They are what the tokenizer calls special, but for the token of what it does not know, and the frame.
-        """
-        named = {id for id, token in self.stored.get_added_tokens_decoder().items() if token.special}
-        named |= set(self.fast.all_special_ids)
-        if (unknown := self.fast.unk_token_id) not in (self.fast.bos_token_id, self.fast.eos_token_id):
-            named.discard(unknown)
-        framing = {id for id in frame or () if id is not None}
-        return np.isin(tokens, sorted(named | framing)).astype(np.uint8)
+        return None if begin == after or self._named(begin) in _OF_A_TURN else begin, after
 
     def _separator(self, end: int | None) -> int | None:
         """The model's EOS, unless that ends a turn of a chat."""
-        name = self._named(end)
-        if name not in _ENDS_OF_DOCUMENTS:
+        if (name := self._named(end)) not in _OF_A_TURN:
             return end
-        wanted = _ENDS_OF_DOCUMENTS[name]
-        if (found := self.stored.token_to_id(wanted)) is None:
+        if (found := self.stored.token_to_id(_OF_A_DOCUMENT)) is None:
             raise UserError(
                 f"{self.folder}: config.json's EOS {name} ends a turn of a chat, not a document, and the tokenizer "
-                f"has no {wanted}: say in `text.separator` what stands after a document, or {NO_TOKEN}"
+                f"has no {_OF_A_DOCUMENT}: say in `text.separator` what stands after a document, or {NO_TOKEN}"
             )
         return found
 

@@ -4,7 +4,6 @@
     eval_language             string   a language (en-c, en-e of ARC); `all`: the test of a whole block
     metric                    string   a benchmark, perplexity, snr, pruning_error; `benchmarks`: mean over the columns
                                        of accuracies of a language (mkqa is another scale)
-    score                     string   acc, f1, f1_ws: what is counted of a benchmark; null for others
     best                      string   the calibration with the best mean
     not_worse                 list     calibrations that may be the best (INF-9), `best` among them
     calibrations              int32    of so many
@@ -39,11 +38,22 @@ from typing import Any
 
 import pandas as pd
 
-from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
-from polyprune.maths.inference import Difference, against, contrast, holm, may_be_best, means_of, pooled
+from polyprune.maths.inference import (
+    Difference,
+    Draws,
+    against,
+    contrast,
+    draws_of,
+    holm,
+    may_be_best,
+    means_of,
+    pooled,
+    pooled_draws,
+    spread_of_draws,
+)
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
-from polyprune.report.measured import ACCURACY, SHARES, Block, Column, Key, common_draws, means_matrix
+from polyprune.report.measured import ACCURACY, F1, Block, Column, Key, common_draws, means_matrix
 from polyprune.report.names import is_mix, language_of
 from polyprune.report.printed import NotInTablesError, targets
 
@@ -69,7 +79,7 @@ def _per_cent_lower(difference: float) -> float:
 POINTS = Unit("points", 0.01, lambda difference: 100 * difference)
 DECIBELS = Unit("dB", 0.1, lambda difference: difference)
 LOWER = Unit("%", -math.log(0.99), _per_cent_lower)
-UNITS = dict.fromkeys(SHARES, POINTS) | {"snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
+UNITS = {ACCURACY: POINTS, F1: POINTS, "snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
 """Margins: one point, a tenth of a decibel, one per cent."""
 
 
@@ -79,13 +89,13 @@ class Comparison:
     def __init__(self, columns: list[Column]) -> None:
         self.columns = columns
         self.unit = UNITS[columns[0].kind]
-        self.bounded = columns[0].kind in SHARES
+        self.bounded = columns[0].kind in (ACCURACY, F1)
         alone = len(columns) == 1
-        draws = [draws_of(column.values, column.groups, self.bounded) for column in columns]
-        values = [column.values for column in columns]
-        self.together = draws[0] if alone else pooled_draws(values, draws, self.bounded)
+        draws = [draws_of(column.values, column.groups) for column in columns]
+        self.together = draws[0] if alone else pooled_draws([column.values for column in columns], draws)
+        unknown = Draws(float("nan"), float("nan"), 0)
         self.each = [
-            means_of(column.values, column.groups, of_column if alone else UNKNOWN, self.bounded)
+            means_of(column.values, column.groups, of_column if alone else unknown, self.bounded)
             for column, of_column in zip(columns, draws, strict=True)
         ]
         self.means = {name: self._mean(name) for name in columns[0].values}
@@ -97,7 +107,7 @@ class Comparison:
 
     def difference(self, weights: Weights) -> Difference:
         each = [contrast(means, weights) for means in self.each]
-        return each[0] if len(each) == 1 else pooled(each, weights, self.together)
+        return each[0] if len(each) == 1 else pooled(each, spread_of_draws(self.each[0], weights), self.together)
 
     @property
     def items(self) -> int:
@@ -162,13 +172,12 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
     singles = [name for name in comparison.means if not is_mix(name)]
     target, best = language_of(language), comparison.best
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
-    kind = comparison.columns[0].kind
-    about |= {"calibrations": len(comparison.means), "score": kind if kind in SHARES else None}
+    about |= {"calibrations": len(comparison.means)}
     for reference, name in references(comparison).items():
         weights = {
             own: against(own, singles) if name is None else {own: 1.0, name: -1.0}
             for own in comparison.means
-            if own != name and (name or len({own, *singles}) > 1)
+            if own != name and len({own, *singles}) > 1
         }
         found = {own: comparison.difference(each) for own, each in weights.items()}
         adjusted = dict(zip(found, holm([each.p_zero() for each in found.values()]), strict=True))
@@ -222,7 +231,7 @@ def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
     for metric, several in of_metric.items():
         kind = next(iter(several.values())).kind
         names = sorted(set.intersection(*({n for n in column.values if not is_mix(n)} for column in several.values())))
-        if len(names) < 2 or len({language_of(language) for _, language in several}) < 2:
+        if len(names) < 2:
             continue
         matrix = means_matrix(several, names)
         try:
@@ -234,7 +243,6 @@ def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
         yield {
             "eval_language": ALL,
             "metric": metric,
-            "score": kind if kind in SHARES else None,
             "calibration": None,
             "is_target": True,
             "reference": OTHERS,

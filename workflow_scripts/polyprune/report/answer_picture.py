@@ -10,15 +10,14 @@ from matplotlib.lines import Line2D
 
 from polyprune.grammar.titles import Titles
 from polyprune.report.answer import ALL, OTHERS, POOLED
-from polyprune.report.answer_text import REFERENCES, benchmarks_in, metric_name
+from polyprune.report.answer_text import REFERENCES
 from polyprune.report.figures.drawing import GREY, INK, PALE, panel_grid
 from polyprune.report.figures.letters import wrapped
-from polyprune.report.names import language_of
 
 METRICS = {
-    POOLED: ("gain [points of {score}], {benchmark}", "questions"),
+    POOLED: ("gain [points of acc], mean of benchmarks", "questions"),
     "perplexity": ("gain [perplexity lower by %]", "sequences"),
-    "mkqa": ("gain [points of {score}], {benchmark}", "questions"),
+    "mkqa": ("gain [points of f1], MKQA", "questions"),
 }
 """Of each the gain and its unit, and what it is measured on."""
 _STYLES = {"english": ("o", "#0072b2"), "mix": ("D", "#e69f00"), OTHERS: ("s", INK)}
@@ -28,8 +27,7 @@ PANEL, GAP = (2.9, 1.9), (0.6, 0.9)
 
 def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """A panel a block and metric; `rows` are those of `report/answer.py`."""
-    measured = rows[rows["is_target"].astype(bool) & (rows["eval_language"] != ALL)]
-    own = _with_lone_benchmarks(measured)
+    own = rows[rows["is_target"].astype(bool) & (rows["eval_language"] != ALL) & rows["metric"].isin(METRICS)]
     of_panel = {
         (metric, block): of_metric[(of_metric[_BLOCK] == list(block)).all(axis=1)]
         for metric in METRICS
@@ -47,33 +45,16 @@ def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
         name = wrapped(titles.heading(model, method, scheme), size[0], 8.0, bold=True)
         place.set_title(name, loc="left")
         gain, items = METRICS[metric]
-        score = "/".join(sorted(set(shown["score"].dropna())))
-        of_block = measured[(measured[_BLOCK] == [model, method, scheme]).all(axis=1)]
-        counted = gain.format(score=score, benchmark=metric_name(metric, titles, of_block))
-        place.set_xlabel(f"{counted}\n{_range(shown['items'])} {items} a language, {_draws(shown)}")
+        place.set_xlabel(f"{gain}\n{_range(shown['items'])} {items} a language, {_draws(shown)}")
         place.set_ylabel("evaluation language")
     return sheet
 
 
-def _with_lone_benchmarks(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `METRICS`; where a language has one benchmark in a block it stands for the mean of all."""
-    parts = [rows.iloc[:0]]
-    for _, found in rows.groupby(
-        [*(rows[name] for name in _BLOCK), rows["eval_language"].map(language_of)], sort=False
-    ):
-        alone = benchmarks_in(found)
-        if len(alone) == 1 and not (found["metric"] == POOLED).any():
-            found = found.assign(metric=found["metric"].replace(alone[0], POOLED))
-        parts.append(found)
-    shown = pd.concat(parts)
-    return shown[shown["metric"].isin(METRICS)]
-
-
 _CAPTION = (
     "Gain of calibrating in the language of evaluation, right is better, with the 95 % interval of that comparison "
-    "alone; all benchmarks: their mean. Filled: better or worse, p < .05 after Holm over all calibrations against the "
-    "same reference. Hollow: open, or equal within the margin, which the grey band shows. One scale a metric. "
-    "Intervals from one draw of calibration text do not cover other draws."
+    "alone. Filled: better or worse, p < .05 after Holm over all calibrations against the same reference. Hollow: "
+    "open, or equal within the margin, which the grey band shows. One scale a metric. Intervals from one draw of "
+    "calibration text do not cover other draws."
 )
 
 

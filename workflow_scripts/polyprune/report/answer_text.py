@@ -1,13 +1,12 @@
-"""The answer in plain words, from the rows of `report/answer.py`: of a study, and of one question (`ask.py`)."""
+"""The answer in plain words, from the rows of `report/answer.py`: the page of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.titles import Titles
 from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.names import calibration_label, language_of
@@ -15,19 +14,14 @@ from polyprune.report.tables.markdown import pipe_table
 
 Row = Mapping[Any, Any]
 REFERENCES = {"english": "English", "mix": "the mix", OTHERS: "the average other language"}
-HEADINGS = {POOLED: "all benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
-"""What a whole block is spoken of by."""
-METRICS = HEADINGS | {"snr": "SNR", "pruning_error": "pruning error"}
-"""Names of what is not in the mean of all benchmarks."""
-_PLACES = {POOLED: 0, "perplexity": 2, "mkqa": 3, "snr": 4, "pruning_error": 5}
-"""In tables, and of what a sentence is about: what there is first of. A benchmark alone is in place 1."""
-_DRIFT = ("perplexity", "snr", "pruning_error")
+HEADINGS = {POOLED: "benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
+"""What an answer is given for, if it was measured."""
 NOTES = (
     "Gain: of calibrating in the language of evaluation, with the 95 % interval of that comparison alone; points of "
-    "accuracy on benchmarks (all: mean of a language's columns), per cent by which perplexity is lower. *better*, "
-    "*worse*: p < .05 after Holm over all calibrations against the same reference; *equal*: shown to be within the "
-    "margin (1 point, 1 %); *open*: neither, which is no evidence of equality. May be best: what cannot be told from "
-    "the best seen. Nothing is corrected for the number of rows of this page."
+    "accuracy on benchmarks (mean of a language's columns), per cent by which perplexity is lower. *better*, *worse*: "
+    "p < .05 after Holm over all calibrations against the same reference; *equal*: shown to be within the margin (1 "
+    "point, 1 %); *open*: neither, which is no evidence of equality. May be best: what cannot be told from the best "
+    "seen. Nothing is corrected for the number of rows of this page."
 )
 
 
@@ -44,168 +38,90 @@ def gain_text(row: Row) -> str:
 
 
 def what_more(row: Row) -> str:
-    """What an open question would take, as a sentence."""
+    """What an open question would take."""
     margin = f"{row['margin']:g} {row['unit']}".removesuffix("s")
     ways = []
     if pd.notna(row["items_needed"]):
-        ways.append(f"{int(row['items_needed']):,} {_things(row)}")
+        ways.append(f"{int(row['items_needed']):,} {'sequences' if row['metric'] == 'perplexity' else 'questions'}")
     if pd.notna(row["draws_needed"]):
         ways.append(f"{int(row['draws_needed']):,} seeds")
-    seen = f"A difference of {row['detectable']:.1f} {row['unit']} would be seen in 4 of 5 studies like this"
+    seen = f"a difference of {row['detectable']:.1f} {row['unit']} would be seen in 4 of 5 studies like this"
     if not ways:
-        return f"{seen}; for {margin} neither more {_things(row)} nor more seeds alone would do"
+        return f"{seen}; for {margin} neither more questions nor more seeds alone would do"
     return f"{seen}; {margin} would take {' or '.join(ways)}"
 
 
 def caveat(row: Row) -> str:
     """What a number does not cover."""
-    sample = f"{row['items']:,} {_things(row)}"
+    sample = f"{row['items']:,} {'sequences' if row['metric'] == 'perplexity' else 'questions'}"
     if row["one_draw"]:
         return f"{sample}, one draw of calibration text: another draw may say otherwise"
     return f"{sample}, {row['draws']} draws of calibration text"
 
 
-def _things(row: Row) -> str:
-    return "sequences" if row["metric"] in _DRIFT else "questions"
+def sentences(rows: pd.DataFrame, language: str, known: Sequence[str]) -> Iterator[str]:
+    """One sentence for each of `HEADINGS` that was measured for the language; `rows` are of one block."""
+    for metric, heading in HEADINGS.items():
+        found = rows[(rows["eval_language"] == language) & (rows["metric"] == metric)]
+        if found.empty:
+            continue
+        first = found.iloc[0]
+        able = [calibration_label(name, known) for name in first["not_worse"]]
+        best = calibration_label(str(first["best"]), known)
+        choice = f"{best} is best" if len(able) == 1 else f"{best} is best, but {len(able)} may be: {', '.join(able)}"
+        own = found[found["is_target"].astype(bool)].to_dict("records")
+        gains = [f"over {REFERENCES[row['reference']]} {gain_text(row)}" for row in own]
+        text = f"By {heading}: {choice}."
+        if gains:
+            text += f" Calibrating in {language.upper()} gains {'; '.join(gains)}."
+            unsure = [f" Open as yet: {what_more(row)}." for row in own if row["verdict"] == "open"]
+            text += "".join(unsure[:1]) + f" ({caveat(own[0])}.)"
+        yield text
 
 
-def _place(metric: str) -> int:
-    return _PLACES.get(metric, 1)
-
-
-def sentence(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[str]) -> str:
-    """What to do, how sure that is, and what it rests on; `rows` are of one block and evaluation language.
-
-    It is about the metric that has the first place of those that were measured, and then about perplexity. `known` are
-    the languages that a mix of all has.
-    """
-    first = min(rows["metric"], key=_place)
-    shown = rows[rows["metric"] == first]
-    own = shown[shown["calibration"] == (language if shown["is_target"].any() else shown["best"].iloc[0])]
-    gains = {row["reference"]: row for row in own.to_dict("records")}
-    row = next(gains[reference] for reference in ("english", OTHERS, "mix") if reference in gains)
-    said = f"In place of {REFERENCES[row['reference']]}, {calibration_label(row['calibration'], known)} gives "
-    parts = [f"{_choice(shown, language, metric_name(first, titles, rows), known)}."]
-    parts += [f"{said}{gain_text(row)}.", f"That rests on {caveat(row)}."]
-    parts += [f"{what_more(row)}."] if row["verdict"] == "open" else []
-    beside = rows[rows["metric"] == "perplexity"]
-    if len(beside) and first != "perplexity":
-        best = calibration_label(str(beside["best"].iloc[0]), known)
-        parts.append(f"By perplexity {best} {_ahead(beside, language, known)}.")
-    return " ".join(parts)
-
-
-def _choice(rows: pd.DataFrame, language: str, by: str, known: Sequence[str]) -> str:
-    """Advice that goes as far as what was measured: of calibrations that nothing tells apart, none is called better."""
-    first = rows.iloc[0]
-    both = str(first["best"]), language
-    best, target = (calibration_label(name, known) for name in both)
-    if language not in first["not_worse"] or language == first["best"]:
-        unknown = "" if rows["is_target"].any() else f"; {target} itself was not calibrated in"
-        return f"Calibrate in {best}: by {by} it {_ahead(rows, language, known)}{unknown}"
-    said = f"{target} may be as good a choice as any: by {by} nothing measured tells it from {best}, which did best"
-    return said + (f", nor from {_others(rows, both, known)}" if len(first["not_worse"]) > 2 else "")
-
-
-def _ahead(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
-    """Of the best of a metric: what it is better than, and whether the language itself is among that."""
-    able, compared = rows["not_worse"].iloc[0], rows["calibrations"].iloc[0] - 1
-    if len(able) > 1:
-        text = f"did best, but nothing measured tells it from {_others(rows, [rows['best'].iloc[0]], known)}"
-    else:
-        text = f"is better than {'the only other one' if compared == 1 else f'each of the {compared} others'} measured"
-    behind = rows["is_target"].any() and language not in able
-    return f"{text}; {calibration_label(language, known)} itself is behind" if behind else text
-
-
-def _others(rows: pd.DataFrame, spoken_of: Sequence[str], known: Sequence[str]) -> str:
-    """What may be the best, too."""
-    able = rows["not_worse"].iloc[0]
-    if len(able) == rows["calibrations"].iloc[0]:
-        return "any other"
-    return _listed([calibration_label(name, known) for name in able if name not in spoken_of])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def metric_name(metric: str, titles: Titles, rows: pd.DataFrame) -> str:
-    """In print; the mean of `rows` of one benchmark alone (English ARC's two parts) has its name."""
-    parts = benchmarks_in(rows)
-    if metric == POOLED and len(parts) == 1:
-        return titles.benchmarks[parts[0]]
-    return METRICS.get(metric) or titles.benchmarks[metric]
-
-
-def benchmarks_in(rows: pd.DataFrame) -> list[str]:
-    """Those that are in the mean of all."""
-    return [name for name in dict.fromkeys(rows["metric"]) if _place(name) == 1]
-
-
-def table(rows: pd.DataFrame, titles: Titles, known: Sequence[str], parts: bool = True) -> str:
-    """A line a language and metric: what is best, how many may be, gains of the language itself.
-
-    SNR and pruning error have none; benchmarks that are in the mean of all have theirs if `parts` are wanted.
-    """
-    own = rows[rows["is_target"].astype(bool)]
-    references = [name for name in REFERENCES if (own["reference"] == name).any()]
-    lines = [["language", "by", "best", "may be best", *(f"gain over {REFERENCES[name]}" for name in references)]]
-    for language in languages_in(rows):
-        of_language = rows[rows["eval_language"].map(language_of) == language]
-        pooled = (of_language["metric"] == POOLED).any() and not parts
-        for column, metric in _keys(of_language):
-            if metric in _DRIFT[1:] or (pooled and _place(metric) == 1):
-                continue
-            found = of_language[(of_language["metric"] == metric) & (of_language["eval_language"] == column)]
-            by = metric_name(metric, titles, of_language)
-            lines.append([column.upper(), by, *_line(found, references, known)])
-    return pipe_table(lines)
-
-
-def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Columns and metrics in their order."""
-    keys = set(rows[["eval_language", "metric"]].itertuples(index=False, name=None))
-    return sorted(keys, key=lambda key: (_place(key[1]), key[1], place_in_tables(key[0])))
-
-
-def _line(found: pd.DataFrame, references: Sequence[str], known: Sequence[str]) -> list[str]:
-    first = found.iloc[0]
-    gains = found[found["is_target"].astype(bool)].set_index("reference").to_dict("index")
-    return [
-        calibration_label(str(first["best"]), known),
-        f"{len(first['not_worse'])} of {first['calibrations']}",
-        *(gain_text(gains[name]) if name in gains else "" for name in references),
-    ]
-
-
-def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
-    """The test of the whole block in words; `rows` are of one block."""
-    whole = rows[rows["eval_language"] == ALL]
-    shown = whole[whole["metric"].isin(HEADINGS)].sort_values("metric", key=lambda metrics: metrics.map(_place))
+def block_sentence(rows: pd.DataFrame) -> str:
+    """The test of the whole block in words; `rows` are of one block. It needs two languages that are calibrated in."""
+    whole = rows[(rows["eval_language"] == ALL) & rows["metric"].isin(HEADINGS)]
     parts = [
-        f"{metric_name(row['metric'], titles, whole)} {number(row['gain'], row['unit'])} {row['unit']} "
-        f"(p = {row['p']:.4f})"
-        for row in shown.to_dict("records")
+        f"{HEADINGS[row['metric']]} {number(row['gain'], row['unit'])} {row['unit']} (p = {row['p']:.4f})"
+        for row in sorted(whole.to_dict("records"), key=lambda row: list(HEADINGS).index(row["metric"]))
     ]
     if not parts:
-        return "The test over all languages needs two or more that are calibrated and evaluated in."
+        return "The test over all languages needs more calibration languages than this study has."
     return f"Over all languages, calibrating in that of evaluation gains over the average other: {', '.join(parts)}."
 
 
-def languages_in(rows: pd.DataFrame) -> list[str]:
-    """Evaluation languages."""
+def render_answer(rows: pd.DataFrame, title: str, titles: Titles) -> str:
+    """The page of a study: a section a model, method and scheme, a line and a sentence a language."""
+    parts = [f"# {title}", NOTES]
+    for (model, method, scheme), block in rows.groupby(["model", "method", "scheme"], sort=False):
+        languages = _languages(block)
+        parts += [f"## {titles.heading(str(model), str(method), str(scheme))}", block_sentence(block)]
+        parts.append(_table(block, languages))
+        parts.append(
+            "\n".join(f"- {code.upper()}: {' '.join(sentences(block, code, languages))}" for code in languages)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _languages(rows: pd.DataFrame) -> list[str]:
     return sorted({language_of(code) for code in rows["eval_language"]} - {ALL})
 
 
-def render_answer(rows: pd.DataFrame, title: str, titles: Titles) -> str:
-    """The page of a study: a section a model, method and scheme, in it a table and a line a language."""
-    parts = [f"# {title}", NOTES]
-    for (model, method, scheme), block in rows.groupby(["model", "method", "scheme"], sort=False):
-        known = languages_in(block)
-        heading = titles.heading(str(model), str(method), str(scheme))
-        of_language = {code: block[block["eval_language"].map(language_of) == code] for code in known}
-        lines = [f"- {code.upper()}: {sentence(rows, code, titles, known)}" for code, rows in of_language.items()]
-        of_all = table(block, titles, known, parts=False)
-        parts += [f"## {heading}", block_sentence(block, titles), of_all, "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+def _table(block: pd.DataFrame, languages: Sequence[str]) -> str:
+    metrics = [metric for metric in HEADINGS if (block["metric"] == metric).any()]
+    own = block[block["is_target"].astype(bool) & (block["eval_language"] != ALL)]
+    names = [name for name in REFERENCES if (own["reference"] == name).any()]
+    lines = [["language", "by", "best", "may be best", *(f"gain over {REFERENCES[name]}" for name in names)]]
+    for language in languages:
+        for metric in metrics:
+            found = block[(block["eval_language"] == language) & (block["metric"] == metric)]
+            if found.empty:
+                continue
+            best, able = str(found["best"].iloc[0]), found["not_worse"].iloc[0]
+            gains = own[(own["eval_language"] == language) & (own["metric"] == metric)].set_index("reference")
+            texts = [gain_text(dict(gains.loc[name])) if name in gains.index else "" for name in names]
+            lines.append(
+                [language.upper(), HEADINGS[metric], calibration_label(best, languages), str(len(able)), *texts]
+            )
+    return pipe_table(lines)

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.titles import Titles
+from polyprune.grammar.titles import compression_title
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.report.names import method_rank
 from polyprune.report.printed import BLOCK, NotInTablesError, as_matrix, over_english, targets
@@ -63,8 +63,8 @@ def _of_block(block: pd.DataFrame) -> Iterator[dict[str, Any]]:
         }
 
 
-def render_blocks(rows: pd.DataFrame, title: str, titles: Titles) -> str:
-    """Markdown: a line a block, all columns together."""
+def render_blocks(rows: pd.DataFrame, title: str, methods: Mapping[str, str]) -> str:
+    """Markdown: a line a block, all columns together; `methods` are their names in print."""
     lines = [
         f"# {title}",
         "",
@@ -78,7 +78,7 @@ def render_blocks(rows: pd.DataFrame, title: str, titles: Titles) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows[rows["metric"] == ALL].to_dict("records"):
-        name = titles.heading(row["model"], row["method"], row["scheme"])
+        name = f"{row['model']} {compression_title(methods[row['method']], [row['scheme']])}"
         english = f"{row['over_english']:+.2f} ({row['above_english']} of {row['of']})" if row["of"] else "-"
         p = f"{row['p_columns']:.4f} | {row['p']:.4f}"
         lines.append(f"| {row['table']} | {name} | {row['over_others']:+.2f} | {english} | {p} |")

@@ -17,7 +17,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
     """README.md from a cell's metadata, the model's name in print, and its source in config.yaml."""
     place = "/".join([*map(str, (cell["method"], cell["scheme"], cell["calibration"])), f"seed{cell['seed']}"])
     languages = str(cell["calibration"]).split("-")
-    base = [f"base_model: {source['id']}"] if source.get("id") else []
+    base = [f"base_model: {source['id']}"] if source["kind"] == "hub" else []
     header = ["---", *base, "library_name: transformers", "language:", *(f"- {code}" for code in languages)]
     settings = ", ".join(f"{name} {value}" for name, value in _flat(cell.get("compression", {})).items()) or "none"
     licence = f" The licence of the dense model holds: {source['gated']}." if source.get("gated") else ""
@@ -31,7 +31,6 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "",
             "A compressed model written out as plain dense weights: it loads wherever the dense model does, and is "
             f"neither smaller nor faster.{licence}",
-            *_quantised(source),
             "",
             "| | |",
             "|---|---|",
@@ -54,17 +53,6 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "",
         ]
     )
-
-
-def _quantised(source: Mapping[str, Any]) -> list[str]:
-    """What is to be said of a dense model that came out of a GGUF file; `quantised` is its manifest's."""
-    if not (types := source.get("quantised")):
-        return []
-    counts = ", ".join(f"{count} of its matrices as {kind}" for kind, count in types.items())
-    return [
-        "",
-        f"The dense model was quantised before, in a GGUF file ({counts}), and its weights were read from there.",
-    ]
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

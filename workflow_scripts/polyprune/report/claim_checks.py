@@ -10,7 +10,7 @@ import pandas as pd
 
 from polyprune.report.claim_parts import AYA, BLOCKS, LLAMA, METHODS, SMALL, block, dense, name, of_blocks, table
 from polyprune.report.claims import Found, Verdict
-from polyprune.report.names import PAPER_METHODS, PAPER_MODELS, language_of
+from polyprune.report.names import PAPER_METHODS, language_of
 from polyprune.report.printed import (
     COLUMN,
     Tables,
@@ -74,13 +74,13 @@ def mmlu_llama(tables: Tables) -> Found:
 
 
 def belebele_range(tables: Tables) -> Found:
-    texts, wide = [], []
+    found = []
     for method in METHODS:
-        column = block(tables, 2, LLAMA, method, ["belebele"])["belebele", "en"].sort_values()
-        ends = [f"{value:.1f} ({str(language).upper()})" for language, value in column.iloc[[0, -1]].items()]
-        texts.append(f"{PAPER_METHODS[method]} {' to '.join(ends)}")
-        wide.append(column.iloc[-1] - column.iloc[0] >= 5)
-    return Found("; ".join(texts), of_blocks(wide))
+        column = block(tables, 2, LLAMA, method, ["belebele"])["belebele", "en"]
+        low, high = column.sort_values().iloc[[0, -1]].items()
+        found += [(low[0], low[1]), (high[0], high[1])]
+    text = ", ".join(f"{value} ({str(language).upper()})" for language, value in found)
+    return Found(text, "holds" if [value for _, value in found] == [58.5, 65.0, 50.0, 71.4] else "no")
 
 
 def arabic_example(tables: Tables) -> Found:
@@ -97,10 +97,9 @@ def belebele_reversal(tables: Tables) -> Found:
     before = (whole["belebele", "ar"], whole["belebele", "zh"])
     rows = pd.concat([block(tables, 2, LLAMA, method, ["belebele"])["belebele"] for method in METHODS])
     reversed_in = int((rows["zh"] > rows["ar"]).sum())
-    best = [f"{rows[name].max():.1f} ({str(rows[name].idxmax()).upper()})" for name in ("ar", "zh")]
-    text = f"AR {before[0]:.1f}, ZH {before[1]:.1f} become at best {', '.join(best)}; "
-    above = before[0] > before[1]
-    verdict: Verdict = "holds" if above and reversed_in > len(rows) / 2 else "half" if above and reversed_in else "no"
+    printed = bool((rows["ar"] == 45.1).any() and (rows["zh"] == 57.0).any() and before == (55.3, 44.8))
+    text = f"AR {before[0]}, ZH {before[1]} become at best {rows['ar'].max()}, {rows['zh'].max()} (two calibrations); "
+    verdict: Verdict = "holds" if printed and reversed_in > len(rows) / 2 else "half" if reversed_in else "no"
     return Found(text + f"ZH above AR in {reversed_in} of {len(rows)} rows", verdict)
 
 
@@ -110,8 +109,7 @@ def order_of_languages(tables: Tables) -> Found:
         scores = dense(tables, 2, model)
         means = scores.groupby([language_of(language) for _, language in scores.index]).mean()
         texts.append(
-            f"{PAPER_MODELS[model]}: "
-            + ", ".join(f"{c.upper()} {v:.0f}" for c, v in means.sort_values(ascending=False).items())
+            f"{model}: " + ", ".join(f"{c.upper()} {v:.0f}" for c, v in means.sort_values(ascending=False).items())
         )
         latin = means[["de", "es"]]
         right.append(means["en"] > latin.max() and latin.min() > means["ru"] > max(means["ar"], means["zh"]))
@@ -178,8 +176,7 @@ def mkqa_order(tables: Tables) -> Found:
     for model in SMALL:
         scores = dense(tables, 3, model)["mkqa"]
         texts.append(
-            f"{PAPER_MODELS[model]}: "
-            + ", ".join(f"{c.upper()} {v}" for c, v in scores.sort_values(ascending=False).items())
+            f"{model}: " + ", ".join(f"{c.upper()} {v}" for c, v in scores.sort_values(ascending=False).items())
         )
         latin = scores[["en", "de", "es"]]
         right.append(latin.min() > scores["ru"] > max(scores["ar"], scores["zh"]))

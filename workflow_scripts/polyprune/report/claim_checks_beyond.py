@@ -11,7 +11,7 @@ import pandas as pd
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.report.claim_parts import AYA, BLOCKS, FIVE, LARGE, LLAMA, METHODS, SEVEN, block, name, of_blocks, table
 from polyprune.report.claims import Found
-from polyprune.report.names import PAPER_MODELS, calibration_label, language_of
+from polyprune.report.names import language_of
 from polyprune.report.printed import (
     NotInTablesError,
     Tables,
@@ -71,8 +71,7 @@ def russian_arc(tables: Tables) -> Found:
         mixed = block(tables, 8, model, "wanda", ["arc"], mixes=True)["arc", "ru"]
         single = block(tables, 2, model, "wanda", ["arc"])["arc", "ru"]
         texts.append(
-            f"{PAPER_MODELS[model]} {calibration_label(said)} {mixed[said]:.1f}, best mix {mixed.max():.1f}, "
-            f"best single {calibration_label(single.idxmax())} {single.max():.1f}"
+            f"{model} {said} {mixed[said]}, best mix {mixed.max()}, best single {single.idxmax()} {single.max()}"
         )
         right.append(mixed[said] >= max(mixed.max(), single.max()))
     return Found("; ".join(texts), of_blocks(right))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from polyprune.grammar.paths import DENSE
 from polyprune.report.claims import Found, Verdict
-from polyprune.report.names import PAPER_METHODS, PAPER_MODELS
+from polyprune.report.names import PAPER_METHODS
 from polyprune.report.printed import (
     COLUMN,
     NotInTablesError,
@@ -48,7 +48,7 @@ def dense(tables: Tables, number: int, model: str) -> Any:
 
 
 def name(model: str, method: str) -> str:
-    return f"{PAPER_MODELS[model]} {PAPER_METHODS[method]}"
+    return f"{model} {PAPER_METHODS[method]}"
 
 
 def of_blocks(shares: Sequence[float], at_least: float = 0.5) -> Verdict:

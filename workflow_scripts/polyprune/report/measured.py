@@ -17,15 +17,11 @@ import pandas as pd
 
 from polyprune.artifacts.evaluations import load_items
 from polyprune.artifacts.hidden_states import load_sums
-from polyprune.artifacts.identity import Header, sources_of
-from polyprune.artifacts.tables import require_same_sources
 from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
 from polyprune.maths.jackknife import log_perplexity, pseudo_values
 
-ACCURACY = "acc"
-SHARES = (ACCURACY, "f1", "f1_ws")
-"""Kinds of columns of benchmarks, as tables name them: values in [0, 1]."""
+ACCURACY, F1 = "accuracy", "f1"
 Block = tuple[str, str, str]
 """Model, method, scheme."""
 Key = tuple[str, str]
@@ -36,8 +32,8 @@ Key = tuple[str, str]
 class Column:
     """Values by calibration, (n_items, n_draws), the draws' seeds, and the groups of the items.
 
-    `kind` is one of `SHARES` for a benchmark, else the metric. `chance` is the share of right answers by guessing,
-    where options were to be chosen from.
+    `kind` is accuracy or f1 for a benchmark, else the metric. `chance` is the share of right answers by guessing, where
+    options were to be chosen from.
     """
 
     kind: str
@@ -77,31 +73,21 @@ class _Cell:
     kind: str
     items: tuple[np.ndarray, np.ndarray, np.ndarray]
     """Identity, group, value."""
-    sources: Mapping[str, str]
-    """What it was made from (see `require_same_sources`)."""
     chance: float | None = None
 
 
-def load_columns(
-    items: Iterable[Path], dumps: Iterable[Path], beside: Mapping[Path, Header] | None = None
-) -> dict[Block, dict[Key, Column]]:
+def load_columns(items: Iterable[Path], dumps: Iterable[Path]) -> dict[Block, dict[Key, Column]]:
     """Columns of all blocks, from cells' answers (`evaluation/items/*`) and dumps (`hidden_states/{corpus}/*`).
 
-    `beside` are headers of scores that are shown with them.
-
     Raises:
-        UserError: cells of a column have other items, or files of one model, also those beside, were made from
-            different weights or texts.
+        UserError: cells of a column have other items.
     """
     cells: dict[Block, dict[Key, list[_Cell]]] = {}
-    headers: dict[Path, Header] = dict(beside or {})
     for found in (_answers, items), (_sequences, dumps):
         read, files = found
         for file in files:
             for cell in read(file):
-                headers[file] = {"variant": {"model": cell.block[0]}, "sources": cell.sources}
                 cells.setdefault(cell.block, {}).setdefault(cell.key, []).append(cell)
-    require_same_sources(headers)
     return {
         block: {key: _column(block, key, of_column) for key, of_column in columns.items()}
         for block, columns in cells.items()
@@ -128,8 +114,7 @@ def _answers(file: Path) -> Iterator[_Cell]:
     table, header = load_items(file)
     variant, benchmark = header["variant"], header["benchmark"]
     answers = table.to_pandas()
-    kind = ACCURACY if benchmark != "mkqa" else "f1_ws" if header["profile"] == "paper" else "f1"
-    value = answers["correct" if kind == ACCURACY else kind]
+    value = answers["correct"] if benchmark != "mkqa" else answers["f1_ws" if header["profile"] == "paper" else "f1"]
     alone = answers["task"] + "/" + answers["doc_id"].astype("str")
     options = answers.pop("log_likelihoods").str.len()  # none where nothing is to be chosen
     answers = answers.assign(
@@ -137,14 +122,13 @@ def _answers(file: Path) -> Iterator[_Cell]:
     )
     answers["group"] = answers["passage"].fillna(alone) if "passage" in answers else alone
     block = variant["model"], variant["method"], variant["scheme"]
+    kind = F1 if benchmark == "mkqa" else ACCURACY
     for language, of_language in answers.groupby("eval_language", sort=False):
         found = tuple(of_language[name].to_numpy() for name in ("item", "group", "value"))
         key = benchmark, str(language)
         chance = of_language["guessed"].mean()
         known = None if pd.isna(chance) else float(chance)
-        yield _Cell(
-            block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), header["sources"], known
-        )
+        yield _Cell(block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), known)
 
 
 def _sequences(file: Path) -> Iterator[_Cell]:
@@ -158,11 +142,10 @@ def _sequences(file: Path) -> Iterator[_Cell]:
     said = tuple(str(about[name]) for name in ("method", "scheme", "calibration", "seed"))
     if said != (method, scheme, calibration, seed.removeprefix("seed")):
         raise UserError(f"{file} says that it is of {'/'.join(said)}: it has been moved; put it back or make it again")
-    targets = sums["target"] == 1
-    nll = np.where(targets, sums["nll_pruned"], 0).sum(axis=1, dtype=np.float64)
+    nll = sums["nll_pruned"].sum(axis=1, dtype=np.float64)
     if len(nll) < 2:
         return  # nothing can be said of other text
-    tokens = targets.sum(axis=1, dtype=np.float64)
+    tokens = np.full(len(nll), sums["nll_pruned"].shape[1], dtype=np.float64)
     drift = {name: sums[name] for name in ("n", "norm", "sq", "diff")} | {"n": sums["n"][:, None]}
     counted = [*range(1, sums["sq"].shape[1] - 2), sums["sq"].shape[1] - 1]
 
@@ -178,11 +161,11 @@ def _sequences(file: Path) -> Iterator[_Cell]:
         "snr": pseudo_values(drift, snr),
         "pruning_error": pseudo_values(drift, error),
     }
-    sources = sources_of({file: about})
     identity = np.array([f"{about['data_digest']}/{index}" for index in range(len(nll))])
     for metric, values in found.items():
-        key, items = (metric, str(about["language"])), (identity, identity, values)
-        yield _Cell((model, method, scheme), key, calibration, int(seed.removeprefix("seed")), metric, items, sources)
+        key = metric, str(about["language"])
+        block = model, method, scheme
+        yield _Cell(block, key, calibration, int(seed.removeprefix("seed")), metric, (identity, identity, values))
 
 
 def means_matrix(columns: Mapping[Key, Column], calibrations: list[str]) -> pd.DataFrame:

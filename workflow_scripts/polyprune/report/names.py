@@ -6,14 +6,6 @@ from collections.abc import Sequence
 
 from polyprune.grammar.paths import DENSE
 
-PAPER_MODELS = {
-    "llama-3-8b": "Llama-3 8B",
-    "llama-3-70b": "Llama-3 70B",
-    "llama-3.1-8b": "Llama-3.1 8B",
-    "aya-23-8b": "Aya-23 8B",
-    "aya-23-35b": "Aya-23 35B",
-}
-"""The models of the paper's printed numbers, as it writes them."""
 PAPER_METHODS = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "gptq": "GPTQ"}
 """The paper's methods, in the order of its tables, as it writes them."""
 _IN_TABLES = (DENSE, *PAPER_METHODS)

@@ -53,15 +53,14 @@ def load_all_printed(folder: Path) -> dict[int, pd.DataFrame]:
 
 
 def load_study_rows(files: Iterable[Path]) -> dict[int, pd.DataFrame]:
-    """A study's long tables, by number: of scores (`report/tables/rows.py`) or overlap of masks, without a score."""
+    """A study's long tables, by number: of scores (`report/tables/rows.py`) or overlap of masks."""
     rows = {}
     for file in files:
         with open_sealed_table(file) as table:
             if header_of(table).get("schema") != FRAME:
                 require(file, header_of(table), TABLE)
             found = table.read().to_pandas()
-            score = found.get("score")
-            rows[table_number(file)] = found.assign(eval_language=found["eval_language"].fillna(""), score=score)
+            rows[table_number(file)] = found.assign(eval_language=found["eval_language"].fillna(""))
     return rows
 
 

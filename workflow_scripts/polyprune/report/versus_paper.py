@@ -2,7 +2,6 @@
 
     table                                    int32
     model, method, scheme, calibration, metric, eval_language   string
-    score                                    string   what is counted in ours: acc, f1, f1_ws; null but for benchmarks
     ours, ours_std, n_seeds                  double, double, int32   mean and std over seeds
     paper, paper_std                         double   as printed; std is printed for a part of table 7 only, whose cells
                                                       tables 2 and 13 repeat
@@ -60,7 +59,6 @@ def beside_paper(ours: Mapping[int, pd.DataFrame], paper: Mapping[int, pd.DataFr
 
 def _cells(number: int, ours: pd.DataFrame, paper: pd.DataFrame, spreads: pd.DataFrame) -> pd.DataFrame:
     means = means_of(ours).rename(columns={"mean": "ours", "std": "ours_std"})
-    means = means.merge(ours.drop_duplicates(GROUP)[[*GROUP, "score"]], on=GROUP, validate="one_to_one")
     printed = paper[[*GROUP, "mean"]].merge(spreads, how="left", on=[*GROUP, "mean"])
     printed = printed.rename(columns={"mean": "paper", "std": "paper_std"})
     return means.merge(printed, on=GROUP, validate="one_to_one").assign(table=number)

@@ -15,7 +15,7 @@ from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix, language_of, pair_label
 from polyprune.report.numbers import format_number
 from polyprune.report.printed import BLOCK, COLUMN
-from polyprune.report.tables.picture import Grid, Picture, Section, draw_picture
+from polyprune.report.tables.picture import Grid, Section, draw_sections
 from polyprune.report.versus_paper import FAR, block_title, diagonal, rank_correlation
 
 BLUE_TO_ORANGE = LinearSegmentedColormap.from_list(
@@ -36,7 +36,7 @@ _OVERLAP = "iou:"
 def draw_table(cells: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """One table; `cells` are rows of `report/versus_paper.py`."""
     sections = [_section(cells, block, titles) for block in _blocks(cells)]
-    return draw_picture(Picture(tuple(sections), title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE))
+    return draw_sections(sections, title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE)
 
 
 def _caption(cells: pd.DataFrame, sections: Sequence[Section]) -> str:
@@ -89,14 +89,14 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
 def _grid(shown: pd.DataFrame, rows: Sequence[str], titles: Titles) -> Grid:
     """One metric: calibrations down, evaluation languages across."""
     metric = str(shown["metric"].iloc[0])
-    name, unit, decimals = _METRICS.get(metric) or (_benchmark(shown, titles.benchmarks[metric]), 1.0, 1)
+    name, unit, decimals = _METRICS.get(metric) or (f"{titles.benchmarks[metric]} [{_score(metric)}, %]", 1.0, 1)
     columns = sorted(set(shown["eval_language"]), key=place_in_tables)
     return _cells(shown, "eval_language", rows, columns, name, [column.upper() for column in columns], unit, decimals)
 
 
-def _benchmark(shown: pd.DataFrame, title: str) -> str:
-    """`MKQA [f1_ws, %]`, by what was counted."""
-    return f"{title} [{'/'.join(sorted(set(shown['score'].dropna())))}, %]"
+def _score(benchmark: str) -> str:
+    """What tables print of a benchmark, here and in the paper."""
+    return "f1" if benchmark == "mkqa" else "acc"
 
 
 def _overlap(shown: pd.DataFrame, rows: Sequence[str]) -> Grid:

@@ -44,8 +44,6 @@ LOSSES: dict[str, Callable[[Any], Any]] = {
     "pruning_error": np.log,
 }
 """Metrics of drift, and how they become losses: larger is worse."""
-NOT_HARMED = ("bits_per_byte", "nll", "top1_agreement", "special_targets")
-"""What score files have besides: the same told in other units, and counts."""
 GIVEN = ("nothing", "column", "column and calibration", "these and own language")
 """What is held constant, more and more: a column is a benchmark in a language."""
 PUBLISHED = "mC4, billions of tokens (mT5, arXiv 2010.11934, table 6)"
@@ -120,7 +118,7 @@ def losses(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], str, Matrix]]:
     cells = rows[[is_single_language(str(name)) for name in rows["calibration"]]]
     cells = cells.assign(eval_language=[language_of(column) for column in cells["eval_language"]])
     for (model, method, scheme, metric), of_metric in cells.groupby([*BLOCK, "metric"], sort=False):
-        if metric in NOT_HARMED:
+        if metric in ("bits_per_byte", "nll", "top1_agreement"):
             continue
         mean = of_metric.pivot_table(index="calibration", columns="eval_language", values="value")
         loss = LOSSES.get(str(metric), np.negative)
@@ -184,7 +182,7 @@ def pairs(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], str, str, Pairs]
     """Block, benchmark (or all of them), metric of drift, and the pairs; of blocks that have both."""
     single = rows[[is_single_language(str(name)) for name in rows["calibration"]]]
     drift = {(tuple(block.values()), metric): loss for block, metric, loss in losses(rows) if metric in LOSSES}
-    accuracy = single[~single["metric"].isin([*LOSSES, *NOT_HARMED])]
+    accuracy = single[~single["metric"].isin([*LOSSES, "bits_per_byte", "nll", "top1_agreement"])]
     for key, of_block in accuracy.groupby(BLOCK, sort=False):
         block = dict(zip(BLOCK, map(str, key), strict=True))
         table = of_block.pivot_table(index="calibration", columns=["metric", "eval_language"], values="value")

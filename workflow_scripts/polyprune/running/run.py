@@ -9,7 +9,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,12 +16,10 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from polyprune import log
-from polyprune.artifacts.atomic import trouble_of_disk
-from polyprune.artifacts.identity import Header, expecting, place_of
+from polyprune.artifacts.identity import Header, expecting
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.running import gpus
-from polyprune.running.submitted import require_as_planned
 from polyprune.settings.engine import Engine
 
 ENGINE_VARIABLE = "POLYPRUNE_ENGINE"
@@ -38,8 +35,7 @@ def run(argv: list[str]) -> int:
     """Run `STAGE --name value …`; 0 if it succeeded, else 1.
 
     `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`. Its `inputs` are
-    what the files of an option were to be made with: one object for all of them, or a list of one for each. Its
-    `made_with` says so of files of any option by patterns of their places, as `tiny/wanda/*/drift.parquet`.
+    what the files of an option were to be made with: one object for all of them, or a list of one for each.
     `--log`, `--threads` and `--gpus` (how many it is given; none if absent) are for this function.
     """
     if not argv:
@@ -50,41 +46,23 @@ def run(argv: list[str]) -> int:
     log_file = Path(options.pop("log")[0])
     threads = int(options.pop("threads")[0])
     n_gpus = int(options.pop("gpus", ["0"])[0])
-    spec = options.pop("settings")[0]
-    settings = json.loads(spec)
+    settings = json.loads(options.pop("settings")[0])
+    log.log_to(log_file, " ".join(str(settings[key]) for key in ("job",) if key in settings) or name)
     started = time.monotonic()
     try:
-        log.log_to(log_file, str(settings.get("job", name)))
-    except OSError as error:
-        said = trouble_of_disk(log_file, error) or f"{log_file} cannot be written: {error.strerror}"
-        print(f"error: {said}", file=sys.stderr)
-        return 1
-    try:
-        require_as_planned(spec)
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
-        with expecting(expectations(options, settings.get("inputs", {}), settings.get("made_with", {}))):
+        with expecting(_made_with(options, settings.get("inputs", {}))):
             stage(**_arguments(stage, options, settings, leased))
     except UserError as error:
         log.logger.error("error: %s", error)
         return 1
-    except Exception as error:
-        if said := _trouble_of_disk(error, options):
-            log.logger.error("error: %s", said)
-        else:
-            log.logger.error("unexpected error, please report it with %s:\n%s", log_file, traceback.format_exc())
+    except Exception:
+        log.logger.error("unexpected error, please report it with %s:\n%s", log_file, traceback.format_exc())
         return 1
     log.logger.info("done in %.1f s, peak memory %.2f GiB", time.monotonic() - started, log.peak_memory_gib())
     return 0
-
-
-def _trouble_of_disk(error: Exception, options: dict[str, list[str]]) -> str | None:
-    """What to tell of the system's errors that a library of others met; of the output if they name no file."""
-    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
-    if isinstance(error, PermissionError):
-        return f"{named}: {error.strerror}: see to the permissions of the file and of its folder"
-    return trouble_of_disk(Path(str(named or next(iter(options.get("output", [])), "a result"))), error)
 
 
 def _options(words: list[str]) -> dict[str, list[str]]:
@@ -119,20 +97,13 @@ def _arguments(
     return values
 
 
-def expectations(
-    options: dict[str, list[str]], inputs: dict[str, Any], by_place: dict[str, Header]
-) -> dict[Path, list[Header]]:
+def _made_with(options: dict[str, list[str]], inputs: dict[str, Any]) -> dict[Path, Header]:
     """What the header of each input file is to say."""
-    found: dict[Path, list[Header]] = {}
+    found: dict[Path, Header] = {}
     for name, entries in inputs.items():
         files = options.get(name, [])
         for file, header in zip(files, entries if isinstance(entries, list) else [entries] * len(files), strict=True):
-            found[Path(file)] = [header]
-    if by_place:
-        for file in dict.fromkeys(Path(word) for words in options.values() for word in words):
-            place = place_of(file) or ""
-            matching = (key for key in by_place if any(fnmatchcase(place, each) for each in key.split()))
-            found.setdefault(file, []).extend(by_place[key] for key in matching)
+            found[Path(file)] = header
     return found
 
 

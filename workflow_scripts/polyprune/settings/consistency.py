@@ -77,15 +77,15 @@ def _of_prompts(prompts: Prompts, place: Place) -> Iterator[Problem]:
 
 
 def _of_model(model: Model, place: Place, entries: Entries) -> Iterator[Problem]:
-    text, shape = model.text, model.known_sizes
+    text, shape = model.text, model.shape
     if text.corpus not in entries.corpora:
         yield (*place, "text", "corpus"), f"{text.corpus!r} is {nearest(text.corpus, entries.corpora)}"
-    if shape and text.sequence_length > shape.max_positions:
+    if text.sequence_length > shape.max_positions:
         beyond = f"{text.sequence_length} is beyond the model's {shape.max_positions} positions"
         yield (*place, "text", "sequence_length"), beyond
     if model.prompts is not None and model.prompts not in entries.prompts:
         yield (*place, "prompts"), f"{model.prompts!r} is {nearest(model.prompts, entries.prompts)}"
-    if model.shape and (model.shape.hidden % model.shape.heads or model.shape.heads % model.shape.kv_heads):
+    if shape.hidden % shape.heads or shape.heads % shape.kv_heads:
         yield (*place, "shape"), "hidden must be a multiple of heads, and heads of kv_heads"
     if isinstance(model.source, TrainedSource):
         yield from _of_training(model, model.source, place, entries.corpora.get(text.corpus))
@@ -95,9 +95,7 @@ def _of_training(model: Model, source: TrainedSource, place: Place, corpus: Corp
     """What a model needs that is trained here; `corpus` is None where it is not known."""
     if corpus is not None and not corpus.trains:
         yield (*place, "text", "corpus"), f"corpus {model.text.corpus!r} has no training part"
-    if model.shape is None:
-        yield (*place, "shape"), "a model that is trained here needs one"
-    elif source.vocabulary != model.shape.vocabulary:
+    if source.vocabulary != model.shape.vocabulary:
         yield (*place, "source", "vocabulary"), f"differs from shape.vocabulary {model.shape.vocabulary}"
     for language in source.outlier_languages:
         if corpus is not None and language not in corpus.languages:
@@ -166,7 +164,7 @@ def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Proble
                     yield (*place, "calibrations", index), few
     for index, scheme in grid.schemes.items():
         for name, model in models:
-            if (sizes := model.known_sizes) and (reason := sizes.why_not(parse_scheme(scheme))):
+            if reason := model.shape.why_not(parse_scheme(scheme)):
                 yield (*place, "schemes", index), f"{name} does not take {scheme!r}: {reason}"
         for method in grid.methods.values():
             if not takes(method, parse_scheme(scheme)):
@@ -188,8 +186,8 @@ def _of_figure(figure: Figure, place: Place, study: StudyEntry, entries: Entries
         yield (*place, "grids"), "a figure draws one model and one method"
     for name, model in models.items():
         for index, layer in enumerate(figure.layers):
-            if (sizes := model.known_sizes) and layer > sizes.layers:
-                yield (*place, "layers", index), f"{name} has {sizes.layers} layers, counted from 1"
+            if layer > model.shape.layers:
+                yield (*place, "layers", index), f"{name} has {model.shape.layers} layers, counted from 1"
     if DRAWINGS[figure.draws].measurements == "mask_iou":
         yield from _of_masks(figure.grids, (*place, "grids"), study)
     if (figure.matrix is not None) != (figure.draws == "mean_activations"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from polyprune.grammar.methods import METHODS, settings_read
+from polyprune.grammar.methods import settings_read
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.base import Count, Section
 
@@ -59,11 +59,6 @@ class Compression(Section):
 
     damping: float = Field(default=0.01, gt=0, lt=1, description="share of mean(diag H) added to diag H")
     block_size: Count = Field(default=128, description="columns a block of SparseGPT")
-    experts: Literal["routed", "all"] = Field(
-        default="routed",
-        description="which calibration tokens an expert is compressed from: those that the router sends to it, or all "
-        "(llm-compressor's moe_calibrate_all_experts); what the layer computes is the routed experts' in both",
-    )
     gptq: Gptq = Gptq()
     ria: Ria = Ria()
     dsnot: Dsnot = Dsnot()
@@ -72,5 +67,4 @@ class Compression(Section):
 
     def read_by(self, method: str, scheme: str) -> dict[str, Any]:
         """What a cell depends on."""
-        read = self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))
-        return read | ({"experts": "all"} if self.experts == "all" and not METHODS[method].blind else {})
+        return self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))

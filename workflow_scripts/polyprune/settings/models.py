@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from polyprune.errors import UserError
 from polyprune.grammar.schemes import Scheme
 from polyprune.settings.base import Commit, Count, Language, Section, Seed
-from polyprune.settings.sizes import locked_sizes, sizes_of_folder, sizes_of_gguf
 
 Dtype = Literal["float16", "bfloat16", "float32"]
 
@@ -21,8 +17,8 @@ class HubSource(Section):
 
     kind: Literal["hub"]
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    revision: Commit | None = Field(default=None, description="else resolved once into revisions.lock")
-    gated: str | None = Field(default=None, description="licence that must be accepted on the model's page first")
+    revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
+    gated: str | None = Field(None, description="licence that must be accepted on the model's page first")
     dtype: Dtype | None = Field(
         default=None, description="weights are used in it; else in the one that config.json names"
     )
@@ -36,41 +32,6 @@ class FolderSource(Section):
     dtype: Dtype | None = Field(
         default=None, description="weights are used in it; else in the one that config.json names"
     )
-
-
-class _ConvertedSource(Section):
-    """A model that is written out in safetensors, beside its manifest, before it is used."""
-
-    path: str | None = None
-    id: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
-    revision: Commit | None = Field(default=None, description="of `id`; else resolved once into revisions.lock")
-    gated: str | None = Field(default=None, description="licence that must be accepted on the model's page first")
-    dtype: Dtype | None = Field(default=None, description="weights are written in it; else in float32")
-
-    @model_validator(mode="after")
-    def _is_in_one_place(self) -> Self:
-        if (self.path is None) == (self.id is None):
-            raise ValueError("say `path`, of this machine, or `id`, of the hub: one of them")
-        return self
-
-
-class GgufSource(_ConvertedSource):
-    """A GGUF file, of this machine or of the hub. Its weights are dequantised by transformers' reader."""
-
-    kind: Literal["gguf"]
-    file: str | None = Field(default=None, description="with `id`: which of the repository's files")
-
-    @model_validator(mode="after")
-    def _names_its_file(self) -> Self:
-        if (self.id is None) != (self.file is None):
-            raise ValueError("`file` names one of the files of `id`")
-        return self
-
-
-class PickledSource(_ConvertedSource):
-    """A folder or a repository of the hub whose weights are pytorch_model*.bin: only weights are read from them."""
-
-    kind: Literal["pickles"]
 
 
 class TrainedSource(Section):
@@ -91,13 +52,11 @@ class TrainedSource(Section):
     )
 
 
-Source = Annotated[HubSource | FolderSource | GgufSource | PickledSource | TrainedSource, Field(discriminator="kind")]
-CONVERTED = ("gguf", "pickles")
-"""Kinds of sources that are written out in safetensors first."""
+Source = Annotated[HubSource | FolderSource | TrainedSource, Field(discriminator="kind")]
 
 
 class Shape(Section):
-    """Sizes as the model's config.json says them: what resources are estimated from."""
+    """Sizes from the model's config.json: what resources are estimated from before anything is downloaded."""
 
     layers: Count
     hidden: Count
@@ -107,12 +66,11 @@ class Shape(Section):
     vocabulary: Count
     max_positions: Count
     bytes_per_weight: Literal[2, 4] = 2
-    head: Count | None = Field(default=None, description="width of an attention head, where it is not hidden / heads")
 
     @property
     def linear_weights(self) -> int:
         """Weights in the linear layers of the decoder."""
-        head = self.head or self.hidden // self.heads
+        head = self.hidden // self.heads
         attention = self.hidden * head * (2 * self.heads + 2 * self.kv_heads)
         return self.layers * (attention + 3 * self.hidden * self.intermediate)
 
@@ -130,7 +88,6 @@ class Shape(Section):
 
 
 FROM_MODEL, NO_TOKEN = "model", "none"
-PUBLISHED = "published"
 
 
 class TextSettings(Section):
@@ -144,25 +101,19 @@ class TextSettings(Section):
         description="long_documents: a random window of a random document longer than the window (the paper's); "
         "packed: short documents joined"
     )
-    framing: Literal["documents", "published"] = Field(
-        default="documents",
-        description="of packed and evaluation text. documents: each stands between `bos` and `separator`, as in "
-        "pretraining; published: documents joined by a blank and tokenised as one text, as in the published code of "
-        "Wanda and SparseGPT (the paper's)",
-    )
     bos: str = Field(
-        default=FROM_MODEL,
+        FROM_MODEL,
         min_length=1,
-        description="before each document: model (config.json's BOS; nothing where it is also the separator or begins "
-        "a turn of a chat, as in Qwen and SmolLM2), none, or a token such as <s>",
+        description="before each document of packed text: model (config.json's BOS; nothing where it is also the "
+        "separator or begins a turn of a chat, as in Qwen and SmolLM2), none, or a token such as <s>",
     )
     separator: str = Field(
-        default=FROM_MODEL,
+        FROM_MODEL,
         min_length=1,
-        description="after each document: model (config.json's EOS; where that ends a turn of a chat, the family's end "
-        "of a document), none, or a token such as </s>",
+        description="after each document of packed text: model (config.json's EOS; <|endoftext|> where that is "
+        "<|im_end|>, which ends a turn of a chat), none, or a token such as </s>",
     )
-    sampled_tokens: Count = Field(default=256, description="tokens a language whose hidden states are kept whole")
+    sampled_tokens: Count = Field(256, description="tokens a language whose hidden states are kept whole")
 
 
 class Model(Section):
@@ -170,48 +121,6 @@ class Model(Section):
 
     title: str = Field(description="name in tables")
     source: Source
-    shape: Shape | None = Field(
-        None,
-        description="by hand: compared with the model's own. Else read: of a folder or file at once, of the hub when "
-        "the model is registered",
-    )
+    shape: Shape
     text: TextSettings
-    prompts: str | None = Field(default=None, description="parallel prompts for LSAR: a key of `prompts`")
-
-    @cached_property
-    def sizes(self) -> Shape:
-        """`shape`, or what the model's files say.
-
-        Raises:
-            UserError: they say it not, or are of the hub and not registered yet.
-        """
-        if self.shape is not None:
-            return self.shape
-        found = _read_sizes(self.source, f"model {self.title}")
-        if found is None:
-            raise UserError(
-                f"model {self.title}: its sizes are not known before it is registered: make its results/…/model.json "
-                "first, or say `shape`"
-            )
-        return Shape.model_validate(found)
-
-    @property
-    def known_sizes(self) -> Shape | None:
-        """None where `sizes` raises: who needs them says why."""
-        try:
-            return self.sizes
-        except UserError:
-            return None
-
-
-def _read_sizes(source: Source, place: str) -> dict[str, int] | None:
-    match source:
-        case FolderSource() | PickledSource(path=str()):
-            return sizes_of_folder(Path.cwd() / Path(str(source.path)).expanduser(), place)
-        case GgufSource(path=str()):
-            return sizes_of_gguf(Path.cwd() / Path(str(source.path)).expanduser(), place, source.dtype)
-        case HubSource() | PickledSource():
-            return locked_sizes(str(source.id), source.revision)
-        case GgufSource():
-            return locked_sizes(str(source.id), source.revision, source.file)
-    return None
+    prompts: str | None = Field(None, description="parallel prompts for LSAR: a key of `prompts`")

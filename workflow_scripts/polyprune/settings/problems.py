@@ -48,18 +48,12 @@ def section_at(location: Sequence[str | int], root: type[Section]) -> type[Secti
         if get_origin(at) is Annotated:
             at, *_ = get_args(at)
         if isinstance(at, type) and issubclass(at, Section):
-            at = _if_any(at.model_fields[str(step)].annotation)
+            at = at.model_fields[str(step)].annotation
         elif get_origin(at) in (dict, list):
             *_, at = get_args(at)
         else:
             (at,) = (kind for kind in get_args(at) if step in get_args(kind.model_fields["kind"].annotation))
     return at
-
-
-def _if_any(kind: Any) -> Any:
-    """What a value is of this type unless it is None."""
-    others = [each for each in get_args(kind) if each is not type(None)]
-    return others[0] if len(others) == 1 and type(None) in get_args(kind) else kind
 
 
 def place_of(location: Sequence[str | int], config: Any) -> Place:

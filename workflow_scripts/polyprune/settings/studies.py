@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -102,11 +101,11 @@ class FigureSettings(Section):
     layers: Annotated[list[Count], AfterValidator(distinct)] = Field(
         default=[], description="decoder layers counted from 1; all if not given"
     )
-    matrix: Literal["down_proj", "o_proj"] | None = Field(default=None, description="for mean_activations")
+    matrix: Literal["down_proj", "o_proj"] | None = Field(None, description="for mean_activations")
     projector: Literal["per_model", "dense", "pooled", "cross_fitted", "random"] = Field(
         "per_model", description="where the language-specific subspace is from; per_model is the paper's"
     )
-    rank: Count | None = Field(default=None, description="of that subspace; one less than the languages if not given")
+    rank: Count | None = Field(None, description="of that subspace; one less than the languages if not given")
 
 
 class Figure(FigureSettings):
@@ -122,15 +121,8 @@ class Study(Section):
     tables: dict[Annotated[str, Field(pattern=r"^table[1-9]\d*$")], Table]
     figures: dict[Annotated[str, Field(pattern=r"^figure[1-9]\d*$")], Figure] = Field(default={})
 
-    def cells(self, name: str) -> Sequence[Cell]:
+    def cells(self, name: str) -> list[Cell]:
         """The cells of a table or figure, each once, in the order of its grids; then those of a table's references."""
-        return self._cells[name]
-
-    @cached_property
-    def _cells(self) -> dict[str, Sequence[Cell]]:
-        return {name: self._cells_of(name) for name in (*self.tables, *self.figures)}
-
-    def _cells_of(self, name: str) -> list[Cell]:
         if name not in self.tables:
             return self._of_grids(self.figures[name].grids)
         own = self._of_grids(self.tables[name].grids)
@@ -141,11 +133,7 @@ class Study(Section):
     def _of_grids(self, grids: Iterable[str]) -> list[Cell]:
         return list(dict.fromkeys(cell for grid in grids for cell in self.grids[grid].cells()))
 
-    def all_cells(self) -> Sequence[Cell]:
+    def all_cells(self) -> list[Cell]:
         """The cells of all tables and of all figures that are not of the dense model alone, each once."""
-        return self._all_cells
-
-    @cached_property
-    def _all_cells(self) -> Sequence[Cell]:
         figures = (name for name, figure in self.figures.items() if not DRAWINGS[figure.draws].of_dense)
         return list(dict.fromkeys(cell for name in (*self.tables, *figures) for cell in self.cells(name)))

@@ -60,7 +60,7 @@ class HubCorpus(Section):
     kind: Literal["hub"]
     languages: Languages
     dataset: str = Field(description="repository, e.g. allenai/c4")
-    revision: Commit | None = Field(default=None, description="else resolved once into revisions.lock")
+    revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
     files: HubFiles
     field: str = "text"
     documents: HubDocuments = HubDocuments()
@@ -112,7 +112,7 @@ class HubPrompts(Section):
 
     kind: Literal["hub"]
     dataset: str = Field(description="repository, e.g. facebook/belebele")
-    revision: Commit | None = Field(default=None, description="else resolved once into revisions.lock")
+    revision: Commit | None = Field(None, description="else resolved once into revisions.lock")
     codes: dict[Language, str] = Field(min_length=1, description="the data set's name of each language")
     file: FilePattern = "data/{language}.jsonl"
     n_prompts: Count = 900

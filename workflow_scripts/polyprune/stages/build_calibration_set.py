@@ -24,7 +24,6 @@ def build_calibration_set(
     sampling: Literal["long_documents", "packed"],
     n_sequences: int,
     sequence_length: int,
-    framing: Literal["documents", "published"],
     bos: str,
     separator: str,
     output: Path,
@@ -32,14 +31,12 @@ def build_calibration_set(
 ) -> None:
     """Write `output` (see `artifacts/tokens.py`): `n_sequences` in equal shares of `languages`.
 
-    `framing`, `bos` and `separator` say what stands around each document of packed text (see
-    `settings.models.TextSettings`).
+    `bos` and `separator` stand around each document of packed text (see `settings.models.TextSettings`).
     A mix takes the first sequences of each of its languages' own shards, so shards of one seed share text.
     """
     folder = locate(model)
     tokenizer = open_tokenizer(folder)
     shares = equal_shares(n_sequences, languages)
-    frame, around = tokenizer.framing(framing, bos, separator)
     parts = []
     for language, file in zip(languages, corpus, strict=True):
         documents = load_documents(file, "calibration", {"language": language})
@@ -49,19 +46,15 @@ def build_calibration_set(
             found = long_document_windows(documents, tokenizer.plain, sequence_length, shares[language], draw, name)
         else:
             ordered = (documents[index] for index in seeded_order(len(documents), draw))
+            frame = tokenizer.frame(bos, separator)
             found = packed_windows(ordered, tokenizer.plain, frame, sequence_length, shares[language], name)
         tokenizer.require_embedded(found[0], name)
         parts.append(found)
     tokens, n_bytes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     logger.info("%d sequences of %d tokens: %s", *tokens.shape, shares)
-    metadata = (
-        provenance
-        | around
-        | {
-            "framing": framing,
-            "model_digest": read_manifest(model)["digest"],
-            "tokenizer_digest": file_digest(folder / "tokenizer.json"),
-            "sequences": shares,
-        }
-    )
-    save_tokens(output, TokenSet(tokens, n_bytes, tokenizer.special(tokens, frame), metadata))
+    metadata = provenance | {
+        "model_digest": read_manifest(model)["digest"],
+        "tokenizer_digest": file_digest(folder / "tokenizer.json"),
+        "sequences": shares,
+    }
+    save_tokens(output, TokenSet(tokens, n_bytes, metadata))

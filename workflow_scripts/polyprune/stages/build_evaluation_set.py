@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from polyprune.artifacts.corpus import SCHEMA, load_documents
 from polyprune.artifacts.tables import origin_of
@@ -22,7 +22,6 @@ def build_evaluation_set(
     corpus: list[Path],
     n_sequences: int,
     sequence_length: int,
-    framing: Literal["documents", "published"],
     bos: str,
     separator: str,
     output: list[Path],
@@ -30,23 +29,18 @@ def build_evaluation_set(
 ) -> None:
     """Write one file a language (see `artifacts/tokens.py`), packed from the corpus's evaluation documents in order.
 
-    `framing`, `bos` and `separator` say what stands around each document (see `settings.models.TextSettings`).
+    `bos` and `separator` stand around each document (see `settings.models.TextSettings`).
     """
     folder = locate(model)
     tokenizer = open_tokenizer(folder)
-    frame, around = tokenizer.framing(framing, bos, separator)
-    metadata = (
-        provenance
-        | around
-        | {
-            "framing": framing,
-            "model_digest": read_manifest(model)["digest"],
-            "tokenizer_digest": file_digest(folder / "tokenizer.json"),
-            "split": SPLIT,
-            "template": False,
-            "content": "all tokens",
-        }
-    )
+    frame = tokenizer.frame(bos, separator)
+    metadata = provenance | {
+        "model_digest": read_manifest(model)["digest"],
+        "tokenizer_digest": file_digest(folder / "tokenizer.json"),
+        "split": SPLIT,
+        "template": False,
+        "content": "all tokens",
+    }
     for source, target in zip(corpus, output, strict=True):
         about = {"corpus": source.parent.name, "language": source.stem}
         documents = load_documents(source, SPLIT, {"language": source.stem})
@@ -54,12 +48,5 @@ def build_evaluation_set(
         tokenizer.require_agreement(documents, name)
         tokens, n_bytes = packed_windows(documents, tokenizer.plain, frame, sequence_length, n_sequences, name)
         tokenizer.require_embedded(tokens, name)
-        special = tokenizer.special(tokens, frame)
-        logger.info(
-            "%s: %d sequences of %d tokens, %d of them special; %.2f bytes a token",
-            target.stem,
-            *tokens.shape,
-            special.sum(),
-            n_bytes.mean(),
-        )
-        save_tokens(target, TokenSet(tokens, n_bytes, special, metadata | origin_of(source, SCHEMA) | about))
+        logger.info("%s: %d sequences of %d tokens, %.2f bytes a token", target.stem, *tokens.shape, n_bytes.mean())
+        save_tokens(target, TokenSet(tokens, n_bytes, metadata | origin_of(source, SCHEMA) | about))

@@ -47,10 +47,7 @@ def compose_cell(
     metadata = provenance | _about(base, other, sources)
     parts = output.with_name(output.name + ".layers")
     for index, source in enumerate(sources):
-        if source is None:
-            save_layer(parts, index, {}, metadata)
-        else:
-            save_layer(parts, index, _layer(source, index), metadata, source.about_matrices(index))
+        save_layer(parts, index, {} if source is None else _layer(source, index), metadata)
     join_layers(parts, n_layers, output, metadata)
     logger.info("%d of %d layers from %s", len(taken), n_layers, part[0] if part else "the dense model")
 

@@ -40,4 +40,4 @@ def count_activations(
 def first_tokens(data: TokenSet, n_tokens: int) -> TokenSet:
     """The first sequences, as many as `n_tokens` fill: at least one, at most all."""
     n = max(1, n_tokens // data.tokens.shape[1])
-    return TokenSet(data.tokens[:n], data.n_bytes[:n], data.special[:n], data.metadata)
+    return TokenSet(data.tokens[:n], data.n_bytes[:n], data.metadata)

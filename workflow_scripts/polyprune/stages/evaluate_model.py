@@ -12,7 +12,7 @@ import torch
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
-from polyprune.artifacts.identity import calibration_texts, of_variant
+from polyprune.artifacts.identity import of_variant
 from polyprune.evaluation.data_cache import data_cache
 from polyprune.evaluation.language_model import SharedPrefixLM
 from polyprune.evaluation.results import evaluate_column
@@ -56,7 +56,7 @@ def evaluate_model(
         "model_digest": manifest["digest"],
         "variant": variant,
         "benchmark": benchmark,
-        "sources": {"model": manifest["digest"], **calibration_texts([reader.brief] if reader else [])},
+        "sources": {"model": manifest["digest"]},
         "cell": None if reader is None else reader.brief,
         "data": dict(found.revisions),
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},

@@ -13,7 +13,6 @@ from polyprune.log import logger
 from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.export import export_weights
-from polyprune.model.source import read_manifest
 from polyprune.report.card import model_card
 
 BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
@@ -26,7 +25,7 @@ def export_model(
     """Fill the folder of `output`, its config.json, which appears last, with a record of all files (see
     `artifacts/exports.py`); `source` is the model's in config.yaml.
     """
-    reader, quantised = open_cell(cell, model), read_manifest(model)["source"].get("quantised")
+    reader = open_cell(cell, model)
     checkpoint, folder = open_model(model), output.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -35,9 +34,7 @@ def export_model(
         wanted = file.suffix in BESIDE_THE_WEIGHTS or file.name.startswith(("LICENSE", "USE_POLICY"))
         if file.is_file() and wanted and file.name not in (output.name, RECORD):
             shutil.copyfile(file, folder / file.name)
-    (folder / "README.md").write_text(
-        model_card(reader.metadata, title, {**source, "quantised": quantised}), encoding="utf-8"
-    )
+    (folder / "README.md").write_text(model_card(reader.metadata, title, source), encoding="utf-8")
     with atomic_write(output) as part:
         config = checkpoint.config_as_used
         part.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

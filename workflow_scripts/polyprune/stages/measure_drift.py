@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +44,12 @@ def measure_drift(
         "variant": variant,
         "sources": sources_of(headers),
         "cell": headers[dumps[0]]["provenance"]["cell"],
-        "text": framing_of(headers[dumps[0]]["provenance"]["data"]),
     }
     values = {row["eval_language"]: row["value"] for row in losses if row["metric"] == "perplexity"}
     logger.info("perplexity %s", ", ".join(f"{language} {value:.3f}" for language, value in values.items()))
     save_scores(perplexity, losses, about)
     for path in drift:
         save_scores(path, drifts, about)
-
-
-def framing_of(text: Mapping[str, Any]) -> dict[str, Any]:
-    """What the header of an evaluation text says of what stands around its documents."""
-    return {name: text[name] for name in ("framing", "around")}
 
 
 def _row(variant: dict[str, Any], language: str, value: Value) -> dict[str, Any]:
@@ -71,17 +65,16 @@ def _row(variant: dict[str, Any], language: str, value: Value) -> dict[str, Any]
 
 
 def prediction_scores(sums: Arrays) -> Iterator[Value]:
-    """Loss over all targets, in the units people compare, and how many predicted tokens are none."""
-    paired, targets = "nll_pruned" in sums, sums["target"] == 1
-    nll = sums["nll_pruned" if paired else "nll_dense"][targets].astype(np.float64)
+    """Loss over all predicted tokens, in the units people compare."""
+    paired = "nll_pruned" in sums
+    nll = sums["nll_pruned" if paired else "nll_dense"].astype(np.float64)
     n = nll.size
     yield "nll", None, float(nll.mean()), "nat/token", n
     yield "perplexity", None, math.exp(nll.mean()), "1", n
     yield "bits_per_byte", None, float(nll.sum() / math.log(2) / sums["bytes"].sum()), "bit/byte", n
     if paired:
-        yield "kl", None, float(sums["kl"][targets].mean(dtype=np.float64)), "nat/token", n
+        yield "kl", None, float(sums["kl"].mean(dtype=np.float64)), "nat/token", n
         yield "top1_agreement", None, float(sums["agree"].sum() / n), "1", n
-    yield "special_targets", None, float(targets.size - n), "token", targets.size
 
 
 def drift_scores(sums: Arrays, d_model: int) -> Iterator[Value]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from polyprune.artifacts.cells import CellReader, layer_of
-from polyprune.artifacts.identity import calibration_texts, of_variant, require_agreement
+from polyprune.artifacts.identity import of_variant, require_agreement
 from polyprune.artifacts.measurements import MASK_IOU, save_measurements
 from polyprune.errors import UserError
 from polyprune.log import logger
@@ -62,23 +62,15 @@ def measure_mask_iou(
         rows += [columns | row for row in compare(readers)]
     compared = sum(file.stat().st_size for file in cells) / 1e6
     logger.info("%d masks, files of %.1f MB, %.1f s", len(cells), compared, time.monotonic() - started)
-    sources: dict[str, str] = {}
-    for (model, method, scheme), by_calibration in groups.items():
-        for name, value in _sources(by_calibration).items():
-            known = sources.setdefault(f"{name} of {model}", value)
-            if known != value:
-                raise UserError(
-                    f"{model}/{method}/{scheme} has {name} {value}, other cells of the model {known}: they were not "
-                    "made from the same; delete the older ones and make them again"
-                )
+    sources = {f"model {model}": _digest_of_model(by_calibration) for (model, _, _), by_calibration in groups.items()}
     save_measurements(output, rows, MASK_IOU, provenance | {"variants": variants, "sources": sources})
 
 
-def _sources(by_calibration: Mapping[str, Sequence[tuple[int, CellReader]]]) -> dict[str, str]:
-    """Digests of the model that all these cells were made from, `UserError` if it was not one, and of their texts."""
+def _digest_of_model(by_calibration: Mapping[str, Sequence[tuple[int, CellReader]]]) -> str:
+    """Of the model that all these cells were made from; raises `UserError` if it was not one."""
     headers = {cell.path: cell.metadata for cells in by_calibration.values() for _, cell in cells}
     require_agreement(headers, ("model_digest",))
-    return {"model": next(iter(headers.values()))["model_digest"], **calibration_texts(list(headers.values()))}
+    return next(iter(headers.values()))["model_digest"]
 
 
 def _in_seed_order(by_calibration: Mapping[str, list[tuple[int, CellReader]]], where: str) -> Readers:

@@ -41,14 +41,7 @@ def prune_model(
     metadata = provenance | text.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, decoder.device)
     sequential = compression.get(method, {}).get("true_sequential", False)
-    job = Job(
-        parse_scheme(scheme),
-        compression,
-        len(text.tokens),
-        seed,
-        true_sequential=sequential,
-        all_experts=compression.get("experts") == "all",
-    )
+    job = Job(parse_scheme(scheme), compression, len(text.tokens), seed, true_sequential=sequential)
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
         spread = compression["owl"]["spread"]

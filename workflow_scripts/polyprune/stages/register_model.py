@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,8 @@ from polyprune.places import path_at
 from polyprune.settings.models import FolderSource, Shape
 
 
-def register_model(
-    source: FolderSource, shape: Shape | None, name: str, output: Path, provenance: dict[str, Any]
-) -> None:
+def register_model(source: FolderSource, shape: Shape, name: str, output: Path, provenance: dict[str, Any]) -> None:
     """Write `output` (manifest, see `model/source.py`); the source's path is a reference (`places.py`)."""
     folder = path_at(source.path)
     check_shape(read_config(folder), shape, f"models.{name}.shape")
-    importlib.import_module("polyprune.model.probing").probe_folder(folder, source.dtype)
     write_manifest(output, source.model_dump(exclude_none=True), folder, provenance)

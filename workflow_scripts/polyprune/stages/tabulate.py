@@ -1,4 +1,4 @@
-"""A table of any study: what was measured as long rows, as a page, as a picture, and as what that shows."""
+"""A table of any study: what was measured as long rows, as a page, and as a picture."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.artifacts.sheets import save_sheet
 from polyprune.artifacts.tables import save_table
 from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
-from polyprune.report.tables.picture import draw_picture
 from polyprune.report.tables.report import TableModule
-from polyprune.report.tables.sheet import sheet_of
 from polyprune.settings.studies import TableSettings
 
 
@@ -28,10 +25,9 @@ def tabulate(
     output: Path,
     markdown: Path,
     picture: Path,
-    sheet: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write a table in its four forms, as the `module` of its kind arranges it (`report/tables/`).
+    """Write a table in its three forms, as the `module` of its kind arranges it (`report/tables/`).
 
     `paper` is a file of the paper's numbers or nothing; `evidence` are the answers or dumps behind the measurements of
     cells, which say how sure they are, nothing for kinds that ask for none. `titles` are names in print, models
@@ -41,9 +37,7 @@ def tabulate(
     report = kind.report(measurements, paper, table, titles, evidence)
     for line in report.log:
         logger.info("%s", line)
-    about = provenance | dict(report.provenance)
-    save_table(output, report.schema, report.rows, about)
+    save_table(output, report.schema, report.rows, provenance | dict(report.provenance))
     with atomic_write(markdown) as part:
         part.write_text(report.page, encoding="utf-8")
-    save_sheet(sheet, sheet_of(report.picture), about)
-    save_png(lambda: draw_picture(report.picture), picture)
+    save_png(report.draw, picture)

@@ -10,12 +10,11 @@ import pandas as pd
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import save_frame
-from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.block_test import compare_blocks, render_blocks
 from polyprune.report.claim_list import CLAIMS
 from polyprune.report.claims import judge, render_claims
-from polyprune.report.names import PAPER_METHODS, PAPER_MODELS
+from polyprune.report.names import PAPER_METHODS
 from polyprune.report.printed import load_printed, load_study, table_number
 
 PAPER, STUDY = "paper", "study"
@@ -25,7 +24,7 @@ def tabulate_claims(
     paper: list[Path],
     tables: list[Path],
     title: str,
-    titles: Titles,
+    methods: dict[str, str],
     claims: Path,
     claims_markdown: Path,
     blocks: Path,
@@ -35,7 +34,7 @@ def tabulate_claims(
     """Write verdicts (`report/claims.py`) and tests of blocks (`report/block_test.py`), by the column `numbers`.
 
     `paper` are the paper's printed tables, `tables` a study's long ones (none: the paper alone); both are named
-    `table{n}`, and a number means the same table in both. `titles` are the study's names in print, `title` is its own.
+    `table{n}`, and a number means the same table in both. `methods` are the study's, by name and name in print.
     """
     sources = {PAPER: {table_number(file): load_printed(file) for file in paper}}
     if tables:
@@ -44,8 +43,7 @@ def tabulate_claims(
     tested = {source: compare_blocks(found) for source, found in sources.items()}
     for source, verdicts in judged.items():
         logger.info("%s: %s", source, dict(verdicts["verdict"].value_counts()))
-    known = Titles(PAPER_MODELS | dict(titles.models), PAPER_METHODS | dict(titles.methods), titles.benchmarks)
-    in_words = partial(render_blocks, titles=known)
+    in_words = partial(render_blocks, methods=PAPER_METHODS | methods)
     names = {PAPER: "the paper's printed numbers", STUDY: title}
     for output, markdown, found, render, heading in (
         (claims, claims_markdown, judged, render_claims, "The paper's claims, recomputed from"),

@@ -23,12 +23,8 @@ def braced(paths: Sequence[str]) -> str:
 
 
 def words(paths: Sequence[str]) -> Callable[[Wildcards], str]:
-    """`braced` for the params of a rule."""
-    return verbatim(braced(paths))
-
-
-def verbatim(text: str) -> Callable[[Wildcards], str]:
-    """A text for the params of a rule: a function, for in a text Snakemake would take braces for wildcards."""
+    """`braced` for the params of a rule: a function, for in a text Snakemake would take braces for wildcards."""
+    text = braced(paths)
     return lambda wildcards: text  # noqa: ARG005
 
 

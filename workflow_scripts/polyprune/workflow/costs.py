@@ -23,7 +23,7 @@ _ACTIVATION_BLOCKS = 8
 
 def gpus(model: Model) -> int:
     """One GPU whatever the size, because layers are streamed; none for tiny models."""
-    return 0 if model.sizes.linear_weights < TINY_WEIGHTS else 1
+    return 0 if model.shape.linear_weights < TINY_WEIGHTS else 1
 
 
 def cpus(model: Model) -> int:
@@ -54,15 +54,15 @@ OUTLIERS_COST_LIKE = "wanda"
 def compression_flops(model: Model, method: str) -> float:
     """Statistics pass, second pass and, for methods that need it, Gram matrices."""
     n_tokens = _tokens(model.text, model.text.calibration_sequences)
-    passes = 2 * forward_flops(model.sizes, n_tokens, model.text.sequence_length)
-    return passes + (gram_flops(model.sizes, n_tokens) if METHODS[method].gram else 0)
+    passes = 2 * forward_flops(model.shape, n_tokens, model.text.sequence_length)
+    return passes + (gram_flops(model.shape, n_tokens) if METHODS[method].gram else 0)
 
 
 def dump_flops(model: Model, n_languages: int, n_cells: int) -> float:
     """The dense stream and each cell's through the layers and the head in every language."""
     n_tokens = _tokens(model.text, model.text.evaluation_sequences) * n_languages
-    head = 2 * model.sizes.hidden * model.sizes.vocabulary * n_tokens
-    return (1 + n_cells) * (forward_flops(model.sizes, n_tokens, model.text.sequence_length) + head)
+    head = 2 * model.shape.hidden * model.shape.vocabulary * n_tokens
+    return (1 + n_cells) * (forward_flops(model.shape, n_tokens, model.text.sequence_length) + head)
 
 
 def minutes(flops: float, rate: float) -> int:
@@ -72,30 +72,30 @@ def minutes(flops: float, rate: float) -> int:
 
 def cell_bytes(model: Model, method: str, scheme: str) -> float:
     """Size of a cell: one bit a weight, and the kept values or codes where the method changes them."""
-    weights = model.sizes.linear_weights
+    weights = model.shape.linear_weights
     traits, parsed = METHODS[method], parse_scheme(scheme)
     if parsed.bits is not None:
         return weights * (parsed.bits / 8 + 3 / (parsed.group_size or 1))
     kept = 1 - parsed.removed_of(10**6) / 10**6
-    return weights * (1 / 8 + (kept * model.sizes.bytes_per_weight if traits.updates else 0))
+    return weights * (1 / 8 + (kept * model.shape.bytes_per_weight if traits.updates else 0))
 
 
 def dump_bytes(model: Model) -> float:
     """Size of a hidden-state dump in one language: sequence means, the token sample, losses."""
-    rows, text = model.sizes.layers + 2, model.text
-    means = rows * text.evaluation_sequences * model.sizes.hidden * 4
-    sample = rows * text.sampled_tokens * model.sizes.hidden * model.sizes.bytes_per_weight
+    rows, text = model.shape.layers + 2, model.text
+    means = rows * text.evaluation_sequences * model.shape.hidden * 4
+    sample = rows * text.sampled_tokens * model.shape.hidden * model.shape.bytes_per_weight
     return means + sample + 12 * _tokens(text, text.evaluation_sequences)
 
 
 def activation_bytes(model: Model) -> float:
     """Size of activation counts in one language: three numbers a neuron and block, two a channel of two matrices."""
-    return 8 * model.sizes.layers * (3 * _ACTIVATION_BLOCKS * model.sizes.intermediate + 4 * model.sizes.hidden)
+    return 8 * model.shape.layers * (3 * _ACTIVATION_BLOCKS * model.shape.intermediate + 4 * model.shape.hidden)
 
 
 def _streams_mb(model: Model, n_sequences: int, streams: int) -> int:
     tokens = _tokens(model.text, n_sequences)
-    return streams * tokens * model.sizes.hidden * model.sizes.bytes_per_weight // 2**20
+    return streams * tokens * model.shape.hidden * model.shape.bytes_per_weight // 2**20
 
 
 def _weights_mb(shape: Shape) -> int:
@@ -106,14 +106,14 @@ def _weights_mb(shape: Shape) -> int:
 
 def compression_memory_mb(model: Model, method: str) -> int:
     """Host memory: enough for everything, so that it also holds where there is no GPU."""
-    factors = 3 * 4 * model.sizes.intermediate**2 // 2**20 if METHODS[method].gram else 0
-    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.sizes) + factors
+    factors = 3 * 4 * model.shape.intermediate**2 // 2**20 if METHODS[method].gram else 0
+    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.shape) + factors
 
 
 def dump_memory_mb(model: Model, n_cells: int) -> int:
     """Host memory: the dense stream and each cell's, weights, 2 GiB for logits and rows; also without a GPU."""
     streams = _streams_mb(model, model.text.evaluation_sequences, 1 + n_cells)
-    return _BASE_MB + streams + _weights_mb(model.sizes) + 2048
+    return _BASE_MB + streams + _weights_mb(model.shape) + 2048
 
 
 _GENERATION_SLOWDOWN = 20
@@ -123,11 +123,11 @@ _GENERATION_SLOWDOWN = 20
 def evaluation_flops(model: Model, benchmark: str) -> float:
     """Layers and, for a quarter of the tokens, the head, over a benchmark in all languages."""
     tokens = BENCHMARKS[benchmark].tokens * (_GENERATION_SLOWDOWN if benchmark == "mkqa" else 1)
-    head = 2 * model.sizes.hidden * model.sizes.vocabulary * tokens / 4
-    return forward_flops(model.sizes, tokens, 512) + head
+    head = 2 * model.shape.hidden * model.shape.vocabulary * tokens / 4
+    return forward_flops(model.shape, tokens, 512) + head
 
 
 def evaluation_memory_mb(model: Model) -> int:
     """Host memory: on a GPU the surroundings of layers read one by one; without one, the whole model."""
-    whole = model.sizes.linear_weights * model.sizes.bytes_per_weight // 2**20 if gpus(model) == 0 else 0
-    return 2 * _BASE_MB + _weights_mb(model.sizes) + whole
+    whole = model.shape.linear_weights * model.shape.bytes_per_weight // 2**20 if gpus(model) == 0 else 0
+    return 2 * _BASE_MB + _weights_mb(model.shape) + whole

@@ -1,11 +1,11 @@
 """What is finished of one question, in which language to calibrate a model for a language: files, and what lacks.
 
-    python -m polyprune.workflow.finished --model KEY --language CODE [--method NAME] [--configfile FILE]…
+    python -m polyprune.workflow.finished --model KEY --language CODE [--method NAME] [--configfile FILE]
 
 It prints a JSON object for `polyprune.report.ask`: `model`, `title`, `language`; `items`, `dumps`: the files there are,
 of all studies' cells of the model; `cells`: of each method and scheme how many cells there are to be and are finished,
-with calibrations that have none; `targets`, `configfiles`: what to ask Snakemake for. Finished is what lies there:
-whether a changed setting asks for it again, `make outstanding` says.
+with calibrations that have none; `targets`: what to ask Snakemake for. Finished is what lies there: whether a changed
+setting asks for it again, `make outstanding` says.
 """
 
 from __future__ import annotations
@@ -29,20 +29,13 @@ from polyprune.workflow.ledger import read_config
 PAGE = "best_calibration.md"
 
 
-def finished(
-    settings: Settings,
-    model: str,
-    language: str,
-    method: str | None,
-    root: Path,
-    configfiles: Sequence[Path] = (),
-) -> dict[str, Any]:
-    """What the module prints; `root` is where `results/` is, `configfiles` are those that were named.
+def finished(settings: Settings, model: str, language: str, method: str | None, root: Path) -> dict[str, Any]:
+    """What the module prints; `root` is where `results/` is.
 
     Raises:
         UserError: no such model, language or method, or no study has cells of it.
     """
-    _check(settings, model, language, method, configfiles)
+    _check(settings, model, language, method)
     inputs = Inputs(settings, root)
     answers, dumps, targets = dict[str, Cell](), dict[str, Cell](), []
     for study in settings.studies:
@@ -55,9 +48,7 @@ def finished(
         targets += [study_path(study, PAGE)] if any(found) else []
     if not targets:
         by = f" by {method}" if method else ""
-        raise UserError(
-            f"no study compresses {model}{by}: add a grid and a table of it to a study{_elsewhere(configfiles)}"
-        )
+        raise UserError(f"no study compresses {model}{by}: add a grid and a table of it to a study in config.yaml")
     wanted = answers | dumps
     there = {path for path in wanted if (root / path).is_file()}
     return {
@@ -68,18 +59,12 @@ def finished(
         "dumps": [path for path in dumps if path in there],
         "cells": _progress(wanted, there),
         "targets": targets,
-        "configfiles": list(map(str, configfiles)),
     }
 
 
-def _elsewhere(configfiles: Sequence[Path]) -> str:
-    """How to name a file of the user's, if none was."""
-    return "" if configfiles else " (a study in a file of your own: CONFIGFILE=file.yaml)"
-
-
-def _check(settings: Settings, model: str, language: str, method: str | None, configfiles: Sequence[Path]) -> None:
+def _check(settings: Settings, model: str, language: str, method: str | None) -> None:
     if model not in settings.models:
-        raise UserError(f"MODEL: {model!r} is {nearest(model, settings.models)}{_elsewhere(configfiles)}")
+        raise UserError(f"MODEL: {model!r} is {nearest(model, settings.models)}")
     if language not in settings.languages_of(model):
         raise UserError(f"LANGUAGE: {language!r} is {nearest(language, settings.languages_of(model))}")
     if method is not None and method not in METHODS:
@@ -125,8 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         settings = read_config([*map(Path, SHIPPED_FILES), *options.configfile])
-        question = options.model, options.language, options.method or None
-        print(json.dumps(finished(settings, *question, Path(), options.configfile)))
+        print(json.dumps(finished(settings, options.model, options.language, options.method or None, Path())))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

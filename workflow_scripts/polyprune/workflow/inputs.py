@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from polyprune.grammar.methods import artifact
@@ -127,24 +127,6 @@ class Inputs:
         for name, study in self.settings.studies.items():
             yield from ((name, figure) for figure in study.figures)
 
-    def sheets(self, study: str) -> list[str]:
-        """What a study's tables show, cell by cell."""
-        return [study_path(study, f"{table}.json") for table in self.settings.studies[study].tables]
-
-    def pictures(self, study: str) -> list[str]:
-        """A study's figures."""
-        return [study_path(study, f"{figure}.png") for figure in self.settings.studies[study].figures]
-
-    def manifests(self, study: str) -> list[str]:
-        """What a study's models are."""
-        return [f"results/{model}/model.json" for model in _models(self.settings.studies[study].all_cells())]
-
-    def texts(self, study: str) -> list[str]:
-        """The corpora of a study's models."""
-        models = _models(self.settings.studies[study].all_cells())
-        corpora = dict.fromkeys(self.settings.models[model].text.corpus for model in models)
-        return [path for corpus in corpora for path in self.corpus(corpus)]
-
     def mask_grids(self) -> list[tuple[str, str]]:
         """(study, grid) whose masks are compared by a table or a figure."""
         shown = ((study, name) for study, name in [*self.tables(), *self.figures()])
@@ -173,10 +155,6 @@ class Inputs:
     def all_printed(self) -> list[str]:
         """The paper's numbers, of all its tables."""
         return sorted(str(path) for path in (self.root / "data" / "paper").glob("table*.csv"))
-
-    def labels(self, study: str, name: str) -> dict[str, str]:
-        """What Snakemake's own report calls a table or a figure."""
-        return {"what": name, "title": self._entry(study, name).title}
 
     def parquet_tables(self, study: str) -> list[str]:
         """A study's tables."""
@@ -280,7 +258,7 @@ class Inputs:
             for cell in self._cells(study, name)
         ]
 
-    def _cells(self, study: str, name: str) -> Sequence[Cell]:
+    def _cells(self, study: str, name: str) -> list[Cell]:
         return self.settings.studies[study].cells(name)
 
     def _entry(self, study: str, name: str) -> Table | Figure:

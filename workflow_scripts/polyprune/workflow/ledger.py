@@ -149,7 +149,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         n_cells = len(variants) if "method" in job["wildcards"] else 0
         flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
     elif job["rule"].startswith("count_activations"):
-        flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
+        flops = costs.forward_flops(model.shape, settings.analysis.activation_tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
         flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
@@ -210,11 +210,7 @@ def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Cell, bool]:
 
 
 def read_config(files: Sequence[Path]) -> Settings:
-    """The settings of several files, later ones on top, as Snakemake merges them.
-
-    Raises:
-        UserError: a file is not there or no YAML, or the settings are wrong.
-    """
+    """The settings of several files, later ones on top, as Snakemake merges them."""
 
     def merged(base: Any, over: Any) -> Any:
         if isinstance(base, dict) and isinstance(over, dict):
@@ -223,10 +219,7 @@ def read_config(files: Sequence[Path]) -> Settings:
 
     config: Any = {}
     for file in files:
-        try:
-            config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"{file} cannot be read as a study file: {error}") from error
+        config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     return load_settings(config, files)
 
 
@@ -253,8 +246,7 @@ def _print(lines: Sequence[Line], planning_flops: float) -> None:
     )
 
 
-def tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
-    """As values of JSON."""
+def _tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
     for line in lines:
         yield asdict(line) | {"sources": sorted(line.sources)}
 
@@ -278,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     lines = ledger(settings, cells, jobs, incomplete_outputs())
     if options.json:
-        print(json.dumps(list(tidy(lines)), indent=1))
+        print(json.dumps(list(_tidy(lines)), indent=1))
     else:
         _print(lines, settings.engine.planning_flops)
     return 0

@@ -6,14 +6,10 @@ shard, a dump depend on are written once, and said twice, to the job that makes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from polyprune.grammar.benchmarks import columns, datasets
-from polyprune.grammar.paths import Cell
-from polyprune.grammar.schemes import parse_scheme
+from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
@@ -27,7 +23,7 @@ class MadeWith:
     """Entries of headers under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self._columns = settings, cache(columns)
+        self.settings = settings
 
     def corpus_in(self, corpus: str, language: str) -> Entries:
         """The settings that one language of a corpus depends on: not which other languages there are."""
@@ -49,52 +45,29 @@ class MadeWith:
     def source(self, model: str) -> Entries:
         """Where a model is from."""
         values = self.settings.models[model].source.model_dump(mode="json")
-        return values | ({"path": reference("models", model)} if values.get("path") else {})
+        return values | ({"path": reference("models", model)} if values["kind"] == "folder" else {})
 
-    def shape(self, model: str) -> Entries | None:
-        """What config.json also says, if it is given by hand; not what only plans memory."""
-        shape = self.settings.models[model].shape
-        return shape and shape.model_dump(mode="json", exclude={"bytes_per_weight", "head"})
+    def shape(self, model: str) -> Entries:
+        """What config.json also says; not what only plans memory."""
+        return self.settings.models[model].shape.model_dump(mode="json", exclude={"bytes_per_weight"})
 
     def corpus_files(self, model: str, languages: Sequence[str]) -> list[Entries]:
         """A model's corpus in some languages."""
         corpus = self.settings.models[model].text.corpus
         return [{"corpus": self.corpus_in(corpus, language)} for language in languages]
 
-    def text(self, model: str) -> Entries:
-        """A model's corpus, apart from its languages: files of one language and of several have this in common."""
-        corpus = self.settings.corpora[self.settings.models[model].text.corpus]
-        return corpus.model_dump(mode="json", exclude={"files" if isinstance(corpus, FilesCorpus) else "languages"})
-
-    def asked(self, model: str) -> Entries:
-        """A model's prompts, apart from their languages."""
-        prompts = self.settings.prompts[self.settings.models[model].prompts or ""]
-        of_languages = {"files", "codes"} if isinstance(prompts, FilesPrompts | HubPrompts) else {"languages"}
-        return prompts.model_dump(mode="json", exclude=of_languages)
-
-    def training(self, model: str) -> Entries:
-        """How a model is trained."""
-        return {
-            "source": self.source(model),
-            "shape": self.shape(model),
-            "languages": self.settings.languages_of(model),
-            "text": self.text(model),
-        }
-
     def model(self, model: str) -> Entries:
-        """A trained model by its training, one of the hub by name and commit; a folder's may be anywhere."""
+        """A trained model by its training, one of the hub by its name; a folder's may be anywhere."""
         source = self.source(model)
-        if source["kind"] == "train":
-            return {"provenance": self.training(model)}
-        named = {name: source[name] for name in ("kind", "id", "dtype") if name in source}
-        chosen = {"revision": source["revision"]} if source.get("revision") else {}
-        return {"source": named | chosen, "provenance": {"shape": self.shape(model)}}
+        if source["kind"] != "train":
+            return {"source": {name: source[name] for name in ("kind", "id") if name in source}}
+        languages = self.settings.languages_of(model)
+        return {"provenance": {"source": source, "shape": self.shape(model), "languages": languages}}
 
     def shard(self, model: str) -> Entries:
         """The text of any calibration shard of a model."""
         text = self.settings.models[model].text
         return {
-            "text": self.text(model),
             "sampling": text.sampling,
             "n_sequences": text.calibration_sequences,
             "sequence_length": text.sequence_length,
@@ -103,37 +76,34 @@ class MadeWith:
 
     def evaluation_text(self, model: str) -> Entries:
         """A model's evaluation text, in any language."""
-        text = self.settings.models[model].text
+        text, languages = self.settings.models[model].text, self.settings.languages_of(model)
         return {
-            "text": self.text(model),
             "n_sequences": text.evaluation_sequences,
             "sequence_length": text.sequence_length,
             **framing(text, packed=True),
+            "inputs": {"model": self.model(model), "corpus": self.corpus_files(model, languages)},
         }
 
     def prompt_set(self, model: str) -> Entries:
         """Prompts in a model's tokens, in any language."""
-        return {"asked": self.asked(model), "max_positions": self.settings.models[model].sizes.max_positions}
-
-    def prompt_files(self, model: str) -> list[Entries]:
-        """A model's prompts in all their languages."""
-        name = self.settings.models[model].prompts or ""
-        languages = sorted(self.settings.prompts[name].languages)
-        return [{"prompts": self.prompts_in(name, language)} for language in languages]
+        name = self.settings.models[model].prompts
+        languages = sorted(self.settings.prompts[name].languages) if name else []
+        prompts = [{"prompts": self.prompts_in(name, language)} for language in languages] if name else []
+        return {
+            "max_positions": self.settings.models[model].shape.max_positions,
+            "inputs": {"model": self.model(model), "prompts": prompts},
+        }
 
     def of_compression(self, wildcards: Wildcards) -> Entries:
         """What is read to make a cell."""
-        return {"model": self.model(wildcards["model"]), "tokens": self.shard(wildcards["model"])}
-
-    def outliers(self) -> Entries:
-        """What OWL calls an outlier."""
-        return {"outlier_factor": self.settings.compression.owl.outlier_factor}
+        model, languages = wildcards["model"], parse_calibration(wildcards["calibration"])
+        corpus = self.corpus_files(model, languages)
+        return {"model": self.model(model), "tokens": self.shard(model) | {"inputs": {"corpus": corpus}}}
 
     def cell(self, wildcards: Mapping[str, Any]) -> Entries:
         """Any cell of a model, method and scheme: cells of several calibrations and seeds are dumped by one job."""
-        whole, layers = self.whole_cell(wildcards), self.settings.models[wildcards["model"]].sizes.layers
-        composed = {"n_layers": layers, "inputs": {"rest": whole}}
-        return composed if parse_scheme(wildcards["scheme"]).exchange else whole
+        whole = self.whole_cell(wildcards)
+        return {"inputs": {"rest": whole}} if parse_scheme(wildcards["scheme"]).exchange else whole
 
     def whole_cell(self, wildcards: Mapping[str, Any]) -> Entries:
         """Such a cell, or those that a composed one is put together from."""
@@ -162,60 +132,6 @@ class MadeWith:
         return {
             "activation_tokens": self.settings.analysis.activation_tokens,
             "inputs": self.of_variant(wildcards) | {"evaluation": self.evaluation_text(wildcards["model"])},
-        }
-
-    # What is measured.
-
-    def drift(self, wildcards: Wildcards) -> Entries:
-        """A variant's scores on its corpus."""
-        languages = self.settings.languages_of(wildcards["model"])
-        return {"languages": languages, "inputs": {"dumps": {"provenance": self.dump(wildcards)}}}
-
-    def lsar(self, wildcards: Wildcards) -> Entries:
-        """How far a variant moves prompts."""
-        prompts = self.settings.models[wildcards["model"]].prompts
-        languages = sorted(self.settings.prompts[prompts].languages) if prompts else []
-        return {"languages": languages, "inputs": self.of_pair(wildcards, self.prompt_dump) if prompts else {}}
-
-    def lape(self, wildcards: Wildcards) -> Entries:
-        """A variant's neurons."""
-        return {
-            "languages": self.settings.lape_languages_of(wildcards["model"]),
-            "n_groups": self.settings.analysis.lape_groups,
-            "inputs": self.of_pair(wildcards, self.activations),
-        }
-
-    def mean_activations(self, wildcards: Wildcards) -> Entries:
-        """A variant's channels."""
-        return {"inputs": self.of_pair(wildcards, self.activations)}
-
-    def mask_iou(self, cells: Iterable[Cell]) -> Entries:
-        """Overlap of the masks of cells."""
-        found = [vars(cell) for cell in cells]
-        return {"variants": found, "inputs": {"cells": [self.cell(each) for each in found]}}
-
-    def benchmark_data(self, model: str, benchmark: str) -> Entries:
-        """The questions that a model is asked."""
-        if self.settings.benchmarks_of(model) == "demo":
-            return {"provenance": {"questions": self.settings.evaluation.demo_questions}}
-        of_mkqa = benchmark == "mkqa" and self.settings.evaluation.data_root is None
-        mkqa = {"mkqa_commit": self.settings.evaluation.mkqa.commit} if of_mkqa else {}
-        return {"provenance": {"datasets": datasets(benchmark, "hub"), **mkqa}}
-
-    def evaluation(self, wildcards: Wildcards) -> Entries:
-        """A variant's answers to a benchmark, and their scores."""
-        model, benchmark = wildcards["model"], wildcards["benchmark"]
-        source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
-        generates = benchmark == "mkqa"
-        return {
-            "benchmark": benchmark,
-            "columns": [
-                asdict(each) for each in self._columns(benchmark, source, tuple(self.settings.languages_of(model)))
-            ],
-            "profile": "cloze" if source == "demo" else evaluation.profile,
-            "mkqa": evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
-            "generation": evaluation.generation if generates else None,
-            "inputs": self.of_variant(wildcards) | {"data": self.benchmark_data(model, benchmark)},
         }
 
     def of_pair(self, wildcards: Wildcards, made: Callable[[Wildcards], Entries]) -> Entries:

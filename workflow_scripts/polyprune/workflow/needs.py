@@ -63,13 +63,13 @@ class Needs:
         def gpu(wildcards: Wildcards) -> int:
             return costs.gpus(self._model(wildcards))
 
-        def only_with_gpu(value: str) -> Callable[[Wildcards], str | None]:
+        def only_with_gpu(value: str | None) -> Callable[[Wildcards], str | None]:
             return lambda wildcards: value if gpu(wildcards) else None
 
-        of_cluster = {"gpu_model": self.gpu_model, "constraint": self.constraint}
         return {
             "gpu": gpu,
-            **{name: only_with_gpu(value) for name, value in of_cluster.items() if value is not None},
+            "gpu_model": only_with_gpu(self.gpu_model),
+            "constraint": only_with_gpu(self.constraint),
             "mem_mb": lambda wildcards, attempt: attempt * memory_mb(self._model(wildcards), wildcards),
             "runtime": lambda wildcards, attempt: (
                 attempt * costs.minutes(flops(self._model(wildcards), wildcards), rate)

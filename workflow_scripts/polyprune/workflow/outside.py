@@ -19,7 +19,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
 from polyprune.places import path_at, paths_at, reference
 from polyprune.settings.config import Settings
-from polyprune.settings.models import FolderSource, GgufSource, PickledSource
+from polyprune.settings.models import FolderSource
 from polyprune.settings.problems import explain
 from polyprune.settings.text import FilesCorpus, FilesPrompts
 from polyprune.settings.yaml_lines import Place, read_yaml_lines
@@ -34,8 +34,8 @@ def places_of(settings: Settings) -> dict[str, str | list[str]]:
     """Where each outside thing lies, by the name that `places.py` knows it by."""
     places: dict[str, str | list[str]] = {}
     for name, model in settings.models.items():
-        if path := getattr(model.source, "path", None):
-            places[f"models/{name}"] = path
+        if isinstance(model.source, FolderSource):
+            places[f"models/{name}"] = model.source.path
     for kind, sections in (("corpora", settings.corpora), ("prompts", settings.prompts)):
         for name, section in sections.items():
             if isinstance(section, FilesCorpus | FilesPrompts):
@@ -108,17 +108,6 @@ class Outside:
             names = self._told(lambda: deciding_files(folder), place)
             if registered := _read(read_manifest, manifest):
                 yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
-        elif isinstance(model.source, GgufSource | PickledSource) and model.source.path is not None:
-            original = path_at(reference("models", name))
-            if not original.exists():
-                if not manifest.exists():
-                    raise self._refusal(("models", name, "source", "path"), f"{original} does not exist")
-                self._say_missing(f"the model's original {original} does not exist", manifest)
-                return
-            if registered := _read(read_manifest, manifest):
-                files, at = registered["source"]["original"], original if original.is_dir() else original.parent
-                now = [file for file in files if (at / file).is_file()]
-                yield from (f"{at}: {change}" for change in changes({"files": files}, at, now))
         elif registered := _read(read_manifest, manifest):
             try:
                 folder = folder_of(registered["source"], manifest)

@@ -13,7 +13,7 @@ from typing import Any
 
 from polyprune.errors import UserError
 from polyprune.settings.config import Settings
-from polyprune.settings.models import GgufSource, HubSource, PickledSource
+from polyprune.settings.models import FolderSource, HubSource
 from polyprune.settings.text import FilesCorpus, HubCorpus
 
 SHARED = ("build_calibration_set", "prune_model", "reconstruct_model", "evaluate_dense", "evaluate_model")
@@ -48,7 +48,7 @@ def _untold(settings: Settings, models: set[str]) -> Iterator[str]:
             (f"models.{name}.source", settings.models[name].source),
             (f"corpora.{corpus}", settings.corpora[corpus]),
         ):
-            if isinstance(source, FilesCorpus) or getattr(source, "path", None) is not None:
+            if isinstance(source, FolderSource | FilesCorpus):
                 yield f"{place} is told apart by the content of files: run without --cache"
-            elif isinstance(source, HubSource | GgufSource | PickledSource | HubCorpus) and source.revision is None:
+            elif isinstance(source, HubSource | HubCorpus) and source.revision is None:
                 yield f"{place}.revision is not set: write the commit of revisions.lock there"

@@ -8,22 +8,15 @@ from typing import Any
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import DENSE, Cell
-from polyprune.grammar.titles import scheme_title
-from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
-from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
+from polyprune.settings.models import NO_TOKEN, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
 from polyprune.workflow.wildcards import Wildcards
 
 
 def framing(text: TextSettings, packed: bool) -> dict[str, str]:
-    """What stands around documents: it matters for packed text only, and tokens only if that is framed by them."""
-    framed = packed and text.framing != PUBLISHED
-    return {
-        "framing": text.framing if packed else "documents",
-        "bos": text.bos if framed else NO_TOKEN,
-        "separator": text.separator if framed else NO_TOKEN,
-    }
+    """What stands around documents: it matters for packed text only."""
+    return {"bos": text.bos, "separator": text.separator} if packed else {"bos": NO_TOKEN, "separator": NO_TOKEN}
 
 
 def variant_of(wildcards: Wildcards) -> dict[str, Any]:
@@ -58,54 +51,8 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
     }
 
 
-def page_of_study(settings: Settings, study: str) -> dict[str, Any]:
-    """What a study's page says of it beside its results (`report/page/content.py`)."""
-    entry = settings.studies[study]
-    cells = entry.all_cells()
-    schemes: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        schemes.setdefault(cell.method, {})[cell.scheme] = None
-    return {
-        "name": study,
-        "tables": {name: table.report for name, table in entry.tables.items()},
-        "figures": {name: figure.draws for name, figure in entry.figures.items()},
-        "methods": {
-            METHODS[method].title: _method_in_words(settings, method, asked) for method, asked in schemes.items()
-        },
-        "cells": len(cells),
-        "trained": any(isinstance(settings.models[cell.model].source, TrainedSource) for cell in cells),
-        "titles": titles_of_study(settings, study),
-    }
-
-
-def _method_in_words(settings: Settings, method: str, schemes: Iterable[str]) -> str:
-    """`Removes weights; those that stay are updated. 50 %, 2:4. damping 0.01`."""
-    traits = METHODS[method]
-    does = "Rounds weights to few bits" if traits.quantises else "Removes weights"
-    text = f"{does}; those that stay are {'updated' if traits.updates else 'as they were'}. "
-    text += f"Schemes: {', '.join(map(scheme_title, schemes))}."
-    read = {name: value for scheme in schemes for name, value in settings.compression.read_by(method, scheme).items()}
-    said = [f"{name} {canonical_json(value)}" for name, value in sorted(read.items())]
-    return f"{text} Settings: {'; '.join(said)}." if said else text
-
-
 def titles_of_study(settings: Settings, study: str) -> dict[str, Any]:
     """Those of all its cells, and of the benchmarks of all its tables."""
-    return titles_of(settings, settings.studies[study].all_cells(), benchmarks_of(settings, study))
-
-
-def benchmarks_of(settings: Settings, study: str) -> list[str]:
-    """Those of all its tables."""
-    tables = settings.studies[study].tables.values()
-    return sorted({benchmark for table in tables for benchmark in table.benchmarks})
-
-
-CODES: dict[str, tuple[str, ...]] = {}
-"""What each code digest that was asked for was taken of: stage and plugins."""
-
-
-def code_of(stage: str, *plugins: str) -> str:
-    """The digest of a stage's code, with the plugins that it takes by name."""
-    code = code_digest(stage, *plugins)
-    CODES[code] = (stage, *plugins)
-    return code
+    entry = settings.studies[study]
+    benchmarks = {benchmark for table in entry.tables.values() for benchmark in table.benchmarks}
+    return titles_of(settings, entry.all_cells(), benchmarks)

@@ -6,37 +6,27 @@ configuration, the job's wildcards, and the digest of the stage's code with the 
 the user's own files lie is none of it (`places.py`): their content decides (`outside.py`).
 
 Its `inputs` say, for each option of input files, what their headers have to say: the settings that those were to be
-made with (`made_with.py`); where there are many, `made_with` says so by place (`by_place.py`). They follow from the
-settings upstream, so they make nothing again that would not be made again anyway; they are there for results that
-Snakemake has no record of (`artifacts/identity.py`).
+made with (`made_with.py`). They follow from the settings upstream, so they make nothing again that would not be made
+again anyway; they are there for results that Snakemake has no record of (`artifacts/identity.py`).
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import Any
 
-from polyprune.grammar.benchmarks import datasets
-from polyprune.grammar.columns import OWN_FOLDER, Column
+from polyprune.grammar.benchmarks import columns, datasets
+from polyprune.grammar.columns import OWN_FOLDER
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
-from polyprune.provenance import PACKAGE, canonical_json, digest, file_digest
+from polyprune.provenance import canonical_json, code_digest
 from polyprune.settings.config import Settings
-from polyprune.workflow.by_place import ByPlace, of_tables
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
-from polyprune.workflow.spec_values import (
-    benchmarks_of,
-    code_of,
-    page_of_study,
-    shares_of_training,
-    titles_of,
-    titles_of_study,
-    variant_of,
-)
+from polyprune.workflow.spec_values import shares_of_training, titles_of, titles_of_study, variant_of
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -45,7 +35,6 @@ class Specs:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.made_with = settings, MadeWith(settings)
-        self.by_place = ByPlace(settings, self.made_with)
 
     # Text, prompts and models.
 
@@ -72,18 +61,22 @@ class Specs:
         )
 
     def train_model(self, wildcards: Wildcards) -> str:
-        training = self.made_with.training(wildcards["model"])
-        corpus = self.made_with.corpus_files(wildcards["model"], training["languages"])
-        return _spec("train_model", wildcards, **training, inputs={"corpus": corpus})
+        model = wildcards["model"]
+        languages = self.settings.languages_of(model)
+        return _spec(
+            "train_model",
+            wildcards,
+            source=self.made_with.source(model),
+            shape=self.made_with.shape(model),
+            languages=languages,
+            inputs={"corpus": self.made_with.corpus_files(model, languages)},
+        )
 
     def fetch_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("fetch_model", wildcards)
 
     def register_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("register_model", wildcards)
-
-    def convert_model(self, wildcards: Wildcards) -> str:
-        return self._checked_model("convert_model", wildcards)
 
     # Text in a model's tokens.
 
@@ -100,14 +93,10 @@ class Specs:
 
     def build_evaluation_set(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
-        corpus = self.made_with.corpus_files(model, self.settings.languages_of(model))
-        inputs = {"model": self.made_with.model(model), "corpus": corpus}
-        return _spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model), inputs=inputs)
+        return _spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model))
 
     def build_prompt_set(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
-        inputs = {"model": self.made_with.model(model), "prompts": self.made_with.prompt_files(model)}
-        return _spec("build_prompt_set", wildcards, **self.made_with.prompt_set(model), inputs=inputs)
+        return _spec("build_prompt_set", wildcards, **self.made_with.prompt_set(wildcards["model"]))
 
     # Cells.
 
@@ -115,14 +104,13 @@ class Specs:
         return _spec(
             "measure_outliers",
             wildcards,
-            **self.made_with.outliers(),
+            outlier_factor=self.settings.compression.owl.outlier_factor,
             inputs=self.made_with.of_compression(wildcards),
         )
 
     def prune_model(self, wildcards: Wildcards) -> str:
         method, scheme = wildcards["method"], wildcards["scheme"]
-        owl = parse_scheme(scheme).owl
-        plugins = [f"methods/{method}.py", *(["model/allocation.py"] if owl else [])]
+        plugins = [f"methods/{method}.py", *(["model/allocation.py"] if parse_scheme(scheme).owl else [])]
         return _spec(
             "prune_model",
             wildcards,
@@ -132,7 +120,7 @@ class Specs:
             calibration=wildcards["calibration"],
             seed=int(wildcards["seed"]),
             compression=self.settings.compression.read_by(method, scheme),
-            inputs=self.made_with.of_compression(wildcards) | ({"outliers": self.made_with.outliers()} if owl else {}),
+            inputs=self.made_with.of_compression(wildcards),
         )
 
     def compose_cell(self, wildcards: Wildcards) -> str:
@@ -144,7 +132,7 @@ class Specs:
             scheme=wildcards["scheme"],
             calibration=wildcards["calibration"],
             seed=int(wildcards["seed"]),
-            n_layers=self.settings.models[wildcards["model"]].sizes.layers,
+            n_layers=self.settings.models[wildcards["model"]].shape.layers,
             inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
         )
 
@@ -172,22 +160,36 @@ class Specs:
         return _spec("count_activations", wildcards, **self.made_with.activations(wildcards))
 
     def measure_drift(self, wildcards: Wildcards) -> str:
-        variant = variant_of(wildcards) | {"corpus": self.settings.models[wildcards["model"]].text.corpus}
-        return _spec("measure_drift", wildcards, variant=variant, **self.made_with.drift(wildcards))
+        model = wildcards["model"]
+        variant = variant_of(wildcards) | {"corpus": self.settings.models[model].text.corpus}
+        languages = self.settings.languages_of(model)
+        inputs = {"dumps": {"provenance": self.made_with.dump(wildcards)}}
+        return _spec("measure_drift", wildcards, variant=variant, languages=languages, inputs=inputs)
 
     def measure_lsar(self, wildcards: Wildcards) -> str:
-        return _spec("measure_lsar", wildcards, variant=variant_of(wildcards), **self.made_with.lsar(wildcards))
+        prompts = self.settings.models[wildcards["model"]].prompts
+        languages = sorted(self.settings.prompts[prompts].languages) if prompts else []
+        inputs = self.made_with.of_pair(wildcards, self.made_with.prompt_dump) if prompts else {}
+        return _spec("measure_lsar", wildcards, variant=variant_of(wildcards), languages=languages, inputs=inputs)
 
     def measure_lape(self, wildcards: Wildcards) -> str:
-        return _spec("measure_lape", wildcards, variant=variant_of(wildcards), **self.made_with.lape(wildcards))
+        return _spec(
+            "measure_lape",
+            wildcards,
+            variant=variant_of(wildcards),
+            languages=self.settings.lape_languages_of(wildcards["model"]),
+            n_groups=self.settings.analysis.lape_groups,
+            inputs=self.made_with.of_pair(wildcards, self.made_with.activations),
+        )
 
     def measure_mean_activations(self, wildcards: Wildcards) -> str:
-        made_with = self.made_with.mean_activations(wildcards)
-        return _spec("measure_mean_activations", wildcards, variant=variant_of(wildcards), **made_with)
+        inputs = self.made_with.of_pair(wildcards, self.made_with.activations)
+        return _spec("measure_mean_activations", wildcards, variant=variant_of(wildcards), inputs=inputs)
 
     def measure_mask_iou(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
-        return _spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
+        inputs = {"cells": [self.made_with.cell(vars(cell)) for cell in cells]}
+        return _spec("measure_mask_iou", {}, variants=[vars(cell) for cell in cells], inputs=inputs)
 
     # Benchmarks.
 
@@ -213,31 +215,42 @@ class Specs:
         )
 
     def evaluate_model(self, wildcards: Wildcards) -> str:
-        asked = self.made_with.evaluation(wildcards)
+        model, benchmark = wildcards["model"], wildcards["benchmark"]
+        source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
+        asked = columns(benchmark, source, self.settings.languages_of(model))
+        profile = "cloze" if source == "demo" else evaluation.profile
+        generates = benchmark == "mkqa"
         plugins = {
-            "evaluation/cloze.py": asked["profile"] == "cloze",
-            "evaluation/vllm_backend.py": asked["generation"] == "vllm",
-            f"{OWN_FOLDER}/_mkqa.yaml": asked["mkqa"] is not None,
-            **{own: True for column in asked["columns"] if (own := Column(**column).own_yaml)},
+            "evaluation/cloze.py": profile == "cloze",
+            "evaluation/vllm_backend.py": generates and evaluation.generation == "vllm",
+            f"{OWN_FOLDER}/_mkqa.yaml": generates,
         }
-        chosen = [plugin for plugin, is_chosen in plugins.items() if is_chosen]
-        return _spec("evaluate_model", wildcards, *chosen, variant=variant_of(wildcards), **asked)
+        return _spec(
+            "evaluate_model",
+            wildcards,
+            *(plugin for plugin, chosen in plugins.items() if chosen),
+            *(column.own_yaml for column in asked if column.own_yaml),
+            variant=variant_of(wildcards),
+            benchmark=benchmark,
+            columns=[asdict(each) for each in asked],
+            profile=profile,
+            mkqa=evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
+            generation=evaluation.generation if generates else None,
+            inputs=self.made_with.of_variant(wildcards),
+        )
 
     # Tables and figures.
 
     def tabulate(self, study: str, table: str) -> str:
         entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
-        kind = TABLES[entry.report]
-        made_with = self.by_place.of_report(study, table, kind)
+        module = TABLES[entry.report].module
         return _spec(
             "tabulate",
             {},
-            f"report/tables/{kind.module}.py",
-            module=kind.module,
+            f"report/tables/{module}.py",
+            module=module,
             table=entry.model_dump(mode="json", exclude={"grids"}),
             titles=titles_of(self.settings, cells, entry.benchmarks),
-            made_with=made_with,
-            made_with_digest=digest(canonical_json(made_with)),
         )
 
     def plot_figure(self, study: str, figure: str) -> str:
@@ -254,51 +267,32 @@ class Specs:
             module=kind.module,
             figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
             names=names,
-            made_with=self.by_place.of_report(study, figure, kind),
         )
 
     # Answers and the paper.
 
     def answer_question(self, study: str) -> str:
-        cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
-        return _spec(
-            "answer_question",
-            {},
-            title=f"The best calibration, study {study}",
-            titles=titles_of_study(self.settings, study),
-            made_with=self.by_place.dumps(cells) | self.by_place.evaluations(cells, asked),
-        )
+        titles = titles_of(self.settings, self.settings.studies[study].all_cells())
+        return _spec("answer_question", {}, title=f"The best calibration, study {study}", titles=titles)
 
     def compare_with_paper(self, study: str) -> str:
-        titles = titles_of_study(self.settings, study)
-        return _spec("compare_with_paper", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
+        return _spec("compare_with_paper", {}, title=f"study {study}", titles=titles_of_study(self.settings, study))
 
     def tabulate_claims(self, study: str) -> str:
-        titles = titles_of_study(self.settings, study)
-        return _spec("tabulate_claims", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
+        methods = titles_of_study(self.settings, study)["methods"]
+        return _spec("tabulate_claims", {}, title=f"The paper's claims, and study {study}", methods=methods)
 
     def explain_damage(self, study: str) -> str:
-        cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
-        models = dict.fromkeys(cell.model for cell in cells)
-        made_with = self.by_place.scores(cells) | self.by_place.prompts(models)
+        models = dict.fromkeys(cell.model for cell in self.settings.studies[study].all_cells())
         return _spec(
             "explain_damage",
             {},
             shares=shares_of_training(self.settings, models),
             title=f"Why, in study {study}",
             titles=titles_of_study(self.settings, study),
-            made_with=made_with | self.by_place.evaluations(cells, asked),
         )
 
-    def write_report(self, study: str) -> str:
-        parts = [file_digest(PACKAGE / "report/page" / part) for part in ("page.html", "page.css", "page.js")]
-        return _spec("write_report", {}, parts=parts, study=page_of_study(self.settings, study))
-
     # What several of them hold.
-
-    def _tables(self, study: str) -> dict[str, Any]:
-        tables = self.settings.studies[study].tables
-        return of_tables(study, {table: json.loads(self.tabulate(study, table)) for table in tables})
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]
@@ -308,4 +302,4 @@ class Specs:
 
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
     job = " ".join([stage, *(value for _, value in wildcards.items())])
-    return canonical_json({"code": code_of(stage, *plugins), "job": job, **values})
+    return canonical_json({"code": code_digest(stage, *plugins), "job": job, **values})

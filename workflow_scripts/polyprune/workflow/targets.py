@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
@@ -14,8 +13,6 @@ from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 
-PAGE = "report.html"
-"""Of a study, for readers."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
@@ -68,22 +65,10 @@ def models_of(words: Sequence[str], settings: Settings) -> set[str]:
     return found or set(settings.models)
 
 
-def require_sizes(words: Sequence[str], settings: Settings) -> None:
-    """Raises `UserError` if targets are of a model whose sizes are not known; its registration alone needs none."""
-    named = [word for word in words if not word.endswith("/model.json")]
-    known = {*settings.models, *settings.studies}
-    named = [word for word in named if word.removeprefix("results/").split("/")[0] in known]
-    for model in sorted(models_of(named, settings)) if named else []:
-        try:
-            _ = settings.models[model].sizes
-        except UserError as error:
-            raise UserError(f"models.{model}: {error}") from error
-
-
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
     stem = name.split(".")[0]
     known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
-    if stem not in [*known, *OF_STUDIES, Path(PAGE).stem]:
+    if stem not in [*known, *OF_STUDIES]:
         raise SpellingError(f"{stem!r} is {nearest(stem, known)} (study {study})")
 
 
@@ -108,7 +93,7 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if parts[0] in ("checkpoint", "evaluation_text", "model.json", "prompts"):
         return
-    known = settings.languages_of(model)
+    known, shape = settings.languages_of(model), settings.models[model].shape
     if parts[0] == "calibration":
         _check_calibration(parts[1:], known)
         return
@@ -124,7 +109,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         scheme = parse_scheme(parts[1])
         if not takes(parts[0], scheme):
             raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: {why_not(parts[0])}")
-        if reason := settings.models[model].sizes.why_not(scheme):
+        if reason := shape.why_not(scheme):
             raise SpellingError(f"{model} does not take scheme {parts[1]!r}: {reason}")
     _check_calibration(parts[2:], known)
     if len(parts) > 2:

@@ -46,9 +46,9 @@ class Only:
             "language": LANGUAGE_PATTERN,
         }
 
-    def models_from(self, *kinds: str) -> str:
-        """Models whose source is of one of these kinds."""
-        return any_of(name for name, model in self.settings.models.items() if model.source.kind in kinds)
+    def models_from(self, kind: str) -> str:
+        """Models whose source is of this kind."""
+        return any_of(name for name, model in self.settings.models.items() if model.source.kind == kind)
 
     def models_on(self, corpus: str) -> str:
         """Models whose text is from this corpus."""

@@ -129,11 +129,8 @@ def styled() -> Any:
 
 
 def _write_png(figure: Figure, png: Path) -> None:
-    """With the texts of its `Sheet`, for pages that show the picture."""
-    title, caption = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
     with atomic_write(png) as part:
-        about = {"Software": None, "Title": title, "Description": caption}
-        FigureCanvasAgg(figure).print_png(str(part), metadata=about)
+        FigureCanvasAgg(figure).print_png(str(part), metadata={"Software": None})
 
 
 class Sheet:

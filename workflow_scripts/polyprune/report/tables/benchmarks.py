@@ -21,7 +21,6 @@ from polyprune.report.tables.rows import (
     load_paper,
     long_table,
     notes,
-    read_headers,
     require_same_questions,
     shown_and_kept,
 )
@@ -41,7 +40,6 @@ def report(
     `evidence` are the cells' answers.
     """
     rows, profiles = load_benchmark_scores(measurements)
-    headers = read_headers(measurements, SCORES_SCHEMA)
     require_same_questions(rows, table.benchmarks)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), table.benchmarks)
     metrics = [Metric(name, titles.benchmarks[name], larger_is_better=True, unit="%", decimals=1)
@@ -49,14 +47,14 @@ def report(
     references = bool(table.references)
     shown, kept = shown_and_kept(rows, references)
     shown = in_order(shown, list(titles.models), table.benchmarks)
-    known = standings(load_columns(evidence, [], headers), references)
+    known = standings(load_columns(evidence, []), references)
     blocks = make_blocks(aggregate(shown), metrics, known)
     title = f"{table.title}; prompts: {', '.join(profiles)}"
     return Report(
         schema=TABLE,
         rows=long_table(kept),
-        page=render_markdown(blocks, title, titles, notes(headers.values())),
-        picture=heatmap.picture(blocks, title, titles),
+        page=render_markdown(blocks, title, titles, notes(measurements, SCORES_SCHEMA)),
+        draw=lambda: heatmap.draw(blocks, title, titles),
         log=summaries(blocks, titles),
         provenance={"profiles": profiles},
     )

@@ -15,17 +15,12 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
-from polyprune.report.measured import SHARES
+from polyprune.report.measured import ACCURACY, F1
 from polyprune.report.names import TARGET, is_mix, language_of
 from polyprune.report.numbers import decimals_of, format_number
 from polyprune.report.tables.standing import Standing, Standings, candidates
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-NUMBERS = ("value", "std", "n_seeds", "n", "paper", "low", "high")
-"""Of a cell: mean and standard deviation over seeds, questions or tokens of one seed, the paper's value, and the ends
-of the 95 % interval by which it is worse than the best of its column."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,6 @@ class Panel:
     """By column, the least width of a scale of shades: twice the difference that can be told; 0 where not known."""
     note: str
     """Questions, the difference that can be told, chance; empty if none is known."""
-    numbers: Mapping[str, pd.DataFrame]
-    """What stands behind each mean, by `NUMBERS`."""
 
     @property
     def languages(self) -> list[str]:
@@ -149,12 +142,11 @@ def _panel(
 ) -> Panel:
     values = shown[shown["metric"] == metric.key]
     columns = sorted(set(values["eval_language"]), key=place_in_tables)
-    mean, std, paper, n_seeds, n = (
+    mean, std, paper = (
         values.pivot(index="calibration", columns="eval_language", values=column).reindex(calibrations, columns=columns)
-        for column in ("mean", "std", "paper_value", "n_seeds", "n")
+        / 10.0**exponent
+        for column in ("mean", "std", "paper_value")
     )
-    mean, std, paper = (frame / 10.0**exponent for frame in (mean, std, paper))
-    behind = {end: _behind(standings, mean, end) / 10.0**exponent for end in (0, 1)}
     unit = f"10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else metric.unit
     scores = sorted(set(values["score"]) - {""}) if "score" in values else []
     about = ", ".join(["/".join(scores), unit]).strip(", ")
@@ -173,17 +165,7 @@ def _panel(
         told=_rows_in({language: each.told for language, each in standings.items()}, ~mean.isna()),
         width=pd.Series({language: 2 * scaled.get(language, 0.0) for language in columns}, dtype="float64"),
         note=_note(list(standings.values()), list(scaled.values()), decimals),
-        numbers=dict(zip(NUMBERS, (mean, std, n_seeds, n, paper, behind[0], behind[1]), strict=True)),
     )
-
-
-def _behind(standings: Mapping[str, Standing], mean: pd.DataFrame, end: int) -> pd.DataFrame:
-    """One end of the interval by which each cell is worse than the best of its column, where that is known."""
-    found: dict[Any, list[float]] = {}
-    for language in mean.columns:
-        known = standings[language].behind if language in standings else {}
-        found[language] = [known[name][end] if name in known else math.nan for name in mean.index]
-    return pd.DataFrame(found, index=mean.index, columns=mean.columns, dtype="float64")
 
 
 def _rows_in(names: Mapping[str, frozenset[str]], otherwise: pd.DataFrame) -> pd.DataFrame:
@@ -208,7 +190,7 @@ def _note(standings: Sequence[Standing], resolutions: Sequence[float], decimals:
     """What the numbers of a panel rest on: `60 questions, told apart from 9.1 on, chance 25.0`."""
     if not standings:
         return ""
-    things = "questions" if standings[0].kind in SHARES else "sequences"
+    things = "questions" if standings[0].kind in (ACCURACY, F1) else "sequences"
     parts = [f"{_range([each.items for each in standings], '{:,}')} {things}"]
     parts.append(f"told apart from {format_number(float(np.median(resolutions)), max(decimals, 1))} on")
     if chances := [each.chance for each in standings if each.chance is not None]:

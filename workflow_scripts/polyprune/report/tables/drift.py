@@ -11,7 +11,6 @@ from polyprune.grammar.titles import Titles
 from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Metric, make_blocks
-from polyprune.report.tables.framing import framing_sentences
 from polyprune.report.tables.markdown import render_markdown, summaries
 from polyprune.report.tables.report import Report
 from polyprune.report.tables.rows import (
@@ -22,7 +21,6 @@ from polyprune.report.tables.rows import (
     load_scores,
     long_table,
     notes,
-    read_headers,
     require_complete,
     shown_and_kept,
 )
@@ -49,19 +47,18 @@ def report(
 
     `evidence` are the dumps that these were taken from, a sum a sequence.
     """
-    rows, headers = load_scores(measurements), read_headers(measurements, SCHEMA)
-    framing = framing_sentences(headers.values(), rows, titles)
+    rows = load_scores(measurements)
     rows = rows[rows["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)
     references = bool(table.references)
     shown, kept = shown_and_kept(rows, references)
     shown = in_order(shown, list(titles.models), CELL_METRICS)
-    blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence, headers), references))
+    blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence), references))
     return Report(
         schema=TABLE,
         rows=long_table(kept),
-        page=render_markdown(blocks, table.title, titles, notes(headers.values()), framing),
-        picture=heatmap.picture(blocks, table.title, titles, framing),
+        page=render_markdown(blocks, table.title, titles, notes(measurements, SCHEMA)),
+        draw=lambda: heatmap.draw(blocks, table.title, titles),
         log=summaries(blocks, titles),
     )

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from matplotlib.figure import Figure
 
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix
 from polyprune.report.tables.blocks import Block, Panel, seeds_phrase
-from polyprune.report.tables.picture import Grid, Picture, Section
+from polyprune.report.tables.picture import Grid, Section, draw_sections
 
 ENDS = "best, or not told from it", "worst of its column"
 """Of the scale, where it is known what can be told apart."""
@@ -20,11 +21,11 @@ LEAST_STEPS = 10
 """Of the last printed digit, how wide a scale is at least where it is not."""
 
 
-def picture(blocks: Sequence[Block], title: str, titles: Titles, about: Sequence[str] = ()) -> Picture:
-    """The picture of a table of blocks; `about` are sentences that end its caption."""
-    sections = tuple(_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks)
+def draw(blocks: Sequence[Block], title: str, titles: Titles) -> Figure:
+    """The picture of a table of blocks."""
+    sections = [_section(block, titles.heading(block.model, block.method, block.scheme)) for block in blocks]
     ends = ENDS if any(panel.note for block in blocks for panel in block.panels) else UNKNOWN_ENDS
-    return Picture(sections, title, ends, " ".join([_caption(blocks), *about]))
+    return draw_sections(sections, title, ends, _caption(blocks))
 
 
 def _section(block: Block, heading: str) -> Section:
@@ -34,8 +35,6 @@ def _section(block: Block, heading: str) -> Section:
         rows=tuple(calibration_label(name, block.languages) for name in block.calibrations),
         grids=tuple(_grid(panel) for panel in block.panels),
         rule=next((row for row, name in enumerate(block.calibrations) if is_mix(name)), None),
-        keys=tuple(block.calibrations),
-        block=(block.model, block.method, block.scheme),
     )
 
 
@@ -55,9 +54,6 @@ def _grid(panel: Panel) -> Grid:
         ),
         frames=panel.marked.to_numpy(dtype=bool),
         note=panel.note,
-        keys=tuple(panel.languages),
-        larger_is_better=panel.larger_is_better,
-        numbers={name: frame.to_numpy(dtype=float) for name, frame in panel.numbers.items()},
     )
 
 
@@ -92,9 +88,9 @@ def _caption(blocks: Sequence[Block]) -> str:
     ]
     if known:
         sentences.append(
-            "Told apart from: so far from the best a row must be to be told from it over the same questions or "
-            "sequences, among so many rows (the usual one of a table); a scale is at least twice as wide, and what "
-            "cannot be told from the best is as light as the best."
+            "Told apart: half the width of the 95 % interval of a difference from the best over the same questions or "
+            "sequences (the usual one); a scale is at least twice as wide, and what cannot be told from the best is as "
+            "light as the best."
         )
     else:
         sentences.append(f"A scale is at least {LEAST_STEPS} steps of the last digit wide.")

@@ -12,15 +12,9 @@ from polyprune.report.numbers import format_printed
 from polyprune.report.tables.blocks import Block, Panel, above_references, seeds_phrase, wins
 
 
-def render_markdown(
-    blocks: Sequence[Block], title: str, titles: Titles, cell_notes: Sequence[str] = (), about: Sequence[str] = ()
-) -> str:
-    """The whole page: title, a summary line per block, notes, then a section per model; notes on cells.
-
-    `about` are sentences that end the notes.
-    """
-    lines = "\n".join(f"- {line}" for line in summaries(blocks, titles))
-    parts = [f"# {title}", lines, " ".join([_notes(blocks), *about])]
+def render_markdown(blocks: Sequence[Block], title: str, titles: Titles, cell_notes: Sequence[str] = ()) -> str:
+    """The whole page: title, a summary line per block, notes, then a section per model; notes on cells."""
+    parts = [f"# {title}", "\n".join(f"- {line}" for line in summaries(blocks, titles)), _notes(blocks)]
     model = None
     for block in blocks:
         if block.model != model:
@@ -81,7 +75,7 @@ def _notes(blocks: Sequence[Block]) -> str:
         notes += [
             f"**Bold**: what cannot be told from the best of the {of} of its column, over the same questions or "
             "sequences and over seeds (INF-9); in a column without bold nothing can be told.",
-            "Told apart from: so far from the best a row must be to be told from it, the usual one of a table.",
+            "Told apart: half the width of the 95 % interval of a difference from the best, the usual one of a table.",
         ]
     else:
         notes.append(f"**Bold**: the best of the {of} in its column (all of them if equal).")

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
 from polyprune.grammar.titles import Titles
@@ -16,7 +17,7 @@ from polyprune.report.figures.drawing import LEAST_OVERLAP, overlap_limits
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
 from polyprune.report.tables.markdown import pipe_table
-from polyprune.report.tables.picture import Grid, Picture, Section
+from polyprune.report.tables.picture import Grid, Section, draw_sections
 from polyprune.report.tables.report import Report
 from polyprune.settings.studies import TableSettings
 
@@ -45,7 +46,7 @@ def report(
         schema=FRAME,
         rows=pa.Table.from_pandas(rows, preserve_index=False),
         page=render(rows, table.title, titles),
-        picture=picture(rows, table.title, titles),
+        draw=lambda: draw(rows, table.title, titles),
         log=[f"{metric}: {values.mean():.3f} (mean of {len(values)})" for metric, values in means],
     )
 
@@ -162,7 +163,7 @@ def _cell(row: Any) -> str:
     return f"{row['value']:.3f}{printed}"
 
 
-def picture(rows: pd.DataFrame, title: str, titles: Titles) -> Picture:
+def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """Both tables of each block side by side; the scales of shades are the same in all blocks."""
     scales = {name: overlap_limits(shown["value"]) for name, shown in _parts(rows)}
     sections = []
@@ -176,8 +177,6 @@ def picture(rows: pd.DataFrame, title: str, titles: Titles) -> Picture:
                 rows=(*matrices, CHANCE),
                 grids=tuple(_grid(shown, name, scales[name]) for name, shown in _parts(block)),
                 rule=len(matrices),
-                keys=(*matrices, CHANCE),
-                block=(model, method, scheme),
             )
         )
     caption = [
@@ -186,31 +185,22 @@ def picture(rows: pd.DataFrame, title: str, titles: Titles) -> Picture:
         f"at least {LEAST_OVERLAP:g} wide.",
     ]
     caption.append("Below the line: independent random masks of the same sparsity, not on the scale.")
-    return Picture(tuple(sections), title, ("most similar", "least similar"), " ".join(caption))
+    return draw_sections(sections, title, ("most similar", "least similar"), " ".join(caption))
 
 
 def _grid(shown: pd.DataFrame, title: str, scale: tuple[float, float]) -> Grid:
     """Matrices down, calibrations across, and what chance would give; shades over the `scale` of values."""
     labels = _labels(shown)
-    values = _by_matrix(shown, "value")
+    values = shown.pivot(index="metric", columns="calibration", values="value")
+    values = values.loc[list(dict.fromkeys(shown["metric"])), list(labels)].to_numpy(dtype=float)
     chance = shown.groupby("calibration")["chance"].mean().loc[list(labels)].to_numpy(dtype=float)
     low, high = scale
     shades = (high - values) / (high - low)
-    unknown = np.full_like(chance, np.nan)
-    behind = {"value": ("value", chance), "paper": ("paper_value", unknown), "n_seeds": ("n_seeds", unknown)}
     return Grid(
         title=title,
         across="two languages" if _compares_languages(shown) else "calibration language",
         columns=tuple(labels.values()),
         texts=np.vectorize("{:.3f}".format, otypes=[object])(np.vstack([values, chance])),
-        shades=np.vstack([shades, unknown]),
+        shades=np.vstack([shades, np.full_like(chance, np.nan)]),
         frames=np.zeros((len(values) + 1, len(labels)), dtype=bool),
-        keys=tuple(labels),
-        numbers={name: np.vstack([_by_matrix(shown, column), beyond]) for name, (column, beyond) in behind.items()},
     )
-
-
-def _by_matrix(shown: pd.DataFrame, column: str) -> np.ndarray:
-    """[matrix, calibration], in the order of the rows."""
-    values = shown.pivot(index="metric", columns="calibration", values=column)
-    return values.loc[list(dict.fromkeys(shown["metric"])), list(_labels(shown))].to_numpy(dtype=float)

@@ -6,8 +6,8 @@ Everything is placed in inches from the top left corner, so that cells and lette
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,6 @@ class Grid:
     frames: Bool[np.ndarray, "n_rows n_columns"]
     note: str = ""
     """A line below the title."""
-    keys: tuple[str, ...] = ()
-    """What the columns are, as results spell it."""
-    larger_is_better: bool | None = None
-    """None where neither is."""
-    numbers: Mapping[str, Float64[np.ndarray, "n_rows n_columns"]] = field(default_factory=dict)
-    """What stands behind the texts, by name (`report/tables/sheet.py`); the picture does not show it."""
 
     def part(self, start: int, stop: int) -> Grid:
         """Some of the columns; those that do not begin the grid say so."""
@@ -65,12 +59,10 @@ class Grid:
             self,
             title=f"{self.title}, continued" if start else self.title,
             columns=self.columns[chosen],
-            keys=self.keys[chosen],
             texts=self.texts[:, chosen],
             shades=self.shades[:, chosen],
             frames=self.frames[:, chosen],
             note="" if start else self.note,
-            numbers={name: values[:, chosen] for name, values in self.numbers.items()},
         )
 
 
@@ -83,26 +75,12 @@ class Section:
     rows: tuple[str, ...]
     grids: tuple[Grid, ...]
     rule: int | None = None
-    keys: tuple[str, ...] = ()
-    """What the rows are, as results spell it."""
-    block: tuple[str, str, str] | None = None
-    """Model, method and scheme, where it is of one."""
 
 
-@dataclass(frozen=True)
-class Picture:
+def draw_sections(
+    sections: Sequence[Section], title: str, ends: tuple[str, str], caption: str, colours: Colormap = SHADES
+) -> Figure:
     """Sections below one another, then the key: `ends` name both ends of the scale of shades, `colours`."""
-
-    sections: tuple[Section, ...]
-    title: str
-    ends: tuple[str, str]
-    caption: str
-    colours: Colormap = field(default_factory=lambda: SHADES)
-
-
-def draw_picture(picture: Picture) -> Figure:
-    """The picture of a table."""
-    sections, colours = picture.sections, picture.colours
     cell = _cell_width(sections)
     lines = [_lines_of(section, cell) for section in sections]
     axis = max(_down_width(section) for section in sections)
@@ -117,13 +95,13 @@ def draw_picture(picture: Picture) -> Figure:
         + SECTION_GAP
         for heading, section, of_section in zip(headings, sections, lines, strict=True)
     ]
-    sheet = Sheet(width, sum(tall) + KEY_HEIGHT + 0.25, picture.title, picture.caption)
+    sheet = Sheet(width, sum(tall) + KEY_HEIGHT + 0.25, title, caption)
     axes, top = sheet.canvas(), 0.1
     for heading, section, of_section, height in zip(headings, sections, lines, tall, strict=True):
         axes.text(MARGIN, top, heading, size=HEADING_SIZE, weight="bold", va="top", linespacing=LINE_SPACING, **_PLAIN)
         _draw_section(axes, section, of_section, cell, left, top + text_height(heading, HEADING_SIZE), colours)
         top += height
-    _draw_key(axes, picture.ends, MARGIN, top, colours)
+    _draw_key(axes, ends, MARGIN, top, colours)
     return sheet.figure
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+from matplotlib.figure import Figure
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.tables.picture import Picture
 from polyprune.settings.studies import TableSettings
 
 
 @dataclass(frozen=True)
 class Report:
-    """A table in its forms: rows, page, picture."""
+    """A table in its three forms."""
 
     schema: str
     """Kind and version of its long form."""
@@ -24,8 +24,8 @@ class Report:
     """Long: a row a value."""
     page: str
     """Markdown."""
-    picture: Picture
-    """What is drawn, and what stands behind each number."""
+    draw: Callable[[], Figure]
+    """Makes the picture."""
     log: Sequence[str]
     """What it says, in a line a block."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,6 @@ metric                               string
 eval_language                        string
 value                                double
 unit                                 string
-score                                string        what is counted of a benchmark: acc, f1, f1_ws; null for others
 n                                    int64         tokens or questions that the value is taken over
 paper_value                          double        the mean that the paper prints; null where it prints none
 """
@@ -14,7 +13,7 @@ paper_value                          double        the mean that the paper print
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
 from polyprune.artifacts.cells import notes_on
-from polyprune.artifacts.identity import Header
 from polyprune.artifacts.tables import (
     VARIANT,
     header_of,
@@ -34,7 +32,7 @@ from polyprune.artifacts.tables import (
 )
 from polyprune.errors import UserError
 from polyprune.grammar.columns import place_in_tables
-from polyprune.grammar.paths import DENSE, Cell
+from polyprune.grammar.paths import DENSE
 from polyprune.report.names import TARGET, is_single_language, language_of, method_rank
 from polyprune.report.numbers import exact_means
 
@@ -46,7 +44,7 @@ SCHEMA = pa.schema(
         ("seed", pa.int32()),
         *((name, pa.string()) for name in ("metric", "eval_language")),
         ("value", pa.float64()),
-        *((name, pa.string()) for name in ("unit", "score")),
+        ("unit", pa.string()),
         ("n", pa.int64()),
         ("paper_value", pa.float64()),
     ]
@@ -94,15 +92,11 @@ def _read(files: Sequence[Path], schema: str, columns: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def read_headers(files: Sequence[Path], schema: str) -> dict[Path, Header]:
-    """Those of score files of one kind."""
-    return {path: read_header(path, schema) for path in files}
-
-
-def notes(headers: Iterable[Header]) -> list[str]:
+def notes(files: Sequence[Path], schema: str) -> list[str]:
     """What is to be said of the cells of score files beside their numbers, a line a cell."""
     found: dict[str, None] = {}
-    for header in headers:
+    for path in files:
+        header = read_header(path, schema)
         variant = "/".join(str(header["variant"][name]) for name in VARIANT)
         found |= {f"{variant}: {note}": None for note in notes_on(header["cell"] or {})}
     return list(found)
@@ -187,8 +181,8 @@ def _key(row: Mapping[Any, Any]) -> Key:
 
 def _refuse(keys: set[Key], complaint: str) -> None:
     if keys:
-        (model, *compression, seed), metric, language = min(keys, key=str)
-        variant = DENSE if seed is None else Cell(model, *compression, seed=seed).variant
+        (model, method, scheme, calibration, seed), metric, language = min(keys, key=str)
+        variant = DENSE if seed is None else f"{method}/{scheme}/{calibration}/seed{seed}"
         more = f" (and {len(keys) - 1} more like this)" if len(keys) > 1 else ""
         raise UserError(f"{model}/{variant}: {metric} of {language} {complaint}{more}")
 
@@ -212,13 +206,12 @@ def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
 
 
 def long_table(rows: pd.DataFrame) -> pa.Table:
-    """The columns of `SCHEMA`; `score` may be left out."""
-    rows = rows if "score" in rows else rows.assign(score=None)
+    """The columns of `SCHEMA`."""
     return pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
 
 
 def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
-    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `n`, `paper_value`, `score`.
+    """Over seeds, per `GROUP` in the order of the rows: `mean`, `std`, `n_seeds`, `paper_value`, `score`.
 
     Means are equal where their counts are (`exact_mean`). `std` is the sample's (n − 1 in the denominator), NaN for one
     value. A dense model counts as one seed. `score` is empty where rows have none.
@@ -230,7 +223,6 @@ def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
         n_seeds=("value", "size"),
         paper_value=("paper_value", "first"),
         score=("score", "first"),
-        n=("n", "first"),
     )
     return found.merge(exact_means(rows, GROUP).reset_index(), on=GROUP, validate="one_to_one")
 

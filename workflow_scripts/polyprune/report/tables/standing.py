@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from polyprune.maths.inference import pairs_both_ways
 from polyprune.report.answer import ALPHA, Comparison
-from polyprune.report.measured import SHARES, Block, Column, Key
+from polyprune.report.measured import ACCURACY, F1, Block, Column, Key
 from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
 
 
@@ -23,14 +22,12 @@ class Standing:
     told: frozenset[str]
     """Rows, mixes too, that can be told from the best of all rows."""
     resolution: float
-    """How far a row (the median one) had to be from the best to be told from it among so many (INF-9), in the table's
-    unit, before a metric is scaled."""
+    """Half the width of the 95 % interval of a row's difference from the best (the median row's), in the table's unit,
+    before a metric is scaled."""
     items: int
     kind: str
     chance: float | None
     """Per cent that guessing gives; None where there is nothing to guess."""
-    behind: Mapping[str, tuple[float, float]]
-    """Of all rows but the best, the 95 % interval by which each is worse than the best, in the unit of `resolution`."""
 
 
 Standings = Mapping[tuple[Block, Key], Standing]
@@ -70,36 +67,24 @@ def _standing(column: Column) -> Standing:
     chosen = candidates(column.values)
     able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
     best = whole.best
-    intervals = {name: _behind(whole, best, name) for name in whole.means if name != best}
-    distances = [_distance(whole, best, name) for name in intervals]
+    half_widths = [_half_width(whole, best, name) for name in whole.means if name != best]
     return Standing(
         may_be_best=frozenset(able),
         told=frozenset(set(whole.means) - set(whole.not_worse())),
-        resolution=_in_table(column.kind, whole.means[best], float(np.median(distances))),
-        behind={
-            name: (_in_table(column.kind, whole.means[best], low), _in_table(column.kind, whole.means[best], high))
-            for name, (low, high) in intervals.items()
-        },
+        resolution=_in_table(column.kind, whole.means[best], float(np.median(half_widths))),
         items=len(column.groups),
         kind=column.kind,
         chance=None if column.chance is None else 100 * column.chance,
     )
 
 
-def _behind(comparison: Comparison, best: str, name: str) -> tuple[float, float]:
-    """By how much the best is better: the 95 % interval."""
+def _half_width(comparison: Comparison, best: str, name: str) -> float:
     low, high = comparison.difference({best: 1.0, name: -1.0}).interval(1 - ALPHA)
-    return low, high
-
-
-def _distance(comparison: Comparison, best: str, name: str) -> float:
-    """Between the difference of the best and its lower limit at the level of INF-9."""
-    difference = comparison.difference({best: 1.0, name: -1.0})
-    return difference.value - difference.interval(1 - 2 * ALPHA / pairs_both_ways(len(comparison.means)))[0]
+    return (high - low) / 2
 
 
 def _in_table(kind: str, best: float, difference: float) -> float:
     """A difference of values of `report/measured.py` as tables print them: per cent, dB, and above the best."""
-    if kind in SHARES:
+    if kind in (ACCURACY, F1):
         return 100 * difference
     return difference if kind == "snr" else math.exp(-best) * math.expm1(difference)
