@@ -51,8 +51,10 @@ if caching:
     share(workflow.rules)
 
 
-# A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
+# What jobs take away is kept until they succeed. A warm worker for jobs of this machine and Python; on Slurm, no jobs of
+# a killed run beside this one's.
 onstart:
+    keep_earlier(workflow, logger)
     try:
         if not workflow.non_local_exec and not brings_python:
             worker.start()

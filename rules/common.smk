@@ -16,11 +16,12 @@ from polyprune.cluster.site import load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
-from polyprune.running import worker
+from polyprune.running import lifeline, worker
 from polyprune.running.run import export_engine
 from polyprune.settings.load import load_settings
 from polyprune.workflow.braces import words
 from polyprune.workflow.bundles import Bundles
+from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
@@ -50,6 +51,9 @@ export_places(places_of(settings))
 brings_python = workflow.deployment_settings.deployment_method
 python = None if brings_python else Path(sys.executable).parent
 shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
+lifeline.tie()
+if workflow.is_main_process:
+    put_back(slurm.queued_work)
 
 specs = Specs(settings)
 inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,12 @@ def small_study(folder: Path, **environment: str) -> SmallStudy:
     (folder / "temporary").mkdir()
     usual = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "POLYPRUNE_WORKER")}
     return SmallStudy(folder, usual | {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder / "temporary")} | environment)
+
+
+def copied(study: SmallStudy, folder: Path) -> SmallStudy:
+    """The checkout as it is, with all times, at another place."""
+    shutil.copytree(study.folder, folder, ignore=lambda place, names: names if Path(place) == study.temporary else [])
+    return SmallStudy(folder, {**study.environment, "TMPDIR": str(folder / "temporary")})
 
 
 def processes_of(study: SmallStudy) -> dict[str, list[int]]:

@@ -30,6 +30,16 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def status_of(pid: int) -> dict[str, str]:
+    """Fields of a process's status, empty if there is none or only a zombie."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return {} if fields["State"].startswith("Z") else fields
+
+
 def with_stages(folder: Path, stages: str) -> str:
     """A PYTHONPATH with which every Python runs the code `stages` first, which may put stages into `sys.modules`."""
     folder.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.warm_worker import wait_until, warm_worker, with_stages
+from tests.helpers.warm_worker import status_of, wait_until, warm_worker, with_stages
 
 from polyprune.running import worker
 
@@ -43,16 +43,6 @@ def refuse(output: Path):
     from polyprune.errors import UserError
     raise UserError("bring more text")
 '''
-
-
-def status_of(pid: int) -> dict[str, str]:
-    """Fields of a process's status, empty if there is none or only a zombie."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return {}
-    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-    return {} if fields["State"].startswith("Z") else fields
 
 
 def children_of(pid: int) -> list[int]:

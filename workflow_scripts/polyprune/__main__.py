@@ -3,11 +3,13 @@
 import os
 import sys
 
+from polyprune.running import lifeline
 from polyprune.running.network import OFFLINE, may_fetch
 from polyprune.running.worker import delegate
 
 
 def main() -> int:
+    lifeline.hold()
     argv = sys.argv[1:]
     code = None
     if not may_fetch(" ".join(argv[:1])):  # the warm worker is offline for good

@@ -60,6 +60,11 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
     return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
 
 
+def queued_work() -> set[str]:
+    """What our jobs in Slurm's queue do that work in this folder (see `essence`); raises `UserError` as above."""
+    return {essence(job.work) for job in queued_jobs(Path.cwd())}
+
+
 def end_orphans(planned: Collection[str], folder: Path, say: Say, patience: float = _PATIENCE) -> None:
     """Cancel queued and running jobs that do what is `planned` (see `works_like`), and wait until they are gone.
 
