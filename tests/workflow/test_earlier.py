@@ -227,22 +227,36 @@ def test_what_slurm_made_without_snakemake_counts_if_its_settings_are_those_of_t
     assert place.state == (content, OLD["params"], False) and kept() == []
 
 
-def test_a_folder_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+EXPORT = "results/m/wanda/0.50/de/seed0/export/config.json"
+
+
+def exported(place: Place) -> dict[str, str]:
+    return {file.name: file.read_text() for file in place.output.parent.iterdir()}
+
+
+@pytest.fixture
+def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A job that writes more than its output."""
     monkeypatch.chdir(tmp_path)
-    config = Path("results/m/wanda/0.50/de/seed0/export/config.json")
-    place = Place("export_model", str(config))
-    (config.parent / "weights").write_text("old weights")
+    place = Place("export_model", EXPORT)
+    (place.output.parent / "weights").write_text("old weights")
+    return place
+
+
+def begin_export(place: Place) -> None:
     place.begin()
-    shutil.rmtree(config.parent)
-    config.parent.mkdir()
+    shutil.rmtree(place.output.parent)
+    place.output.parent.mkdir()
     for name in ("weights", "more"):
-        (config.parent / name).write_text("new")
+        (place.output.parent / name).write_text("new")
+
+
+def test_a_folder_comes_back_as_it_was(export: Place):
+    begin_export(export)
+    assert {file.name for file in (kept()[0] / "beside").iterdir()} == {"weights"}, "the output is to come last"
     put_back(nothing_queued)
-    assert place.state == ("old", OLD["params"], False)
-    assert {file.name: file.read_text() for file in config.parent.iterdir()} == {
-        "config.json": "old",
-        "weights": "old weights",
-    }
+    assert export.state == ("old", OLD["params"], False)
+    assert exported(export) == {"config.json": "old", "weights": "old weights"}
 
 
 STEPS: list[tuple[Any, str]] = [
@@ -299,6 +313,16 @@ def test_killed_at_any_step_no_file_is_believed_to_be_made_with_other_settings(
     assert marked or content is None or (content, made_with) == ("old", OLD["params"])
     put_back(nothing_queued)
     assert place.state == ("old", OLD["params"], False) and kept() == []
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_killed_at_any_step_a_folder_is_whole_where_its_output_is_there(export: Place, number: int):
+    begin_export(export)
+    export.end(None)
+    assert killed_at(number, lambda: put_back(nothing_queued))
+    assert not export.output.exists() or exported(export) == {"config.json": "old", "weights": "old weights"}
+    put_back(nothing_queued)
+    assert exported(export) == {"config.json": "old", "weights": "old weights"}
 
 
 def test_those_are_all_steps(place: Place):

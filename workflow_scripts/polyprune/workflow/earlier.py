@@ -149,7 +149,7 @@ def put_back(queued_work: Callable[[], Collection[str]]) -> None:
     records = Records(FilePersistence())
     if records.locked:
         return
-    kept = {entry: about for entry in entries if (about := _read(entry)) and _is_taken(entry, about, records)}
+    kept = {entry: about for entry in entries if (about := _read(entry)) and _is_taken(about, records)}
     works = {work for about in kept.values() for work in about["works"]}
     try:
         at_work = works & set(queued_work()) if works else set()
@@ -164,13 +164,11 @@ def put_back(queued_work: Callable[[], Collection[str]]) -> None:
                 shutil.rmtree(entry)
 
 
-def _is_taken(entry: Path, about: About, records: Records) -> bool:
-    """Whether the output is gone or begun; not so if it is still there, has been made, or went with its folder."""
+def _is_taken(about: About, records: Records) -> bool:
+    """Whether the output is gone or begun; not so if it has been made, or went with its folder."""
     output = Path(about["output"])
     if records.incomplete(about["output"]) or not os.path.lexists(output):
         return output.parent.is_dir()
-    if _same(output, entry / _FILE):
-        return False
     # A Slurm job that ended when its Snakemake was gone leaves its output beside the earlier record.
     return records.of(about["output"]) == about["record"] and not about["alike"]
 
@@ -182,10 +180,9 @@ def _put_back(entry: Path, about: About, records: Records) -> None:
     if about["folder"]:
         shutil.rmtree(about["folder"], ignore_errors=True)
         _link_folder(entry / _BESIDE, Path(about["folder"]))
-    if not _same(output, entry / _FILE):
-        (entry / _AGAIN).unlink(missing_ok=True)
-        os.link(entry / _FILE, entry / _AGAIN, follow_symlinks=False)
-        (entry / _AGAIN).replace(output)
+    (entry / _AGAIN).unlink(missing_ok=True)
+    os.link(entry / _FILE, entry / _AGAIN, follow_symlinks=False)
+    (entry / _AGAIN).replace(output)
     records.complete(about["output"])
 
 
@@ -198,10 +195,6 @@ def _read(entry: Path) -> About | None:
     with suppress(OSError):
         return json.loads((entry / _ABOUT).read_text(encoding="utf-8"))
     return None
-
-
-def _same(one: Path, other: Path) -> bool:
-    return os.path.lexists(one) and os.path.samestat(one.lstat(), other.lstat())
 
 
 def _link_folder(source: Path, target: Path, but: Path | None = None) -> None:
