@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake.persistence import MetadataRecord
 from tests.helpers.taken_away import EXPORT, MASK, NEW, OLD, Place, begin_export, exported, kept, nothing_queued
 
 from polyprune.errors import UserError
@@ -160,3 +161,19 @@ def test_a_folder_comes_back_as_it_was(export: Place):
     put_back(nothing_queued)
     assert export.state == ("old", OLD["params"], False)
     assert exported(export) == {"config.json": "old", "weights": "old weights"}
+
+
+def test_an_output_that_is_a_folder_comes_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    place = Place("compare_with_paper", "results/versus_paper/table1.png")
+    folder = place.output.parent
+    place.job.output = [str(folder)]
+    place.notes._write_record(str(folder), MetadataRecord(params=OLD["params"]))
+    place.tell("JOB_INFO")
+    shutil.rmtree(folder)
+    place.notes._mark_incomplete(str(folder), None)
+    folder.mkdir()
+    (folder / "table2.png").write_text("new")
+    put_back(nothing_queued)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {"table1.png": "old"}
+    assert place.output.stat().st_mtime == 1e9 and kept() == []

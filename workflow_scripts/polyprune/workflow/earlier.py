@@ -21,6 +21,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,8 +33,8 @@ from polyprune.workflow.bundles import works_like
 
 PLACE = Path(".snakemake/earlier")
 """A folder for each output that is kept."""
-_FILE, _BESIDE, _ABOUT, _AGAIN = "file", "beside", "about.json", "again"
-"""The output itself, the folder that its job writes besides, and, written last, `About`; the output on its way back."""
+_FILE, _BESIDE, _ABOUT = "file", "beside", "about.json"
+"""The output itself, the folder that its job writes besides, and, written last, `About`."""
 
 FOLDERS: Mapping[str, Callable[[Path], Path]] = {
     "train_model": lambda manifest: manifest.parent / "checkpoint",
@@ -114,9 +115,9 @@ class Keeper(logging.Handler):
                     "works": sorted(works),
                 }
                 with _all_or_nothing(entry):
-                    os.link(output, entry / _FILE, follow_symlinks=False)
+                    _link(Path(output), entry / _FILE)
                     if folder:
-                        _link_folder(folder, entry / _BESIDE, but=Path(output))
+                        _link(folder, entry / _BESIDE, but=Path(output))
                     (entry / "part").write_text(json.dumps(about), encoding="utf-8")
                     (entry / "part").replace(entry / _ABOUT)
 
@@ -179,10 +180,12 @@ def _put_back(entry: Path, about: About, records: Records) -> None:
         records.write(about["output"], about["record"])
     if about["folder"]:
         shutil.rmtree(about["folder"], ignore_errors=True)
-        _link_folder(entry / _BESIDE, Path(about["folder"]))
-    (entry / _AGAIN).unlink(missing_ok=True)
-    os.link(entry / _FILE, entry / _AGAIN, follow_symlinks=False)
-    (entry / _AGAIN).replace(output)
+        _link(entry / _BESIDE, Path(about["folder"]))
+    again = Path(tempfile.mkdtemp(dir=entry)) / "output"
+    _link(entry / _FILE, again)
+    if output.is_dir():
+        shutil.rmtree(output)
+    again.replace(output)
     records.complete(about["output"])
 
 
@@ -197,13 +200,16 @@ def _read(entry: Path) -> About | None:
     return None
 
 
-def _link_folder(source: Path, target: Path, but: Path | None = None) -> None:
-    """All files below a folder under second names below another, all but one."""
+def _link(source: Path, target: Path, but: Path | None = None) -> None:
+    """A second name for a file, or for all files below a folder but one."""
 
     def left_out(place: str, _: list[str]) -> list[str]:
         return [but.name] if but and Path(place) == but.parent else []
 
-    shutil.copytree(source, target, symlinks=True, ignore=left_out, copy_function=os.link)
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True, ignore=left_out, copy_function=os.link)
+    else:
+        os.link(source, target, follow_symlinks=False)
 
 
 @contextmanager
