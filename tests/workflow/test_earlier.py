@@ -10,18 +10,12 @@ from typing import Any
 
 import pytest
 from snakemake.persistence import MetadataRecord
-from tests.helpers.taken_away import EXPORT, MASK, NEW, OLD, Place, begin_export, exported, kept, nothing_queued
+from tests.helpers.taken_away import MASK, NEW, OLD, Place, begin_export, exported, kept, nothing_queued
 
 from polyprune.errors import UserError
 from polyprune.workflow.earlier import put_back
 
 WORK = "rule_prune_model_wildcards_m_wanda_0.50_de_0"
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    return Place("prune_model", MASK)
 
 
 def test_what_a_failed_job_took_away_comes_back_with_its_record_and_its_time(place: Place):
@@ -144,15 +138,6 @@ def test_what_slurm_made_without_snakemake_counts_if_its_settings_are_those_of_t
     place.end("new", recorded=False)
     put_back(nothing_queued)
     assert place.state == (content, OLD["params"], False) and kept() == []
-
-
-@pytest.fixture
-def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A job that writes more than its output."""
-    monkeypatch.chdir(tmp_path)
-    place = Place("export_model", EXPORT)
-    (place.output.parent / "weights").write_text("old weights")
-    return place
 
 
 def test_a_folder_comes_back_as_it_was(export: Place):

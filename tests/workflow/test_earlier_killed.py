@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.taken_away import EXPORT, MASK, OLD, Place, begin_export, exported, kept, nothing_queued
+from tests.helpers.taken_away import OLD, Place, begin_export, exported, kept, nothing_queued
 
 from polyprune.workflow import earlier
 from polyprune.workflow.earlier import Records, put_back
@@ -17,21 +17,6 @@ from polyprune.workflow.earlier import Records, put_back
 
 class Killed(BaseException):
     """SIGKILL, as far as one process can have it."""
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    return Place("prune_model", MASK)
-
-
-@pytest.fixture
-def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A job that writes more than its output."""
-    monkeypatch.chdir(tmp_path)
-    place = Place("export_model", EXPORT)
-    (place.output.parent / "weights").write_text("old weights")
-    return place
 
 
 STEPS: list[tuple[Any, str]] = [
