@@ -22,7 +22,7 @@ answer: install  ## in which language to calibrate, from what is finished: make 
 	$(BIN)/python -m polyprune.report.ask
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims_told
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)

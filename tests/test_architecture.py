@@ -128,6 +128,20 @@ def test_the_layers_have_no_cycle():
     assert waiting == {}
 
 
+def test_no_module_imports_itself_by_way_of_others():
+    names = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in MODULES}
+    waiting = {
+        file: {
+            names[each] for name in imported_names(file) for each in (name, name.rpartition(".")[0]) if each in names
+        }
+        for file in MODULES
+    }
+    while ready := {file for file, needed in waiting.items() if not needed & set(waiting)}:
+        for file in ready:
+            waiting.pop(file)
+    assert not waiting, f"a circle: {', '.join(file.relative_to(PACKAGE).as_posix() for file in waiting)}"
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_no_stage_and_is_one_function_of_its_name(stage: str):
     file = PACKAGE / "stages" / f"{stage}.py"

@@ -173,7 +173,7 @@ def test_the_page_of_blocks_has_a_line_a_block(tables: dict[int, pd.DataFrame]):
 
 def test_the_command_needs_no_torch():
     code = (
-        "import sys; from polyprune.report.claims import main; code = main(['--markdown']); "
+        "import sys; from polyprune.report.claims_told import main; code = main(['--markdown']); "
         "print(sorted({'torch', 'statsmodels', 'h5py', 'matplotlib'} & set(sys.modules)), code)"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow_scripts")}

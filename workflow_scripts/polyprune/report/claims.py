@@ -7,21 +7,17 @@ Rows, one a claim:
     recomputed                string   the same from the tables
     verdict                   string   holds, half, no; null where the tables do not have what it is about
     test                      string   what decides
-
-`python -m polyprune.report.claims` prints them on the paper's own numbers, in seconds, without model or GPU.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
-from polyprune.report.printed import NotInTablesError, Tables, load_all_printed
+from polyprune.report.printed import NotInTablesError, Tables
 
 Verdict = Literal["holds", "half", "no"]
 
@@ -80,34 +76,3 @@ def render_claims(judged: pd.DataFrame, title: str) -> str:
         cells = [row[name] for name in ("claim", "place", "statement", "printed", "recomputed", "verdict", "test")]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the verdicts on the printed numbers."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from polyprune.report.claim_list import CLAIMS
-
-    parser = argparse.ArgumentParser(prog="python -m polyprune.report.claims", description=main.__doc__)
-    parser.add_argument("--paper", type=Path, default=Path("data/paper"), help="folder of the paper's numbers")
-    parser.add_argument("--markdown", action="store_true", help="print Markdown")
-    options = parser.parse_args(argv)
-    judged = judge(CLAIMS, load_all_printed(options.paper))
-    title = "The paper's claims, recomputed from the numbers it prints"
-    if options.markdown:
-        print(render_claims(judged, title))
-        return 0
-    table = Table(title=title, show_lines=True)
-    for name in ("place", "statement", "printed", "recomputed", "verdict", "test"):
-        table.add_column(name)
-        judged[name] = judged[name].fillna("-")
-    for row in judged[[column.header for column in table.columns]].itertuples(index=False):
-        table.add_row(*map(str, row))
-    console = Console()
-    Console(width=max(console.width, 160)).print(table)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
