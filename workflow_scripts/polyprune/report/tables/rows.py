@@ -32,7 +32,7 @@ from polyprune.artifacts.tables import (
 )
 from polyprune.errors import UserError
 from polyprune.grammar.columns import place_in_tables
-from polyprune.grammar.paths import DENSE
+from polyprune.grammar.paths import DENSE, Cell
 from polyprune.report.names import TARGET, is_single_language, language_of, method_rank
 from polyprune.report.numbers import exact_means
 
@@ -181,8 +181,8 @@ def _key(row: Mapping[Any, Any]) -> Key:
 
 def _refuse(keys: set[Key], complaint: str) -> None:
     if keys:
-        (model, method, scheme, calibration, seed), metric, language = min(keys, key=str)
-        variant = DENSE if seed is None else f"{method}/{scheme}/{calibration}/seed{seed}"
+        (model, *compression, seed), metric, language = min(keys, key=str)
+        variant = DENSE if seed is None else Cell(model, *compression, seed=seed).variant
         more = f" (and {len(keys) - 1} more like this)" if len(keys) > 1 else ""
         raise UserError(f"{model}/{variant}: {metric} of {language} {complaint}{more}")
 
