@@ -34,8 +34,8 @@ include: "rules/answers.smk"
 include: "rules/why.smk"
 
 
-# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that a
-# deleted cell is made again even where the tables are finished. The paper's study is the default.
+# `snakemake paper`, `snakemake demo`: all tables of a study, and every cell and score that they are made from, so that
+# a deleted cell is made again even where the tables are finished. The paper's study is the default.
 for study in settings.studies:
 
     rule:
@@ -51,8 +51,8 @@ if caching:
     share(workflow.rules)
 
 
-# What jobs take away is kept until they succeed. A warm worker for jobs of this machine and Python; on Slurm, no jobs of
-# a killed run beside this one's.
+# What jobs take away is kept until they succeed. A warm worker for jobs of this machine and Python; on Slurm, no jobs
+# of a killed run beside this one's.
 onstart:
     keep_earlier(workflow, logger)
     try:

@@ -24,9 +24,9 @@ for study in settings.studies:
             answers=words(inputs.answers(study)),
             dumps=words(inputs.dumps_of_study(study)),
         shell:
-            "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps {params.dumps} "
-            "--output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log {log} --threads "
-            "{threads}"
+            "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps "
+            "{params.dumps} --output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log "
+            "{log} --threads {threads}"
 
     rule:
         name:
@@ -69,6 +69,6 @@ for study in settings.studies:
         params:
             spec=specs.tabulate_claims(study),
         shell:
-            "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables {input.tables} "
-            "--claims {output.claims} --claims-markdown {output.claims_markdown} --blocks {output.blocks} "
-            "--blocks-markdown {output.blocks_markdown} --log {log} --threads {threads}"
+            "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables "
+            "{input.tables} --claims {output.claims} --claims-markdown {output.claims_markdown} "
+            "--blocks {output.blocks} --blocks-markdown {output.blocks_markdown} --log {log} --threads {threads}"

@@ -24,8 +24,8 @@ for study, table in inputs.tables():
             evidence=words(inputs.evidence(study, table)),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
-            "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} --picture "
-            "{output.picture} --log {log} --threads {threads}"
+            "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} "
+            "--picture {output.picture} --log {log} --threads {threads}"
 
 
 for study, figure in inputs.figures():

@@ -1,4 +1,5 @@
-# Why a calibration language does less for one language than for another: traits of languages, drift, loss on benchmarks.
+# Why a calibration language does less for one language than for another: traits of languages, drift, loss on
+# benchmarks.
 
 
 for study in inputs.explained():
