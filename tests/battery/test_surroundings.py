@@ -140,7 +140,6 @@ ENVIRONMENTS: list[tuple[str, dict[str, str | None]]] = [
 ]
 """What of a job's environment is otherwise; its result is right all the same."""
 
-prctl = ctypes.CDLL(None, use_errno=True).prctl
 DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS = 24, 1
 """PR_CAPBSET_DROP and CAP_DAC_OVERRIDE of Linux."""
 
@@ -188,7 +187,7 @@ def kept_to_permissions() -> None:
 
     A job as another user could not even open an interpreter below a folder that only root enters.
     """
-    if os.getuid() == 0 and prctl(DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS, 0, 0, 0):
+    if os.getuid() == 0 and ctypes.CDLL(None).prctl(DROP_FROM_BOUNDING_SET, MAY_IGNORE_PERMISSIONS, 0, 0, 0):
         raise PermissionError("this root may not give up a capability")
 
 
