@@ -54,5 +54,5 @@ def compression_needs(settings: Settings, model: str, method: str, attempt: int)
 def declared(file: str, rule: str) -> dict[str, int]:
     """Of a rule that says plain numbers: those of the first attempt."""
     text = (ROOT / "rules" / file).read_text(encoding="utf-8").partition(f"rule {rule}:")[2]
-    numbers = dict(re.findall(r"(mem_mb|runtime)=growing\((\d+)\)", text)[:2])
-    return {"cpus": 1, "mem_mb": int(numbers["mem_mb"]), "minutes": int(numbers["runtime"])}
+    megabytes, minutes = map(int, re.findall(r"needs\.small\((\d+), (\d+)\)", text)[0])
+    return {"cpus": 1, "mem_mb": megabytes, "minutes": minutes}
