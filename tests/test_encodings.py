@@ -19,9 +19,9 @@ def without_encoding(code: str) -> list[str]:
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             modes = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             of_bytes = any(isinstance(mode, str) and "b" in mode for mode in modes)
-            of_the_system = ast.unparse(node.func) in ("os.open", "gzip.open")
+            of_other_things = ast.unparse(node.func) in ("os.open", "gzip.open", "Image.open")
             named = any(keyword.arg == "encoding" for keyword in node.keywords)
-            if name in TEXT and not (named or of_the_system or (name == "open" and of_bytes)):
+            if name in TEXT and not (named or of_other_things or (name == "open" and of_bytes)):
                 found.append(ast.unparse(node))
     return found
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from tests.helpers.cells import kept_of
 from torch import Tensor
 
-from polyprune.artifacts.cells import CellReader, finished_layer, join_layers, notes_on, save_layer
+from polyprune.artifacts.cell_notes import notes_on
+from polyprune.artifacts.cells import CellReader, finished_layer, join_layers, save_layer
 from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError

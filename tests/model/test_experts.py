@@ -22,7 +22,8 @@ from tests.helpers.tried import compared, loaded, their_logits, walk_through
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from polyprune.artifacts.cells import CellReader, notes_on
+from polyprune.artifacts.cell_notes import notes_on
+from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder

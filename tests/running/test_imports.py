@@ -13,11 +13,11 @@ from polyprune.provenance import PACKAGE
 STAGES = {file.stem for file in (PACKAGE / "stages").glob("[a-z]*.py")}
 MODELS = {
     *("build_calibration_set", "build_evaluation_set", "build_prompt_set", "prune_model", "measure_outliers"),
-    *("dump_hidden_states", "dump_prompts", "count_activations", "train_model", "evaluate_model"),
+    *("dump_hidden_states", "dump_prompts", "count_activations", "train_model", "convert_model", "evaluate_model"),
 }
 """Stages that open a tokenizer or run a model."""
-TENSORS = {"compose_cell", "export_model", "measure_mask_iou", "explain_damage"}
-"""Stages that only take matrices up and put them down; the last shares a module with tables of cells."""
+TENSORS = {"compose_cell", "export_model", "measure_mask_iou"}
+"""Stages that only take matrices up and put them down."""
 MOST_MODULES = 2400, 2800
 """Of stages without torch, and of stages with torch and without transformers, all of a kind in one process."""
 

@@ -38,6 +38,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.cell_notes import notes_on_experts
 from polyprune.artifacts.identity import DamagedError, ForeignError, Header, again
 from polyprune.artifacts.seals import digest_of, seal
 from polyprune.artifacts.tensors import METADATA_KEY, TensorReader, bytes_of, concatenate, header_text
@@ -173,31 +174,6 @@ def allowance(weight: SparseWeight, about: Header, name: str) -> str | None:
     )
 
 
-def notes_on(about: Header) -> list[str]:
-    """What a reader of a table should know of a cell, from its header."""
-    allowances = about.get("allowances", {})
-    if not allowances:
-        return about.get("notes", [])
-    first = min(allowances)
-    more = f" (and {len(allowances) - 1} more matrices)" if len(allowances) > 1 else ""
-    return [f"{first}: {allowances[first]}{more}", *about.get("notes", [])]
-
-
-def _notes_on_experts(about: Header) -> list[str]:
-    """What to know of experts that saw fewer tokens than their inputs are wide."""
-    tokens: Mapping[str, int] = about.get("tokens", {})
-    few = {name: seen for name, seen in tokens.items() if seen < about["columns"][name]}
-    if not few:
-        return []
-    least = min(few, key=few.__getitem__)
-    none = sum(seen == 0 for seen in few.values())
-    empty = f"; {none} of them saw none, and are compressed as if all inputs were alike" if none else ""
-    return [
-        f"{len(few)} of {len(tokens)} matrices of experts saw fewer calibration tokens than they have inputs, the "
-        f"least {least}: {few[least]} for {about['columns'][least]} inputs{empty}"
-    ]
-
-
 def _part(folder: Path, layer: int) -> Path:
     return folder / f"layer-{layer:03d}.safetensors"
 
@@ -264,7 +240,7 @@ def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, 
                 about[name] = about.get(name, {}) | reader.metadata[name]
         if "quantisation" in reader.metadata:
             about["quantisation"] = reader.metadata["quantisation"]
-    if notes := _notes_on_experts(about):
+    if notes := notes_on_experts(about):
         about["notes"] = notes
         logger.warning("%s", notes[0])
     concatenate(parts, path, SCHEMA, about)

@@ -46,7 +46,7 @@ def _lives(process: int) -> bool:
     except PermissionError:
         return True
     with suppress(OSError):
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
     return True
 
 

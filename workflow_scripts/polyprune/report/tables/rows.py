@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 
 from polyprune.artifacts import evaluations, scores
-from polyprune.artifacts.cells import notes_on
+from polyprune.artifacts.cell_notes import notes_on
 from polyprune.artifacts.identity import Header
 from polyprune.artifacts.tables import (
     VARIANT,
