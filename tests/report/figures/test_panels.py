@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from tests.helpers import measured
 from tests.helpers.figures import lines_by_colour, picture, settings, tick_of, titles_of
 from tests.helpers.pictures import drawn
 
+from polyprune.maths.lape import BOX
 from polyprune.report.figures import channels, masks, neurons, subspaces
 from polyprune.report.figures.drawing import colour_of
 
@@ -88,15 +89,24 @@ def test_the_spread_by_rank_has_the_colours_of_its_key() -> None:
         assert found[str(line.get_color())] == ([1, 2], pytest.approx(expected))
 
 
-def boxes_of(axes: Axes) -> list[tuple[float, float]]:
-    """First and third quartile of each box, from the left."""
-    return [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in axes.containers[0]]  # type: ignore[attr-defined]
+def boxes_of(axes: Axes) -> list[list[float]]:
+    """Of each box from the left: whisker, quartile, median, quartile, whisker. All of it lies within the axes."""
+    quartiles = [[bar.get_y(), bar.get_y() + bar.get_height()] for bar in axes.containers[0]]  # type: ignore[attr-defined]
+    lines = [np.asarray(of.get_segments()) for of in axes.collections if isinstance(of, LineCollection)]
+    (whiskers,) = [ends[:, :, 1] for ends in lines if np.ptp(ends[0, :, 0]) == 0]
+    (medians,) = [ends[:, 0, 1] for ends in lines if np.ptp(ends[0, :, 0]) > 0]
+    low, high = axes.get_ylim()
+    assert low < whiskers.min() and whiskers.max() < high
+    return [
+        [first, low, median, high, last]
+        for (low, high), median, (first, last) in zip(quartiles, medians, whiskers, strict=True)
+    ]
 
 
-def quartiles(rows: pd.DataFrame, scheme: str, series: str, layer: str) -> list[tuple[float, float]]:
+def measured_boxes(rows: pd.DataFrame, scheme: str, series: str, layer: str) -> list[list[float]]:
     of = rows[(rows["scheme"] == scheme) & (rows["series"] == series) & (rows["layer"] == layer)]
-    low, high = (of[of["statistic"] == f"lape_{name}"].sort_values("group")["value"] for name in ("q1", "q3"))
-    return list(zip(low, high, strict=True))
+    values = of.pivot_table(index="group", columns="statistic", values="value")
+    return values[[f"lape_{name}" for name in BOX]].to_numpy().tolist()
 
 
 def test_boxes_are_of_the_model_that_their_title_names() -> None:
@@ -109,7 +119,7 @@ def test_boxes_are_of_the_model_that_their_title_names() -> None:
         ("Pruned, 50 %", "0.50", "full"),
         ("Noise floor: dense, half against half", "dense", "half"),
     ):
-        expected = quartiles(rows, scheme, series, "all")[:3]
+        expected = measured_boxes(rows, scheme, series, "all")[:3]
         assert [pytest.approx(box) for box in boxes_of(panels[title])] == expected
 
 
@@ -119,7 +129,7 @@ def test_boxes_and_floors_are_of_the_layer_that_their_title_names() -> None:
     figure, _ = drawn(lambda: picture(neurons, rows, settings("neuron_entropy")))
     for layer in ("0", "1", "2"):
         axes = titles_of(figure)[f"Layer {layer}"]
-        assert [pytest.approx(box) for box in boxes_of(axes)] == quartiles(rows, "0.50", "full", layer)
+        assert [pytest.approx(box) for box in boxes_of(axes)] == measured_boxes(rows, "0.50", "full", layer)
         (floor,) = [patch for patch in axes.patches if hasattr(patch, "get_data")]
         half = rows[(rows["series"] == "half") & (rows["layer"] == layer)]
         for name, values in (("high", floor.get_data().values), ("low", floor.get_data().baseline)):  # type: ignore[attr-defined]
