@@ -11,7 +11,7 @@ from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.titles import Titles
 from polyprune.report.answer import ALL, OTHERS, POOLED
 from polyprune.report.names import calibration_label, language_of
-from polyprune.report.tables.markdown import pipe_table
+from polyprune.report.pipe_tables import pipe_table
 
 Row = Mapping[Any, Any]
 REFERENCES = {"english": "English", "mix": "the mix", OTHERS: "the average other language"}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.tables.markdown import pipe_table
+from polyprune.report.pipe_tables import pipe_table
 from polyprune.report.why import ALL_BENCHMARKS, BLOCK, GIVEN, LOSSES
 
 Row = Mapping[Any, Any]
