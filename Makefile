@@ -21,7 +21,7 @@ outstanding: install  ## what is still to be run, and what it will cost: make ou
 answer: install  ## in which language to calibrate, from what is finished: make answer MODEL=tiny-llama LANGUAGE=de
 	@asked="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.finished --model '$(MODEL)' \
 	--language '$(LANGUAGE)' --method '$(METHOD)' $(CONFIGFILES))" && printf '%s' "$$asked" | \
-	PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.ask
+	PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.answers.ask
 
 report: install  ## a study as one page, finished or not: make report [STUDY=demo] [CONFIGFILE=studies/mine.yaml]
 	@found="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.page $(STUDY) \
@@ -29,7 +29,7 @@ report: install  ## a study as one page, finished or not: make report [STUDY=dem
 	$(BIN)/python -m polyprune.report.page
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims_told
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.paper.claims_told
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)

@@ -26,12 +26,12 @@ from tests.helpers.titles import titles_of
 from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import INK, SHADES
 from polyprune.report.names import calibration_label
+from polyprune.report.paper.versus_picture import BLUE_TO_ORANGE
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Block, Metric, make_blocks
 from polyprune.report.tables.heatmap import column_shades
 from polyprune.report.tables.picture import DARK_INK, PALE_INK, Grid, Picture, Section, draw_picture, ink_on
 from polyprune.report.tables.standing import Standing
-from polyprune.report.versus_picture import BLUE_TO_ORANGE
 
 METRICS = (
     Metric("perplexity", "Perplexity", larger_is_better=False),

@@ -8,9 +8,9 @@ from tests.helpers.answers import BLOCK, study
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
-from polyprune.report.answer import best_calibrations
-from polyprune.report.answer_picture import draw
-from polyprune.report.answer_text import render_answer
+from polyprune.report.answers.answer import best_calibrations
+from polyprune.report.answers.answer_picture import draw
+from polyprune.report.answers.answer_text import render_answer
 
 
 def test_the_picture_shows_gains_with_their_intervals_in_their_colours():

@@ -11,8 +11,8 @@ import pytest
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
-from polyprune.report.why import ALL_BENCHMARKS, GIVEN, pairs
-from polyprune.report.why_picture import draw_why
+from polyprune.report.why.why import ALL_BENCHMARKS, GIVEN, pairs
+from polyprune.report.why.why_picture import draw_why
 
 LANGUAGES = ("de", "en", "es", "sw")
 
