@@ -16,7 +16,7 @@ from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import save_record
 from polyprune.artifacts.measurements import save_frame
 from polyprune.artifacts.sheets import save_sheet
-from polyprune.report.answer import best_calibrations
+from polyprune.report.answers.answer import best_calibrations
 from polyprune.report.figures.drawing import panel_grid, save_figure
 from polyprune.report.measured import ACCURACY, Block, Column, Key
 from polyprune.report.page.content import Study

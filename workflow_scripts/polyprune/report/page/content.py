@@ -67,9 +67,9 @@ class Content:
     tables: Sequence[Shown]
     figures: Sequence[Shown]
     answer: pd.DataFrame
-    """Rows of `report/answer.py`."""
+    """Rows of `report/answers/answer.py`."""
     claims: pd.DataFrame
-    """Rows of `report/claims.py`, of the study alone."""
+    """Rows of `report/paper/claims.py`, of the study alone."""
     sources: Sequence[Mapping[str, str]]
     """What the numbers were made from: `what`, `name`, `origin`, `revision`, `digest`, `with`."""
     missing: Sequence[str] = ()
