@@ -49,6 +49,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Extended:
     folder = copy_repository(tmp_path_factory.mktemp("tour"))
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "docs").mkdir()
+    shutil.copy(ROOT / "docs/methods.md", folder / "docs")
     return Extended(folder, [apply(block, folder) for block in EXAMPLES if block.language != "bash"])
 
 

@@ -49,7 +49,10 @@ def test_panels_say_their_correlation_with_its_interval_and_that_scales_differ()
 
 def test_points_are_drift_and_loss_about_the_mean_of_their_column_in_its_language_s_colour() -> None:
     """In plain Python; the star is the calibration in the language itself."""
-    table = scores().pivot(index=["calibration", "eval_language"], columns="metric", values="value")
+    table = {
+        (row["metric"], row["calibration"], row["eval_language"]): float(row["value"])
+        for row in scores().to_dict("records")
+    }
     figure, _ = drawn(lambda: draw_why(scores(), "Why?", titles_of({"m": "Model"})))
     (axes,), (key,) = figure.axes, figure.legends
     assert axes.get_ylabel() == "loss [points]"
@@ -58,14 +61,16 @@ def test_points_are_drift_and_loss_about_the_mean_of_their_column_in_its_languag
     }
     assert sorted(languages.values()) == list(LANGUAGES)
     found = {
-        (languages[line.get_color()], line.get_marker()): sorted(zip(*line.get_data(), strict=True))
+        (languages[line.get_color()], line.get_marker()): sorted(
+            np.column_stack([line.get_xdata(), line.get_ydata()]).tolist()
+        )
         for line in axes.lines
     }
     for language in LANGUAGES:
-        drift, loss = ({c: sign(table.loc[(c, language), name]) for c in LANGUAGES}
-                       for name, sign in (("perplexity", math.log), ("arc", float.__neg__)))  # fmt: skip
+        drift = {c: math.log(table["perplexity", c, language]) for c in LANGUAGES}
+        loss = {c: -table["arc", c, language] for c in LANGUAGES}
         points = {
-            c: (drift[c] - sum(drift.values()) / len(drift), loss[c] - sum(loss.values()) / len(loss))
+            c: [drift[c] - sum(drift.values()) / len(drift), loss[c] - sum(loss.values()) / len(loss)]
             for c in LANGUAGES
         }
         assert found[language, "*"] == [pytest.approx(points.pop(language))]
