@@ -68,6 +68,8 @@ def named_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def sizes_of_folder(folder: Path, place: str) -> dict[str, int]:
     """Of a model folder; raises `UserError` if there is no config.json that names them."""
+    if folder.suffix == ".gguf" and folder.is_file():
+        raise UserError(f"{place}: {folder} is a file, no folder: write `source: {{kind: gguf, path: {folder.name}}}`")
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
