@@ -37,7 +37,7 @@ from polyprune.artifacts import (
     tokens,
 )
 from polyprune.artifacts.hdf5 import Hdf5Reader
-from polyprune.artifacts.identity import MODEL, RESULTS, DamagedError, ForeignError, Header, again, require
+from polyprune.artifacts.identity import CHECKPOINT, MODEL, RESULTS, DamagedError, ForeignError, Header, again, require
 from polyprune.artifacts.json_files import read_json
 from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
@@ -60,7 +60,7 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
+    ".json": {MODEL, CHECKPOINT, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
 }
 """What this program reads, by the ending of a file's name."""
 _CHECKPOINT, _EXPORT = "checkpoint", "export"

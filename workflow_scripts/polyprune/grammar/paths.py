@@ -13,6 +13,8 @@ OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_t
 """What a study's folder holds beside its tables and figures, without endings."""
 OF_RESULTS = ("benchmarks", "corpora", "prompts")
 """Folders of `results/` beside those of models and studies."""
+ORIGIN = "@"
+"""Between a method and whose checkpoint a cell is read from: `wanda@paper`."""
 _CELL = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 
 
@@ -33,6 +35,11 @@ class Cell:
     @property
     def folder(self) -> str:
         return f"results/{self.model}/{self.variant}"
+
+
+def origin_of(method: str) -> str | None:
+    """Whose checkpoints cells of a method are read from; None if they are made here."""
+    return method.partition(ORIGIN)[2] or None
 
 
 def cell_of(path: str) -> Cell | None:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import Cell, cell_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
@@ -71,7 +70,7 @@ class Bundles:
             )
             for bundle in bundles(cells, self.settings.engine.cells_per_dump)
         ]
-        by_itself = Dump(f"dump_cell_{data}", [CELL_VARIANT], data, models, any_of(METHODS), SCHEME_PATTERN)
+        by_itself = Dump(f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN)
         return [*bundled, by_itself]
 
 

@@ -17,7 +17,7 @@ import json
 from typing import Any
 
 from polyprune.grammar.benchmarks import datasets
-from polyprune.grammar.methods import METHODS
+from polyprune.grammar.methods import traits_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
@@ -29,6 +29,7 @@ from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
+    cell_at,
     code_of,
     plugins_of_evaluation,
     shares_of_training,
@@ -148,6 +149,23 @@ class Specs:
             inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
         )
 
+    def register_checkpoint(self, wildcards: Wildcards) -> str:
+        return _spec("register_checkpoint", wildcards, source=self.made_with.checkpoint(cell_at(wildcards)))
+
+    def import_cell(self, wildcards: Wildcards) -> str:
+        source = self.made_with.checkpoint(cell_at(wildcards))
+        named = {name: source[name] for name in ("kind", "id", "revision") if name in source}
+        return _spec(
+            "import_cell",
+            wildcards,
+            method=wildcards["method"],
+            scheme=wildcards["scheme"],
+            calibration=wildcards["calibration"],
+            seed=int(wildcards["seed"]),
+            updates=traits_of(wildcards["method"]).updates,
+            inputs={"model": self.made_with.model(wildcards["model"]), "checkpoint": {"source": named}},
+        )
+
     def export_model(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
         return _spec(
@@ -239,7 +257,7 @@ class Specs:
         names = self.settings.models[first.model].title
         if not kind.of_dense:
             schemes = sorted({cell.scheme for cell in cells})
-            names += f", {compression_title(METHODS[first.method].title, schemes)}"
+            names += f", {compression_title(traits_of(first.method).title, schemes)}"
         return _spec(
             "plot_figure",
             {},
