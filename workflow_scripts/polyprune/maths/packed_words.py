@@ -1,12 +1,13 @@
 """Codes in 32-bit words, as tools for quantisation store them; a word's bits are counted from the lowest.
 
     PACK-3   code i of a row occupies bits i·b … (i + 1)·b − 1 of the row's words, one after another: where b does not
-             divide 32, a code may straddle two words               AutoGPTQ, GPTQModel, compressed-tensors since 0.11
+             divide 32, a code may straddle two words               AutoGPTQ, GPTQModel, compressed-tensors since 2025
     PACK-4   code j of a word occupies bits j·b … (j + 1)·b − 1, the bits beyond ⌊32 / b⌋ codes are idle
                                                                     compressed-tensors before; PACK-3 where b divides 32
     PACK-5   nibble j of a word is its code (0, 2, 4, 6, 1, 3, 5, 7)_j                              AutoAWQ's GEMM layout
-    PACK-6   GPTQ's first layout stores z − 1 for each zero point z, subtracted from whole words: a borrow moves on to
-             the next code, so that 1 is added to each code of a whole word, modulo 2³²
+    PACK-6   GPTQ's first layout stores z − 1 for each zero point z, modulo 2^b; where b divides 32, GPTQModel subtracts
+             it from whole words, in which a borrow moves on to the next code: so 1 is added to all codes of a word at
+             once, modulo 2³²
 """
 
 import torch
@@ -56,10 +57,9 @@ def _unpack(words: Tensor, bits: int, first: Tensor, n_words: int) -> Tensor:
     return codes
 
 
-def add_one_to_codes(words: Int32[Tensor, "rows n_words"], bits: int) -> Int32[Tensor, "rows n_words"]:
-    """PACK-6 of words packed by PACK-3: each code plus 1, with carries as whole words have them."""
-    ones = torch.zeros(words.shape[1], dtype=torch.int64, device=words.device)
-    for first in range(0, words.shape[1] * _WORD, bits):
-        ones[first // _WORD] += 1 << first % _WORD
-    total = (words.long() + ones) & 0xFFFFFFFF
-    return torch.where(total >= 1 << 31, total - (1 << 32), total).to(torch.int32)
+def unpack_one_less(words: Int32[Tensor, "rows n_words"], bits: int, n_codes: int) -> UInt8[Tensor, "rows {n_codes}"]:
+    """PACK-3 of zero points that are stored by PACK-6; raises `ValueError` like `unpack_stream`."""
+    if _WORD % bits:
+        return unpack_stream(words, bits, n_codes) + 1 & (1 << bits) - 1
+    total = (words.long() + sum(1 << first for first in range(0, _WORD, bits))) & 0xFFFFFFFF
+    return unpack_stream(torch.where(total >= 1 << 31, total - (1 << 32), total).to(torch.int32), bits, n_codes)

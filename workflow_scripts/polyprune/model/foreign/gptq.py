@@ -6,7 +6,7 @@ from typing import Any
 
 from polyprune.artifacts.weights import QuantisedWeight
 from polyprune.errors import UserError
-from polyprune.maths.packed_words import add_one_to_codes, unpack_stream
+from polyprune.maths.packed_words import unpack_one_less, unpack_stream
 from polyprune.model.foreign.grids import integers_of, quantised
 from polyprune.model.foreign.tensors import ForeignTensors
 
@@ -42,6 +42,6 @@ class Gptq:
         words = self.tensors.tensor(qweight).T.contiguous()
         codes = unpack_stream(words, self.bits, words.shape[1] * 32 // self.bits)
         stored, of_groups = self.tensors.tensor(qzeros), self.tensors.tensor(scales)
-        zeros = unpack_stream(add_one_to_codes(stored, self.bits) if self.less_one else stored, self.bits, len(codes))
+        zeros = (unpack_one_less if self.less_one else unpack_stream)(stored, self.bits, codes.shape[0])
         groups = self.tensors.tensor(g_idx) if g_idx in self.tensors else None
         return quantised(codes, of_groups.T, zeros.T, self.bits, self.group_size, groups)
