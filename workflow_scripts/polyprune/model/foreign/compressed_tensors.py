@@ -68,11 +68,9 @@ class CompressedTensors:
         scale = self.tensors.tensor(f"{name}.weight_scale")
         offset = 1 << (self.bits - 1)
         if f"{name}.weight_packed" in self.tensors:
-            codes = self._unpacked(name, self.bits)
-            zeros = self._zeros(name, self.bits, len(codes))
-            return self._grid(name, codes, scale, zeros)
+            return self._packed(name, self.bits, scale)
         stored = self.tensors.tensor(f"{name}.weight") if stored is None else stored
-        zeros = self._zeros(name, self.bits, len(stored))
+        zeros = self._zeros(name, self.bits)
         if not stored.is_floating_point():
             return self._grid(name, _unsigned(stored, offset, self.bits), scale, zeros)
         return self._frozen(name, stored, scale, zeros)
@@ -83,24 +81,22 @@ class CompressedTensors:
         groups = self.tensors.tensor(g_idx) if g_idx in self.tensors else None
         return quantised(codes, scale, zeros, self.bits, self.group_size, groups)
 
-    def _unpacked(self, name: str, bits: int) -> Tensor:
+    def _packed(self, name: str, bits: int, scale: Tensor) -> QuantisedWeight:
+        """Codes in words, which are one stream or as many as fit each word: the width of a row tells."""
         words = self.tensors.tensor(f"{name}.weight_packed")
-        shape = [int(each) for each in self.tensors.tensor(f"{name}.weight_shape").flatten()]
-        d_in = shape[1]
-        in_stream = words.shape[1] == (d_in * bits + 31) // 32
-        return unpack_stream(words, bits, d_in) if in_stream else unpack_words(words, bits, d_in)
+        d_in = int(self.tensors.tensor(f"{name}.weight_shape").flatten()[1])
+        unpack = unpack_stream if words.shape[1] == (d_in * bits + 31) // 32 else unpack_words
+        codes, zeros = unpack(words, bits, d_in), self._zeros(name, bits)
+        if zeros is not None and zeros.dtype == torch.int32:
+            zeros = unpack(zeros.T.contiguous(), bits, len(codes)).T
+        return self._grid(name, codes, scale, zeros)
 
-    def _zeros(self, name: str, bits: int, d_out: int) -> Tensor | None:
-        """Unsigned zero points (d_out, n_groups); None where there are none."""
-        stored = f"{name}.weight_zero_point"
-        if stored not in self.tensors:
+    def _zeros(self, name: str, bits: int) -> Tensor | None:
+        """Zero points (d_out, n_groups), unsigned, or packed in int32; None where there are none."""
+        if (stored := f"{name}.weight_zero_point") not in self.tensors:
             return None
         found = self.tensors.tensor(stored)
-        if found.dtype == torch.int32 and len(found) != d_out:
-            words = found.T.contiguous()
-            in_stream = words.shape[1] == (d_out * bits + 31) // 32
-            return (unpack_stream(words, bits, d_out) if in_stream else unpack_words(words, bits, d_out)).T
-        return found.int() + (1 << (bits - 1))
+        return found if found.dtype == torch.int32 else found.short() + (1 << (bits - 1))
 
     def _frozen(self, name: str, weight: Tensor, scale: Tensor, zeros: Tensor | None) -> QuantisedWeight:
         """Weights that lie on their grids, with the scales beside them."""
