@@ -48,7 +48,7 @@ def is_rounded(dense: Tensor, stored: Tensor) -> bool:
 
 
 def sentence(found: Mapping[str, Difference], before: str, after: str) -> list[str]:
-    """`2 norms differ …, most in a [64] (…) …`: a sentence on some tensors, none if there are none.
+    """`…: 2 tensors, most in a [64] (…)…`: a sentence on some tensors, none if there are none.
 
     `before` takes the number of tensors as `{n}`.
     """

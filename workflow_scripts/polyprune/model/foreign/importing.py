@@ -48,11 +48,11 @@ class Told:
         """Sentences for tables."""
         if not updates:
             after = f"; {method} leaves kept weights as they are"
-            yield from sentence(self.kept, "kept weights of {n} are not the dense model's", after)
+            yield from sentence(self.kept, "kept weights that are not the dense model's: {n}", after)
         beside = "; the cell has the checkpoint's"
-        yield from sentence(self.beside, "of the layers, {n} beside the matrices are not the dense model's", beside)
+        yield from sentence(self.beside, "not the dense model's beside the matrices: {n}", beside)
         outside = "; the cell has the dense model's"
-        yield from sentence(self.outside, "outside of the layers, {n} are not the dense model's", outside)
+        yield from sentence(self.outside, "not the dense model's outside of the layers: {n}", outside)
         for names, words in (
             (self.lacking, "the checkpoint lacks {}, and the cell has the dense model's"),
             (self.unknown, "the checkpoint has besides {}, which the cell has not"),
@@ -180,7 +180,6 @@ def compare_outside(decoder: Decoder, foreign: ForeignMatrices, told: Told) -> N
         try:
             other = difference(dense, stored)
         except ValueError as error:
-            told.outside[name] = Difference(list(stored.shape), stored.numel(), stored.numel(), float("inf"))
             told.unknown.append(f"{name} in another shape ({error})")
             continue
         if other:
