@@ -9,7 +9,7 @@ DENSE = "dense"
 """Stands for method, scheme and calibration of the uncompressed model."""
 PAPER = "paper"
 """The study whose tables and figures lie in `results/` itself."""
-OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_tests", "why")
+OF_STUDIES = ("mask_iou", "mask_agreement", "best_calibration", "versus_paper", "claims", "block_tests", "why")
 """What a study's folder holds beside its tables and figures, without endings."""
 OF_RESULTS = ("benchmarks", "corpora", "prompts")
 """Folders of `results/` beside those of models and studies."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from polyprune.grammar.benchmarks import GENERATED, columns
 from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
-from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, PAPER, Cell, origin_of
+from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, ORIGIN, PAPER, Cell, origin_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
@@ -175,6 +175,12 @@ def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -
                 )
     if TABLES[table.report].measurements == "mask_iou":
         yield from _of_masks(table.grids, (*place, "grids"), study)
+    if table.report == "same_masks":
+        for index, name in enumerate(table.grids):
+            methods = set(study.grids[name].methods.values()) if name in study.grids else set[str]()
+            if methods and not any(at and plain in methods for plain, at, _ in (one.partition(ORIGIN) for one in methods)):
+                both = "masks of checkpoints are compared with our own: list a method twice, as wanda and wanda@paper"
+                yield (*place, "grids", index), f"{both}, in grid {name!r}"
 
 
 def _of_masks(grids: list[str], place: Place, study: StudyEntry) -> Iterator[Problem]:

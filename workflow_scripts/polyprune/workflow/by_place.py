@@ -40,8 +40,8 @@ class ByPlace:
                 return self.scores(cells) | self.dumps(cells)
             case "evaluation":
                 return self.evaluations(cells, benchmarks)
-            case "mask_iou":
-                return self.overlaps(study, grids)
+            case "mask_iou" | "mask_agreement":
+                return self.overlaps(study, grids, kind.measurements)
             case measured:
                 made: Made = getattr(self.made_with, measured)
                 return _by_variant(cells, (f"{measured}.parquet", f"{measured}/*.parquet"), made)
@@ -73,11 +73,12 @@ class ByPlace:
                 found[_patterns(f"{model}/*", files)] = asked | {"inputs": {"data": asked["inputs"]["data"]}}
         return _grouped(found)
 
-    def overlaps(self, study: str, grids: Iterable[str]) -> Entries:
-        """Overlap of masks."""
+    def overlaps(self, study: str, grids: Iterable[str], measurements: str) -> Entries:
+        """How far masks agree."""
         of_grids = self.settings.studies[study].grids
         return {
-            _place(study, f"mask_iou/{grid}.parquet"): self.made_with.mask_iou(of_grids[grid].cells()) for grid in grids
+            _place(study, f"{measurements}/{grid}.parquet"): self.made_with.mask_iou(of_grids[grid].cells())
+            for grid in grids
         }
 
     def prompts(self, models: Iterable[str]) -> Entries:

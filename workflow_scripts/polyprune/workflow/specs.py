@@ -113,12 +113,8 @@ class Specs:
     # Cells.
 
     def measure_outliers(self, wildcards: Wildcards) -> str:
-        return _spec(
-            "measure_outliers",
-            wildcards,
-            **self.made_with.outliers(),
-            inputs=self.made_with.of_compression(wildcards),
-        )
+        inputs = self.made_with.of_compression(wildcards)
+        return _spec("measure_outliers", wildcards, **self.made_with.outliers(), inputs=inputs)
 
     def prune_model(self, wildcards: Wildcards) -> str:
         method, scheme = wildcards["method"], wildcards["scheme"]
@@ -128,10 +124,7 @@ class Specs:
             "prune_model",
             wildcards,
             *plugins,
-            method=method,
-            scheme=scheme,
-            calibration=wildcards["calibration"],
-            seed=int(wildcards["seed"]),
+            **_named(wildcards),
             compression=self.settings.compression.read_by(method, scheme),
             inputs=self.made_with.of_compression(wildcards) | ({"outliers": self.made_with.outliers()} if owl else {}),
         )
@@ -141,10 +134,7 @@ class Specs:
         return _spec(
             "compose_cell",
             wildcards,
-            method=wildcards["method"],
-            scheme=wildcards["scheme"],
-            calibration=wildcards["calibration"],
-            seed=int(wildcards["seed"]),
+            **_named(wildcards),
             n_layers=self.settings.models[wildcards["model"]].sizes.layers,
             inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
         )
@@ -158,10 +148,7 @@ class Specs:
         return _spec(
             "import_cell",
             wildcards,
-            method=wildcards["method"],
-            scheme=wildcards["scheme"],
-            calibration=wildcards["calibration"],
-            seed=int(wildcards["seed"]),
+            **_named(wildcards),
             updates=traits_of(wildcards["method"]).updates,
             inputs={"model": self.made_with.model(wildcards["model"]), "checkpoint": {"source": named}},
         )
@@ -207,15 +194,15 @@ class Specs:
         cells = self.settings.studies[study].grids[grid].cells()
         return _spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
 
+    def compare_masks(self, study: str, grid: str) -> str:
+        cells = self.settings.studies[study].grids[grid].cells()
+        return _spec("compare_masks", {}, **self.made_with.mask_iou(cells))
+
     # Benchmarks.
 
     def register_benchmark(self, wildcards: Wildcards) -> str:
-        return _spec(
-            "register_benchmark",
-            wildcards,
-            datasets=datasets(wildcards["benchmark"], "hub"),
-            data_root=reference(DATA_ROOT),
-        )
+        found = datasets(wildcards["benchmark"], "hub")
+        return _spec("register_benchmark", wildcards, datasets=found, data_root=reference(DATA_ROOT))
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
         found = datasets(wildcards["benchmark"], "hub")
@@ -223,12 +210,8 @@ class Specs:
         return _spec("fetch_benchmark", wildcards, datasets=found, **mkqa)
 
     def generate_benchmark(self, wildcards: Wildcards) -> str:
-        return _spec(
-            "generate_benchmark",
-            wildcards,
-            benchmark=wildcards["benchmark"],
-            questions=self.settings.evaluation.demo_questions,
-        )
+        questions = self.settings.evaluation.demo_questions
+        return _spec("generate_benchmark", wildcards, benchmark=wildcards["benchmark"], questions=questions)
 
     def evaluate_model(self, wildcards: Wildcards) -> str:
         asked = self.made_with.evaluation(wildcards)
@@ -312,6 +295,11 @@ class Specs:
         model = wildcards["model"]
         source = {name: value for name, value in self.made_with.source(model).items() if name != "gated"}
         return _spec(stage, wildcards, source=source, shape=self.made_with.shape(model), name=model)
+
+
+def _named(wildcards: Wildcards) -> dict[str, Any]:
+    """A cell's names, as stages that make one take them."""
+    return {name: wildcards[name] for name in ("method", "scheme", "calibration")} | {"seed": int(wildcards["seed"])}
 
 
 def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:

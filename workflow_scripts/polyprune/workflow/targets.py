@@ -48,7 +48,7 @@ def check_target(target: str, settings: Settings) -> None:
             _check_benchmark(parts[3:])
         elif parts[1] == "prompts" and settings.prompts:
             _check_prompts_file(parts[2:], settings)
-        elif parts[1] in ("mask_iou", "versus_paper"):
+        elif parts[1] in ("mask_iou", "mask_agreement", "versus_paper"):
             _check_study_file(parts[1], PAPER, settings)
         else:
             raise SpellingError(
