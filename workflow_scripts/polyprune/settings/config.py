@@ -54,6 +54,17 @@ class Settings(Section):
         """`wanda@paper` and the like."""
         return sorted({cell.method for cell in self.imported})
 
+    @property
+    def left_out(self) -> list[str]:
+        """Cells of checkpoints that grids would have and that are not listed, in a sentence a grid."""
+        found = []
+        for name, study in self.studies.items():
+            for key, grid in study.grids.items():
+                if without := sorted(f"{cell.model}/{cell.variant}" for cell in grid.left_out()):
+                    more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
+                    found.append(f"studies.{name}.grids.{key} is without {without[0]}{more}: `imports` does not list it")
+        return found
+
     def corpus_of(self, model: str) -> Any:
         return self.corpora[self.models[model].text.corpus]
 

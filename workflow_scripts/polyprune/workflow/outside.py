@@ -151,7 +151,9 @@ class Outside:
             if manifest.exists() and not folder.exists():
                 self._say_missing(f"the checkpoint {folder} does not exist", manifest)
                 return
-            place = ("imports", origin_of(cell.method) or "", "cells")
+            origin = str(origin_of(cell.method))
+            index = [each.cell(origin) for each in self.settings.imports[origin].cells].index(cell)
+            place = ("imports", origin, "cells", index, "source", "path")
             names = self._told(lambda: deciding_files(folder, source.pickles), place)
         elif registered:
             try:
