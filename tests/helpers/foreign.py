@@ -60,7 +60,9 @@ class Codes:
         self.bits, self.size = bits, size
         self.codes = [[draw.randrange(1 << bits) for _ in range(d_in)] for _ in range(d_out)]
         middle = 1 << (bits - 1)
-        self.zeros = [[middle if symmetric else draw.randrange(1 << bits) for _ in range(n_groups)] for _ in range(d_out)]
+        self.zeros = [
+            [middle if symmetric else draw.randrange(1 << bits) for _ in range(n_groups)] for _ in range(d_out)
+        ]
         self.scales = torch.tensor([[draw.uniform(0.01, 0.1) for _ in range(n_groups)] for _ in range(d_out)]).half()
         self.groups = [column // (size or d_in) for column in range(d_in)]
         if shuffled:
@@ -69,7 +71,10 @@ class Codes:
         self.weight = torch.from_numpy(
             np.array(
                 [
-                    [np.float32(code - zero[group]) * scale[group] for code, group in zip(row, self.groups, strict=True)]
+                    [
+                        np.float32(code - zero[group]) * scale[group]
+                        for code, group in zip(row, self.groups, strict=True)
+                    ]
                     for row, zero, scale in zip(self.codes, self.zeros, scales, strict=True)
                 ],
                 dtype=np.float32,

@@ -86,13 +86,18 @@ def test_methods_with_an_origin() -> None:
 def test_wrong_words_are_refused_with_the_nearest() -> None:
     assert "'wnda' is not one of" in refusal(("method: wanda", "method: wnda"))[0]
     (said,) = refusal(("methods: [wanda, wanda@tool]", "methods: [wanda, wanda@tol]"))
-    assert said == "studies.own.grids.all.methods.1: 'wanda@tol': 'tol' is not one of tool; did you mean tool? of `imports`"
+    assert (
+        said
+        == "studies.own.grids.all.methods.1: 'wanda@tol': 'tol' is not one of tool; did you mean tool? of `imports`"
+    )
     (said,) = refusal(("methods: [wanda, wanda@tool]", "methods: [wanda, wnda@tool]"))
     assert "methods.1: 'wnda' is not one of" in said and "did you mean wanda?" in said
     (said,) = refusal(("methods: [wanda, wanda@tool]", "methods: [wanda, awq]"))
     assert "'awq' is not one of" in said and "its cells are read from checkpoints, as awq@…" in said
     (said,) = refusal(("model: tiny-llama, method: awq", "model: tiny-lama, method: awq"))
-    assert said.startswith("imports.tool.cells.1.model: 'tiny-lama' is not one of") and "did you mean tiny-llama?" in said
+    assert (
+        said.startswith("imports.tool.cells.1.model: 'tiny-lama' is not one of") and "did you mean tiny-llama?" in said
+    )
     (said,) = refusal(("scheme: w4g16", 'scheme: "0.50"'))
     assert said.startswith("imports.tool.cells.1: awq@tool does not take '0.50': w4g128 is for quantisation")
     (said,) = refusal(("kind: folder", "kind: foldr"))
@@ -102,8 +107,8 @@ def test_wrong_words_are_refused_with_the_nearest() -> None:
 def test_a_cell_that_is_not_listed_is_refused_or_by_choice_left_out() -> None:
     (said,) = refusal(("seeds: [0]", "seeds: [0, 1, 2]"))
     assert said == (
-        "studies.own.grids.all.methods.1: imports.tool lists no checkpoint for tiny-llama/wanda@tool/0.50/de/seed1 (and 1 "
-        "more); list it, or say `only_listed: true` to leave such cells out"
+        "studies.own.grids.all.methods.1: imports.tool lists no checkpoint for tiny-llama/wanda@tool/0.50/de/seed1 "
+        "(and 1 more); list it, or say `only_listed: true` to leave such cells out"
     )
     settings = load(("seeds: [0]", "seeds: [0, 1, 2]\n        only_listed: true"))
     cells = settings.studies["own"].cells("table1")
@@ -125,13 +130,18 @@ def test_a_table_lists_repositories(tmp_path: Path) -> None:
     table.write_text(f"{head}tiny-llama,wanda,0.50,de,1,org/b\ntiny-llama,wanda,0.50,de,2,org/c\n")
     of_table = ("    cells:", f"    table: {table}\n    pickles: true\n    without: [org/c]\n    cells:")
     found = load(of_table).imported
-    assert found[Cell("tiny-llama", "wanda@tool", "0.50", "de", 1)] == HubCheckpoint(kind="hub", id="org/b", pickles=True)
+    assert found[Cell("tiny-llama", "wanda@tool", "0.50", "de", 1)] == HubCheckpoint(
+        kind="hub", id="org/b", pickles=True
+    )
     assert Cell("tiny-llama", "wanda@tool", "0.50", "de", 2) not in found and len(found) == 3
     table.write_text(f"{head}tiny-llama,wanda,0.5,de,1,org/b\n")
     (said,) = refusal(of_table)
     assert said == f"imports.tool: {table}, line 3: scheme: '0.5' is not a scheme; did you mean 0.50?"
     table.write_text("model,method\n")
-    assert "the columns are model, method, scheme, calibration, seed, repository, not model, method" in refusal(of_table)[0]
+    assert (
+        "the columns are model, method, scheme, calibration, seed, repository, not model, method"
+        in refusal(of_table)[0]
+    )
     assert "cannot be read" in refusal((of_table[0], of_table[1].replace(str(table), "nowhere.csv")))[0]
 
 
@@ -148,9 +158,11 @@ def test_the_published_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "NOT VERIFIED" in (ROOT / "data/published.csv").read_text(encoding="utf-8")
 
 
-def test_a_table_of_same_masks_needs_both(tmp_path: Path) -> None:
-    assert refusal(("report: drift", "report: same_masks"), ("methods: [wanda, wanda@tool]", "methods: [wanda@tool]")) == [
-        "studies.own.tables.table1.grids.0: masks of checkpoints are compared with our own: list a method twice, as wanda "
-        "and wanda@paper, in grid 'all'"
+def test_a_table_of_same_masks_needs_both() -> None:
+    assert refusal(
+        ("report: drift", "report: same_masks"), ("methods: [wanda, wanda@tool]", "methods: [wanda@tool]")
+    ) == [
+        "studies.own.tables.table1.grids.0: masks of checkpoints are compared with our own: list a method twice, as "
+        "wanda and wanda@paper, in grid 'all'"
     ]
     assert load(("report: drift", "report: same_masks"))

@@ -25,7 +25,9 @@ ROWS, COLUMNS = 10, 100
 NAMES = [f"model.layers.{layer}.mlp.{matrix}" for layer in (0, 1) for matrix in ("up_proj", "down_proj")]
 
 
-def cell(folder: Path, method: str, seed: int, flipped: dict[str, int], digest: str = "abc") -> tuple[Path, dict[str, Any]]:
+def cell(
+    folder: Path, method: str, seed: int, flipped: dict[str, int], digest: str = "abc"
+) -> tuple[Path, dict[str, Any]]:
     """Half of each matrix is removed, but of the pairs of neighbours that `flipped` counts the other half."""
     variant = {"model": "m", "method": method, "scheme": "0.50", "calibration": "de", "seed": seed}
     path = folder / method / f"seed{seed}.safetensors"
@@ -52,7 +54,7 @@ def test_shares_are_of_the_weights_whose_fate_is_the_same(tmp_path: Path) -> Non
     """Of 1,000 weights a flipped pair is two. Every seed of ours is compared, and no cell of another method."""
     cells = [
         cell(tmp_path, "wanda", 0, {}),
-        cell(tmp_path, "wanda", 1, {name: 50 for name in NAMES}),
+        cell(tmp_path, "wanda", 1, dict.fromkeys(NAMES, 50)),
         cell(tmp_path, "magnitude", 0, {}),
         cell(tmp_path, "wanda@tool", 42, {NAMES[0]: 1, NAMES[3]: 25}),
     ]
@@ -96,7 +98,9 @@ def test_the_table_says_whether_the_text_is_the_same(tmp_path: Path) -> None:
     table = TableSettings(title="Same", report="same_masks")
     files = [tmp_path / f"table1.{ending}" for ending in ("parquet", "md", "png", "json")]
     titles = replace(titles_of({"m": "Model"}), methods={"wanda@tool": "Wanda (tool)"})
-    tabulate([compare(tmp_path, cells)], [], [], "same_masks", table, titles, files[0], files[1], files[2], files[3], {})
+    tabulate(
+        [compare(tmp_path, cells)], [], [], "same_masks", table, titles, files[0], files[1], files[2], files[3], {}
+    )
     first, second = pq.read_table(files[0]).to_pylist()
     assert (first["text"], first["equal"], first["matrices"]) == ("same", 1, 4)
     assert (second["text"], second["equal"]) == ("other", 3)

@@ -1,4 +1,4 @@
-"""Cells from checkpoints of others: the same weights as the checkpoint, and what of it is not the dense model's told."""
+"""Cells from checkpoints of others: the same weights, and what of them is not the dense model's told."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ def test_zeros_are_a_mask_and_kept_weights_the_dense_ones(model: Path, tmp_path:
 
 def test_what_our_engine_exports_comes_back_as_it_was(model: Path, tmp_path: Path) -> None:
     """SparseGPT's cell, written as a folder and read again: mask and values bit for bit."""
-    ours = run_engine(model.parent / "checkpoint", random_tokens(4, 16), "sparsegpt", "2of4", tmp_path / "ours.safetensors")
+    ours = run_engine(
+        model.parent / "checkpoint", random_tokens(4, 16), "sparsegpt", "2of4", tmp_path / "ours.safetensors"
+    )
     folder = tmp_path / "exported"
     folder.mkdir()
     export_weights(Checkpoint(model.parent / "checkpoint"), ours, folder)
@@ -133,7 +135,9 @@ def test_kept_weights_that_are_not_the_dense_ones_are_kept_and_told(model: Path,
     assert_equal(used(model, cell), in_layers(stored))
     (note,) = notes_on(cell.metadata)
     assert note.startswith("kept weights that are not the dense model's: 21 tensors, most in model.layers.")
-    assert "weight [16, 32] (in 256 of 512 weights, by at most 0.25); " in note and note.endswith("leaves kept weights as they are")
+    assert "weight [16, 32] (in 256 of 512 weights, by at most 0.25); " in note and note.endswith(
+        "leaves kept weights as they are"
+    )
     about = cell.metadata["differences"][UP + ".weight"]
     assert about == {"shape": [64, 32], "differ": 1024, "of": 2048, "largest": pytest.approx(0.25)}
     assert notes_on(bring(model, folder, "sparsegpt", "0.50", seed=1).metadata) == []
@@ -146,8 +150,8 @@ def test_weights_in_fewer_bits_are_the_checkpoints(model: Path, tmp_path: Path) 
     assert_equal(used(model, cell), in_layers({name: tensor.float() for name, tensor in stored.items()}))
     (note,) = notes_on(cell.metadata)
     assert note == (
-        "the checkpoint has lm_head.weight [97, 32], model.embed_tokens.weight [97, 32], model.norm.weight [32] rounded "
-        "to fewer bits, and the cell the dense model's"
+        "the checkpoint has lm_head.weight [97, 32], model.embed_tokens.weight [97, 32], model.norm.weight [32] "
+        "rounded to fewer bits, and the cell the dense model's"
     )
 
 

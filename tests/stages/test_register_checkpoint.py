@@ -51,7 +51,7 @@ def test_what_is_no_whole_checkpoint_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(UserError, match="say `pickles: true`"):
         register(folder)
-    with pytest.raises(UserError, match="checkpoint .* does not exist"):
+    with pytest.raises(UserError, match=r"checkpoint .* does not exist"):
         register(folder.parent / "nowhere")
 
 

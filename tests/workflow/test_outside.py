@@ -193,7 +193,13 @@ def test_moved_things_are_the_same_things() -> None:
     register()
     before = {path: Path(path).read_bytes() for _, path in ALL.values()}
     config = CONFIG
-    for old, new in (("models/mine", "m"), ("text/", "t/"), ("theirs", "them"), ("asked.jsonl", "a.jsonl"), ("bench}", "b}")):
+    for old, new in (
+        ("models/mine", "m"),
+        ("text/", "t/"),
+        ("theirs", "them"),
+        ("asked.jsonl", "a.jsonl"),
+        ("bench}", "b}"),
+    ):
         Path(old.rstrip("}")).rename(new.rstrip("}"))
         assert config.count(old) == 1
         config = config.replace(old, new)

@@ -171,7 +171,12 @@ LISTED = """
 imports:
   tool:
     cells:
-      - {model: tiny-llama, method: sparsegpt, scheme: "0.50", calibration: de, seed: 42, source: {kind: folder, path: w}}
+      - model: tiny-llama
+        method: sparsegpt
+        scheme: "0.50"
+        calibration: de
+        seed: 42
+        source: {kind: folder, path: w}
 """
 THEIRS = "results/tiny-llama/sparsegpt@tool/0.50/de/seed42"
 
@@ -186,7 +191,10 @@ def test_targets_of_a_listed_checkpoint_pass(file: str):
     [
         (THEIRS.replace("tool", "tol") + "/x", "did you mean sparsegpt@tool?"),
         (THEIRS.replace("sparsegpt", "wanda") + "/x", "'wanda@tool' is not one of"),
-        (THEIRS.replace("42", "0") + "/x", "'sparsegpt@tool/0.50/de/seed0' is not one of sparsegpt@tool/0.50/de/seed42"),
+        (
+            THEIRS.replace("42", "0") + "/x",
+            "'sparsegpt@tool/0.50/de/seed0' is not one of sparsegpt@tool/0.50/de/seed42",
+        ),
         (THEIRS.replace("0.50", "2of4") + "/x", "that imports.tool lists"),
         (THEIRS.replace("0.50", "0.50-layer1-from-en") + "/x", "a checkpoint has a plain scheme"),
         (f"{THEIRS}/mask.safetensors", "'mask.safetensors' is not one of"),

@@ -35,7 +35,11 @@ ASYMMETRIC, SYMMETRIC = False, True
 CASES: dict[str, tuple[Codes, Callable[[Codes], Tensors], dict[str, Any]]] = {
     "gptq": (drawn(4, 16, SYMMETRIC), lambda c: c.gptq(first=True), GPTQ),
     "gptq with zero points of 0": (drawn(4, 16, ASYMMETRIC), lambda c: c.gptq(first=True), GPTQ | {"sym": False}),
-    "gptq act order": (drawn(4, 16, ASYMMETRIC, shuffled=True), lambda c: c.gptq(first=True), GPTQ | {"desc_act": True}),
+    "gptq act order": (
+        drawn(4, 16, ASYMMETRIC, shuffled=True),
+        lambda c: c.gptq(first=True),
+        GPTQ | {"desc_act": True},
+    ),
     "gptq 3 bit": (drawn(3, 16, ASYMMETRIC), lambda c: c.gptq(first=True), GPTQ | {"bits": 3}),
     "gptq 8 bit": (drawn(8, None, ASYMMETRIC), lambda c: c.gptq(first=True), GPTQ | {"bits": 8, "group_size": -1}),
     "gptq_v2": (drawn(4, 16, ASYMMETRIC), lambda c: c.gptq(first=False), GPTQ | {"checkpoint_format": "gptq_v2"}),
@@ -138,7 +142,10 @@ REFUSED: dict[str, dict[str, Any]] = {
     "in the format marlin-24": compressed_tensors("marlin-24", 4, 16),
     "quantised by block": compressed_tensors("int-quantized", 8, None, strategy="block"),
     "rotated weights": compressed_tensors("pack-quantized", 4, 16) | {"transform_config": {"config_groups": {}}},
-    "sparse in the format sparse-48": {"quant_method": "compressed-tensors", "sparsity_config": {"format": "sparse-48"}},
+    "sparse in the format sparse-48": {
+        "quant_method": "compressed-tensors",
+        "sparsity_config": {"format": "sparse-48"},
+    },
     "GPTQ in the format gptq_p": GPTQ | {"checkpoint_format": "gptq_p"},
     "GPTQ in the format marlin": GPTQ | {"checkpoint_format": "marlin"},
     "several widths (dynamic)": GPTQ | {"dynamic": {"+:.*down.*": {"bits": 8}}},

@@ -49,7 +49,10 @@ from polyprune.provenance import file_digest
 WITH_VARIANTS = {
     scores.SCHEMA,
     evaluations.SCORES_SCHEMA,
-    *(each.schema for each in (measurements.MASK_IOU, measurements.MASK_AGREEMENT, measurements.LSAR, measurements.LAPE)),
+    *(
+        each.schema
+        for each in (measurements.MASK_IOU, measurements.MASK_AGREEMENT, measurements.LSAR, measurements.LAPE)
+    ),
     measurements.MEAN_ACTIVATIONS.schema,
 }
 """Tables whose rows name their variant."""

@@ -7,7 +7,7 @@ scheme       0.50  0.65           unstructured: share of weights removed, two de
              …-dense-ends         the first and the last decoder layer stay dense
              0.70-owl             unstructured on average; layers with more outliers are pruned less
              w4g128  w8g128       quantisation: bits (2 to 8) and group size
-             w8channel            quantisation with a scale a row, as checkpoints of others have it (`grammar/methods.py`)
+             w8channel            quantisation with a scale a row, of cells that are read from checkpoints
              …-ends-from-dense    composed of finished cells of the scheme before this ending, nothing compressed anew:
                                   the first and the last layer are the dense model's
              …-layer3-from-en     the third layer is that of the cell calibrated on English with the same seed
@@ -39,7 +39,9 @@ _EXCHANGE = re.compile(r"(?P<plain>.+)-(?P<layers>ends|layers?[0-9][0-9a-z]*)-fr
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
 LANGUAGE_PATTERN = "[a-z]{2,3}"
 CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
-PLAIN_PATTERN = r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8](?:g[1-9][0-9]*|channel))"
+PLAIN_PATTERN = (
+    r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8](?:g[1-9][0-9]*|channel))"
+)
 """Schemes that a method is asked for."""
 COMPOSED_PATTERN = (
     rf"{PLAIN_PATTERN}-(?:ends|layer[1-9][0-9]*|layers[1-9][0-9]*to[1-9][0-9]*)-from-(?:dense|{CALIBRATION_PATTERN})"

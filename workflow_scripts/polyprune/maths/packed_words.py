@@ -1,13 +1,13 @@
 """Codes in 32-bit words, as tools for quantisation store them; a word's bits are counted from the lowest.
 
-    PACK-3   code i of a row occupies bits i·b … (i + 1)·b − 1 of the row's words, one after another: where b does not
-             divide 32, a code may straddle two words               AutoGPTQ, GPTQModel, compressed-tensors since 2025
-    PACK-4   code j of a word occupies bits j·b … (j + 1)·b − 1, the bits beyond ⌊32 / b⌋ codes are idle
-                                                                    compressed-tensors before; PACK-3 where b divides 32
-    PACK-5   nibble j of a word is its code (0, 2, 4, 6, 1, 3, 5, 7)_j                              AutoAWQ's GEMM layout
-    PACK-6   GPTQ's first layout stores z − 1 for each zero point z, modulo 2^b; where b divides 32, GPTQModel subtracts
-             it from whole words, in which a borrow moves on to the next code: so 1 is added to all codes of a word at
-             once, modulo 2³²
+PACK-3   code i of a row occupies bits i·b … (i + 1)·b − 1 of the row's words, one after another: where b does not
+         divide 32, a code may straddle two words               AutoGPTQ, GPTQModel, compressed-tensors since 2025
+PACK-4   code j of a word occupies bits j·b … (j + 1)·b − 1, the bits beyond ⌊32 / b⌋ codes are idle
+                                                                compressed-tensors before; PACK-3 where b divides 32
+PACK-5   nibble j of a word is its code (0, 2, 4, 6, 1, 3, 5, 7)_j                              AutoAWQ's GEMM layout
+PACK-6   GPTQ's first layout stores z − 1 for each zero point z, modulo 2^b; where b divides 32, GPTQModel subtracts
+         it from whole words, in which a borrow moves on to the next code: so 1 is added to all codes of a word at
+         once, modulo 2³²
 """
 
 import torch

@@ -60,7 +60,10 @@ def _origin(cell: Mapping[str, Any]) -> list[str]:
     """Rows on what the cell was calibrated on, or on the checkpoint that it was read from."""
     if checkpoint := cell.get("checkpoint"):
         place = checkpoint["source"].get("id", "a folder")
-        return [f"| read from | a checkpoint of others, {place} |", f"| digest of the checkpoint | {checkpoint['digest']} |"]
+        return [
+            f"| read from | a checkpoint of others, {place} |",
+            f"| digest of the checkpoint | {checkpoint['digest']} |",
+        ]
     return [f"| digest of the calibration text | {cell['calibration_digest']} |"]
 
 

@@ -62,7 +62,9 @@ class Settings(Section):
             for key, grid in study.grids.items():
                 if without := sorted(f"{cell.model}/{cell.variant}" for cell in grid.left_out()):
                     more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
-                    found.append(f"studies.{name}.grids.{key} is without {without[0]}{more}: `imports` does not list it")
+                    found.append(
+                        f"studies.{name}.grids.{key} is without {without[0]}{more}: `imports` does not list it"
+                    )
         return found
 
     def corpus_of(self, model: str) -> Any:

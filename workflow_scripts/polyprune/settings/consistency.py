@@ -113,11 +113,16 @@ def _of_imports(imports: Imports, origin: str, entries: Entries) -> Iterator[Pro
     """What a checkpoint is said to be has to fit its model."""
     for each in imports.listed:
         written = each in imports.cells
-        place: Place = ("imports", origin, "cells", imports.cells.index(each)) if written else ("imports", origin, "table")
+        place: Place = (
+            ("imports", origin, "cells", imports.cells.index(each)) if written else ("imports", origin, "table")
+        )
         what, scheme = "" if written else f"{each.name}: ", parse_scheme(each.scheme)
         model = entries.models.get(each.model)
         if each.model not in entries.models:
-            yield (*place, "model") if written else place, f"{what}{each.model!r} is {nearest(each.model, entries.models)}"
+            yield (
+                (*place, "model") if written else place,
+                f"{what}{each.model!r} is {nearest(each.model, entries.models)}",
+            )
         elif model and (sizes := model.known_sizes) and (reason := sizes.why_not(scheme)):
             yield place, f"{what}{each.model} does not take {each.scheme!r}: {reason}"
         if not takes(method := each.cell(origin).method, scheme):
@@ -131,7 +136,10 @@ def _of_checkpoints(grid: GridEntry, place: Place, entries: Entries) -> Iterator
         if origin is None:
             continue
         if origin not in entries.imports:
-            yield (*place, "methods", index), f"{method!r}: {origin!r} is {nearest(origin, entries.imports)} of `imports`"
+            yield (
+                (*place, "methods", index),
+                f"{method!r}: {origin!r} is {nearest(origin, entries.imports)} of `imports`",
+            )
         elif (imports := entries.imports[origin]) and not grid.only_listed:
             listed = {each.cell(origin) for each in imports.listed}
             if lacking := [cell for cell in grid.cells() if cell.method == method and cell not in listed]:
@@ -178,7 +186,9 @@ def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -
     if table.report == "same_masks":
         for index, name in enumerate(table.grids):
             methods = set(study.grids[name].methods.values()) if name in study.grids else set[str]()
-            if methods and not any(at and plain in methods for plain, at, _ in (one.partition(ORIGIN) for one in methods)):
+            if methods and not any(
+                at and plain in methods for plain, at, _ in (one.partition(ORIGIN) for one in methods)
+            ):
                 both = "masks of checkpoints are compared with our own: list a method twice, as wanda and wanda@paper"
                 yield (*place, "grids", index), f"{both}, in grid {name!r}"
 

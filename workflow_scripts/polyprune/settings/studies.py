@@ -112,8 +112,8 @@ class TableSettings(Section):
     report: TableKind = Field(
         description="drift: perplexity, SNR and pruning error on the model's corpus; "
         "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
-        "mask_iou_languages: of what the seeds of two languages agree on; same_masks: whether cells of checkpoints have "
-        "the masks of our own"
+        "mask_iou_languages: of what the seeds of two languages agree on; same_masks: whether cells of checkpoints "
+        "have the masks of our own"
     )
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
     references: Annotated[list[str], AfterValidator(distinct)] = Field(

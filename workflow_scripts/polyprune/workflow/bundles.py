@@ -70,7 +70,9 @@ class Bundles:
             )
             for bundle in bundles(cells, self.settings.engine.cells_per_dump)
         ]
-        by_itself = Dump(f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN)
+        by_itself = Dump(
+            f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN
+        )
         return [*bundled, by_itself]
 
 

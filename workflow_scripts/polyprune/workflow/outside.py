@@ -161,6 +161,8 @@ class Outside:
                 names = deciding_files(folder, registered["source"]["pickles"])
             except UserError:
                 return  # not whole in this machine's cache: nothing can have changed here
+        else:
+            return
         if registered:
             yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
 

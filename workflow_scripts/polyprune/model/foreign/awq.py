@@ -24,7 +24,9 @@ class Awq:
         said = about.get("version") or about.get("checkpoint_format") or about.get("format") or "gemm"
         self.version = str(said).lower()
         if self.version not in _VERSIONS:
-            raise UserError(f"{where} is AWQ of version {self.version}, which is not read; read are {', '.join(_VERSIONS)}")
+            raise UserError(
+                f"{where} is AWQ of version {self.version}, which is not read; read are {', '.join(_VERSIONS)}"
+            )
         bits = integers_of(about.get("bits", about.get("w_bit")), where)
         if bits != 4:
             raise UserError(f"{where} is AWQ with {bits} bits; read are 4")

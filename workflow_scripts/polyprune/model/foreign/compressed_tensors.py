@@ -47,7 +47,9 @@ class CompressedTensors:
         _only({each.get("strategy") for each in weights} - {None}, _STRATEGIES, where, "quantised by")
         shapes = {(each.get("num_bits"), each.get("group_size")) for each in weights}
         if len(shapes) > 1:
-            raise UserError(f"{where} has matrices of several widths or groups ({sorted(map(str, shapes))}), a cell one")
+            raise UserError(
+                f"{where} has matrices of several widths or groups ({sorted(map(str, shapes))}), a cell one"
+            )
         bits, size = next(iter(shapes), (None, None))
         self.bits = integers_of(bits, where) if weights else None
         self.group_size: int | None = size if isinstance(size, int) and size > 0 else None
@@ -133,6 +135,6 @@ def _unsigned(codes: Tensor, offset: int, bits: int) -> Tensor:
 def _only(found: set[Any], known: tuple[str, ...], where: str, what: str) -> None:
     if unknown := sorted(str(each) for each in found - set(known)):
         raise UserError(
-            f"{where} is {what} {unknown[0]}, which is not read; read are {', '.join(known)}: have its tool write plain "
-            "weights"
+            f"{where} is {what} {unknown[0]}, which is not read; read are {', '.join(known)}: have its tool write "
+            "plain weights"
         )

@@ -26,7 +26,7 @@ class Difference:
 
 
 def difference(dense: Tensor, stored: Tensor, among: Tensor | None = None) -> Difference | None:
-    """Compare what is stored with the dense tensor rounded to the same dtype, `among` some of the places; None if equal.
+    """Compare what is stored with the dense tensor rounded to its dtype, `among` some of the places; None if equal.
 
     Raises:
         ValueError: the shapes differ.

@@ -22,7 +22,9 @@ class Gptq:
         """Raises `UserError` for another format or width, or codes that are not in 32-bit words."""
         written = str(about.get("checkpoint_format") or about.get("format") or "gptq").lower()
         if written not in _FORMATS:
-            raise UserError(f"{where} is GPTQ in the format {written}, which is not read; read are {', '.join(_FORMATS)}")
+            raise UserError(
+                f"{where} is GPTQ in the format {written}, which is not read; read are {', '.join(_FORMATS)}"
+            )
         if about.get("pack_dtype", "int32") not in ("int32", None):
             raise UserError(f"{where} packs codes in {about['pack_dtype']}; read are those in int32")
         if about.get("dynamic"):

@@ -46,9 +46,8 @@ class Told:
 
     def notes(self, method: str, updates: bool) -> Iterator[str]:
         """Sentences for tables."""
-        if not updates:
-            after = f"; {method} leaves kept weights as they are"
-            yield from sentence(self.kept, "kept weights that are not the dense model's: {n}", after)
+        after = "" if updates else f"; {method} leaves kept weights as they are"
+        yield from sentence(self.kept, "kept weights that are not the dense model's: {n}", after)
         beside = "; the cell has the checkpoint's"
         yield from sentence(self.beside, "not the dense model's beside the matrices: {n}", beside)
         outside = "; the cell has the dense model's"
@@ -88,7 +87,7 @@ def import_layers(
         about: dict[str, dict[str, Any]] = {"places": {}}
         for product in decoder.products(index):
             for matrix in product.matrices:
-                weight = _matrix(foreign, matrix, product.view(matrix), scheme, dense_layer, told)
+                weight = _matrix(foreign, matrix, product.view(matrix), scheme, dense_layer, updates, told)
                 if weight is not None:
                     weights[matrix.name] = weight
                     about["places"] |= {} if matrix.place is None else {matrix.name: matrix.place}
@@ -102,15 +101,19 @@ def import_layers(
 
 
 def _matrix(
-    foreign: ForeignMatrices, matrix: Matrix, dense: Tensor, scheme: Scheme, dense_layer: bool, told: Told
+    foreign: ForeignMatrices,
+    matrix: Matrix,
+    dense: Tensor,
+    scheme: Scheme,
+    dense_layer: bool,
+    updates: bool,
+    told: Told,
 ) -> CellWeight | None:
     """What the cell holds of a matrix; None if it is the dense one."""
     where = f"{foreign.tensors.folder}: {matrix.name}"
-    if matrix.place is None:
-        found = foreign.read(matrix.name)
-    else:
-        tensor = foreign.tensors.tensor(matrix.tensor, matrix.index)
-        found = tensor.T if matrix.transposed else tensor
+    module, index = matrix.tensor.removesuffix(_WEIGHT), matrix.index
+    found = foreign.read(module) if index is None else foreign.tensors.tensor(matrix.tensor, index)
+    found = found.T if matrix.transposed and isinstance(found, Tensor) else found
     shape = tuple(found.grid.codes.shape if isinstance(found, QuantisedWeight) else found.shape)
     if shape != tuple(dense.shape):
         raise UserError(f"{where} is {list(shape)}, and {list(dense.shape)} in the dense model: it is of another")
@@ -136,7 +139,7 @@ def _matrix(
     keep = torch.ones_like(values, dtype=torch.bool) if scheme.quantises else values != 0
     if scheme.quantises:
         told.plain.append(matrix.name)
-    if other := difference(dense, found, keep):
+    if (scheme.quantises or not updates) and (other := difference(dense, found, keep)):
         told.kept[matrix.name + _WEIGHT] = other
     return SparseWeight.of(values, keep, changed=bool((values != dense)[keep].any()))
 

@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint that somebody else made, read one at a time from safetensors or, without code, from pickles."""
+"""Tensors of a checkpoint that somebody else made, one at a time, from safetensors or, without code, from pickles."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ TABLES = {
         "Whether another mask is a worse one. Compare with the overlap of seeds of one language, which is the noise.",
     ),
     "same_masks": Explanation(
-        "Whether checkpoints of others remove the weights that are removed here, and so whether they were calibrated on "
-        "the same text: in the first layer, equal texts leave rounding alone to differ.",
+        "Whether checkpoints of others remove the weights that are removed here, and so whether they were calibrated "
+        "on the same text: in the first layer, equal texts leave rounding alone to differ.",
         "Which of two different masks is the better one.",
     ),
 }

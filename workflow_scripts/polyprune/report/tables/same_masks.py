@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,12 +37,12 @@ def report(
     titles: Titles,
     evidence: Sequence[Path],  # noqa: ARG001
 ) -> Report:
-    """The table of one or more grids' measurements; nothing of it is printed in the paper, and there is no `evidence`."""
+    """The table of one or more grids' measurements, of which the paper prints nothing; there is no `evidence`."""
     rows = table_rows(load_measurements(measurements, MASK_AGREEMENT))
     lines = [
-        f"{titles.heading(row.model, row.method, row.scheme)}, {calibration_label(row.calibration)}, seed {row.seed} beside "
-        f"our seed {row.seed_here}: {100 * row.value:.2f} % of the mask, text {row.text}"
-        for row in rows.itertuples()
+        f"{titles.heading(row['model'], row['method'], row['scheme'])}, {_pair(row)}: {100 * row['value']:.2f} % of "
+        f"the mask, text {row['text']}"
+        for row in rows.to_dict("records")
     ]
     return Report(
         schema=FRAME,
@@ -71,13 +71,14 @@ def _share(pair: pd.DataFrame) -> float:
     return float((pair["value"] * pair["n"]).sum() / pair["n"].sum())
 
 
-def _pair(row: Any) -> str:
+def _pair(row: Mapping[Any, Any]) -> str:
     """`DE, seed 42 beside 0`."""
-    return f"{calibration_label(row.calibration)}, seed {row.seed} beside {row.seed_here}"
+    return f"{calibration_label(row['calibration'])}, seed {row['seed']} beside {row['seed_here']}"
 
 
-def _texts(row: Any) -> list[str]:
-    return [f"{row.value:.4f}", f"{row.first_layer:.4f}", f"{row.equal} of {row.matrices}", row.text]
+def _texts(row: Mapping[Any, Any]) -> list[str]:
+    shares = [f"{row[name]:.4f}" for name in ("value", "first_layer")]
+    return [*shares, f"{row['equal']} of {row['matrices']}", str(row["text"])]
 
 
 def render(rows: pd.DataFrame, title: str, titles: Titles) -> str:
@@ -85,7 +86,7 @@ def render(rows: pd.DataFrame, title: str, titles: Titles) -> str:
     parts = [f"# {title}", _NOTE]
     for (model, method, scheme), block in rows.groupby(_GROUP[:3], sort=False):
         parts.append(f"## {titles.heading(str(model), str(method), str(scheme))}")
-        lines = [[_pair(row), *_texts(row)] for row in block.itertuples()]
+        lines = [[_pair(row), *_texts(row)] for row in block.to_dict("records")]
         parts.append(pipe_table([["theirs beside ours", *_COLUMNS], *lines]))
     return "\n\n".join(parts) + "\n"
 
@@ -99,12 +100,12 @@ def picture(rows: pd.DataFrame, title: str, titles: Titles) -> Picture:
         model, method, scheme = cast(tuple[str, str, str], key)
         shares = block[["value", "first_layer"]].to_numpy(dtype=float)
         unknown = np.full_like(shares, np.nan)
-        pairs = tuple(_pair(row) for row in block.itertuples())
+        pairs = tuple(_pair(row) for row in block.to_dict("records"))
         grid = Grid(
             title="Equal masks",
             across="",
             columns=_COLUMNS,
-            texts=np.array([_texts(row) for row in block.itertuples()], dtype=object),
+            texts=np.array([_texts(row) for row in block.to_dict("records")], dtype=object),
             shades=np.hstack([(1 - shares) / span, unknown]),
             frames=np.zeros((len(block), len(_COLUMNS)), dtype=bool),
             keys=_COLUMNS,
