@@ -53,6 +53,8 @@ VALUES: dict[str, Any] = {
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,
+    "imports.table": str(EVERYTHING.with_name("theirs.csv")),
+    "imports.without": ["org/other"],
     "evaluation.data_root": "elsewhere",
     "evaluation.mkqa.prompt": "{question}",
     "evaluation.mkqa.commit": COMMIT,
@@ -87,6 +89,19 @@ EDITS: dict[str, dict[str, Any]] = {
         "models.trained.text.corpus": "mine",
         "models.local.text.corpus": "web",
         "models.hubbed.text.corpus": "mine",
+    },
+    "imports.cells": {
+        "imports.tool.cells": [
+            {
+                "model": "local",
+                "method": method,
+                "scheme": "0.50",
+                "calibration": calibration,
+                "seed": 0,
+                "source": {"kind": "hub", "id": f"org/other-{method}-{calibration}"},
+            }
+            for method, calibration in (("sparsegpt", "de"), ("sparsegpt", "en"), ("wanda", "de"))
+        ]
     },
     "models.prompts": {"models.trained.prompts": "my-prompts"},
     "studies.grids.models": {"studies.all.grids.gptq.models": ["trained", "local"]},

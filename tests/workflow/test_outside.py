@@ -148,16 +148,8 @@ CHANGES: dict[str, tuple[Callable[[], Any], str, str]] = {
         "model.safetensors has SHA-256 ",
     ),
     "a template": (lambda: put(Path("models/mine/chat_template.jinja"), "x"), "model", "chat_template.jinja is new"),
-    "a checkpoint": (
-        lambda: put(Path("theirs/model.safetensors"), "WEIGHTS"),
-        "checkpoint",
-        "model.safetensors has SHA-256 ",
-    ),
-    "how a checkpoint is packed": (
-        lambda: put(Path("theirs/quantize_config.json"), "{}"),
-        "checkpoint",
-        "quantize_config.json is new",
-    ),
+    "a checkpoint": (lambda: put(Path("theirs/model.safetensors"), "x"), "checkpoint", "model.safetensors has 1 bytes"),
+    "a packing": (lambda: put(Path("theirs/quantize_config.json"), "{}"), "checkpoint", "quantize_config.json is new"),
     "a line of text": (
         lambda: put(Path("text/de2.txt"), "drei\nvier\nfünf\n"),
         "documents",
@@ -230,12 +222,7 @@ def test_jobs_of_their_own_processes_look_at_nothing() -> None:
             "own.yaml:4: corpora.own.files.de: corpus files for de: nothing matches 'text/de*.txt' (seen from {cwd}); "
             "correct the path",
         ),
-        (
-            "checkpoint",
-            THEIRS,
-            "theirs",
-            "own.yaml:22: imports.tool.cells.0.source.path: checkpoint {} does not exist",
-        ),
+        ("checkpoint", THEIRS, "theirs", "own.yaml:22: imports.tool.cells.0.source.path: checkpoint {} does not exist"),
         ("prompts", ASKED, "asked.jsonl", "own.yaml:7: prompts.asked.files.de: {} does not exist"),
         (
             "benchmark",
