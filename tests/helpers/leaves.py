@@ -109,6 +109,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "studies.grids.schemes": {"studies.all.grids.main.schemes": ["0.50", "0.60"]},
     "studies.grids.calibrations": {"studies.all.grids.main.calibrations": ["de", "de-en"]},
     "studies.grids.seeds": {"studies.all.grids.main.seeds": [0, 1]},
+    "studies.grids.only_listed": {"studies.all.grids.main.only_listed": True},
     "studies.tables.report": {"studies.all.tables.table3.report": "mask_iou_languages"},
     "studies.tables.grids": {"studies.all.tables.table1.grids": ["main", "owl", "gptq"]},
     "studies.tables.references": {"studies.all.tables.table2.references": ["masks"]},

@@ -148,7 +148,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], str, str]] = {
         "model.safetensors has SHA-256 ",
     ),
     "a template": (lambda: put(Path("models/mine/chat_template.jinja"), "x"), "model", "chat_template.jinja is new"),
-    "a checkpoint": (lambda: put(Path("theirs/model.safetensors"), "x"), "checkpoint", "model.safetensors has 1 bytes"),
+    "a checkpoint": (lambda: put(Path("theirs/model.safetensors"), "WEIGHTS"), "checkpoint", "safetensors has SHA-"),
     "a packing": (lambda: put(Path("theirs/quantize_config.json"), "{}"), "checkpoint", "quantize_config.json is new"),
     "a line of text": (
         lambda: put(Path("text/de2.txt"), "drei\nvier\nfünf\n"),
