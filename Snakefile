@@ -54,8 +54,8 @@ strangers.watch(workflow.rules)
 quicken(workflow.rules)
 
 
-# What jobs take away is kept until they succeed. What is planned, for jobs to compare themselves with. A warm worker for
-# jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
+# What jobs take away is kept until they succeed. What is planned, for jobs to compare themselves with. A warm worker
+# for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
 onstart:
     keep_earlier(workflow, logger)
     try:

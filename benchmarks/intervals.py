@@ -23,7 +23,7 @@ from tests.helpers.answers import simulated, true_effect  # noqa: E402
 
 from polyprune.maths.inference import against  # noqa: E402
 from polyprune.maths.jackknife import log_perplexity, pseudo_values  # noqa: E402
-from polyprune.report.answer import Comparison, best_calibrations  # noqa: E402
+from polyprune.report.answers.answer import Comparison, best_calibrations  # noqa: E402
 from polyprune.report.measured import ACCURACY, Column  # noqa: E402
 
 PAIR_AND_REST = ({"0": 1.0, "1": -1.0}, against("0", [str(index) for index in range(7)]))

@@ -1,7 +1,7 @@
-# What every rule file uses: the settings, what wildcards may be, and four objects that know the rest: `specs` (what a
-# result depends on besides its inputs), `inputs` (which files a rule reads), `needs` (threads, memory, time, GPU) and
-# `bundles` (which cells one job dumps). They are plain Python, tested without Snakemake:
-# workflow_scripts/polyprune/workflow.
+# What every rule file uses: the settings, and objects that know the rest: `specs` (what a result depends on besides its
+# inputs), `inputs` (which files a rule reads), `needs` (threads, memory, time, GPU), `bundles` (which cells one job
+# dumps), `only` (what wildcards may be), `outside` (the user's own files) and `strangers` (results that Snakemake has
+# no record of). They are plain Python, tested without Snakemake: workflow_scripts/polyprune/workflow.
 import os
 import sys
 from pathlib import Path

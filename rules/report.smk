@@ -86,6 +86,6 @@ for study in settings.studies:
         params:
             spec=verbatim(specs.write_report(study)),
         shell:
-            "python -m polyprune write_report --settings {params.spec:q} --sheets {input.sheets} --pictures {input.pictures} "
-            "--answer {input.answer} --claims {input.claims} --manifests {input.manifests} --corpora {input.corpora} "
-            "--output {output.page} --log {log} --threads {threads}"
+            "python -m polyprune write_report --settings {params.spec:q} --sheets {input.sheets} --pictures "
+            "{input.pictures} --answer {input.answer} --claims {input.claims} --manifests {input.manifests} --corpora "
+            "{input.corpora} --output {output.page} --log {log} --threads {threads}"

@@ -37,6 +37,17 @@ STAGES = sorted(file.stem for file in (PACKAGE / "stages").glob("*.py") if file.
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 MOST_LINES = 310
+WIDEST = 120
+WRITTEN = [
+    *("Snakefile", "Makefile", ".ci/run", "CITATION.cff", "config.yaml", "pyproject.toml"),
+    *(
+        file.relative_to(ROOT).as_posix()
+        for folder in ("", "data", "docs", "envs", "local", "rules", "slurm", "studies", "tests", "workflow_scripts")
+        for ending in ("md", "rst", "smk", "yaml", "txt", "sh")
+        for file in sorted((ROOT / folder).glob(f"*.{ending}" if folder in ("", "data") else f"**/*.{ending}"))
+    ),
+]
+"""What people read, but Python."""
 MOST_LOOSE_MODULES = 6
 """Beside `__init__` and `__main__`."""
 HEAVY = {"torch", "transformers", "pandas", "h5py", "datasets", "matplotlib", "pyarrow", "lm_eval"}
@@ -196,6 +207,18 @@ def test_the_arguments_of_every_rule_are_parameters_of_its_stage():
         options = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
         assert options - {"settings", "log", "threads", "gpus"} <= parameters, stage
         assert {"settings", "log", "threads"} <= options, stage
+
+
+@pytest.mark.parametrize("file", WRITTEN)
+def test_what_is_written_is_no_wider_than_a_page(file: str):
+    """Ruff says so of Python. Tables of documents are as wide as they are, and so is an address."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    wide = [
+        number
+        for number, line in enumerate(lines, start=1)
+        if len(line) > WIDEST and not (file.endswith(".md") and line.startswith("|")) and len(line.split()[-1]) < 100
+    ]
+    assert not wide, f"wrap lines {wide} at {WIDEST} columns"
 
 
 def test_snakemake_starts_without_heavy_libraries():

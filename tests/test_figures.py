@@ -37,6 +37,8 @@ def test_every_figure_of_the_paper_is_there(study: str):
         ("figure1", {"grids": ["main"]}, "figure1.grids: a figure draws one model and one method"),
         ("figure6", {"rank": 7}, "figure6.rank: at most 6, one less than the languages"),
         ("figure4", {"grids": ["neurons"]}, "figure4.grids: token_shift draws one scheme"),
+        ("figure8", {"grids": ["neurons"]}, "figure8.grids: neuron_entropy draws one scheme"),
+        ("figure11", {"grids": ["neurons"]}, "figure11.grids: mean_activations draws one scheme"),
         ("figure8", {"grids": ["subspaces"]}, "figure8.grids: neuron_entropy draws one calibration language and one"),
         ("figure11", {"matrix": None}, "figure11.matrix: mean_activations draws one matrix, other figures none"),
         ("figure11", {"layers": [1, 2]}, "figure11.layers: mean_activations draws one layer"),
@@ -48,6 +50,28 @@ def test_what_cannot_be_drawn_is_refused(figure: str, values: dict[str, Any], co
     with pytest.raises(UserError) as refused:
         load_settings(changed(figure, **values))
     assert f"studies.demo.figures.{complaint}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("draws", "seeds", "most"),
+    [
+        ("mask_iou", [0, 1], "one scheme"),
+        ("neuron_overview", [0], "at most 3 schemes"),
+        ("neuron_output", [0], None),
+    ],
+)
+def test_no_more_schemes_than_a_figure_tells_apart(draws: str, seeds: list[int], most: str | None):
+    """Four of them: as one, their numbers would lie on one another. Figures of the dense model show none."""
+    config = copy.deepcopy(CONFIG)
+    study = config["studies"]["demo"]
+    schemes = ["0.20", "0.30", "0.40", "0.50"]
+    study["grids"]["four"] = study["grids"]["neurons"] | {"schemes": schemes, "seeds": seeds}
+    study["figures"]["figure99"] = {"title": "Four", "draws": draws, "grids": ["four"]}
+    if most is None:
+        assert load_settings(config)
+    else:
+        with pytest.raises(UserError, match=f"figure99.grids: {draws} draws {most}"):
+            load_settings(config)
 
 
 def test_models_without_prompts_have_no_subspaces():

@@ -117,8 +117,9 @@ def test_back_at_earlier_settings_nothing_is_planned_and_every_file_is_what_it_w
 ) -> None:
     before = as_it_was(study)
     come_to_grief(study, settings, outputs, how)
-    assert as_it_was(study) != before, study.said()
-    assert "Nothing to be done" in planned(study)
+    said = study.said()
+    assert as_it_was(study) != before, said
+    assert "Nothing to be done" in planned(study), said
     assert as_it_was(study) == before
     assert marked(study) == set()
     assert not list((study.folder / ".snakemake/earlier").iterdir())

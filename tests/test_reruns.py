@@ -42,7 +42,7 @@ def test_words_and_order_concern_nothing(edited: Path) -> None:
     """A docstring reworded, a comment, config.yaml reordered, every file touched."""
     package = edited / "workflow_scripts/polyprune"
     replace(package / "maths/wanda.py", '"""Wanda:', '"""The method called Wanda:')
-    replace(package / "model/decoder.py", "import copy", "import copy  # a comment\n")
+    replace(package / "model/decoder.py", "import torch\n", "import torch  # a comment\n")
     replace(edited / "rules/prune.smk", "# The cells", "# These are the cells")
     config = edited / "config.yaml"
     text = config.read_text(encoding="utf-8")
@@ -125,6 +125,7 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
                 "shares": {"train": 0.0, "calibration": 0.5, "evaluation": 0.5},
             }
         },
+        "prompts": quick_study["prompts"],
         "models": {"mine": model},
         "studies": {"own": {"grids": {"all": grid}, "tables": {"table1": table}}},
     }

@@ -16,8 +16,8 @@ from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import save_record
 from polyprune.artifacts.measurements import save_frame
 from polyprune.artifacts.sheets import save_sheet
-from polyprune.report.answer import best_calibrations
-from polyprune.report.figures.drawing import panel_grid, save_png
+from polyprune.report.answers.answer import best_calibrations
+from polyprune.report.figures.drawing import panel_grid, save_figure
 from polyprune.report.measured import ACCURACY, Block, Column, Key
 from polyprune.report.page.content import Study
 from polyprune.report.tables import heatmap
@@ -80,7 +80,7 @@ def write_study(folder: Path, gain: float = 0.3) -> dict[str, Any]:
     evidence = columns(gain)
     picture = heatmap.picture(blocks(evidence), "A title </script><script>alert(1)</script>", TITLES)
     save_sheet(study / "table1.json", sheet_of(picture), ABOUT)
-    save_png(_figure, study / "figure1.png")
+    save_figure(_figure, study / "figure1.pdf", study / "figure1.png", ABOUT)
     save_frame(study / "best_calibration.parquet", best_calibrations(evidence), ABOUT)
     claims = {"claim": "a", "place": "4.1", "statement": "it does", "printed": "1", "recomputed": "2", "test": "t"}
     rows = [claims | {"verdict": "half", "numbers": "study"}, claims | {"verdict": "no", "numbers": "paper"}]

@@ -80,6 +80,7 @@ class SmallStudy:
                 stdin=subprocess.DEVNULL,
                 text=True,
                 start_new_session=True,
+                preexec_fn=heeds_interrupts,
             )
 
     def run(self, *targets: str, words: tuple[str, ...] = (), timeout: int = 600) -> int:
@@ -100,6 +101,11 @@ class SmallStudy:
         endings = (".part", ".layers", ".parts")
         parts = [path.as_posix() for path in self.results.rglob("*") if path.name.endswith(endings)]
         return parts + [path.as_posix() for path in self.temporary.glob("polyprune-*")]
+
+
+def heeds_interrupts() -> None:
+    """A shell that puts tests into the background lets them, and all that they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def small_study(folder: Path, **environment: str) -> SmallStudy:

@@ -240,7 +240,8 @@ def test_masks_of_one_seed_cannot_be_compared(tmp_path: Path):
         "and grid 'main' has one; list more `seeds`"
     ]
     figure = "        grids: [main]\n    figures: {figure1: {title: F, draws: mask_iou, grids: [main]}}\n"
-    one = edited(("        grids: [main]\n", figure), ("seeds: [0, 1]", "seeds: [0]"), ("wanda, sparsegpt", "wanda"))
+    of_one = ("wanda, sparsegpt", "wanda"), ('["0.50", 2of4]', '["0.50"]')
+    one = edited(("        grids: [main]\n", figure), ("seeds: [0, 1]", "seeds: [0]"), *of_one)
     assert [line.split(": ")[1] for line in complaints(one, folder=tmp_path)] == [
         "studies.first.figures.figure1.grids.0"
     ]

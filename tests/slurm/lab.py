@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
+from tests.helpers.small_study import heeds_interrupts
 from tests.slurm.cluster import Cluster
 
 from polyprune.settings.config import Settings
@@ -103,6 +104,7 @@ class Workplace:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
+                preexec_fn=heeds_interrupts,
             )
         self._runs.append(Run(process, log))
         return self._runs[-1]

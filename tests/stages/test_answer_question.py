@@ -21,8 +21,8 @@ from polyprune.artifacts.hidden_states import SCHEMA
 from polyprune.artifacts.measurements import FRAME
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
-from polyprune.report.answer import Comparison, best_calibrations, compare, whole_block
-from polyprune.report.answer_text import render_answer
+from polyprune.report.answers.answer import Comparison, best_calibrations, compare, whole_block
+from polyprune.report.answers.answer_text import render_answer
 from polyprune.report.measured import ACCURACY, Column, common_draws, load_columns
 from polyprune.report.names import calibration_label
 from polyprune.stages.answer_question import answer_question

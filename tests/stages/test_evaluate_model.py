@@ -49,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for benchmark in ("arc", "mkqa"):
         generate_benchmark(benchmark, N, home / f"{benchmark}.json", {"benchmark": benchmark})
     decoder = Decoder(Checkpoint(folder), torch.device("cpu"))
-    metadata = {"model_digest": read_manifest(home / "model.json")["digest"]}
+    metadata = {"model_digest": read_manifest(home / "model.json")["digest"], "calibration_digest": "0" * 16}
     metadata |= {name: value for name, value in CELL.items() if name != "model"}
     for index, layer in decoder.walk():
         kept = {

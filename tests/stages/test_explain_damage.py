@@ -22,7 +22,7 @@ from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
 from polyprune.artifacts.prompts import PromptSet, save_prompt_set
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
-from polyprune.report.why import GIVEN, damage, distances, explain, losses, mantel_rows, pairs, traits
+from polyprune.report.why.why import GIVEN, damage, distances, explain, losses, mantel_rows, pairs, traits
 from polyprune.stages.explain_damage import explain_damage
 
 LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from tests.helpers.titles import titles_of
 
-from polyprune.report.claim_list import CLAIMS
+from polyprune.report.paper.claim_list import CLAIMS
 from polyprune.stages.tabulate_claims import tabulate_claims
 
 PAPER = sorted((Path(__file__).parents[2] / "data" / "paper").glob("table*.csv"))

@@ -116,11 +116,14 @@ _Loader.add_multi_constructor("!", lambda loader, tag, node: f"!{tag} {loader.co
 def _essence(file: Path) -> str:
     """What of a file can matter: of YAML its values; of Python all but comments, docstrings, blank lines and the like.
 
-    Docstrings are all strings that are statements of their own; the inside of other strings stays as it is.
+    Of templates and the like it is all. Docstrings are all strings that are statements of their own; the inside of
+    other strings stays as it is.
     """
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".yaml":
         return canonical_json(yaml.load(text, Loader=_Loader))
+    if file.suffix != ".py":
+        return text
     lines = _TEXT_OR_COMMENT.sub(lambda match: match["text"] or "", text).split("\n")
     inside = set(_rows_inside_text(text))
     documentation: set[int] = set()

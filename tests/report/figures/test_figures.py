@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,28 +10,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex, to_rgba
-from matplotlib.figure import Figure as Picture
 from tests.helpers import measured
+from tests.helpers.figures import picture, settings, titles_of
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, drawn, lightness
 
 from polyprune.errors import UserError
 from polyprune.report.figures import channels, masks, neurons, subspaces
 from polyprune.report.figures.drawing import COLOURS, colour_of, marker_of
-from polyprune.settings.studies import Figure
-
-LONG_NAMES = "Model with a name, 70B Instruct, SparseGPT 50 %, first and last layer dense"
-
-
-def settings(draws: str, title: str = "Title", **values: Any) -> Figure:
-    return Figure.model_validate({"title": title, "draws": draws, "grids": ["g"], **values})
-
-
-def picture(module: Any, rows_of: pd.DataFrame, figure: Figure) -> Picture:
-    return module.draw(module.rows(rows_of, figure), figure, LONG_NAMES)
-
-
-def titles_of(figure: Picture) -> dict[str, Axes]:
-    return {axes.get_title(): axes for axes in figure.axes}
 
 
 def test_shifts_count_layers_as_transformers_does_and_average_seeds() -> None:

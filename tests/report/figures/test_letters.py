@@ -38,3 +38,8 @@ def test_lines_are_filled_and_no_wider_than_asked() -> None:
     for line, after in itertools.pairwise(lines):
         assert text_width(f"{line} {after.split()[0]}", 8.0) > 3.0
     assert wrapped("Donaudampfschiff a", 0.1, 8.0) == "Donaudampfschiff\na"
+
+
+def test_numbers_stay_with_their_units_and_differences_are_whole() -> None:
+    found = wrapped("at 50 % of ‖h − h̃‖, p < .05, a\n − b", 0.1, 8.0)
+    assert found.split("\n") == ["at", "50 %", "of", "‖h − h̃‖,", "p < .05,", "a − b"]

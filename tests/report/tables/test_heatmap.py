@@ -26,12 +26,12 @@ from tests.helpers.titles import titles_of
 from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import INK, SHADES
 from polyprune.report.names import calibration_label
+from polyprune.report.paper.versus_picture import BLUE_TO_ORANGE
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.blocks import Block, Metric, make_blocks
 from polyprune.report.tables.heatmap import column_shades
-from polyprune.report.tables.picture import DARK_INK, PALE_INK, draw_picture, ink_on
+from polyprune.report.tables.picture import DARK_INK, PALE_INK, Grid, Picture, Section, draw_picture, ink_on
 from polyprune.report.tables.standing import Standing
-from polyprune.report.versus_picture import BLUE_TO_ORANGE
 
 METRICS = (
     Metric("perplexity", "Perplexity", larger_is_better=False),
@@ -243,3 +243,30 @@ def test_no_text_lies_on_another_or_leaves_the_sheet(
 def test_five_panels_are_readable() -> None:
     metrics = tuple(Metric(str(n), f"HellaSwag{n}", larger_is_better=True, unit="%") for n in range(5))
     assert_readable(lambda: draw(blocks_of(2, 2, metrics), LONG_TITLE, titles_of({"m": "Model"})))
+
+
+def test_columns_that_go_on_below_keep_number_shade_and_frame() -> None:
+    """Forty columns, more than a line holds: a number tells its column, its shade and whether it is framed."""
+    places = np.arange(80).reshape(2, 40)
+    grid = Grid(
+        title="Wide",
+        across="evaluation language",
+        columns=tuple(f"C{column}" for column in range(40)),
+        texts=np.vectorize(str, otypes=[object])(places),
+        shades=places / 79,
+        frames=places % 7 == 0,
+        keys=tuple(f"c{column}" for column in range(40)),
+        numbers={"value": places.astype(float)},
+    )
+    section = Section("Heading", "calibration language", ("DE", "EN"), (grid,))
+    shown = Picture((section,), "Title", ("first", "last"), "Caption.")
+    panels, _, _ = read_table(lambda: draw_picture(shown))
+    assert [panel.title for panel in panels] == ["Wide", "Wide, continued"]
+    cells = [cell for panel in panels for cell in panel.cells]
+    assert sorted(int(cell.text) for cell in cells) == list(range(80))
+    for cell in cells:
+        place = int(cell.text)
+        assert (cell.row, cell.column) == (("DE", "EN")[place // 40], f"C{place % 40}")
+        assert same_colour(cell.colour, SHADES(place / 79)) and cell.framed == (place % 7 == 0)
+    assert_readable(lambda: draw_picture(shown))
+    assert grid.part(30, 40).keys == grid.keys[30:] and (grid.part(30, 40).numbers["value"] == places[:, 30:]).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.helpers import measured
@@ -65,6 +66,9 @@ def test_numbers_stand_under_and_beside_their_labels() -> None:
             row = rows[(rows["calibration"] == pair) & (rows["metric"] == f"{metric}:{cell.row}")]
             assert cell.text == f"{row['value'].item():.3f}"
         assert list(dict.fromkeys(cell.row for cell in panel.cells)) == [*TABLE_ORDER, "chance"]
+    (axes,) = draw_picture(picture(rows, "Title", NAMES)).axes
+    top_of_chance = {np.asarray(mesh.get_coordinates())[-2, 0, 1] for mesh in axes.collections[:2]}  # type: ignore[attr-defined]
+    assert {height for line in axes.lines for height in np.asarray(line.get_ydata())} == top_of_chance
 
 
 def test_all_blocks_have_one_scale() -> None:

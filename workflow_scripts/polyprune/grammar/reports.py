@@ -14,14 +14,15 @@ from typing import Literal
 class Kind:
     """`module` arranges and draws it, from `measurements`; `of_dense`: of a grid it needs only the model.
 
-    `settings`: what it reads of a figure's settings beside the title. `evidence`: the items behind the measurements of
-    cells that tell how sure they are, answers or dumps.
+    `settings`: what it reads of a figure's settings beside the title. `schemes`: how many of them a figure tells apart.
+    `evidence`: the items behind the measurements of cells that tell how sure they are, answers or dumps.
     """
 
     module: str
     measurements: str
     of_dense: bool = False
     settings: tuple[str, ...] = ()
+    schemes: int = 1
     evidence: Literal["answers", "dumps"] | None = None
 
 
@@ -42,7 +43,7 @@ DRAWINGS = {
     "specific_shift": Kind("subspaces", "lsar", settings=_SUBSPACE),
     "shift_overview": Kind("subspaces", "lsar", settings=_SUBSPACE),
     "shift_controls": Kind("subspaces", "lsar", settings=_LAYERS),
-    "neuron_overview": Kind("neurons", "lape"),
+    "neuron_overview": Kind("neurons", "lape", schemes=3),
     "neuron_entropy": Kind("neurons", "lape", settings=_LAYERS),
     "neuron_probability": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),
     "neuron_output": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),

@@ -73,13 +73,17 @@ class Checkpoint:
         return read
 
     def _read(self, handle: Any, name: str) -> Tensor:
+        self.require_plain(name)
+        return handle.get_tensor(name)
+
+    def require_plain(self, name: str) -> None:
+        """Raises `UserError` if a tensor holds codes, or numbers that nothing here computes in."""
         if self.stored_as[name] not in DTYPES:
             raise UserError(
                 f"{self.folder / self.file_of[name]} holds {name} as {self.stored_as[name]}, not as one of "
                 f"{', '.join(DTYPES)}: it is quantised or of another precision; use the model it was made from, or "
                 "convert it"
             )
-        return handle.get_tensor(name)
 
     @property
     def architecture(self) -> str:

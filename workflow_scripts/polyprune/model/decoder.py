@@ -184,8 +184,11 @@ class Decoder:
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
         prefix = f"{self.prefix}.{index}."
         shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
-        unknown = [name.removeprefix(prefix) for name in self.layout.unknown if name.startswith(prefix)]
-        self._refuse_misfits(state, shapes, f"in decoder layer {index}", unknown)
+        unknown = [name for name in self.layout.unknown if name.startswith(prefix)]
+        for name in unknown:
+            self.checkpoint.require_plain(name)
+        more = [name.removeprefix(prefix) for name in unknown]
+        self._refuse_misfits(state, shapes, f"in decoder layer {index}", more)
         layer.load_state_dict(state, assign=True)
         give_buffers(dict(layer.named_modules()), self.base, self.device)
         layer.eval().requires_grad_(False)

@@ -18,6 +18,7 @@ from polyprune.provenance import PACKAGE, canonical_json, code_digest, digest
 
 SUBMITTED = "POLYPRUNE_SUBMITTED"
 """Names the plan's file in the environment, which Slurm hands on to jobs."""
+_OF_PAGES = ("*.html", "*.css", "*.js")
 
 
 def write_plan(specs: Iterable[str], codes: Mapping[str, Sequence[str]], folder: Path) -> None:
@@ -65,5 +66,5 @@ def _refusal(what: str) -> UserError:
 
 def package_digest() -> str:
     """Of the bytes of all files of the package that decide results, in milliseconds."""
-    files = sorted(path for pattern in ("*.py", "*.yaml") for path in PACKAGE.rglob(pattern))
+    files = sorted(path for pattern in ("*.py", "*.yaml", *_OF_PAGES) for path in PACKAGE.rglob(pattern))
     return digest(*(part for file in files for part in (file.relative_to(PACKAGE).as_posix(), file.read_bytes())))

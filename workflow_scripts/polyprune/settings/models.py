@@ -92,8 +92,6 @@ class TrainedSource(Section):
 
 
 Source = Annotated[HubSource | FolderSource | GgufSource | PickledSource | TrainedSource, Field(discriminator="kind")]
-CONVERTED = ("gguf", "pickles")
-"""Kinds of sources that are written out in safetensors first."""
 
 
 class Shape(Section):

@@ -9,9 +9,9 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import save_frame
 from polyprune.grammar.titles import Titles
 from polyprune.log import logger
-from polyprune.report.answer import ALL, best_calibrations
-from polyprune.report.answer_picture import draw
-from polyprune.report.answer_text import render_answer
+from polyprune.report.answers.answer import ALL, best_calibrations
+from polyprune.report.answers.answer_picture import draw
+from polyprune.report.answers.answer_text import render_answer
 from polyprune.report.figures.drawing import save_png
 from polyprune.report.measured import load_columns
 
@@ -26,7 +26,7 @@ def answer_question(
     picture: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write the rows of `report/answer.py`, the page that says them in words, and a picture.
+    """Write the rows of `report/answers/answer.py`, the page that says them in words, and a picture.
 
     `items` are the answers of cells, `dumps` their hidden-state dumps on the models' corpora, in the cells' folders; of
     the dense model neither is read.

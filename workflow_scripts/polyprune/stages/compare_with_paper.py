@@ -10,9 +10,9 @@ from polyprune.artifacts.measurements import save_frame
 from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
+from polyprune.report.paper.versus_paper import FAR, beside_paper, render_versus
+from polyprune.report.paper.versus_picture import draw_table
 from polyprune.report.printed import load_printed, load_study_rows, table_number
-from polyprune.report.versus_paper import FAR, beside_paper, render_versus
-from polyprune.report.versus_picture import draw_table
 
 
 def compare_with_paper(
@@ -25,7 +25,7 @@ def compare_with_paper(
     pictures: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write the rows of `report/versus_paper.py`, their summary, and into the folder `pictures` one of each table.
+    """Write the rows of `report/paper/versus_paper.py`, their summary, and into `pictures` one of each table.
 
     `tables` are a study's long tables, `paper` the paper's printed ones; both are named `table{n}`. A table of which
     the paper prints no cell has no picture.

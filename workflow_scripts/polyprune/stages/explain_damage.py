@@ -16,9 +16,9 @@ from polyprune.grammar.titles import Titles
 from polyprune.log import logger
 from polyprune.report.figures.drawing import save_png
 from polyprune.report.tables.rows import load_benchmark_scores, load_scores
-from polyprune.report.why import ALL_BENCHMARKS, GIVEN, explain, traits
-from polyprune.report.why_picture import draw_why
-from polyprune.report.why_text import render_why
+from polyprune.report.why.why import ALL_BENCHMARKS, GIVEN, explain, traits
+from polyprune.report.why.why_picture import draw_why
+from polyprune.report.why.why_text import render_why
 
 
 def explain_damage(
@@ -34,7 +34,7 @@ def explain_damage(
     picture: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write the rows of `report/why.py`, the page and the scatter.
+    """Write the rows of `report/why/why.py`, the page and the scatter.
 
     `scores` are perplexity and drift of cells and perplexity of their dense models, `evaluations` the cells'
     benchmarks, `prompts` the models' tokens of parallel prompts, `languages` the table of languages, `shares` of models

@@ -29,4 +29,5 @@ def plot_figure(
     kind = cast(FigureModule, importlib.import_module(f"polyprune.report.figures.{module}"))
     rows = kind.rows(load_measurements(measurements, kind.LAYOUT), figure)
     save_frame(output, rows, provenance)
-    save_figure(lambda: kind.draw(rows, figure, names), pdf, png)
+    about = {name: entry for name, entry in provenance.items() if name != "made_with"}
+    save_figure(lambda: kind.draw(rows, figure, names), pdf, png, about)

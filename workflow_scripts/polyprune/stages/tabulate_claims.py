@@ -12,10 +12,10 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.measurements import save_frame
 from polyprune.grammar.titles import Titles
 from polyprune.log import logger
-from polyprune.report.block_test import compare_blocks, render_blocks
-from polyprune.report.claim_list import CLAIMS
-from polyprune.report.claims import judge, render_claims
 from polyprune.report.names import PAPER_METHODS, PAPER_MODELS
+from polyprune.report.paper.block_test import compare_blocks, render_blocks
+from polyprune.report.paper.claim_list import CLAIMS
+from polyprune.report.paper.claims import judge, render_claims
 from polyprune.report.printed import load_printed, load_study, table_number
 
 PAPER, STUDY = "paper", "study"
@@ -32,7 +32,7 @@ def tabulate_claims(
     blocks_markdown: Path,
     provenance: dict[str, Any],
 ) -> None:
-    """Write verdicts (`report/claims.py`) and tests of blocks (`report/block_test.py`), by the column `numbers`.
+    """Write verdicts (`report/paper/claims.py`) and tests of blocks (`block_test.py`), by the column `numbers`.
 
     `paper` are the paper's printed tables, `tables` a study's long ones (none: the paper alone); both are named
     `table{n}`, and a number means the same table in both. `titles` are the study's names in print, `title` is its own.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from polyprune.grammar.paths import Cell, study_path
 from polyprune.grammar.reports import Kind
@@ -21,6 +20,8 @@ from polyprune.workflow.made_with import Entries, MadeWith
 from polyprune.workflow.wildcards import Wildcards
 
 Made = Callable[[Wildcards], Entries]
+_OWN = ("code", "job", "made_with")
+"""Entries of a spec that those who read what is made with it do not compare: `made_with` has a digest beside it."""
 
 
 class ByPlace:
@@ -87,10 +88,10 @@ class ByPlace:
         return {f"{model}/prompts/*": self.made_with.prompt_set(model) for model in asked}
 
 
-def of_tables(study: str, specs: Mapping[str, Mapping[str, Any]]) -> Entries:
-    """A study's tables by name, from their specs."""
-    names = ("module", "table", "titles", "made_with_digest")
-    return {_place(study, f"{table}.parquet"): {name: spec[name] for name in names} for table, spec in specs.items()}
+def of_study(study: str, specs: Mapping[str, str]) -> Entries:
+    """Files in a study's folder by name, from the specs of their jobs."""
+    found = {_place(study, file): json.loads(spec) for file, spec in specs.items()}
+    return {place: {name: spec[name] for name in spec if name not in _OWN} for place, spec in found.items()}
 
 
 def _by_variant(cells: Iterable[Cell], files: Iterable[str], made: Made) -> Entries:

@@ -2,10 +2,10 @@
 
     python -m polyprune.workflow.finished --model KEY --language CODE [--method NAME] [--configfile FILE]…
 
-It prints a JSON object for `polyprune.report.ask`: `model`, `title`, `language`; `items`, `dumps`: the files there are,
-of all studies' cells of the model; `cells`: of each method and scheme how many cells there are to be and are finished,
-with calibrations that have none; `targets`, `configfiles`: what to ask Snakemake for. Finished is what lies there:
-whether a changed setting asks for it again, `make outstanding` says.
+It prints a JSON object for `polyprune.report.answers.ask`: `model`, `title`, `language`; `items`, `dumps`: the files
+there are, of all studies' cells of the model; `cells`: of each method and scheme how many cells there are to be and are
+finished, with calibrations that have none; `targets`, `configfiles`: what to ask Snakemake for. Finished is what lies
+there: whether a changed setting asks for it again, `make outstanding` says.
 """
 
 from __future__ import annotations

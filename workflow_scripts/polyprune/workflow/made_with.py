@@ -196,6 +196,18 @@ class MadeWith:
         """A variant's channels."""
         return {"inputs": self.of_pair(wildcards, self.activations)}
 
+    def of_page(self, cells: Iterable[Cell]) -> Entries:
+        """A study's models and their corpora, in the order of `Inputs.manifests` and `Inputs.texts`."""
+        models = dict.fromkeys(cell.model for cell in cells)
+        corpora = dict.fromkeys(self.settings.models[model].text.corpus for model in models)
+        texts = [
+            (corpus, language) for corpus in corpora for language in sorted(self.settings.corpora[corpus].languages)
+        ]
+        return {
+            "manifests": [self.model(model) for model in models],
+            "corpora": [{"corpus": self.corpus_in(*text)} for text in texts],
+        }
+
     def mask_iou(self, cells: Iterable[Cell]) -> Entries:
         """Overlap of the masks of cells."""
         found = [vars(cell) for cell in cells]

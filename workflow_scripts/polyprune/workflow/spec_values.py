@@ -10,7 +10,7 @@ from polyprune.grammar.columns import OWN_FOLDER, Column
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, Cell
 from polyprune.grammar.titles import scheme_title
-from polyprune.provenance import PACKAGE, canonical_json, code_digest, file_digest
+from polyprune.provenance import canonical_json, code_digest, digest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
@@ -42,6 +42,11 @@ def cell_at(wildcards: Mapping[str, str]) -> Cell:
     """The cell of a job."""
     seed = int(wildcards["seed"])
     return Cell(wildcards["model"], wildcards["method"], wildcards["scheme"], wildcards["calibration"], seed)
+
+
+def named_cell(wildcards: Wildcards) -> dict[str, Any]:
+    """Its names, as stages that make a cell take them."""
+    return {name: wildcards[name] for name in ("method", "scheme", "calibration")} | {"seed": int(wildcards["seed"])}
 
 
 def place_of_import(cell: Cell) -> tuple[str, ...]:
@@ -79,12 +84,6 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
         "methods": {cell.method: traits_of(cell.method).title for cell in cells},
         "benchmarks": {benchmark: BENCHMARKS[benchmark].title for benchmark in benchmarks},
     }
-
-
-def spec_of_page(settings: Settings, study: str) -> dict[str, Any]:
-    """What a study's page depends on beside its results: what it says of the study, and how it is put together."""
-    parts = [file_digest(PACKAGE / "report/page" / part) for part in ("page.html", "page.css", "page.js")]
-    return {"parts": parts, "study": page_of_study(settings, study)}
 
 
 def page_of_study(settings: Settings, study: str) -> dict[str, Any]:
@@ -138,3 +137,14 @@ def code_of(stage: str, *plugins: str) -> str:
     code = code_digest(stage, *plugins)
     CODES[code] = (stage, *plugins)
     return code
+
+
+def spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
+    """A job's spec: its stage's code with the plugins it takes by name, which job it is, and values."""
+    job = " ".join([stage, *(value for _, value in wildcards.items())])
+    return canonical_json({"code": code_of(stage, *plugins), "job": job, **values})
+
+
+def with_digest(made_with: dict[str, Any]) -> dict[str, Any]:
+    """What inputs are to be made with, and its digest, by which others know what this was made with."""
+    return {"made_with": made_with, "made_with_digest": digest(canonical_json(made_with))}

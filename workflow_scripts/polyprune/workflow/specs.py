@@ -13,7 +13,6 @@ Snakemake has no record of (`artifacts/identity.py`).
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from polyprune.grammar.benchmarks import datasets
@@ -22,21 +21,22 @@ from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
-from polyprune.provenance import canonical_json, digest
 from polyprune.settings.config import Settings
-from polyprune.workflow.by_place import ByPlace, of_tables
+from polyprune.workflow.by_place import ByPlace, of_study
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
     cell_at,
-    code_of,
+    named_cell,
+    page_of_study,
     plugins_of_evaluation,
     shares_of_training,
-    spec_of_page,
+    spec,
     titles_of,
     titles_of_study,
     variant_of,
+    with_digest,
 )
 from polyprune.workflow.wildcards import Wildcards
 
@@ -54,28 +54,26 @@ class Specs:
         corpus, language = wildcards["corpus"], wildcards["language"]
         source = f"corpora/from_{self.settings.corpora[corpus].kind}.py"
         values = self.made_with.corpus_in(corpus, language)
-        return _spec("collect_documents", wildcards, source, corpus=values, language=language)
+        return spec("collect_documents", wildcards, source, corpus=values, language=language)
 
     def fetch_documents(self, wildcards: Wildcards) -> str:
         corpus, language = wildcards["corpus"], wildcards["language"]
-        return _spec("fetch_documents", wildcards, corpus=self.made_with.corpus_in(corpus, language), language=language)
+        return spec("fetch_documents", wildcards, corpus=self.made_with.corpus_in(corpus, language), language=language)
 
     def collect_prompts(self, wildcards: Wildcards) -> str:
         prompts, language = wildcards["prompts"], wildcards["language"]
         source = f"corpora/from_{self.settings.prompts[prompts].kind}.py"
         values = self.made_with.prompts_in(prompts, language)
-        return _spec("collect_prompts", wildcards, source, prompts=values, language=language)
+        return spec("collect_prompts", wildcards, source, prompts=values, language=language)
 
     def fetch_prompts(self, wildcards: Wildcards) -> str:
         prompts, language = wildcards["prompts"], wildcards["language"]
-        return _spec(
-            "fetch_prompts", wildcards, prompts=self.made_with.prompts_in(prompts, language), language=language
-        )
+        return spec("fetch_prompts", wildcards, prompts=self.made_with.prompts_in(prompts, language), language=language)
 
     def train_model(self, wildcards: Wildcards) -> str:
         training = self.made_with.training(wildcards["model"])
         corpus = self.made_with.corpus_files(wildcards["model"], training["languages"])
-        return _spec("train_model", wildcards, **training, inputs={"corpus": corpus})
+        return spec("train_model", wildcards, **training, inputs={"corpus": corpus})
 
     def fetch_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("fetch_model", wildcards)
@@ -90,7 +88,7 @@ class Specs:
 
     def build_calibration_set(self, wildcards: Wildcards) -> str:
         model, languages = wildcards["model"], parse_calibration(wildcards["calibration"])
-        return _spec(
+        return spec(
             "build_calibration_set",
             wildcards,
             languages=languages,
@@ -103,59 +101,59 @@ class Specs:
         model = wildcards["model"]
         corpus = self.made_with.corpus_files(model, self.settings.languages_of(model))
         inputs = {"model": self.made_with.model(model), "corpus": corpus}
-        return _spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model), inputs=inputs)
+        return spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model), inputs=inputs)
 
     def build_prompt_set(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
         inputs = {"model": self.made_with.model(model), "prompts": self.made_with.prompt_files(model)}
-        return _spec("build_prompt_set", wildcards, **self.made_with.prompt_set(model), inputs=inputs)
+        return spec("build_prompt_set", wildcards, **self.made_with.prompt_set(model), inputs=inputs)
 
     # Cells.
 
     def measure_outliers(self, wildcards: Wildcards) -> str:
         inputs = self.made_with.of_compression(wildcards)
-        return _spec("measure_outliers", wildcards, **self.made_with.outliers(), inputs=inputs)
+        return spec("measure_outliers", wildcards, **self.made_with.outliers(), inputs=inputs)
 
     def prune_model(self, wildcards: Wildcards) -> str:
         method, scheme = wildcards["method"], wildcards["scheme"]
         owl = parse_scheme(scheme).owl
         plugins = [f"methods/{method}.py", *(["model/allocation.py"] if owl else [])]
-        return _spec(
+        return spec(
             "prune_model",
             wildcards,
             *plugins,
-            **_named(wildcards),
+            **named_cell(wildcards),
             compression=self.settings.compression.read_by(method, scheme),
             inputs=self.made_with.of_compression(wildcards) | ({"outliers": self.made_with.outliers()} if owl else {}),
         )
 
     def compose_cell(self, wildcards: Wildcards) -> str:
         whole = self.made_with.whole_cell(wildcards)
-        return _spec(
+        return spec(
             "compose_cell",
             wildcards,
-            **_named(wildcards),
+            **named_cell(wildcards),
             n_layers=self.settings.models[wildcards["model"]].sizes.layers,
             inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
         )
 
     def register_checkpoint(self, wildcards: Wildcards) -> str:
-        return _spec("register_checkpoint", wildcards, source=self.made_with.checkpoint(cell_at(wildcards)))
+        return spec("register_checkpoint", wildcards, source=self.made_with.checkpoint(cell_at(wildcards)))
 
     def import_cell(self, wildcards: Wildcards) -> str:
         source = self.made_with.checkpoint(cell_at(wildcards))
         named = {name: source[name] for name in ("kind", "id", "revision") if name in source}
-        return _spec(
+        return spec(
             "import_cell",
             wildcards,
-            **_named(wildcards),
+            **named_cell(wildcards),
             updates=traits_of(wildcards["method"]).updates,
             inputs={"model": self.made_with.model(wildcards["model"]), "checkpoint": {"source": named}},
         )
 
     def export_model(self, wildcards: Wildcards) -> str:
         model = wildcards["model"]
-        return _spec(
+        return spec(
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
@@ -168,54 +166,54 @@ class Specs:
     # Dumps and what is measured in them.
 
     def dump_hidden_states(self, wildcards: Wildcards) -> str:
-        return _spec("dump_hidden_states", wildcards, **self.made_with.dump(wildcards))
+        return spec("dump_hidden_states", wildcards, **self.made_with.dump(wildcards))
 
     def dump_prompts(self, wildcards: Wildcards) -> str:
-        return _spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards))
+        return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards))
 
     def count_activations(self, wildcards: Wildcards) -> str:
-        return _spec("count_activations", wildcards, **self.made_with.activations(wildcards))
+        return spec("count_activations", wildcards, **self.made_with.activations(wildcards))
 
     def measure_drift(self, wildcards: Wildcards) -> str:
         variant = variant_of(wildcards) | {"corpus": self.settings.models[wildcards["model"]].text.corpus}
-        return _spec("measure_drift", wildcards, variant=variant, **self.made_with.drift(wildcards))
+        return spec("measure_drift", wildcards, variant=variant, **self.made_with.drift(wildcards))
 
     def measure_lsar(self, wildcards: Wildcards) -> str:
-        return _spec("measure_lsar", wildcards, variant=variant_of(wildcards), **self.made_with.lsar(wildcards))
+        return spec("measure_lsar", wildcards, variant=variant_of(wildcards), **self.made_with.lsar(wildcards))
 
     def measure_lape(self, wildcards: Wildcards) -> str:
-        return _spec("measure_lape", wildcards, variant=variant_of(wildcards), **self.made_with.lape(wildcards))
+        return spec("measure_lape", wildcards, variant=variant_of(wildcards), **self.made_with.lape(wildcards))
 
     def measure_mean_activations(self, wildcards: Wildcards) -> str:
         made_with = self.made_with.mean_activations(wildcards)
-        return _spec("measure_mean_activations", wildcards, variant=variant_of(wildcards), **made_with)
+        return spec("measure_mean_activations", wildcards, variant=variant_of(wildcards), **made_with)
 
     def measure_mask_iou(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
-        return _spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
+        return spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
 
     def compare_masks(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
-        return _spec("compare_masks", {}, **self.made_with.mask_iou(cells))
+        return spec("compare_masks", {}, **self.made_with.mask_iou(cells))
 
     # Benchmarks.
 
     def register_benchmark(self, wildcards: Wildcards) -> str:
         found = datasets(wildcards["benchmark"], "hub")
-        return _spec("register_benchmark", wildcards, datasets=found, data_root=reference(DATA_ROOT))
+        return spec("register_benchmark", wildcards, datasets=found, data_root=reference(DATA_ROOT))
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
         found = datasets(wildcards["benchmark"], "hub")
         mkqa = {"mkqa_commit": self.settings.evaluation.mkqa.commit if wildcards["benchmark"] == "mkqa" else None}
-        return _spec("fetch_benchmark", wildcards, datasets=found, **mkqa)
+        return spec("fetch_benchmark", wildcards, datasets=found, **mkqa)
 
     def generate_benchmark(self, wildcards: Wildcards) -> str:
         questions = self.settings.evaluation.demo_questions
-        return _spec("generate_benchmark", wildcards, benchmark=wildcards["benchmark"], questions=questions)
+        return spec("generate_benchmark", wildcards, benchmark=wildcards["benchmark"], questions=questions)
 
     def evaluate_model(self, wildcards: Wildcards) -> str:
         asked = self.made_with.evaluation(wildcards)
-        return _spec("evaluate_model", wildcards, *plugins_of_evaluation(asked), variant=variant_of(wildcards), **asked)
+        return spec("evaluate_model", wildcards, *plugins_of_evaluation(asked), variant=variant_of(wildcards), **asked)
 
     # Tables and figures.
 
@@ -223,15 +221,14 @@ class Specs:
         entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
         kind = TABLES[entry.report]
         made_with = self.by_place.of_report(study, table, kind)
-        return _spec(
+        return spec(
             "tabulate",
             {},
             f"report/tables/{kind.module}.py",
             module=kind.module,
             table=entry.model_dump(mode="json", exclude={"grids"}),
             titles=titles_of(self.settings, cells, entry.benchmarks),
-            made_with=made_with,
-            made_with_digest=digest(canonical_json(made_with)),
+            **with_digest(made_with),
         )
 
     def plot_figure(self, study: str, figure: str) -> str:
@@ -241,41 +238,42 @@ class Specs:
         if not kind.of_dense:
             schemes = sorted({cell.scheme for cell in cells})
             names += f", {compression_title(traits_of(first.method).title, schemes)}"
-        return _spec(
+        return spec(
             "plot_figure",
             {},
             f"report/figures/{kind.module}.py",
             module=kind.module,
             figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
             names=names,
-            made_with=self.by_place.of_report(study, figure, kind),
+            **with_digest(self.by_place.of_report(study, figure, kind)),
         )
 
     # Answers and the paper.
 
     def answer_question(self, study: str) -> str:
         cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
-        return _spec(
+        return spec(
             "answer_question",
             {},
             title=f"The best calibration, study {study}",
             titles=titles_of_study(self.settings, study),
-            made_with=self.by_place.dumps(cells) | self.by_place.evaluations(cells, asked),
+            **with_digest(self.by_place.dumps(cells) | self.by_place.evaluations(cells, asked)),
         )
 
     def compare_with_paper(self, study: str) -> str:
         titles = titles_of_study(self.settings, study)
-        return _spec("compare_with_paper", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
+        return spec("compare_with_paper", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
 
     def tabulate_claims(self, study: str) -> str:
         titles = titles_of_study(self.settings, study)
-        return _spec("tabulate_claims", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
+        made_with = with_digest(self._tables(study))
+        return spec("tabulate_claims", {}, title=f"study {study}", titles=titles, **made_with)
 
     def explain_damage(self, study: str) -> str:
         cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
         models = dict.fromkeys(cell.model for cell in cells)
         made_with = self.by_place.scores(cells) | self.by_place.prompts(models)
-        return _spec(
+        return spec(
             "explain_damage",
             {},
             shares=shares_of_training(self.settings, models),
@@ -285,23 +283,26 @@ class Specs:
         )
 
     def write_report(self, study: str) -> str:
-        return _spec("write_report", {}, **spec_of_page(self.settings, study))
+        entry = self.settings.studies[study]
+        made = {f"{table}.json": self.tabulate(study, table) for table in entry.tables}
+        made |= {f"{figure}.png": self.plot_figure(study, figure) for figure in entry.figures}
+        made["best_calibration.parquet"] = self.answer_question(study)
+        made["claims.parquet"] = self.tabulate_claims(study)
+        parts = [f"report/page/page.{kind}" for kind in ("html", "css", "js")]
+        return spec(
+            "write_report",
+            {},
+            *parts,
+            study=page_of_study(self.settings, study),
+            inputs=self.made_with.of_page(entry.all_cells()),
+            made_with=of_study(study, made),
+        )
 
     def _tables(self, study: str) -> dict[str, Any]:
         tables = self.settings.studies[study].tables
-        return of_tables(study, {table: json.loads(self.tabulate(study, table)) for table in tables})
+        return of_study(study, {f"{table}.parquet": self.tabulate(study, table) for table in tables})
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]
         source = {name: value for name, value in self.made_with.source(model).items() if name != "gated"}
-        return _spec(stage, wildcards, source=source, shape=self.made_with.shape(model), name=model)
-
-
-def _named(wildcards: Wildcards) -> dict[str, Any]:
-    """A cell's names, as stages that make one take them."""
-    return {name: wildcards[name] for name in ("method", "scheme", "calibration")} | {"seed": int(wildcards["seed"])}
-
-
-def _spec(stage: str, wildcards: Wildcards, *plugins: str, **values: Any) -> str:
-    job = " ".join([stage, *(value for _, value in wildcards.items())])
-    return canonical_json({"code": code_of(stage, *plugins), "job": job, **values})
+        return spec(stage, wildcards, source=source, shape=self.made_with.shape(model), name=model)

@@ -7,7 +7,7 @@ language also has a marker of its own, so that figures survive a grey printer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from polyprune.artifacts import pictures
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.report.figures.letters import FONT, LINE_SPACING, text_height, widest, wrapped
 
@@ -107,12 +108,12 @@ def overlap_limits(values: pd.Series) -> tuple[float, float]:
     return min(float(values.min()), high - LEAST_OVERLAP), high
 
 
-def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path) -> None:
-    """Write a figure in both formats; same figure, same bytes."""
+def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path, about: Mapping[str, Any]) -> None:
+    """Write a figure in both formats; same figure, same bytes. The PNG says what it was made with, `about`."""
     metadata: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
     with styled():
         figure = draw()
-        _write_png(figure, png)
+        _write_png(figure, png, pictures.header_text(png, about))
         with atomic_write(pdf) as part:  # last: it sets the figure's resolution
             FigureCanvasPdf(figure).print_pdf(str(part), metadata=metadata)
 
@@ -120,7 +121,7 @@ def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path) -> None:
 def save_png(draw: Callable[[], Figure], png: Path) -> None:
     """Write the picture of a table; same figure, same bytes."""
     with styled():
-        _write_png(draw(), png)
+        _write_png(draw(), png, {})
 
 
 def styled() -> Any:
@@ -128,11 +129,11 @@ def styled() -> Any:
     return matplotlib.style.context(["default", STYLE])
 
 
-def _write_png(figure: Figure, png: Path) -> None:
+def _write_png(figure: Figure, png: Path, texts: Mapping[str, str]) -> None:
     """With the texts of its `Sheet`, for pages that show the picture."""
     title, caption = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
     with atomic_write(png) as part:
-        about = {"Software": None, "Title": title, "Description": caption}
+        about = {"Software": None, "Title": title, "Description": caption, **texts}
         FigureCanvasAgg(figure).print_png(str(part), metadata=about)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ FONT = "DejaVu Sans"
 """Comes with matplotlib: pictures are the same on every machine."""
 LINE_SPACING = 1.4
 """Of all text of several lines."""
+_BREAK = re.compile(r"(?<! [−<≤=+·]) (?!%|[−<≤=+·] )")
+"""Where a line may end: not before the sign of a percentage, nor beside one between two quantities."""
 
 
 @lru_cache(maxsize=50_000)
@@ -28,9 +31,9 @@ def widest(texts: Iterable[str], size: float, bold: bool = False) -> float:
 
 
 def wrapped(text: str, width: float, size: float, bold: bool = False) -> str:
-    """The text with its lines filled up to `width`; a word that is wider has a line of its own."""
+    """The text with its lines filled up to `width`; a word that is wider has a line of its own, as has `50 %`."""
     lines: list[str] = []
-    for word in text.split():
+    for word in _BREAK.split(" ".join(text.split())):
         if lines and text_width(f"{lines[-1]} {word}", size, bold) <= width:
             lines[-1] += f" {word}"
         else:

@@ -21,7 +21,7 @@ from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.sheets import load_sheet
 from polyprune.errors import UserError
 from polyprune.grammar.titles import Titles
-from polyprune.report.answer import best_calibrations
+from polyprune.report.answers.answer import best_calibrations
 from polyprune.report.measured import load_columns
 from polyprune.report.page import machine
 from polyprune.report.page.content import (

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import Image
 
 from polyprune.artifacts import corpus
 from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import load_record
 from polyprune.artifacts.measurements import FRAME
+from polyprune.artifacts.pictures import load_picture
 from polyprune.artifacts.tables import header_of, open_table, origin_of
 from polyprune.grammar.titles import Titles
 
@@ -67,9 +67,9 @@ class Content:
     tables: Sequence[Shown]
     figures: Sequence[Shown]
     answer: pd.DataFrame
-    """Rows of `report/answer.py`."""
+    """Rows of `report/answers/answer.py`."""
     claims: pd.DataFrame
-    """Rows of `report/claims.py`, of the study alone."""
+    """Rows of `report/paper/claims.py`, of the study alone."""
     sources: Sequence[Mapping[str, str]]
     """What the numbers were made from: `what`, `name`, `origin`, `revision`, `digest`, `with`."""
     missing: Sequence[str] = ()
@@ -90,14 +90,13 @@ def read_claims(path: Path) -> pd.DataFrame:
 
 def read_figure(path: Path, kind: str) -> Shown:
     """A picture with the texts that were drawn into it (`report/figures/drawing.py`), in CSS pixels."""
-    with Image.open(path) as image:
-        texts, width, height = dict(getattr(image, "text", {})), *image.size
+    picture = load_picture(path)
     content = {
-        "title": texts.get("Title", path.stem),
-        "caption": texts.get("Description", ""),
+        "title": picture.title,
+        "caption": picture.caption,
         "picture": base64.b64encode(path.read_bytes()).decode("ascii"),
-        "width": round(width * CSS_PIXELS),
-        "height": round(height * CSS_PIXELS),
+        "width": round(picture.width * CSS_PIXELS),
+        "height": round(picture.height * CSS_PIXELS),
     }
     return Shown(path.stem, kind, content)
 

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from polyprune.report.answer_text import NOTES, REFERENCES, gain_text
+from polyprune.report.answers.answer_text import NOTES, REFERENCES, gain_text
 from polyprune.report.figures.drawing import SHADES
 from polyprune.report.page import explanations, verdict
 from polyprune.report.page.content import Content, Shown

@@ -1,4 +1,7 @@
-"""What a study says, in sentences: counts over all its blocks, then a line a block. From rows of `report/answer.py`."""
+"""What a study says, in sentences: counts over all its blocks, then a line a block.
+
+From rows of `report/answers/answer.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.answer import ALL, ALPHA, POOLED
-from polyprune.report.answer_text import REFERENCES, block_sentence, number
+from polyprune.report.answers.answer import ALL, ALPHA, POOLED
+from polyprune.report.answers.answer_text import REFERENCES, block_sentence, number
 from polyprune.report.names import calibration_label, language_of
 
 BLOCK = ["model", "method", "scheme"]

@@ -9,6 +9,7 @@ import pandas as pd
 from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label
 from polyprune.report.numbers import format_printed
+from polyprune.report.pipe_tables import pipe_table
 from polyprune.report.tables.blocks import Block, Panel, above_references, seeds_phrase, wins
 
 
@@ -124,14 +125,3 @@ def _cell(panel: Panel, row: str, column: str) -> str:
     if paper == paper:
         text += f" ({format_printed(paper)})"
     return text
-
-
-def pipe_table(lines: list[list[str]]) -> str:
-    """First line is the header, first column is left-aligned."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    texts = [
-        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        for line in [lines[0], rule, *lines[1:]]
-    ]
-    return "\n".join(f"| {' | '.join(text)} |" for text in texts)

@@ -15,7 +15,7 @@ from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import LEAST_OVERLAP, overlap_limits
 from polyprune.report.names import calibration_label, pair_label
 from polyprune.report.numbers import format_printed
-from polyprune.report.tables.markdown import pipe_table
+from polyprune.report.pipe_tables import pipe_table
 from polyprune.report.tables.picture import Grid, Picture, Section
 from polyprune.report.tables.report import Report
 from polyprune.settings.studies import TableSettings

@@ -13,7 +13,7 @@ import pyarrow as pa
 from polyprune.artifacts.measurements import FRAME, MASK_AGREEMENT, load_measurements
 from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label
-from polyprune.report.tables.markdown import pipe_table
+from polyprune.report.pipe_tables import pipe_table
 from polyprune.report.tables.picture import Grid, Picture, Section
 from polyprune.report.tables.report import Report
 from polyprune.settings.studies import TableSettings

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polyprune.maths.inference import pairs_both_ways
-from polyprune.report.answer import ALPHA, Comparison
+from polyprune.report.answers.answer import ALPHA, Comparison
 from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
 

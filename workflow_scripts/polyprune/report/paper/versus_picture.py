@@ -14,9 +14,9 @@ from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import Titles
 from polyprune.report.names import calibration_label, is_mix, language_of, pair_label
 from polyprune.report.numbers import format_number
+from polyprune.report.paper.versus_paper import FAR, block_title, diagonal, rank_correlation
 from polyprune.report.printed import BLOCK, COLUMN
 from polyprune.report.tables.picture import Grid, Picture, Section, draw_picture
-from polyprune.report.versus_paper import FAR, block_title, diagonal, rank_correlation
 
 BLUE_TO_ORANGE = LinearSegmentedColormap.from_list(
     "below and above", ["#004a68", "#59a0ca", "#f7f7f7", "#e69f00", "#9c4500"]
@@ -34,7 +34,7 @@ _OVERLAP = "iou:"
 
 
 def draw_table(cells: pd.DataFrame, title: str, titles: Titles) -> Figure:
-    """One table; `cells` are rows of `report/versus_paper.py`."""
+    """One table; `cells` are rows of `report/paper/versus_paper.py`."""
     sections = [_section(cells, block, titles) for block in _blocks(cells)]
     return draw_picture(Picture(tuple(sections), title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.helpers.page import TITLES, blocks, columns
 
-from polyprune.report.brief import WIDTH, brief, sentence
+from polyprune.report.answers.brief import WIDTH, brief, sentence
 from polyprune.report.tables import heatmap
 from polyprune.report.tables.sheet import sheet_of
 

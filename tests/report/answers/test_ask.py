@@ -16,8 +16,8 @@ from tests.helpers.titles import titles_of
 from polyprune.artifacts.evaluations import ITEMS, ITEMS_SCHEMA
 from polyprune.artifacts.tables import save_table
 from polyprune.errors import UserError
-from polyprune.report.answer_text import NOTES, sentence
-from polyprune.report.ask import main, respond
+from polyprune.report.answers.answer_text import NOTES, sentence
+from polyprune.report.answers.ask import main, respond
 
 TARGETS = ["results/best_calibration.md"]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tests.helpers.answers import BLOCK, study
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
-from polyprune.report.answer import best_calibrations
-from polyprune.report.answer_picture import draw
-from polyprune.report.answer_text import render_answer
+from polyprune.report.answers.answer import best_calibrations
+from polyprune.report.answers.answer_picture import draw
+from polyprune.report.answers.answer_text import render_answer
 
 
 def test_the_picture_shows_gains_with_their_intervals_in_their_colours():
@@ -50,3 +51,27 @@ def test_a_benchmark_alone_stands_for_the_mean_of_all_under_its_name():
     assert "all benchmarks" not in text.split("\n\n", 2)[2] and text.count(": by ARC ") == 3
     lines = [[cell.strip() for cell in line.split("|")[1:3]] for line in text.splitlines() if line.startswith("| ")]
     assert lines[2:] == [["AR", "ARC"], ["DE", "ARC"], ["EN", "ARC"]]
+
+
+def test_gains_stand_at_their_language_in_the_colour_of_their_reference_on_the_sheet():
+    """Every gain and both ends of its interval lie within the axes; the grey band is the margin to both sides."""
+    rows = best_calibrations({BLOCK: study(np.random.default_rng(6), effect=1.2)})
+    figure, _ = drawn(lambda: draw(rows, "Which?", titles_of({"tiny": "Tiny"})))
+    (axes,), (key,) = figure.axes, figure.legends
+    references = {"over English": "english", "over the mix": "mix", "over the average other language": "others"}
+    colours = {
+        references[text.get_text()]: line.get_color()
+        for line, text in zip(key.get_lines(), key.get_texts(), strict=True)
+    }
+    languages = [label.get_text().lower() for label in axes.get_yticklabels()]
+    shown = rows[rows["is_target"].astype(bool) & (rows["metric"] == "benchmarks") & (rows["eval_language"] != "all")]
+    marks = {line.get_xdata()[0]: line for line in axes.lines if line.get_marker() != "None"}  # type: ignore[index]
+    low, high = axes.get_xlim()
+    for row in shown.to_dict("records"):
+        mark = marks[row["gain"]]
+        assert languages[round(mark.get_ydata()[0])] == row["eval_language"]  # type: ignore[index]
+        assert mark.get_color() == colours[row["reference"]]
+        assert low < row["low"] <= row["gain"] <= row["high"] < high
+    (band,) = axes.patches
+    (margin,) = set(shown["margin"])
+    assert [band.get_x(), band.get_x() + band.get_width()] == [-margin, pytest.approx(margin)]  # type: ignore[attr-defined]

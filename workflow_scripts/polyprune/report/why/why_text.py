@@ -1,4 +1,4 @@
-"""The page of `report/why.py`: what is known of languages, and what of it goes with damage, in tables and notes."""
+"""The page of `report/why/why.py`: what is known of languages, and what of it goes with damage, in tables and notes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.tables.markdown import pipe_table
-from polyprune.report.why import ALL_BENCHMARKS, BLOCK, GIVEN, LOSSES
+from polyprune.report.pipe_tables import pipe_table
+from polyprune.report.why.why import ALL_BENCHMARKS, BLOCK, GIVEN, LOSSES
 
 Row = Mapping[Any, Any]
 METRICS = {"perplexity": "perplexity", "snr": "SNR", "kl": "KL divergence", "pruning_error": "pruning error"}

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.paths import DENSE
-from polyprune.report.claims import Found, Verdict
 from polyprune.report.names import PAPER_METHODS, PAPER_MODELS
+from polyprune.report.paper.claims import Found, Verdict
 from polyprune.report.printed import (
     COLUMN,
     NotInTablesError,

@@ -1,4 +1,4 @@
-"""The answer in plain words, from the rows of `report/answer.py`: of a study, and of one question (`ask.py`)."""
+"""The answer in plain words, from the rows of `answer.py`: of a study, and of one question (`ask.py`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.titles import Titles
-from polyprune.report.answer import ALL, OTHERS, POOLED
+from polyprune.report.answers.answer import ALL, OTHERS, POOLED
 from polyprune.report.names import calibration_label, language_of
-from polyprune.report.tables.markdown import pipe_table
+from polyprune.report.pipe_tables import pipe_table
 
 Row = Mapping[Any, Any]
 REFERENCES = {"english": "English", "mix": "the mix", OTHERS: "the average other language"}

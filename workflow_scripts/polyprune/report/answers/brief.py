@@ -1,6 +1,6 @@
 """A table for a terminal: what fits 80 columns, and a sentence of what it says.
 
-    python -m polyprune.report.brief results/demo/table1.json
+    python -m polyprune.report.answers.brief results/demo/table1.json
 
 Of each model, method and scheme the first number that the table reports; the page beside it has the others.
 """

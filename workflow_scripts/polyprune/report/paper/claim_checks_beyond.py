@@ -9,9 +9,21 @@ import numpy as np
 import pandas as pd
 
 from polyprune.maths.permutation import permutation_p, target_advantage
-from polyprune.report.claim_parts import AYA, BLOCKS, FIVE, LARGE, LLAMA, METHODS, SEVEN, block, name, of_blocks, table
-from polyprune.report.claims import Found
 from polyprune.report.names import PAPER_MODELS, calibration_label, language_of
+from polyprune.report.paper.claim_parts import (
+    AYA,
+    BLOCKS,
+    FIVE,
+    LARGE,
+    LLAMA,
+    METHODS,
+    SEVEN,
+    block,
+    name,
+    of_blocks,
+    table,
+)
+from polyprune.report.paper.claims import Found
 from polyprune.report.printed import (
     NotInTablesError,
     Tables,

@@ -1,6 +1,6 @@
 """One question answered from what is finished: in which language to calibrate a model for a language.
 
-    python -m polyprune.workflow.finished --model … --language … | python -m polyprune.report.ask
+    python -m polyprune.workflow.finished --model … --language … | python -m polyprune.report.answers.ask
 
 Of each method and scheme a sentence, a small table, what all languages say together, and what is outstanding.
 """
@@ -19,8 +19,8 @@ from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.titles import Titles
-from polyprune.report.answer import best_calibrations
-from polyprune.report.answer_text import NOTES, block_sentence, languages_in, sentence, table
+from polyprune.report.answers.answer import best_calibrations
+from polyprune.report.answers.answer_text import NOTES, block_sentence, languages_in, sentence, table
 from polyprune.report.measured import load_columns
 from polyprune.report.names import calibration_label, language_of
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
+import pytest
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
-from polyprune.report.why import ALL_BENCHMARKS, GIVEN, pairs
-from polyprune.report.why_picture import draw_why
+from polyprune.report.why.why import ALL_BENCHMARKS, GIVEN, pairs
+from polyprune.report.why.why_picture import draw_why
 
 LANGUAGES = ("de", "en", "es", "sw")
 
@@ -43,3 +45,28 @@ def test_panels_say_their_correlation_with_its_interval_and_that_scales_differ()
     said = " ".join(text.text.replace("\n", " ") for text in texts)
     assert "95 % interval" in said and "Each panel has scales of its own" in said
     assert_readable(lambda: draw_why(rows, "Why?", titles_of({"m": "Model"})))
+
+
+def test_points_are_drift_and_loss_about_the_mean_of_their_column_in_its_language_s_colour() -> None:
+    """In plain Python; the star is the calibration in the language itself."""
+    table = scores().pivot(index=["calibration", "eval_language"], columns="metric", values="value")
+    figure, _ = drawn(lambda: draw_why(scores(), "Why?", titles_of({"m": "Model"})))
+    (axes,), (key,) = figure.axes, figure.legends
+    assert axes.get_ylabel() == "loss [points]"
+    languages = {
+        line.get_color(): text.get_text().lower() for line, text in zip(key.get_lines(), key.get_texts(), strict=True)
+    }
+    assert sorted(languages.values()) == list(LANGUAGES)
+    found = {
+        (languages[line.get_color()], line.get_marker()): sorted(zip(*line.get_data(), strict=True))
+        for line in axes.lines
+    }
+    for language in LANGUAGES:
+        drift, loss = ({c: sign(table.loc[(c, language), name]) for c in LANGUAGES}
+                       for name, sign in (("perplexity", math.log), ("arc", float.__neg__)))  # fmt: skip
+        points = {
+            c: (drift[c] - sum(drift.values()) / len(drift), loss[c] - sum(loss.values()) / len(loss))
+            for c in LANGUAGES
+        }
+        assert found[language, "*"] == [pytest.approx(points.pop(language))]
+        assert found[language, "."] == [pytest.approx(point) for point in sorted(points.values())]

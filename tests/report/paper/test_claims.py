@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.block_test import compare_blocks, render_blocks
-from polyprune.report.claim_list import CLAIMS
-from polyprune.report.claims import judge, render_claims
 from polyprune.report.names import PAPER_METHODS, PAPER_MODELS
+from polyprune.report.paper.block_test import compare_blocks, render_blocks
+from polyprune.report.paper.claim_list import CLAIMS
+from polyprune.report.paper.claims import judge, render_claims
 from polyprune.report.printed import load_all_printed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAPER = ROOT / "data" / "paper"
 LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
 
@@ -178,7 +178,7 @@ def test_the_page_of_blocks_has_a_line_a_block(tables: dict[int, pd.DataFrame]):
 
 def test_the_command_needs_no_torch():
     code = (
-        "import sys; from polyprune.report.claims_told import main; code = main(['--markdown']); "
+        "import sys; from polyprune.report.paper.claims_told import main; code = main(['--markdown']); "
         "print(sorted({'torch', 'statsmodels', 'h5py', 'matplotlib'} & set(sys.modules)), code)"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow_scripts")}

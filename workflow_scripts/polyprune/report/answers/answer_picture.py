@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.answer import ALL, OTHERS, POOLED
-from polyprune.report.answer_text import REFERENCES, benchmarks_in, metric_name
+from polyprune.report.answers.answer import ALL, OTHERS, POOLED
+from polyprune.report.answers.answer_text import REFERENCES, benchmarks_in, metric_name
 from polyprune.report.figures.drawing import GREY, INK, PALE, panel_grid
 from polyprune.report.figures.letters import wrapped
 from polyprune.report.names import language_of
@@ -27,7 +27,7 @@ PANEL, GAP = (2.9, 1.9), (0.6, 0.9)
 
 
 def draw(rows: pd.DataFrame, title: str, titles: Titles) -> Figure:
-    """A panel a block and metric; `rows` are those of `report/answer.py`."""
+    """A panel a block and metric; `rows` are those of `report/answers/answer.py`."""
     measured = rows[rows["is_target"].astype(bool) & (rows["eval_language"] != ALL)]
     own = _with_lone_benchmarks(measured)
     of_panel = {

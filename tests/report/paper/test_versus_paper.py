@@ -11,11 +11,11 @@ from scipy import stats
 from tests.helpers.pictures import assert_readable, read_table, same_colour
 from tests.helpers.titles import titles_of
 
+from polyprune.report.paper.versus_paper import beside_paper, block_lines, render_versus
+from polyprune.report.paper.versus_picture import BLUE_TO_ORANGE, draw_table
 from polyprune.report.printed import load_all_printed
-from polyprune.report.versus_paper import beside_paper, block_lines, render_versus
-from polyprune.report.versus_picture import BLUE_TO_ORANGE, draw_table
 
-PAPER = Path(__file__).parents[2] / "data" / "paper"
+PAPER = Path(__file__).parents[3] / "data" / "paper"
 NAMES = ("model", "method", "scheme", "calibration", "metric", "eval_language")
 BLOCK = ("llama", "wanda", "0.50")
 

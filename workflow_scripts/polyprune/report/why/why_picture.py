@@ -1,4 +1,4 @@
-"""The scatter of `report/why.py`: loss on benchmarks over drift, about columns' means; a panel a block and metric."""
+"""The scatter of `why.py`: loss on benchmarks over drift, about columns' means; a panel a block and metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import colour_of, panel_grid, small_ticks
 from polyprune.report.numbers import format_number
-from polyprune.report.why import ALL_BENCHMARKS, GIVEN, Pairs, pairs
+from polyprune.report.why.why import ALL_BENCHMARKS, GIVEN, Pairs, pairs
 
 SHOWN = {
     "perplexity": "ln perplexity",

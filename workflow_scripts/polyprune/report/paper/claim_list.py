@@ -7,7 +7,7 @@ permuted over all columns of a block, rows and columns centred (PERM-2).
 
 from __future__ import annotations
 
-from polyprune.report.claim_checks import (
+from polyprune.report.paper.claim_checks import (
     among_the_worst,
     arabic_example,
     aya_better,
@@ -26,7 +26,7 @@ from polyprune.report.claim_checks import (
     russian_for_chinese,
     twenty_six_of_fifty,
 )
-from polyprune.report.claim_checks_beyond import (
+from polyprune.report.paper.claim_checks_beyond import (
     chinese_arc,
     english_degraded,
     mixes_better,
@@ -36,8 +36,8 @@ from polyprune.report.claim_checks_beyond import (
     russian_arc,
     stable_masks,
 )
-from polyprune.report.claim_parts import BLOCKS, counted
-from polyprune.report.claims import Claim
+from polyprune.report.paper.claim_parts import BLOCKS, counted
+from polyprune.report.paper.claims import Claim
 
 MOSTLY = "mostly: in more than half of the columns, of every block (half: of some)"
 CLAIMS = [

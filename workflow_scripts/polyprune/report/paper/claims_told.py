@@ -1,6 +1,6 @@
 """`make claims`: the paper's claims on its own printed numbers, in a terminal, in seconds, without model or GPU.
 
-python -m polyprune.report.claims_told [--paper FOLDER] [--markdown]
+python -m polyprune.report.paper.claims_told [--paper FOLDER] [--markdown]
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from polyprune.report.claim_list import CLAIMS
-from polyprune.report.claims import judge, render_claims
+from polyprune.report.paper.claim_list import CLAIMS
+from polyprune.report.paper.claims import judge, render_claims
 from polyprune.report.printed import load_all_printed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the verdicts on the printed numbers."""
-    parser = argparse.ArgumentParser(prog="python -m polyprune.report.claims_told", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m polyprune.report.paper.claims_told", description=main.__doc__)
     parser.add_argument("--paper", type=Path, default=Path("data/paper"), help="folder of the paper's numbers")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     options = parser.parse_args(argv)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polyprune.report.claim_parts import AYA, BLOCKS, LLAMA, METHODS, SMALL, block, dense, name, of_blocks, table
-from polyprune.report.claims import Found, Verdict
 from polyprune.report.names import PAPER_METHODS, PAPER_MODELS, language_of
+from polyprune.report.paper.claim_parts import AYA, BLOCKS, LLAMA, METHODS, SMALL, block, dense, name, of_blocks, table
+from polyprune.report.paper.claims import Found, Verdict
 from polyprune.report.printed import (
     COLUMN,
     Tables,

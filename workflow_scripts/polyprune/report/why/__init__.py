@@ -1,0 +1,1 @@
+"""What goes with the damage: traits of languages, drift, loss on benchmarks."""
