@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 
-from polyprune.grammar.paths import Cell, study_path
+from polyprune.grammar.paths import Cell, origin_of, study_path
 from polyprune.grammar.reports import Kind
 from polyprune.provenance import canonical_json
 from polyprune.settings.config import Settings
@@ -95,14 +95,22 @@ def of_study(study: str, specs: Mapping[str, str]) -> Entries:
 
 
 def _by_variant(cells: Iterable[Cell], files: Iterable[str], made: Made) -> Entries:
-    """Of files in the folders of variants: what all of a model have, and those of a method and scheme beyond."""
+    """Of files in the folders of variants: what all of a model have, and those of a method and scheme beyond.
+
+    Of cells of checkpoints also each.
+    """
     found: Entries = {}
+    cells = list(cells)
     for block in {(cell.model, cell.method, cell.scheme): cell for cell in cells}.values():
         of_model = made({"model": block.model})
         found[_patterns(f"{block.model}/*", files)] = of_model
         of_block = made({"model": block.model, "method": block.method, "scheme": block.scheme})
         if more := _beyond(of_block, of_model):
             found[_patterns(f"{block.model}/{block.method}/{block.scheme}/*", files)] = more
+    for cell in (cell for cell in cells if origin_of(cell.method) is not None):
+        alone = {name: str(value) for name, value in vars(cell).items()}
+        if more := _beyond(made(alone), made({name: alone[name] for name in ("model", "method", "scheme")})):
+            found[_patterns(f"{cell.model}/{cell.variant}", files)] = more
     return found
 
 

@@ -17,7 +17,7 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
-from polyprune.workflow.spec_values import framing, place_of_import
+from polyprune.workflow.spec_values import cell_at, framing, place_of_import
 from polyprune.workflow.wildcards import Wildcards
 
 Entries = dict[str, Any]
@@ -55,6 +55,11 @@ class MadeWith:
         """Where a cell of a checkpoint is from."""
         values = self.settings.imported[cell].model_dump(mode="json", exclude_none=True)
         return values | ({"path": reference(*place_of_import(cell))} if "path" in values else {})
+
+    def origin(self, cell: Cell) -> Entries:
+        """What of that headers have to say: a repository by name and commit; a folder may be anywhere."""
+        source = self.checkpoint(cell)
+        return {name: source[name] for name in ("kind", "id", "revision") if name in source}
 
     def shape(self, model: str) -> Entries | None:
         """What config.json also says, if it is given by hand; not what only plans memory."""
@@ -141,9 +146,9 @@ class MadeWith:
         return composed if parse_scheme(wildcards["scheme"]).exchange else whole
 
     def whole_cell(self, wildcards: Mapping[str, Any]) -> Entries:
-        """Such a cell, or those that a composed one is put together from; one of a checkpoint is by its place alone."""
+        """Such a cell, or those that a composed one is put together from; one of a checkpoint, where it is one only."""
         if origin_of(wildcards["method"]) is not None:
-            return {}
+            return {"checkpoint": {"source": self.origin(cell_at(wildcards))}} if "seed" in wildcards else {}
         compression = self.settings.compression.read_by(wildcards["method"], wildcards["scheme"])
         return {"compression": compression, "inputs": {"tokens": self.shard(wildcards["model"])}}
 

@@ -141,14 +141,13 @@ class Specs:
         return spec("register_checkpoint", wildcards, source=self.made_with.checkpoint(cell_at(wildcards)))
 
     def import_cell(self, wildcards: Wildcards) -> str:
-        source = self.made_with.checkpoint(cell_at(wildcards))
-        named = {name: source[name] for name in ("kind", "id", "revision") if name in source}
+        source = self.made_with.origin(cell_at(wildcards))
         return spec(
             "import_cell",
             wildcards,
             **named_cell(wildcards),
             updates=traits_of(wildcards["method"]).updates,
-            inputs={"model": self.made_with.model(wildcards["model"]), "checkpoint": {"source": named}},
+            inputs={"model": self.made_with.model(wildcards["model"]), "checkpoint": {"source": source}},
         )
 
     def export_model(self, wildcards: Wildcards) -> str:
