@@ -54,12 +54,14 @@ strangers.watch(workflow.rules)
 quicken(workflow.rules)
 
 
-# What jobs take away is kept until they succeed. What is planned, for jobs to compare themselves with. A warm worker
-# for jobs of this machine and Python; on Slurm, no jobs of a killed run beside this one's.
+# What jobs take away is kept until they succeed. No run of another checkout on the same files. What is planned, for
+# jobs to compare themselves with. A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run
+# beside this one's.
 onstart:
     keep_earlier(workflow, logger)
     try:
         strangers.require_none(workflow.dag)
+        beside.announce(workflow.dag.needrun_jobs())
         planned = (job.params.spec for job in workflow.dag.jobs if job.rule.shellcmd)
         write_plan(planned, CODES, Path(".snakemake", "plans"))
         if not workflow.non_local_exec and not brings_python:

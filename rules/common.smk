@@ -21,6 +21,7 @@ from polyprune.running import lifeline, terminal, worker
 from polyprune.running.run import export_engine
 from polyprune.running.submitted import write_plan
 from polyprune.settings.load import load_settings
+from polyprune.workflow import beside
 from polyprune.workflow.braces import verbatim, words
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.earlier import keep_earlier, put_back

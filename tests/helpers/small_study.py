@@ -92,6 +92,11 @@ class SmallStudy:
     def said(self) -> str:
         return (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
 
+    def finished_jobs(self) -> int:
+        """Of the run that was started last, which says it in Snakemake's own log only."""
+        logs = sorted((self.folder / ".snakemake" / "log").glob("*.snakemake.log"), key=lambda log: log.stat().st_mtime)
+        return logs[-1].read_text(encoding="utf-8", errors="replace").count("Finished jobid") if logs else 0
+
     def contents(self) -> dict[str, str]:
         """SHA-256 of every file of the results; what jobs remember for themselves is none."""
         return {place: sha for place, sha in contents(self.results).items() if "/.cache/" not in f"/{place}"}

@@ -149,3 +149,21 @@ def test_planning_needs_neither_torch_nor_transformers(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, check=False, env={"PYTHONPATH": str(ROOT / "workflow_scripts")}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda _: None, "model folder {place} does not exist; correct `source.path`"),
+        (lambda place: place.touch(), "model folder {place} is a file; a model is the folder that holds config.json;"),
+        (lambda place: place.mkdir(), "{place} has no config.json: it is not a model folder"),
+    ],
+    ids=["nothing", "a file", "an empty folder"],
+)
+def test_what_is_no_model_folder_is_called_what_it_is(tmp_path: Path, made: Any, said: str):
+    place = tmp_path / "m"
+    made(place)
+    with pytest.raises(UserError) as refused:
+        _ = model(FolderSource(kind="folder", path=str(place))).sizes
+    words = str(refused.value)
+    assert words.startswith(f"model Mine: {said.format(place=place)}") and "Errno" not in words

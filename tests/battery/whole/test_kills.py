@@ -56,7 +56,7 @@ def hit(study: SmallStudy, victim: str, jobs: int, delay: float) -> bool:
     """Kill a process of a run, so many finished jobs and seconds after it started; False if it ended before."""
     running = study.start()
     until = time.monotonic() + PATIENCE
-    while running.poll() is None and study.said().count("Finished jobid") < jobs and time.monotonic() < until:
+    while running.poll() is None and study.finished_jobs() < jobs and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(delay)
     was_hit = False

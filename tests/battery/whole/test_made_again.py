@@ -16,6 +16,8 @@ import pytest
 from tests.helpers.battery import Cases
 from tests.helpers.small_study import CELL, TARGETS, SmallStudy, small_study
 
+from polyprune.artifacts.hidden_states import SCHEMA
+
 Judge = Callable[[str], Cases]
 WANDA = "results/small/wanda/0.50/de/seed0"
 FILES = {
@@ -114,7 +116,7 @@ def test_damage_that_nobody_sees_is_refused_by_the_job_that_reads_it(
     """
     file = study.folder / FILES[kind]
     whole, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
-    at = whole.index(b"hidden/2") if file.suffix == ".h5" else len(whole) // 2
+    at = whole.index(SCHEMA.encode()) if file.suffix == ".h5" else len(whole) // 2
     file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
     os.utime(file, ns=times)
     (study.folder / READERS[kind]).unlink()

@@ -62,7 +62,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the disk is full, the quota used up, the file too large, or nothing may be written.
     """
-    part = path.with_name(f"{path.name}.{_owner()}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
+    part = path.with_name(f"{path.name}.{owner()}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path)
@@ -105,15 +105,16 @@ def _create(path: Path) -> int:
         return os.fstat(stream.fileno()).st_mode & 0o777
 
 
-def _is_abandoned(part: Path, owner: str, process: int) -> bool:
-    if owner == _owner():
-        return not _is_alive(process)
+def _is_abandoned(part: Path, of: str, process: int) -> bool:
+    if of == owner():
+        return not is_alive(process)
     with suppress(FileNotFoundError):
         return time.time() - part.stat().st_mtime > _A_DAY
     return False
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number among those that this one sees."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -124,7 +125,7 @@ def _is_alive(process: int) -> bool:
 
 
 @lru_cache
-def _owner() -> str:
+def owner() -> str:
     """Stands for all processes that can see each other by their numbers."""
     parts = [socket.gethostname()]
     with suppress(OSError):

@@ -32,7 +32,7 @@ from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
-from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config
+from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -57,11 +57,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         UserError: no such folder, no config or tokenizer, a config that cannot be one, or a model that needs remote
             code or is already quantised.
     """
-    if not folder.is_dir():
-        said = "is a file; a model is the folder that holds config.json" if folder.exists() else "does not exist"
-        raise UserError(f"model folder {folder} {said}")
-    if not _is_file(folder / CONFIG):
-        raise UserError(f"{folder} has no config.json: it is not a model folder in Hugging Face layout")
+    if said := why_no_folder(folder):
+        raise UserError(said)
+    _is_file(folder / CONFIG)
     config = read_object(folder / CONFIG)
     if "auto_map" in config:
         raise UserError(

@@ -66,8 +66,20 @@ def named_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"bytes_per_weight": 2 if dtype.removeprefix("torch.").endswith("16") else 4}
 
 
+def why_no_folder(folder: Path) -> str | None:
+    """What there is where a model folder belongs, in words; None if a folder with a config.json is."""
+    if folder.is_dir():
+        if (folder / "config.json").exists():
+            return None
+        return f"{folder} has no config.json: it is not a model folder in Hugging Face layout"
+    said = "is a file; a model is the folder that holds config.json" if folder.exists() else "does not exist"
+    return f"model folder {folder} {said}"
+
+
 def sizes_of_folder(folder: Path, place: str) -> dict[str, int]:
     """Of a model folder; raises `UserError` if there is no config.json that names them."""
+    if said := why_no_folder(folder):
+        raise UserError(f"{place}: {said}; correct `source.path`, or put it back")
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
