@@ -65,6 +65,10 @@ lifeline.tie()
 if workflow.is_main_process:
     put_back(slurm.queued_work)
 
+if workflow.is_main_process:
+    for sentence in settings.left_out:
+        logger.warning(sentence)
+
 specs = Specs(settings)
 inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))
 needs = Needs(settings, cluster.gpu_model, cluster.constraint)

@@ -53,6 +53,8 @@ VALUES: dict[str, Any] = {
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,
+    "imports.table": str(EVERYTHING.with_name("theirs.csv")),
+    "imports.without": ["org/other"],
     "evaluation.data_root": "elsewhere",
     "evaluation.mkqa.prompt": "{question}",
     "evaluation.mkqa.commit": COMMIT,
@@ -88,12 +90,26 @@ EDITS: dict[str, dict[str, Any]] = {
         "models.local.text.corpus": "web",
         "models.hubbed.text.corpus": "mine",
     },
+    "imports.cells": {
+        "imports.tool.cells": [
+            {
+                "model": "local",
+                "method": method,
+                "scheme": "0.50",
+                "calibration": calibration,
+                "seed": 0,
+                "source": {"kind": "hub", "id": f"org/other-{method}-{calibration}"},
+            }
+            for method, calibration in (("sparsegpt", "de"), ("sparsegpt", "en"), ("wanda", "de"))
+        ]
+    },
     "models.prompts": {"models.trained.prompts": "my-prompts"},
     "studies.grids.models": {"studies.all.grids.gptq.models": ["trained", "local"]},
     "studies.grids.methods": {"studies.all.grids.main.methods": ["wanda", "sparsegpt", "magnitude"]},
     "studies.grids.schemes": {"studies.all.grids.main.schemes": ["0.50", "0.60"]},
     "studies.grids.calibrations": {"studies.all.grids.main.calibrations": ["de", "de-en"]},
     "studies.grids.seeds": {"studies.all.grids.main.seeds": [0, 1]},
+    "studies.grids.only_listed": {"studies.all.grids.main.only_listed": True},
     "studies.tables.report": {"studies.all.tables.table3.report": "mask_iou_languages"},
     "studies.tables.grids": {"studies.all.tables.table1.grids": ["main", "owl", "gptq"]},
     "studies.tables.references": {"studies.all.tables.table2.references": ["masks"]},

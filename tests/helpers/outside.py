@@ -22,6 +22,10 @@ def put_outside_things(config: Mapping[str, Any], folder: Path = Path()) -> None
             put_model(folder / model["source"]["path"], model["shape"])
         elif model["source"].get("path"):
             put(folder / model["source"]["path"], "a model in another format")
+    for imports in config.get("imports", {}).values():
+        for cell in imports["cells"]:
+            if cell["source"]["kind"] == "folder":
+                put(folder / cell["source"]["path"] / "model.safetensors", "weights")
     if data_root := config.get("evaluation", {}).get("data_root"):
         for name in {name for benchmark in BENCHMARKS for name in datasets(benchmark, "hub")}:
             put(folder / data_root / name / "test.jsonl", "{}\n")

@@ -49,7 +49,7 @@ def walk_through(decoder: Decoder, tokens: Tensor, cell: CellReader | None = Non
     hidden, calls = decoder.embed(tokens, batch)
     for index, layer in decoder.walk():
         if cell is not None:
-            apply_cell(decoder.products(index), cell)
+            apply_cell(decoder, index, cell)
         propagate(layer, hidden, calls[index], batch)
     return decoder.logits(decoder.normalise(hidden))
 

@@ -259,7 +259,7 @@ def test_applying_a_cell_gives_the_weights_that_the_job_left(tmp_path: Path) -> 
     cell = run_engine(folder, tokens, "sparsegpt", "0.50", tmp_path / "cell.safetensors")
     decoder = Decoder(Checkpoint(folder), CPU)
     for index, layer in decoder.walk():
-        apply_cell(decoder.products(index), cell)
+        apply_cell(decoder, index, cell)
         for name, linear in linears_of(layer).items():
             kept = kept_of(cell, f"model.layers.{index}.{name}")
             assert kept.values is not None and linear.weight.dtype == torch.bfloat16

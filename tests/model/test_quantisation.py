@@ -138,7 +138,7 @@ def test_a_quantised_cell_is_loaded_as_the_job_left_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cell is quantised: it has codes, no masks"):
         cell.packed_keep(next(iter(cell.columns)))
     for index, layer in (decoder := Decoder(Checkpoint(folder), CPU)).walk():
-        apply_cell(decoder.products(index), cell)
+        apply_cell(decoder, index, cell)
         for name, linear in linears_of(layer).items():
             weight = cell.weight(f"{decoder.prefix}.{index}.{name}")
             assert isinstance(weight, QuantisedWeight)

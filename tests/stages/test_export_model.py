@@ -35,7 +35,7 @@ def logits_of_the_cell(checkpoint: Path, cell: CellReader, tokens: Tensor) -> Te
     decoder = Decoder(Checkpoint(checkpoint), torch.device("cpu"))
     hidden, calls = decoder.embed(tokens, len(tokens))
     for index, layer in decoder.walk():
-        apply_cell(decoder.products(index), cell)
+        apply_cell(decoder, index, cell)
         propagate(layer, hidden, calls[index], len(tokens))
     return decoder.logits(decoder.normalise(hidden))
 

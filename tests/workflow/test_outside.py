@@ -15,6 +15,7 @@ from tests.helpers.outside import put, put_model
 
 from polyprune.artifacts.benchmark_data import save_manifest
 from polyprune.grammar.benchmarks import datasets
+from polyprune.model.foreign.files import write_checkpoint_manifest
 from polyprune.model.source import read_manifest, write_manifest
 from polyprune.places import export_places, reference
 from polyprune.settings.load import load_settings
@@ -42,9 +43,15 @@ models:
     source: {kind: hub, id: org/hubbed}
     shape: {layers: 2, hidden: 8, intermediate: 8, heads: 2, kv_heads: 2, vocabulary: 16, max_positions: 64}
     text: {corpus: own, sequence_length: 4, calibration_sequences: 2, evaluation_sequences: 2, sampling: packed}
+imports:
+  tool:
+    cells:
+      - {model: mine, method: wanda, scheme: "0.50", calibration: de, seed: 3, source: {kind: folder, path: theirs}}
 evaluation: {data_root: bench}
 studies: {}
 """
+THEIRS = {"model": "mine", "method": "wanda@tool", "scheme": "0.50", "calibration": "de", "seed": "3"}
+MANIFEST = "results/mine/wanda@tool/0.50/de/seed3/checkpoint.json"
 SHAPE = yaml.safe_load(CONFIG)["models"]["mine"]["shape"]
 DE = {"corpus": "own", "language": "de"}
 ASKED = {"prompts": "asked", "language": "de"}
@@ -58,6 +65,8 @@ def outside_things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working folder with everything that the configuration names."""
     monkeypatch.chdir(tmp_path)
     put_model(Path("models/mine"), SHAPE)
+    put(Path("theirs/model.safetensors"), "weights")
+    put(Path("theirs/config.json"), "{}")
     put(Path("text/de1.txt"), "eins\nzwei\n")
     put(Path("text/de2.txt"), "drei\nvier\n")
     put(Path("asked.jsonl"), "\n".join(LINES))
@@ -91,6 +100,8 @@ def register() -> None:
     look("model", {"model": "mine"})
     source = {"kind": "folder", "path": reference("models", "mine")}
     write_manifest(Path("results/mine/model.json"), source, Path("models/mine"), {})
+    place = {"kind": "folder", "path": reference("imports", *MANIFEST.split("/")[1:-1]), "pickles": False}
+    write_checkpoint_manifest(Path(MANIFEST), place, Path("theirs"), {})
     corpus = load_settings(yaml.safe_load(CONFIG)).corpora["own"]
     assert isinstance(corpus, FilesCorpus)
     collect_documents(corpus, "de", Path("results/corpora/own/de.parquet"), {})
@@ -104,6 +115,7 @@ ALL = {
     "model": ({"model": "mine"}, "results/mine/model.json"),
     "documents": (DE, "results/corpora/own/de.parquet"),
     "prompts": (ASKED, "results/prompts/asked/de.parquet"),
+    "checkpoint": (THEIRS, MANIFEST),
     "benchmark": (ARC, "results/benchmarks/hub/arc.json"),
 }
 
@@ -136,6 +148,8 @@ CHANGES: dict[str, tuple[Callable[[], Any], str, str]] = {
         "model.safetensors has SHA-256 ",
     ),
     "a template": (lambda: put(Path("models/mine/chat_template.jinja"), "x"), "model", "chat_template.jinja is new"),
+    "a checkpoint": (lambda: put(Path("theirs/model.safetensors"), "WEIGHTS"), "checkpoint", "safetensors has SHA-"),
+    "a packing": (lambda: put(Path("theirs/quantize_config.json"), "{}"), "checkpoint", "quantize_config.json is new"),
     "a line of text": (
         lambda: put(Path("text/de2.txt"), "drei\nvier\nfünf\n"),
         "documents",
@@ -162,7 +176,7 @@ def test_a_change_is_named_and_makes_its_registration_again_and_no_other(name: s
     change()
     found = forced()
     assert set(found) == {kind} and words in found[kind][0]
-    assert "registered was" in found[kind][0] or name == "a template"
+    assert "registered was" in found[kind][0] or found[kind][0].endswith(" is new")
     register()
     assert forced() == {}
 
@@ -171,7 +185,13 @@ def test_moved_things_are_the_same_things() -> None:
     register()
     before = {path: Path(path).read_bytes() for _, path in ALL.values()}
     config = CONFIG
-    for old, new in (("models/mine", "m"), ("text/", "t/"), ("asked.jsonl", "a.jsonl"), ("bench}", "b}")):
+    for old, new in (
+        ("models/mine", "m"),
+        ("text/", "t/"),
+        ("theirs", "them"),
+        ("asked.jsonl", "a.jsonl"),
+        ("bench}", "b}"),
+    ):
         Path(old.rstrip("}")).rename(new.rstrip("}"))
         assert config.count(old) == 1
         config = config.replace(old, new)
@@ -202,12 +222,13 @@ def test_jobs_of_their_own_processes_look_at_nothing() -> None:
             "own.yaml:4: corpora.own.files.de: corpus files for de: nothing matches 'text/de*.txt' (seen from {cwd}); "
             "correct the path",
         ),
+        ("checkpoint", THEIRS, "theirs", "own.yaml:22: imports.tool.cells.0.source.path: checkpoint {} does not exist"),
         ("prompts", ASKED, "asked.jsonl", "own.yaml:7: prompts.asked.files.de: {} does not exist"),
         (
             "benchmark",
             ARC,
             "bench",
-            "own.yaml:19: evaluation.data_root: {}/alexandrainst/m_arc does not exist or is empty; it should be a data "
+            "own.yaml:23: evaluation.data_root: {}/alexandrainst/m_arc does not exist or is empty; it should be a data "
             "set in the hub's layout",
         ),
     ],

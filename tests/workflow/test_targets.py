@@ -165,3 +165,42 @@ def test_misspelt_targets_are_refused_with_the_right_spelling(target: str, compl
 def test_only_the_paper_has_no_folder():
     assert study_path("paper", "table1.md") == "results/table1.md"
     assert study_path("demo", "table1.md") == "results/demo/table1.md"
+
+
+LISTED = """
+imports:
+  tool:
+    cells:
+      - model: tiny-llama
+        method: sparsegpt
+        scheme: "0.50"
+        calibration: de
+        seed: 42
+        source: {kind: folder, path: w}
+"""
+THEIRS = "results/tiny-llama/sparsegpt@tool/0.50/de/seed42"
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "checkpoint.json", "drift.parquet", "export/config.json"])
+def test_targets_of_a_listed_checkpoint_pass(file: str):
+    check_target(f"{THEIRS}/{file}", load_settings(yaml.safe_load(CONFIG + LISTED)))
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        (THEIRS.replace("tool", "tol") + "/x", "did you mean sparsegpt@tool?"),
+        (THEIRS.replace("sparsegpt", "wanda") + "/x", "'wanda@tool' is not one of"),
+        (
+            THEIRS.replace("42", "0") + "/x",
+            "'sparsegpt@tool/0.50/de/seed0' is not one of sparsegpt@tool/0.50/de/seed42",
+        ),
+        (THEIRS.replace("0.50", "2of4") + "/x", "that imports.tool lists"),
+        (THEIRS.replace("0.50", "0.50-layer1-from-en") + "/x", "a checkpoint has a plain scheme"),
+        (f"{THEIRS}/mask.safetensors", "'mask.safetensors' is not one of"),
+    ],
+)
+def test_targets_of_checkpoints_that_are_not_listed_are_refused(target: str, complaint: str):
+    with pytest.raises(UserError) as refused:
+        check_target(target, load_settings(yaml.safe_load(CONFIG + LISTED)))
+    assert complaint in str(refused.value)

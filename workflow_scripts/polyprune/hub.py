@@ -39,6 +39,9 @@ MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "gene
 
 PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
+CHECKPOINT_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "quantize_config.json",
+                    "quant_config.json"]  # fmt: skip
+
 Kind = Literal["model", "dataset"]
 
 
@@ -119,6 +122,13 @@ def download_model(name: str, revision: str) -> Path:
     """Download what is needed of a model (no pickles, no code) into the hub's cache; its snapshot folder."""
     with explained("model", name):
         return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
+
+
+def download_checkpoint(name: str, revision: str, pickles: bool) -> Path:
+    """Download weights and configuration of a checkpoint into the hub's cache; its snapshot folder."""
+    with explained("model", name):
+        wanted = CHECKPOINT_FILES + (PICKLES if pickles else [])
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
 
 
 def cached_model(name: str, revision: str) -> Path:

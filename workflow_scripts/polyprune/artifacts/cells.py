@@ -14,11 +14,15 @@ as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
     places         where in the files a matrix lies that is not the tensor `{name}.weight`: `tensor`, `index` in a stack
                    (or null), `transposed` if it is (d_in, d_out) there
     tokens         how many calibration tokens each expert's matrix saw
-    notes          sentences that tables print, on experts that saw few
+    notes          sentences that tables print, on experts that saw few and on what a checkpoint of others has otherwise
+    beside         of a cell that was read from a checkpoint: parameters beside the matrices, such as norms, that are
+                   not the dense model's; each is the tensor of its name
+    differences    of such a cell: what else the checkpoint has otherwise than the dense model, by name
 
-(the last three where there is something to say)
+(the last five where there is something to say)
 
-and model digest, method, scheme, calibration, seed, settings, code digest; of a composed cell also `rest` and `part`,
+and model digest, method, scheme, calibration, seed, settings, code digest; of a cell that was read from a checkpoint
+also `checkpoint`, where that is from and what identifies it; of a composed cell also `rest` and `part`,
 which say the same of the cells that it was made of. The dense weight times the mask, or the kept values scattered into
 zeros, or scale · (code − zero) is the compressed weight exactly. A reader in ten lines that needs nothing of this
 package: `docs/cells.md`.
@@ -48,7 +52,8 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
 
 SCHEMA = "cell/2"
-_OF_MATRICES = ("columns", "removed", "allowances", "places", "tokens")
+_OF_MATRICES = ("columns", "removed", "allowances", "places", "tokens", "beside", "differences")
+_LONG = tuple(name for name in _OF_MATRICES if name != "allowances")
 _OF_THE_FILE = (*_OF_MATRICES, "quantisation", "notes")
 """Header entries that describe the content; all others identify the job."""
 _MANY = 10**6
@@ -64,6 +69,7 @@ class CellReader:
         self._file = TensorReader(path, SCHEMA, expected)
         self.metadata: dict[str, Any] = self._file.about
         self.columns: dict[str, int] = self.metadata["columns"]
+        self.beside: Mapping[str, Any] = self.metadata.get("beside", {})
         require_sparsities(path, self.metadata)
 
     def weight(self, name: str) -> CellWeight | None:
@@ -83,6 +89,10 @@ class CellReader:
             )
         return weight
 
+    def tensor_beside(self, name: str) -> Tensor:
+        """A parameter beside the matrices that is not the dense model's, by its name in the files."""
+        return self._file.tensor(name)
+
     @property
     def job(self) -> dict[str, Any]:
         """The part of the metadata that identifies the job."""
@@ -91,9 +101,7 @@ class CellReader:
     @property
     def brief(self) -> dict[str, Any]:
         """The metadata without what there is of every matrix, for headers of files made from the cell."""
-        return {
-            key: value for key, value in self.metadata.items() if key not in ("columns", "removed", "places", "tokens")
-        }
+        return {key: value for key, value in self.metadata.items() if key not in _LONG}
 
     def about_matrices(self, layer: int) -> dict[str, dict[str, Any]]:
         """What the header says of a layer's matrices besides their content: `places` and `tokens`."""
@@ -157,9 +165,11 @@ def allowance(weight: SparseWeight, about: Header, name: str) -> str | None:
     weights that are, may take others along.
 
     Raises:
-        UserError: less is removed, which nothing explains.
+        UserError: less is removed, which nothing explains; of a checkpoint of others it is told.
     """
     removed, size = weight.removed
+    if "checkpoint" in about:
+        return _otherwise(weight, about, name)
     if _is_as_the_scheme_says(weight.removed, weight.columns, about, name):
         return None
     share, wanted = removed / size, _wanted_share(about, name)
@@ -174,6 +184,20 @@ def allowance(weight: SparseWeight, about: Header, name: str) -> str | None:
     )
 
 
+def _otherwise(weight: SparseWeight, about: Header, name: str) -> str | None:
+    """What of a checkpoint's matrix is not as the scheme says: the share that is removed, or an n:m pattern."""
+    (removed, size), n_of_m = weight.removed, parse_scheme(about["scheme"]).n_of_m
+    wanted = _wanted_share(about, name)
+    if not _is_as_the_scheme_says(weight.removed, weight.columns, about, name):
+        return f"{removed / size:.4f} removed in the checkpoint, {wanted:.4f} by the scheme"
+    if n_of_m is None or not wanted:
+        return None
+    n, m = n_of_m
+    kept = weight.keep.unflatten(1, (-1, m)).sum(dim=2)
+    broken = int((kept > n).sum())
+    return f"{broken} of {kept.numel()} groups keep more than {n} of {m} in the checkpoint" if broken else None
+
+
 def _part(folder: Path, layer: int) -> Path:
     return folder / f"layer-{layer:03d}.safetensors"
 
@@ -184,13 +208,17 @@ def save_layer(
     weights: Mapping[str, CellWeight],
     metadata: Mapping[str, Any],
     matrices: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Keep a finished layer, so that a killed job can go on after it; `matrices` has header entries by matrix."""
+    """Keep a finished layer, so that a killed job can go on after it; `matrices` has header entries by matrix.
+
+    `beside` are parameters beside the matrices by their names in the files.
+    """
     tensors = {
         f"{name}.{part}": tensor.contiguous()
         for name, weight in weights.items()
         for part, tensor in weight.tensors().items()
-    }
+    } | {name: tensor.cpu().contiguous() for name, tensor in (beside or {}).items()}
     sparse = {name: weight for name, weight in weights.items() if isinstance(weight, SparseWeight)}
     reasons = {name: allowance(weight, metadata, name) for name, weight in sparse.items()}
     about: dict[str, Any] = {
@@ -230,18 +258,29 @@ def finished_layer(folder: Path, layer: int, metadata: Mapping[str, Any]) -> Cel
     return reader if reader.job == dict(metadata) else None
 
 
-def join_layers(folder: Path, n_layers: int, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write the cell from its finished layers and remove them."""
+def join_layers(
+    folder: Path,
+    n_layers: int,
+    path: Path,
+    metadata: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    matrices: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write the cell from its finished layers and remove them.
+
+    `notes` are what else is to be said of it, `matrices` header entries by matrix beside those of the layers.
+    """
     parts = [_part(folder, layer) for layer in range(n_layers)]
-    about: dict[str, Any] = {**metadata, "columns": {}, "removed": {}, "allowances": {}}
+    about: dict[str, Any] = {**metadata, "columns": {}, "removed": {}, "allowances": {}, **(matrices or {})}
     for reader in map(CellReader, parts):
         for name in _OF_MATRICES:
             if name in reader.metadata:
                 about[name] = about.get(name, {}) | reader.metadata[name]
         if "quantisation" in reader.metadata:
             about["quantisation"] = reader.metadata["quantisation"]
-    if notes := notes_on_experts(about):
-        about["notes"] = notes
-        logger.warning("%s", notes[0])
+    if told := [*notes_on_experts(about), *notes]:
+        about["notes"] = told
+        for note in told:
+            logger.warning("%s", note)
     concatenate(parts, path, SCHEMA, about)
     shutil.rmtree(folder)

@@ -28,6 +28,8 @@ from polyprune.grammar.paths import DENSE
 
 MODEL = "model/2"
 """Schema of a model's manifest (`model/source.py`)."""
+CHECKPOINT = "checkpoint/1"
+"""Schema of the manifest of a checkpoint that a cell is read from (`model/foreign/files.py`)."""
 RESULTS = "results"
 """The folder that places are counted from; the last one of this name in a path."""
 Header = Mapping[str, Any]
@@ -199,6 +201,9 @@ def calibration_texts(cells: Sequence[Header]) -> dict[str, str]:
     for cell in cells:
         if "rest" in cell:
             found |= calibration_texts([part for part in (cell["rest"], cell["part"]) if isinstance(part, Mapping)])
+        elif "checkpoint" in cell:
+            variant = f"{cell['method']} {cell['scheme']} {cell['calibration']} seed{cell['seed']}"
+            found[f"checkpoint {variant}"] = cell["checkpoint"]["digest"]
         else:
             found[f"calibration text {cell['calibration']} seed{cell['seed']}"] = cell["calibration_digest"]
     return found

@@ -12,6 +12,13 @@ seed                                 int32    null for the uncompressed model, a
     n_seeds      int32    whose masks are compared, of each calibration
   `calibration` is one language, or the two that are compared, as `de-en`.
 
+`mask_agreement/{grid}.parquet`   masks of checkpoints beside those computed here, by matrix; variants are the former's
+    seed_here    int32    of the cell computed here, of the same model, method, scheme and calibration
+    layer        int32    from 0
+    matrix       string   name in the layer
+    value        double   share of the weights that both keep or both remove
+    n            int64    weights
+
 `lsar.parquet`   how far prompt embeddings move, by layer
     layer, eval_language   string   "1" … "L", "L_normed"
     metric       string   token_shift, prompt_shift, agnostic_shift, specific_shift: means of norms (LSAR-3);
@@ -78,6 +85,17 @@ MASK_IOU = Layout(
         ("chance", pa.float64()),
         ("n", pa.int64()),
         ("n_seeds", pa.int32()),
+    ],
+)
+MASK_AGREEMENT = Layout(
+    "mask_agreement/1",
+    [
+        *_VARIANT,
+        ("seed_here", pa.int32()),
+        ("layer", pa.int32()),
+        ("matrix", pa.string()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
     ],
 )
 LSAR = Layout(

@@ -37,7 +37,7 @@ from polyprune.artifacts import (
     tokens,
 )
 from polyprune.artifacts.hdf5 import Hdf5Reader
-from polyprune.artifacts.identity import MODEL, RESULTS, DamagedError, ForeignError, Header, again, require
+from polyprune.artifacts.identity import CHECKPOINT, MODEL, RESULTS, DamagedError, ForeignError, Header, again, require
 from polyprune.artifacts.json_files import read_json
 from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
@@ -49,7 +49,10 @@ from polyprune.provenance import file_digest
 WITH_VARIANTS = {
     scores.SCHEMA,
     evaluations.SCORES_SCHEMA,
-    *(each.schema for each in (measurements.MASK_IOU, measurements.LSAR, measurements.LAPE)),
+    *(
+        each.schema
+        for each in (measurements.MASK_IOU, measurements.MASK_AGREEMENT, measurements.LSAR, measurements.LAPE)
+    ),
     measurements.MEAN_ACTIVATIONS.schema,
 }
 """Tables whose rows name their variant."""
@@ -60,7 +63,7 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
+    ".json": {MODEL, CHECKPOINT, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
 }
 """What this program reads, by the ending of a file's name."""
 _CHECKPOINT, _EXPORT = "checkpoint", "export"

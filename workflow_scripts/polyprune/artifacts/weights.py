@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,11 +75,11 @@ class SparseWeight:
 
 @dataclass(frozen=True)
 class QuantisedWeight:
-    """A weight matrix as codes on grids of `bits` bits, one a row and group of `group_size` columns."""
+    """A weight matrix as codes on grids of `bits` bits, one a row and group of `group_size` columns; None is a row."""
 
     grid: Quantised
     bits: int
-    group_size: int
+    group_size: int | None
 
     @property
     def columns(self) -> int:
@@ -101,7 +102,7 @@ CellWeight = SparseWeight | QuantisedWeight
 
 
 def read_weight(
-    read: Callable[[str], Tensor | None], d_in: int, quantisation: dict[str, int] | None, where: str
+    read: Callable[[str], Tensor | None], d_in: int, quantisation: dict[str, Any] | None, where: str
 ) -> CellWeight:
     """The weight whose tensors `read` finds by the names above, None for one that is not there.
 

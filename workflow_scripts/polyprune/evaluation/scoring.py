@@ -46,7 +46,7 @@ class Weights:
     def _walk(self, keep: bool) -> Iterator[tuple[int, torch.nn.Module]]:
         for index, layer in self.decoder.walk(keep):
             if self.cell is not None:
-                apply_cell(self.decoder.products(index), self.cell)
+                apply_cell(self.decoder, index, self.cell)
             yield index, layer
 
     @torch.inference_mode()

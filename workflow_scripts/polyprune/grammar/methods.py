@@ -1,9 +1,15 @@
-"""Table of the compression methods: what the rules and the configuration must know of each, without importing it."""
+"""Table of the compression methods: what the rules and the configuration must know of each, without importing it.
+
+A cell that was read from somebody else's checkpoint has a method of the form `wanda@paper`: the method's name and that
+of the checkpoints' origin, a key of `imports` in the configuration. Such cells may also be of methods that are not
+computed here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from polyprune.grammar.paths import ORIGIN, origin_of
 from polyprune.grammar.schemes import Scheme
 
 
@@ -36,23 +42,49 @@ METHODS = {
 }
 
 
+ELSEWHERE = {
+    "awq": Traits("AWQ", updates=True, quantises=True),
+    "rtn": Traits("Rounding", updates=True, quantises=True, blind=True),
+}
+"""Methods whose cells can only be read from checkpoints."""
+
+
+def traits_of(method: str) -> Traits:
+    """Of a method, or of `wanda@paper`, whose title names the origin too."""
+    name, _, origin = method.partition(ORIGIN)
+    if not origin:
+        return METHODS[name]
+    traits = (METHODS | ELSEWHERE)[name]
+    return replace(traits, title=f"{traits.title} ({origin})", gram=False, settings=())
+
+
 def takes(method: str, scheme: Scheme) -> bool:
-    """Whether the method knows what to do with the scheme: some quantise, the others remove weights."""
-    traits = METHODS[method]
-    return traits.quantises == scheme.quantises and not (traits.unstructured and scheme.n_of_m)
+    """Whether the method knows what to do with the scheme: some quantise, the others remove weights.
+
+    Cells of checkpoints are of plain schemes, and only they have a scale a row.
+    """
+    traits = traits_of(method)
+    if origin_of(method) is not None:
+        return traits.quantises == scheme.quantises and scheme.exchange is None and not scheme.owl
+    per_row = scheme.quantises and scheme.group_size is None
+    return traits.quantises == scheme.quantises and not per_row and not (traits.unstructured and scheme.n_of_m)
 
 
 def why_not(method: str) -> str:
     """Which schemes the method takes instead, for those who asked for another (see `takes`)."""
     only = "w4g128 is for quantisation, sparsities for pruning"
+    if origin_of(method) is not None:
+        return f"{only}; a checkpoint has a plain scheme, neither -owl nor composed"
+    if traits_of(method).quantises:
+        return f"{only}, and a scale a row (w4channel) is read from checkpoints only"
     return f"{only}, and {method} has no n:m" if METHODS[method].unstructured else only
 
 
 def settings_read(method: str, scheme: Scheme) -> set[str]:
     """What of `compression` in config.yaml a cell depends on."""
-    return {*METHODS[method].settings, *(["owl"] if scheme.owl else [])}
+    return {*traits_of(method).settings, *(["owl"] if scheme.owl else [])}
 
 
 def artifact(method: str) -> str:
     """File name of a cell: a mask where the kept weights stay as they were, else the weights."""
-    return "weights.safetensors" if METHODS[method].updates else "mask.safetensors"
+    return "weights.safetensors" if traits_of(method).updates else "mask.safetensors"

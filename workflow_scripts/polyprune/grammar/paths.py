@@ -9,10 +9,12 @@ DENSE = "dense"
 """Stands for method, scheme and calibration of the uncompressed model."""
 PAPER = "paper"
 """The study whose tables and figures lie in `results/` itself."""
-OF_STUDIES = ("mask_iou", "best_calibration", "versus_paper", "claims", "block_tests", "why")
+OF_STUDIES = ("mask_iou", "mask_agreement", "best_calibration", "versus_paper", "claims", "block_tests", "why")
 """What a study's folder holds beside its tables and figures, without endings."""
 OF_RESULTS = ("benchmarks", "corpora", "prompts")
 """Folders of `results/` beside those of models and studies."""
+ORIGIN = "@"
+"""Between a method and whose checkpoint a cell is read from: `wanda@paper`."""
 _CELL = re.compile(r"results/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 
 
@@ -33,6 +35,11 @@ class Cell:
     @property
     def folder(self) -> str:
         return f"results/{self.model}/{self.variant}"
+
+
+def origin_of(method: str) -> str | None:
+    """Whose checkpoints cells of a method are read from; None if they are made here."""
+    return method.partition(ORIGIN)[2] or None
 
 
 def cell_of(path: str) -> Cell | None:

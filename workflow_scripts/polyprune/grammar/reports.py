@@ -31,6 +31,7 @@ TABLES = {
     "benchmarks": Kind("benchmarks", "evaluation", evidence="answers"),
     "mask_iou": Kind("mask_iou", "mask_iou"),
     "mask_iou_languages": Kind("mask_iou", "mask_iou"),
+    "same_masks": Kind("same_masks", "mask_agreement"),
 }
 _LAYERS = ("layers",)
 _SUBSPACE = ("layers", "projector", "rank")

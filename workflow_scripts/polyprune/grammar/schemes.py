@@ -7,6 +7,7 @@ scheme       0.50  0.65           unstructured: share of weights removed, two de
              …-dense-ends         the first and the last decoder layer stay dense
              0.70-owl             unstructured on average; layers with more outliers are pruned less
              w4g128  w8g128       quantisation: bits (2 to 8) and group size
+             w8channel            quantisation with a scale a row, of cells that are read from checkpoints
              …-ends-from-dense    composed of finished cells of the scheme before this ending, nothing compressed anew:
                                   the first and the last layer are the dense model's
              …-layer3-from-en     the third layer is that of the cell calibrated on English with the same seed
@@ -31,14 +32,16 @@ ENDS = "ends"
 OWL = "-owl"
 _UNSTRUCTURED = re.compile(r"0\.[0-9]{2,}")
 _N_OF_M = re.compile(r"([1-9][0-9]*)of([1-9][0-9]*)")
-_QUANTISED = re.compile(r"w([2-8])g([1-9][0-9]*)")
+_QUANTISED = re.compile(r"w([2-8])(?:g([1-9][0-9]*)|channel)")
 _LAYERS = re.compile(r"layers?([1-9][0-9]*)(?:to([1-9][0-9]*))?")
 _EXCHANGE = re.compile(r"(?P<plain>.+)-(?P<layers>ends|layers?[0-9][0-9a-z]*)-from-(?P<part>[^/]+)")
 
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
 LANGUAGE_PATTERN = "[a-z]{2,3}"
 CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
-PLAIN_PATTERN = r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8]g[1-9][0-9]*)"
+PLAIN_PATTERN = (
+    r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8](?:g[1-9][0-9]*|channel))"
+)
 """Schemes that a method is asked for."""
 COMPOSED_PATTERN = (
     rf"{PLAIN_PATTERN}-(?:ends|layer[1-9][0-9]*|layers[1-9][0-9]*to[1-9][0-9]*)-from-(?:dense|{CALIBRATION_PATTERN})"
@@ -72,7 +75,7 @@ class Scheme:
 
     Exactly one of `sparsity`, `n_of_m`, `bits` is set. `dense_ends` leaves the first and last decoder layer alone,
     `owl` gives every layer a sparsity of its own, of which `sparsity` is the mean. With an `exchange` the cell is
-    composed of finished ones, those of the scheme `plain`.
+    composed of finished ones, those of the scheme `plain`. `bits` without `group_size` have a scale a row.
     """
 
     text: str
@@ -128,7 +131,7 @@ def parse_scheme(text: str) -> Scheme:
         if n < m:
             return Scheme(text, n_of_m=(n, m), dense_ends=dense_ends)
     if not suffix and (match := _QUANTISED.fullmatch(body)):
-        return Scheme(text, bits=int(match[1]), group_size=int(match[2]))
+        return Scheme(text, bits=int(match[1]), group_size=match[2] and int(match[2]))
     raise SpellingError(f"{text!r} is not a scheme; {_scheme_hint(body, suffix)}")
 
 

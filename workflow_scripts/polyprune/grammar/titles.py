@@ -41,7 +41,7 @@ def scheme_title(scheme: str) -> str:
     elif parsed.sparsity is not None:
         title = f"{100 * float(parsed.sparsity):g} %"
     else:
-        title = f"{parsed.bits} bit, group {parsed.group_size}"
+        title = f"{parsed.bits} bit, " + (f"group {parsed.group_size}" if parsed.group_size else "a scale a row")
     if parsed.dense_ends:
         title += ", first and last layer dense"
     if parsed.owl:

@@ -98,7 +98,7 @@ def activation_pass(
     progress = Progress(decoder.n_layers, "layer")
     for index, layer in decoder.walk():
         if cell is not None:
-            apply_cell(decoder.products(index), cell)
+            apply_cell(decoder, index, cell)
         counter = _Counter(layer, len(bounds), decoder.checkpoint.architecture)
         with counter.hooked():
             for block, (first, last) in enumerate(bounds):

@@ -27,6 +27,7 @@ from polyprune.maths.output_error import output_error
 from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.calls import LayerCall, through
+from polyprune.model.decoder import Decoder
 from polyprune.model.products import Matrix, Product
 from polyprune.model.statistics import Anatomy, Reading, anatomy, collect
 
@@ -49,7 +50,7 @@ def compress(calibration: Calibration, method: Method, job: Job, parts: Path, me
         made = Made()
         done, errors = finished_layer(parts, index, metadata), Errors()
         if done:
-            apply_cell(products, done)
+            apply_matrices(products, done)
         elif index in dense:
             save_layer(parts, index, {}, metadata)
         elif flow is None:
@@ -178,8 +179,16 @@ def _gpu_peak(device: torch.device) -> str:
     return f", GPU peak {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"
 
 
-def apply_cell(products: Sequence[Product], cell: CellReader) -> None:
+def apply_cell(decoder: Decoder, index: int, cell: CellReader) -> None:
     """Replace a layer's dense weights by the cell's, exactly as the job that made the cell left them."""
+    apply_matrices(decoder.products(index), cell)
+    for each in decoder.beside(index) if cell.beside else ():
+        if each.tensor in cell.beside:
+            each.put(cell.tensor_beside(each.tensor))
+
+
+def apply_matrices(products: Sequence[Product], cell: CellReader) -> None:
+    """Replace a layer's dense matrices by the cell's."""
     for product in products:
         held = [(matrix, weight) for matrix in product.matrices if (weight := cell.weight(matrix.name)) is not None]
         if held:
@@ -189,15 +198,16 @@ def apply_cell(products: Sequence[Product], cell: CellReader) -> None:
 
 
 @contextmanager
-def compressed(products: Sequence[Product], cell: CellReader) -> Iterator[None]:
+def compressed(decoder: Decoder, index: int, cell: CellReader) -> Iterator[None]:
     """Within: the layer has the cell's weights. Afterwards it has its dense ones again, which stayed in memory."""
-    dense = [getattr(product.module, product.attribute) for product in products]
+    places = [*decoder.products(index), *(decoder.beside(index) if cell.beside else ())]
+    dense = [getattr(place.module, place.attribute) for place in places]
     try:
-        apply_cell(products, cell)
+        apply_cell(decoder, index, cell)
         yield
     finally:
-        for product, weights in zip(products, dense, strict=True):
-            setattr(product.module, product.attribute, weights)
+        for place, weights in zip(places, dense, strict=True):
+            setattr(place.module, place.attribute, weights)
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from polyprune.model.building import build, give_buffers, read_config
 from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, what_follows, width_returned
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.layout import Layout
-from polyprune.model.products import Product, products_of
+from polyprune.model.products import Beside, Product, beside_products, products_of
 
 
 class Decoder:
@@ -68,6 +68,10 @@ class Decoder:
         if index not in self._products:
             self._products[index] = products_of(self.layers[index], f"{self.prefix}.{index}.", self.layout)
         return self._products[index]
+
+    def beside(self, index: int) -> list[Beside]:
+        """The other parameters of a layer."""
+        return beside_products(self.layers[index], f"{self.prefix}.{index}.", self.layout, self.products(index))
 
     def _load_surroundings(self, around: list[str]) -> None:
         """Give what is needed outside the decoder layers its weights: names that begin as `around` says."""

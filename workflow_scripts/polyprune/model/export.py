@@ -34,12 +34,16 @@ def export_weights(checkpoint: Checkpoint, cell: CellReader, folder: Path) -> No
     if lacking := [tensor for tensor in compressed if tensor not in checkpoint.file_of]:
         raise UserError(f"{checkpoint.folder} has no tensor {lacking[0]}, which {cell.path} compresses")
 
+    if lacking := [tensor for tensor in cell.beside if tensor not in checkpoint.file_of]:
+        raise UserError(f"{checkpoint.folder} has no tensor {lacking[0]}, which {cell.path} replaces")
+
     converted = dict.fromkeys(checkpoint.file_of, NAMES[checkpoint.dtype]) if checkpoint.asked else {}
 
     def replacement(tensor: str) -> bytes | None:
-        if tensor not in compressed and tensor not in converted:
+        if tensor not in compressed and tensor not in converted and tensor not in cell.beside:
             return None
-        dense = checkpoint.tensor(tensor)
+        stored = checkpoint.tensor(tensor)
+        dense = cell.tensor_beside(tensor).to(stored.dtype) if tensor in cell.beside else stored
         dense = dense.to(checkpoint.dtype) if converted else dense
         if tensor in compressed:
             dense = dense.clone()

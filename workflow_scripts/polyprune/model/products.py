@@ -101,6 +101,37 @@ class Product:
         return [matrix for matrix in self.matrices if matrix.expert == expert]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A parameter of a decoder layer that is no product's: a norm, a bias, a router; `tensor` of the files holds it."""
+
+    tensor: str
+    module: nn.Module
+    attribute: str
+
+    @property
+    def value(self) -> nn.Parameter:
+        return getattr(self.module, self.attribute)
+
+    def put(self, value: Tensor) -> nn.Parameter:
+        """Put a new parameter in place, in dtype and on device of the one that was there, which is returned."""
+        before = self.value
+        setattr(self.module, self.attribute, nn.Parameter(value.to(before.data), requires_grad=False))
+        return before
+
+
+def beside_products(layer: nn.Module, prefix: str, layout: Layout, products: Sequence[Product]) -> list[Beside]:
+    """The other parameters of a decoder layer that are a tensor of the files each."""
+    taken = {(id(product.module), product.attribute) for product in products}
+    found: list[Beside] = []
+    for name, module in layer.named_modules():
+        for attribute, _ in module.named_parameters(recurse=False):
+            source = layout.sources.get(".".join(filter(None, (f"{prefix}{name}".rstrip("."), attribute))))
+            if (id(module), attribute) not in taken and source is not None and source.plain is not None:
+                found.append(Beside(source.plain, module, attribute))
+    return found
+
+
 def products_of(layer: nn.Module, prefix: str, layout: Layout) -> list[Product]:
     """The products of a decoder layer in order of definition; `prefix` (`model.layers.0.`) is where it lies.
 

@@ -58,7 +58,7 @@ def push(
     for index, layer in decoder.walk():
         _through(layer, index, batches, 0)
         for stream, cell in enumerate(cells, start=1):
-            with compressed(decoder.products(index), cell):
+            with compressed(decoder, index, cell):
                 _through(layer, index, batches, stream)
         record(index + 1)
         progress.report(index + 1)

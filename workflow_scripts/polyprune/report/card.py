@@ -41,7 +41,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             f"| calibration languages | {', '.join(languages)} |",
             f"| seed | {cell['seed']} |",
             f"| digest of the dense model | {cell['model_digest']} |",
-            f"| digest of the calibration text | {cell['calibration_digest']} |",
+            *_origin(cell),
             f"| digest of the code | {cell['code']} |",
             "",
             f"Its scores are in `{place}/`: {', '.join(_SCORES)}, as far as they were made.",
@@ -54,6 +54,17 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "",
         ]
     )
+
+
+def _origin(cell: Mapping[str, Any]) -> list[str]:
+    """Rows on what the cell was calibrated on, or on the checkpoint that it was read from."""
+    if checkpoint := cell.get("checkpoint"):
+        place = checkpoint["source"].get("id", "a folder")
+        return [
+            f"| read from | a checkpoint of others, {place} |",
+            f"| digest of the checkpoint | {checkpoint['digest']} |",
+        ]
+    return [f"| digest of the calibration text | {cell['calibration_digest']} |"]
 
 
 def _quantised(source: Mapping[str, Any]) -> list[str]:

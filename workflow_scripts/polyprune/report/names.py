@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from polyprune.grammar.paths import DENSE
+from polyprune.grammar.paths import DENSE, ORIGIN
 
 PAPER_MODELS = {
     "llama-3-8b": "Llama-3 8B",
@@ -22,8 +22,12 @@ TARGET = "target"
 
 
 def method_rank(method: str) -> int:
-    """Place in tables: the dense model, the paper's methods, all others (which follow by name)."""
-    return _IN_TABLES.index(method) if method in _IN_TABLES else len(_IN_TABLES)
+    """Place in tables: the dense model, the paper's methods, all others (which follow by name).
+
+    `wanda@paper` has the place of Wanda.
+    """
+    name = method.partition(ORIGIN)[0]
+    return _IN_TABLES.index(name) if name in _IN_TABLES else len(_IN_TABLES)
 
 
 def language_of(column: object) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from polyprune.grammar.benchmarks import GENERATED, columns
 from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
-from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, PAPER, Cell
+from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, ORIGIN, PAPER, Cell, origin_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.entries import Entries, GridEntry, StudyEntry
+from polyprune.settings.imports import Imports
 from polyprune.settings.models import Model, TrainedSource
 from polyprune.settings.problems import Problem
 from polyprune.settings.studies import Figure, Table
@@ -40,6 +41,9 @@ def inconsistencies(entries: Entries) -> Iterator[Problem]:
     for name, model in entries.models.items():
         if model is not None:
             yield from _of_model(model, ("models", name), entries)
+    for origin, imports in entries.imports.items():
+        if imports is not None:
+            yield from _of_imports(imports, origin, entries)
     for name, study in entries.studies.items():
         if study is not None:
             yield from _of_study(study, ("studies", name), entries)
@@ -105,6 +109,48 @@ def _of_training(model: Model, source: TrainedSource, place: Place, corpus: Corp
             yield outlier, f"{language!r} is {nearest(language, corpus.languages)}"
 
 
+def _of_imports(imports: Imports, origin: str, entries: Entries) -> Iterator[Problem]:
+    """What a checkpoint is said to be has to fit its model."""
+    for each in imports.listed:
+        written = each in imports.cells
+        place: Place = (
+            ("imports", origin, "cells", imports.cells.index(each)) if written else ("imports", origin, "table")
+        )
+        what, scheme = "" if written else f"{each.name}: ", parse_scheme(each.scheme)
+        model = entries.models.get(each.model)
+        if each.model not in entries.models:
+            yield (
+                (*place, "model") if written else place,
+                f"{what}{each.model!r} is {nearest(each.model, entries.models)}",
+            )
+        elif model and (sizes := model.known_sizes) and (reason := sizes.why_not(scheme)):
+            yield place, f"{what}{each.model} does not take {each.scheme!r}: {reason}"
+        if not takes(method := each.cell(origin).method, scheme):
+            yield place, f"{what}{method} does not take {each.scheme!r}: {why_not(method)}"
+
+
+def _of_checkpoints(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Problem]:
+    """Cells of checkpoints are listed, by an origin that there is."""
+    for index, method in grid.methods.items():
+        origin = origin_of(method)
+        if origin is None:
+            continue
+        if origin not in entries.imports:
+            yield (
+                (*place, "methods", index),
+                f"{method!r}: {origin!r} is {nearest(origin, entries.imports)} of `imports`",
+            )
+        elif (imports := entries.imports[origin]) and not grid.only_listed:
+            listed = {each.cell(origin) for each in imports.listed}
+            if lacking := [cell for cell in grid.cells() if cell.method == method and cell not in listed]:
+                more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+                yield (
+                    (*place, "methods", index),
+                    f"imports.{origin} lists no checkpoint for {lacking[0].model}/{lacking[0].variant}{more}; list it, "
+                    "or say `only_listed: true` to leave such cells out",
+                )
+
+
 def _of_study(study: StudyEntry, place: Place, entries: Entries) -> Iterator[Problem]:
     for name, table in study.tables.items():
         if table is not None:
@@ -137,6 +183,14 @@ def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -
                 )
     if TABLES[table.report].measurements == "mask_iou":
         yield from _of_masks(table.grids, (*place, "grids"), study)
+    if table.report == "same_masks":
+        for index, name in enumerate(table.grids):
+            methods = set(study.grids[name].methods.values()) if name in study.grids else set[str]()
+            if methods and not any(
+                at and plain in methods for plain, at, _ in (one.partition(ORIGIN) for one in methods)
+            ):
+                both = "masks of checkpoints are compared with our own: list a method twice, as wanda and wanda@paper"
+                yield (*place, "grids", index), f"{both}, in grid {name!r}"
 
 
 def _of_masks(grids: list[str], place: Place, study: StudyEntry) -> Iterator[Problem]:
@@ -148,6 +202,7 @@ def _of_masks(grids: list[str], place: Place, study: StudyEntry) -> Iterator[Pro
 
 def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Problem]:
     yield from _unknown(grid.models, entries.models, (*place, "models"))
+    yield from _of_checkpoints(grid, place, entries)
     models = _models_of(grid, entries)
     for index, calibration in grid.calibrations.items():
         for name, model in models:
@@ -169,7 +224,7 @@ def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Proble
             if (sizes := model.known_sizes) and (reason := sizes.why_not(parse_scheme(scheme))):
                 yield (*place, "schemes", index), f"{name} does not take {scheme!r}: {reason}"
         for method in grid.methods.values():
-            if not takes(method, parse_scheme(scheme)):
+            if origin_of(method) is None and not takes(method, parse_scheme(scheme)):
                 yield (*place, "schemes", index), f"{method} does not take {scheme!r}: {why_not(method)}"
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from polyprune.grammar.paths import Cell
+from polyprune.settings.imports import Imports
 from polyprune.settings.models import Model
 from polyprune.settings.studies import Figure, Grid, Table
 from polyprune.settings.text import Corpus, Prompts
@@ -26,6 +27,7 @@ class GridEntry:
     schemes: dict[int, str]
     calibrations: dict[int, str]
     seeds: dict[int, int]
+    only_listed: bool
 
     def cells(self) -> list[Cell]:
         names = product(
@@ -54,25 +56,30 @@ class Entries:
     corpora: dict[str, Corpus | None]
     prompts: dict[str, Prompts | None]
     models: dict[str, Model | None]
+    imports: dict[str, Imports | None]
     studies: dict[str, StudyEntry | None]
 
 
 _CORPUS: TypeAdapter[Corpus] = TypeAdapter(Corpus)
 _PROMPTS: TypeAdapter[Prompts] = TypeAdapter(Prompts)
 _MODEL, _TABLE, _FIGURE = TypeAdapter(Model), TypeAdapter(Table), TypeAdapter(Figure)
-_ITEMS = {name: TypeAdapter(get_args(field.annotation)[0]) for name, field in Grid.model_fields.items()}
+_IMPORTS = TypeAdapter(Imports)
+_ITEMS = {
+    name: TypeAdapter(get_args(field.annotation)[0]) for name, field in Grid.model_fields.items() if field.is_required()
+}
 """The type of an item of each of a grid's lists."""
 
 
 def read_entries(config: Mapping[str, Any]) -> Entries | None:
     """Each entry by itself; None if a section is missing or no mapping: then nobody can say which names there are."""
-    sections = {"prompts": {}, **config}
-    if not _are_mappings(sections, "corpora", "prompts", "models", "studies"):
+    sections = {"prompts": {}, "imports": {}, **config}
+    if not _are_mappings(sections, "corpora", "prompts", "models", "imports", "studies"):
         return None
     return Entries(
         _each(sections["corpora"], _CORPUS),
         _each(sections["prompts"], _PROMPTS),
         _each(sections["models"], _MODEL),
+        _each(sections["imports"], _IMPORTS),
         {name: _study(value) for name, value in _named(sections["studies"])},
     )
 
@@ -90,7 +97,8 @@ def _study(value: Any) -> StudyEntry | None:
 
 def _grid(value: Any) -> GridEntry:
     lists = value if isinstance(value, Mapping) else {}
-    return GridEntry(**{name: _items(lists.get(name), kind) for name, kind in _ITEMS.items()})
+    items = {name: _items(lists.get(name), kind) for name, kind in _ITEMS.items()}
+    return GridEntry(**items, only_listed=lists.get("only_listed") is True)
 
 
 def _items(listed: Any, kind: TypeAdapter[Any]) -> dict[int, Any]:

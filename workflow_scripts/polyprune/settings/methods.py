@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from polyprune.grammar.methods import METHODS, settings_read
+from polyprune.grammar.methods import settings_read, traits_of
+from polyprune.grammar.paths import origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.base import Count, Section
 
@@ -71,6 +72,8 @@ class Compression(Section):
     owl: Owl = Owl()
 
     def read_by(self, method: str, scheme: str) -> dict[str, Any]:
-        """What a cell depends on."""
+        """What a cell depends on; nothing if it is read from a checkpoint."""
+        if origin_of(method) is not None:
+            return {}
         read = self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))
-        return read | ({"experts": "all"} if self.experts == "all" and not METHODS[method].blind else {})
+        return read | ({"experts": "all"} if self.experts == "all" and not traits_of(method).blind else {})

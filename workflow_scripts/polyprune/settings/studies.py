@@ -8,11 +8,11 @@ from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from polyprune.grammar.benchmarks import BENCHMARKS
-from polyprune.grammar.methods import METHODS
-from polyprune.grammar.paths import Cell
+from polyprune.grammar.methods import ELSEWHERE, METHODS
+from polyprune.grammar.paths import ORIGIN, Cell, origin_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import canonical_sparsity, parse_calibration, parse_scheme
 from polyprune.grammar.spelling import nearest
@@ -44,13 +44,27 @@ def _one_of(names: Iterable[str]) -> Callable[[str], str]:
     return known
 
 
+def _known_method(name: str) -> str:
+    """A method that is computed here, or any with the origin of its checkpoints (`wanda@paper`)."""
+    plain, at, _ = name.partition(ORIGIN)
+    known = [*METHODS, *ELSEWHERE] if at else METHODS
+    if plain not in known:
+        hint = f": its cells are read from checkpoints, as {name}{ORIGIN}…" if name in ELSEWHERE else ""
+        raise ValueError(f"{plain!r} is {nearest(plain, known)}{hint}")
+    return name
+
+
 def _choice(names: Iterable[str]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(names)})
 
 
 SchemeName = Annotated[str, BeforeValidator(_canonical_scheme)]
 CalibrationName = Annotated[str, AfterValidator(_canonical_calibration)]
-MethodName = Annotated[str, AfterValidator(_one_of(METHODS)), _choice(METHODS)]
+MethodName = Annotated[
+    str,
+    AfterValidator(_known_method),
+    WithJsonSchema({"anyOf": [{"enum": list(METHODS)}, {"type": "string", "pattern": f"{ORIGIN}."}]}),
+]
 Benchmark = Annotated[str, AfterValidator(_one_of(BENCHMARKS)), _choice(BENCHMARKS)]
 TableKind = Annotated[str, AfterValidator(_one_of(TABLES)), _choice(TABLES)]
 DrawingKind = Annotated[str, AfterValidator(_one_of(DRAWINGS)), _choice(DRAWINGS)]
@@ -65,10 +79,30 @@ class Grid(Section):
     schemes: Annotated[list[SchemeName], Field(min_length=1), AfterValidator(distinct)]
     calibrations: Annotated[list[CalibrationName], Field(min_length=1), AfterValidator(distinct)]
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
+    only_listed: bool = Field(
+        default=False, description="leave out cells of checkpoints that `imports` does not list, instead of a refusal"
+    )
+    _listed: frozenset[Cell] = PrivateAttr(frozenset())
 
-    def cells(self) -> list[Cell]:
+    def list_imports(self, cells: Iterable[Cell]) -> None:
+        """Say which cells of checkpoints there are."""
+        self._listed = frozenset(cells)
+
+    def combinations(self) -> list[Cell]:
+        """All of its lists."""
         names = product(self.models, self.methods, self.schemes, self.calibrations, self.seeds)
         return [Cell(*combination) for combination in names]
+
+    def cells(self) -> list[Cell]:
+        """The combinations, without those that are left out."""
+        without = self.left_out()
+        return [cell for cell in self.combinations() if cell not in without]
+
+    def left_out(self) -> set[Cell]:
+        """Cells of checkpoints that are not listed, if they are to be left out."""
+        if not self.only_listed:
+            return set()
+        return {cell for cell in self.combinations() if origin_of(cell.method) is not None} - self._listed
 
 
 class TableSettings(Section):
@@ -78,7 +112,8 @@ class TableSettings(Section):
     report: TableKind = Field(
         description="drift: perplexity, SNR and pruning error on the model's corpus; "
         "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
-        "mask_iou_languages: of what the seeds of two languages agree on"
+        "mask_iou_languages: of what the seeds of two languages agree on; same_masks: whether cells of checkpoints "
+        "have the masks of our own"
     )
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
     references: Annotated[list[str], AfterValidator(distinct)] = Field(

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from polyprune.grammar.methods import METHODS
-from polyprune.grammar.paths import Cell, cell_of
+from polyprune.grammar.paths import Cell, cell_of, origin_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
 from polyprune.settings.config import Settings
@@ -46,7 +45,10 @@ class Bundles:
         self.settings, self.inputs, self.only = settings, inputs, Only(settings)
 
     def on_corpus(self, corpus: str) -> list[Dump]:
-        """Of cells on a corpus: the bundles of those that the studies ask for, and one rule for any cell by itself."""
+        """Of cells on a corpus: the bundles of those that the studies ask for, and one rule for any cell by itself.
+
+        Cells of checkpoints are in no bundle: what they are made from differs from cell to cell.
+        """
         asked = [cell for cell in self._cells_for("drift") if self.settings.models[cell.model].text.corpus == corpus]
         return self._dumps(corpus, self.only.models_on(corpus), asked)
 
@@ -62,6 +64,7 @@ class Bundles:
         return [cell for study, name in wanted for cell in self.settings.studies[study].cells(name)]
 
     def _dumps(self, data: str, models: str, cells: Iterable[Cell]) -> list[Dump]:
+        made_here = [cell for cell in cells if origin_of(cell.method) is None]
         bundled = [
             Dump(
                 _rule_of_bundle(data, bundle),
@@ -69,9 +72,11 @@ class Bundles:
                 data + _LOG_OF_BUNDLE,
                 *(any_of([name]) for name in (bundle[0].model, bundle[0].method, bundle[0].scheme)),
             )
-            for bundle in bundles(cells, self.settings.engine.cells_per_dump)
+            for bundle in bundles(made_here, self.settings.engine.cells_per_dump)
         ]
-        by_itself = Dump(f"dump_cell_{data}", [CELL_VARIANT], data, models, any_of(METHODS), SCHEME_PATTERN)
+        by_itself = Dump(
+            f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN
+        )
         return [*bundled, by_itself]
 
 

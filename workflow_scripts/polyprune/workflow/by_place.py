@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 
-from polyprune.grammar.paths import Cell, study_path
+from polyprune.grammar.paths import Cell, origin_of, study_path
 from polyprune.grammar.reports import Kind
 from polyprune.provenance import canonical_json
 from polyprune.settings.config import Settings
@@ -41,8 +41,8 @@ class ByPlace:
                 return self.scores(cells) | self.dumps(cells)
             case "evaluation":
                 return self.evaluations(cells, benchmarks)
-            case "mask_iou":
-                return self.overlaps(study, grids)
+            case "mask_iou" | "mask_agreement":
+                return self.overlaps(study, grids, kind.measurements)
             case measured:
                 made: Made = getattr(self.made_with, measured)
                 return _by_variant(cells, (f"{measured}.parquet", f"{measured}/*.parquet"), made)
@@ -74,11 +74,12 @@ class ByPlace:
                 found[_patterns(f"{model}/*", files)] = asked | {"inputs": {"data": asked["inputs"]["data"]}}
         return _grouped(found)
 
-    def overlaps(self, study: str, grids: Iterable[str]) -> Entries:
-        """Overlap of masks."""
+    def overlaps(self, study: str, grids: Iterable[str], measurements: str) -> Entries:
+        """How far masks agree."""
         of_grids = self.settings.studies[study].grids
         return {
-            _place(study, f"mask_iou/{grid}.parquet"): self.made_with.mask_iou(of_grids[grid].cells()) for grid in grids
+            _place(study, f"{measurements}/{grid}.parquet"): self.made_with.mask_iou(of_grids[grid].cells())
+            for grid in grids
         }
 
     def prompts(self, models: Iterable[str]) -> Entries:
@@ -94,14 +95,22 @@ def of_study(study: str, specs: Mapping[str, str]) -> Entries:
 
 
 def _by_variant(cells: Iterable[Cell], files: Iterable[str], made: Made) -> Entries:
-    """Of files in the folders of variants: what all of a model have, and those of a method and scheme beyond."""
+    """Of files in the folders of variants: what all of a model have, and those of a method and scheme beyond.
+
+    Of cells of checkpoints also each.
+    """
     found: Entries = {}
+    cells = list(cells)
     for block in {(cell.model, cell.method, cell.scheme): cell for cell in cells}.values():
         of_model = made({"model": block.model})
         found[_patterns(f"{block.model}/*", files)] = of_model
         of_block = made({"model": block.model, "method": block.method, "scheme": block.scheme})
         if more := _beyond(of_block, of_model):
             found[_patterns(f"{block.model}/{block.method}/{block.scheme}/*", files)] = more
+    for cell in (cell for cell in cells if origin_of(cell.method) is not None):
+        alone = {name: str(value) for name, value in vars(cell).items()}
+        if more := _beyond(made(alone), made({name: alone[name] for name in ("model", "method", "scheme")})):
+            found[_patterns(f"{cell.model}/{cell.variant}", files)] = more
     return found
 
 

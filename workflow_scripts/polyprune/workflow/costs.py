@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from polyprune.grammar.benchmarks import BENCHMARKS
-from polyprune.grammar.methods import METHODS
+from polyprune.grammar.methods import traits_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.models import Model, Shape, TextSettings
 
@@ -55,7 +55,7 @@ def compression_flops(model: Model, method: str) -> float:
     """Statistics pass, second pass and, for methods that need it, Gram matrices."""
     n_tokens = _tokens(model.text, model.text.calibration_sequences)
     passes = 2 * forward_flops(model.sizes, n_tokens, model.text.sequence_length)
-    return passes + (gram_flops(model.sizes, n_tokens) if METHODS[method].gram else 0)
+    return passes + (gram_flops(model.sizes, n_tokens) if traits_of(method).gram else 0)
 
 
 def dump_flops(model: Model, n_languages: int, n_cells: int) -> float:
@@ -73,9 +73,9 @@ def minutes(flops: float, rate: float) -> int:
 def cell_bytes(model: Model, method: str, scheme: str) -> float:
     """Size of a cell: one bit a weight, and the kept values or codes where the method changes them."""
     weights = model.sizes.linear_weights
-    traits, parsed = METHODS[method], parse_scheme(scheme)
+    traits, parsed = traits_of(method), parse_scheme(scheme)
     if parsed.bits is not None:
-        return weights * (parsed.bits / 8 + 3 / (parsed.group_size or 1))
+        return weights * (parsed.bits / 8 + 3 / (parsed.group_size or model.sizes.hidden))
     kept = 1 - parsed.removed_of(10**6) / 10**6
     return weights * (1 / 8 + (kept * model.sizes.bytes_per_weight if traits.updates else 0))
 
@@ -106,7 +106,7 @@ def _weights_mb(shape: Shape) -> int:
 
 def compression_memory_mb(model: Model, method: str) -> int:
     """Host memory: enough for everything, so that it also holds where there is no GPU."""
-    factors = 3 * 4 * model.sizes.intermediate**2 // 2**20 if METHODS[method].gram else 0
+    factors = 3 * 4 * model.sizes.intermediate**2 // 2**20 if traits_of(method).gram else 0
     return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.sizes) + factors
 
 

@@ -87,8 +87,9 @@ def _check(settings: Settings, model: str, language: str, method: str | None, co
         raise UserError(f"MODEL: {model!r} is {nearest(model, settings.models)}{_elsewhere(configfiles)}")
     if language not in settings.languages_of(model):
         raise UserError(f"LANGUAGE: {language!r} is {nearest(language, settings.languages_of(model))}")
-    if method is not None and method not in METHODS:
-        raise UserError(f"METHOD: {method!r} is {nearest(method, METHODS)}")
+    known = [*METHODS, *settings.imported_methods]
+    if method is not None and method not in known:
+        raise UserError(f"METHOD: {method!r} is {nearest(method, known)}")
 
 
 def _of_question(paths: Sequence[str], model: str, method: str | None) -> dict[str, Cell]:

@@ -146,13 +146,20 @@ class Inputs:
         return [path for corpus in corpora for path in self.corpus(corpus)]
 
     def mask_grids(self) -> list[tuple[str, str]]:
-        """(study, grid) whose masks are compared by a table or a figure."""
+        """(study, grid) whose masks are compared by a table or a figure, among themselves."""
+        return self._grids_of("mask_iou")
+
+    def imported_grids(self) -> list[tuple[str, str]]:
+        """(study, grid) of which a table compares masks of checkpoints with those computed here."""
+        return self._grids_of("mask_agreement")
+
+    def _grids_of(self, measurements: str) -> list[tuple[str, str]]:
         shown = ((study, name) for study, name in [*self.tables(), *self.figures()])
         return list(
             dict.fromkeys(
                 (study, grid)
                 for study, name in shown
-                if self.kind(study, name).measurements == "mask_iou"
+                if self.kind(study, name).measurements == measurements
                 for grid in self._entry(study, name).grids
             )
         )
@@ -262,6 +269,9 @@ class Inputs:
 
     def _mask_iou_files(self, study: str, name: str) -> list[str]:
         return [study_path(study, f"mask_iou/{grid}.parquet") for grid in self._entry(study, name).grids]
+
+    def _mask_agreement_files(self, study: str, name: str) -> list[str]:
+        return [study_path(study, f"mask_agreement/{grid}.parquet") for grid in self._entry(study, name).grids]
 
     def _lsar_files(self, study: str, name: str) -> list[str]:
         return [f"{cell.folder}/lsar.parquet" for cell in self._cells(study, name)]

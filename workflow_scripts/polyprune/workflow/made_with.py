@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
-from polyprune.grammar.paths import Cell
+from polyprune.grammar.paths import Cell, origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
-from polyprune.workflow.spec_values import framing
+from polyprune.workflow.spec_values import cell_at, framing, place_of_import
 from polyprune.workflow.wildcards import Wildcards
 
 Entries = dict[str, Any]
@@ -50,6 +50,16 @@ class MadeWith:
         """Where a model is from."""
         values = self.settings.models[model].source.model_dump(mode="json")
         return values | ({"path": reference("models", model)} if values.get("path") else {})
+
+    def checkpoint(self, cell: Cell) -> Entries:
+        """Where a cell of a checkpoint is from."""
+        values = self.settings.imported[cell].model_dump(mode="json", exclude_none=True)
+        return values | ({"path": reference(*place_of_import(cell))} if "path" in values else {})
+
+    def origin(self, cell: Cell) -> Entries:
+        """What of that headers have to say: a repository by name and commit; a folder may be anywhere."""
+        source = self.checkpoint(cell)
+        return {name: source[name] for name in ("kind", "id", "revision") if name in source}
 
     def shape(self, model: str) -> Entries | None:
         """What config.json also says, if it is given by hand; not what only plans memory."""
@@ -136,7 +146,9 @@ class MadeWith:
         return composed if parse_scheme(wildcards["scheme"]).exchange else whole
 
     def whole_cell(self, wildcards: Mapping[str, Any]) -> Entries:
-        """Such a cell, or those that a composed one is put together from."""
+        """Such a cell, or those that a composed one is put together from; one of a checkpoint, where it is one only."""
+        if origin_of(wildcards["method"]) is not None:
+            return {"checkpoint": {"source": self.origin(cell_at(wildcards))}} if "seed" in wildcards else {}
         compression = self.settings.compression.read_by(wildcards["method"], wildcards["scheme"])
         return {"compression": compression, "inputs": {"tokens": self.shard(wildcards["model"])}}
 

@@ -17,12 +17,15 @@ from typing import Any
 from polyprune.corpora.outside_files import content_digest, matching_files
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
+from polyprune.grammar.paths import origin_of
 from polyprune.places import path_at, paths_at, reference
 from polyprune.settings.config import Settings
+from polyprune.settings.imports import FolderCheckpoint
 from polyprune.settings.models import FolderSource, GgufSource, PickledSource
 from polyprune.settings.problems import explain
 from polyprune.settings.text import FilesCorpus, FilesPrompts
 from polyprune.settings.yaml_lines import Place, read_yaml_lines
+from polyprune.workflow.spec_values import cell_at, place_of_import
 from polyprune.workflow.wildcards import Wildcards
 
 DATA_ROOT = "benchmarks"
@@ -40,6 +43,9 @@ def places_of(settings: Settings) -> dict[str, str | list[str]]:
         for name, section in sections.items():
             if isinstance(section, FilesCorpus | FilesPrompts):
                 places |= {f"{kind}/{name}/{language}": files for language, files in section.files.items()}
+    for cell, checkpoint in settings.imported.items():
+        if isinstance(checkpoint, FolderCheckpoint):
+            places["/".join(place_of_import(cell))] = checkpoint.path
     if settings.evaluation.data_root is not None:
         places[DATA_ROOT] = settings.evaluation.data_root
     return places
@@ -59,6 +65,10 @@ class Outside:
 
     def model(self, wildcards: Wildcards) -> list[str]:
         return self._look(self._model, "results/{model}/model.json", wildcards)
+
+    def checkpoint(self, wildcards: Wildcards) -> list[str]:
+        pattern = "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/checkpoint.json"
+        return self._look(self._checkpoint, pattern, wildcards)
 
     def documents(self, wildcards: Wildcards) -> list[str]:
         return self._look(self._documents, "results/corpora/{corpus}/{language}.parquet", wildcards)
@@ -129,6 +139,32 @@ class Outside:
             except UserError as error:
                 found = [str(error)]
             yield from (f"{folder}: {change}" for change in found)
+
+    def _checkpoint(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
+        from polyprune.model.foreign.files import checkpoint_folder, deciding_files, read_checkpoint_manifest
+        from polyprune.model.registered import changes
+
+        cell = cell_at(wildcards)
+        source, registered = self.settings.imported.get(cell), _read(read_checkpoint_manifest, manifest)
+        if isinstance(source, FolderCheckpoint):
+            folder = path_at(reference(*place_of_import(cell)))
+            if manifest.exists() and not folder.exists():
+                self._say_missing(f"the checkpoint {folder} does not exist", manifest)
+                return
+            origin = str(origin_of(cell.method))
+            index = [each.cell(origin) for each in self.settings.imports[origin].cells].index(cell)
+            place = ("imports", origin, "cells", index, "source", "path")
+            names = self._told(lambda: deciding_files(folder, source.pickles), place)
+        elif registered:
+            try:
+                folder = checkpoint_folder(registered["source"])
+                names = deciding_files(folder, registered["source"]["pickles"])
+            except UserError:
+                return  # not whole in this machine's cache: nothing can have changed here
+        else:
+            return
+        if registered:
+            yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
 
     def _documents(self, wildcards: Wildcards, output: Path) -> Iterator[str]:
         from polyprune.artifacts.corpus import SCHEMA

@@ -42,6 +42,9 @@ def require_cacheable(settings: Settings, models: set[str]) -> None:
 
 
 def _untold(settings: Settings, models: set[str]) -> Iterator[str]:
+    for cell, checkpoint in settings.imported.items():
+        if cell.model in models and getattr(checkpoint, "revision", None) is None:
+            yield f"imports of {cell.model} are told apart by the content of checkpoints: run without --cache"
     for name in models:
         corpus = settings.models[name].text.corpus
         for place, source in (

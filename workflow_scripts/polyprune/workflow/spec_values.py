@@ -7,7 +7,7 @@ from typing import Any
 
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.columns import OWN_FOLDER, Column
-from polyprune.grammar.methods import METHODS
+from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, Cell
 from polyprune.grammar.titles import scheme_title
 from polyprune.provenance import canonical_json, code_digest, digest
@@ -38,6 +38,22 @@ def variant_of(wildcards: Wildcards) -> dict[str, Any]:
     }
 
 
+def cell_at(wildcards: Mapping[str, str]) -> Cell:
+    """The cell of a job."""
+    seed = int(wildcards["seed"])
+    return Cell(wildcards["model"], wildcards["method"], wildcards["scheme"], wildcards["calibration"], seed)
+
+
+def named_cell(wildcards: Wildcards) -> dict[str, Any]:
+    """Its names, as stages that make a cell take them."""
+    return {name: wildcards[name] for name in ("method", "scheme", "calibration")} | {"seed": int(wildcards["seed"])}
+
+
+def place_of_import(cell: Cell) -> tuple[str, ...]:
+    """What the folder of a cell's checkpoint is known by (`places.py`)."""
+    return ("imports", cell.model, *cell.variant.split("/"))
+
+
 def plugins_of_evaluation(asked: Mapping[str, Any]) -> list[str]:
     """Modules and tasks that an evaluation takes by name; `asked` is how its questions are put."""
     plugins = {
@@ -65,7 +81,7 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
     models = dict.fromkeys(cell.model for cell in cells)
     return {
         "models": [[model, settings.models[model].title] for model in models],
-        "methods": {cell.method: METHODS[cell.method].title for cell in cells},
+        "methods": {cell.method: traits_of(cell.method).title for cell in cells},
         "benchmarks": {benchmark: BENCHMARKS[benchmark].title for benchmark in benchmarks},
     }
 
@@ -82,7 +98,7 @@ def page_of_study(settings: Settings, study: str) -> dict[str, Any]:
         "tables": {name: table.report for name, table in entry.tables.items()},
         "figures": {name: figure.draws for name, figure in entry.figures.items()},
         "methods": {
-            METHODS[method].title: _method_in_words(settings, method, asked) for method, asked in schemes.items()
+            traits_of(method).title: _method_in_words(settings, method, asked) for method, asked in schemes.items()
         },
         "cells": len(cells),
         "trained": any(isinstance(settings.models[cell.model].source, TrainedSource) for cell in cells),
@@ -92,7 +108,7 @@ def page_of_study(settings: Settings, study: str) -> dict[str, Any]:
 
 def _method_in_words(settings: Settings, method: str, schemes: Iterable[str]) -> str:
     """`Removes weights; those that stay are updated. 50 %, 2:4. damping 0.01`."""
-    traits = METHODS[method]
+    traits = traits_of(method)
     does = "Rounds weights to few bits" if traits.quantises else "Removes weights"
     text = f"{does}; those that stay are {'updated' if traits.updates else 'as they were'}. "
     text += f"Schemes: {', '.join(map(scheme_title, schemes))}."

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from polyprune.grammar.benchmarks import datasets
-from polyprune.grammar.methods import METHODS
+from polyprune.grammar.methods import traits_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.grammar.titles import compression_title
@@ -27,6 +27,8 @@ from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
+    cell_at,
+    named_cell,
     page_of_study,
     plugins_of_evaluation,
     shares_of_training,
@@ -109,12 +111,8 @@ class Specs:
     # Cells.
 
     def measure_outliers(self, wildcards: Wildcards) -> str:
-        return spec(
-            "measure_outliers",
-            wildcards,
-            **self.made_with.outliers(),
-            inputs=self.made_with.of_compression(wildcards),
-        )
+        inputs = self.made_with.of_compression(wildcards)
+        return spec("measure_outliers", wildcards, **self.made_with.outliers(), inputs=inputs)
 
     def prune_model(self, wildcards: Wildcards) -> str:
         method, scheme = wildcards["method"], wildcards["scheme"]
@@ -124,10 +122,7 @@ class Specs:
             "prune_model",
             wildcards,
             *plugins,
-            method=method,
-            scheme=scheme,
-            calibration=wildcards["calibration"],
-            seed=int(wildcards["seed"]),
+            **named_cell(wildcards),
             compression=self.settings.compression.read_by(method, scheme),
             inputs=self.made_with.of_compression(wildcards) | ({"outliers": self.made_with.outliers()} if owl else {}),
         )
@@ -137,12 +132,22 @@ class Specs:
         return spec(
             "compose_cell",
             wildcards,
-            method=wildcards["method"],
-            scheme=wildcards["scheme"],
-            calibration=wildcards["calibration"],
-            seed=int(wildcards["seed"]),
+            **named_cell(wildcards),
             n_layers=self.settings.models[wildcards["model"]].sizes.layers,
             inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
+        )
+
+    def register_checkpoint(self, wildcards: Wildcards) -> str:
+        return spec("register_checkpoint", wildcards, source=self.made_with.checkpoint(cell_at(wildcards)))
+
+    def import_cell(self, wildcards: Wildcards) -> str:
+        source = self.made_with.origin(cell_at(wildcards))
+        return spec(
+            "import_cell",
+            wildcards,
+            **named_cell(wildcards),
+            updates=traits_of(wildcards["method"]).updates,
+            inputs={"model": self.made_with.model(wildcards["model"]), "checkpoint": {"source": source}},
         )
 
     def export_model(self, wildcards: Wildcards) -> str:
@@ -186,15 +191,15 @@ class Specs:
         cells = self.settings.studies[study].grids[grid].cells()
         return spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
 
+    def compare_masks(self, study: str, grid: str) -> str:
+        cells = self.settings.studies[study].grids[grid].cells()
+        return spec("compare_masks", {}, **self.made_with.mask_iou(cells))
+
     # Benchmarks.
 
     def register_benchmark(self, wildcards: Wildcards) -> str:
-        return spec(
-            "register_benchmark",
-            wildcards,
-            datasets=datasets(wildcards["benchmark"], "hub"),
-            data_root=reference(DATA_ROOT),
-        )
+        found = datasets(wildcards["benchmark"], "hub")
+        return spec("register_benchmark", wildcards, datasets=found, data_root=reference(DATA_ROOT))
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
         found = datasets(wildcards["benchmark"], "hub")
@@ -202,12 +207,8 @@ class Specs:
         return spec("fetch_benchmark", wildcards, datasets=found, **mkqa)
 
     def generate_benchmark(self, wildcards: Wildcards) -> str:
-        return spec(
-            "generate_benchmark",
-            wildcards,
-            benchmark=wildcards["benchmark"],
-            questions=self.settings.evaluation.demo_questions,
-        )
+        questions = self.settings.evaluation.demo_questions
+        return spec("generate_benchmark", wildcards, benchmark=wildcards["benchmark"], questions=questions)
 
     def evaluate_model(self, wildcards: Wildcards) -> str:
         asked = self.made_with.evaluation(wildcards)
@@ -235,7 +236,7 @@ class Specs:
         names = self.settings.models[first.model].title
         if not kind.of_dense:
             schemes = sorted({cell.scheme for cell in cells})
-            names += f", {compression_title(METHODS[first.method].title, schemes)}"
+            names += f", {compression_title(traits_of(first.method).title, schemes)}"
         return spec(
             "plot_figure",
             {},

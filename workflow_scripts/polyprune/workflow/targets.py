@@ -9,11 +9,13 @@ from pathlib import Path
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
-from polyprune.grammar.paths import OF_STUDIES, PAPER
+from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of
 from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 
+CHECKPOINT = "checkpoint.json"
+"""Of a cell that is read from a checkpoint: where that lies and what identifies it."""
 PAGE = "report.html"
 """Of a study, for readers."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
@@ -46,7 +48,7 @@ def check_target(target: str, settings: Settings) -> None:
             _check_benchmark(parts[3:])
         elif parts[1] == "prompts" and settings.prompts:
             _check_prompts_file(parts[2:], settings)
-        elif parts[1] in ("mask_iou", "versus_paper"):
+        elif parts[1] in ("mask_iou", "mask_agreement", "versus_paper"):
             _check_study_file(parts[1], PAPER, settings)
         else:
             raise SpellingError(
@@ -117,8 +119,9 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if parts[0] == "dense":
         _check_variant_file(parts[1:2], OF_VARIANTS)
         return
-    if parts[0] not in METHODS:
-        choices = [*METHODS, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
+    methods = [*METHODS, *settings.imported_methods]
+    if parts[0] not in methods:
+        choices = [*methods, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
         raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], choices)}")
     if len(parts) > 1:
         scheme = parse_scheme(parts[1])
@@ -126,10 +129,24 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
             raise SpellingError(f"{parts[0]} does not take scheme {parts[1]!r}: {why_not(parts[0])}")
         if reason := settings.models[model].sizes.why_not(scheme):
             raise SpellingError(f"{model} does not take scheme {parts[1]!r}: {reason}")
+    if origin_of(parts[0]) is not None:
+        _check_listed(model, parts, settings)
+        return
     _check_calibration(parts[2:], known)
     if len(parts) > 2:
         require_parts(parse_scheme(parts[1]), parts[2], known)
     _check_variant_file(parts[4:5], [artifact(parts[0]), *OF_VARIANTS, *OF_CELLS])
+
+
+def _check_listed(model: str, parts: list[str], settings: Settings) -> None:
+    """A cell of a checkpoint is one that `imports` lists."""
+    listed = sorted(cell.variant for cell in settings.imported if (cell.model, cell.method) == (model, parts[0]))
+    if not listed:
+        raise SpellingError(f"imports.{origin_of(parts[0])} lists no {parts[0]} of {model}")
+    variant = "/".join(parts[:4])
+    if len(parts) > 3 and variant not in listed:
+        raise SpellingError(f"{variant!r} is {nearest(variant, listed)} that imports.{origin_of(parts[0])} lists")
+    _check_variant_file(parts[4:5], [artifact(parts[0]), CHECKPOINT, *OF_VARIANTS, *OF_CELLS])
 
 
 def _check_variant_file(parts: list[str], known: Sequence[str]) -> None:

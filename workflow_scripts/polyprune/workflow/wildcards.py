@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from polyprune.grammar.benchmarks import BENCHMARKS
-from polyprune.grammar.methods import METHODS
+from polyprune.grammar.methods import METHODS, traits_of
 from polyprune.grammar.schemes import (
     CALIBRATION_PATTERN,
     COMPOSED_PATTERN,
@@ -38,7 +38,7 @@ class Only:
             "model": any_of(self.settings.models),
             "corpus": any_of(self.settings.corpora),
             "prompts": any_of(self.settings.prompts),
-            "method": any_of(METHODS),
+            "method": any_of([*METHODS, *self.settings.imported_methods]),
             "scheme": SCHEME_PATTERN,
             "calibration": CALIBRATION_PATTERN,
             "seed": SEED_PATTERN,
@@ -73,6 +73,11 @@ class Only:
     def methods(self, *, updating: bool) -> str:
         """Methods that change the surviving weights, or those that only choose which survive."""
         return any_of(name for name, traits in METHODS.items() if traits.updates == updating)
+
+    def imported(self, *, updating: bool | None = None) -> str:
+        """The same of methods whose cells are read from checkpoints; all of these."""
+        names = self.settings.imported_methods
+        return any_of(name for name in names if updating is None or traits_of(name).updates == updating)
 
     def benchmarks(self, *, fetched: bool) -> str:
         """All benchmarks, if they are fetched from the hub, or if they are in the user's folder; else none."""

@@ -17,7 +17,7 @@ import pandas as pd
 
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS
-from polyprune.grammar.methods import METHODS
+from polyprune.grammar.methods import traits_of
 from polyprune.grammar.titles import Titles
 from polyprune.report.answers.answer import best_calibrations
 from polyprune.report.answers.answer_text import NOTES, block_sentence, languages_in, sentence, table
@@ -45,7 +45,7 @@ def respond(question: Question, root: Path) -> str:
         )
     titles = Titles(
         {question["model"]: question["title"]},
-        {name: traits.title for name, traits in METHODS.items()},
+        {line["method"]: traits_of(line["method"]).title for line in question["cells"]},
         {name: benchmark.title for name, benchmark in BENCHMARKS.items()},
     )
     parts = []

@@ -34,6 +34,11 @@ TABLES = {
         "How much the pruned weights depend on the language of the calibration text: the overlap between languages.",
         "Whether another mask is a worse one. Compare with the overlap of seeds of one language, which is the noise.",
     ),
+    "same_masks": Explanation(
+        "Whether checkpoints of others remove the weights that are removed here, and so whether they were calibrated "
+        "on the same text: in the first layer, equal texts leave rounding alone to differ.",
+        "Which of two different masks is the better one.",
+    ),
 }
 _SHIFT = "How far compression moves hidden states in the subspaces of LSAR that languages share or do not share."
 _NO_CAUSE = "What causes a change: the figures describe hidden states, and nothing was intervened on."
