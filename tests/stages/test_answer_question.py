@@ -54,9 +54,18 @@ def write_items(
 
 
 def write_dump(
-    folder: Path, calibration: str, seed: int, nll: np.ndarray, diff: float = 1.0, language: str = "de", **said: Any
+    folder: Path,
+    calibration: str,
+    seed: int,
+    nll: np.ndarray,
+    diff: float | np.ndarray = 1.0,
+    language: str = "de",
+    **said: Any,
 ) -> Path:
-    """Losses (n_sequences, n_predicted); dense states of norm 2 and width 8 in two layers, moved by √diff a token."""
+    """Losses (n_sequences, n_predicted); dense states of norm 2 and width 8 in two layers, moved by √diff a token.
+
+    `diff` may be one a row: the embedding, both layers, the normed last one.
+    """
     n, tokens = nll.shape[0], nll.shape[1] + 1
     path = folder.joinpath(*BLOCK, calibration, f"seed{seed}", "hidden_states", "text", f"{language}.h5")
     named = dict(zip(("model", "method", "scheme"), BLOCK, strict=True)) | {"calibration": calibration, "seed": seed}
@@ -66,7 +75,7 @@ def write_dump(
         file.store("sums/n", np.full(n, tokens))
         file.store("sums/norm", np.full((n, 4), 2.0 * tokens))
         file.store("sums/sq", np.full((n, 4), 4.0 * tokens))
-        file.store("sums/diff", np.full((n, 4), diff * tokens))
+        file.store("sums/diff", np.full((n, 4), np.multiply(diff, tokens)))
         file.store("prompts/mean", np.zeros((4, n, 8), dtype=np.float32))
     return path
 
@@ -113,6 +122,23 @@ def test_dumps_are_losses_and_drift_of_sequences(tmp_path: Path):
     np.testing.assert_allclose(values[:, 0], -nll.mean(axis=1))
     np.testing.assert_allclose(columns["snr", "de"].values["de"], 10 * math.log10(4))
     np.testing.assert_allclose(columns["pruning_error", "de"].values["de"], -math.log(1 / 32))
+
+
+@pytest.mark.parametrize(("diff", "known"), [
+    ([0.0, 0.0, 1.0, 1.0], {"perplexity", "pruning_error"}),
+    ([0.0, 1.0, 0.0, 1.0], {"perplexity", "snr", "pruning_error"}),
+    ([0.0, 0.0, 0.0, 0.0], {"perplexity"}),
+], ids=["first layer dense", "last raw row is not counted", "nothing changed"])  # fmt: skip
+def test_what_is_infinite_in_every_sequence_is_not_compared(tmp_path: Path, diff: list[float], known: set[str]):
+    """A cell whose first layer is the dense model's has an infinite SNR there; its other values stay comparable."""
+    files = [
+        write_dump(tmp_path, calibration, 0, np.full((3, 4), 1.0 + n), np.array(diff))
+        for n, calibration in enumerate("ab")
+    ]
+    columns = load_columns([], files)[BLOCK]
+    assert {metric for metric, _ in columns} == known
+    found = best_calibrations({BLOCK: columns})
+    assert set(found["metric"]) == known and np.isfinite(found["gain"]).all()
 
 
 def test_a_dump_in_another_cells_folder_is_refused(tmp_path: Path):

@@ -190,6 +190,19 @@ def test_means_over_seeds_and_over_a_languages_columns_are_losses() -> None:
     assert (metric, block["method"]) == ("arc", "wanda") and loss.to_dict() == {"en": {"de": -45.0}}
 
 
+def test_an_infinite_snr_is_no_loss_to_explain() -> None:
+    """Where the first layer is the dense model's, SNR is infinite in every cell, and infinity less infinity nothing."""
+    about = {"model": "m", "method": "wanda", "scheme": "0.50-ends-from-dense", "eval_language": "de"}
+    rows = pd.DataFrame(
+        [
+            about | {"calibration": calibration, "metric": metric, "value": value}
+            for calibration in ("de", "en")
+            for metric, value in (("snr", np.inf), ("pruning_error", 0.5))
+        ]
+    )
+    assert [metric for _, metric, _ in losses(rows)] == ["pruning_error"]
+
+
 def test_a_trait_that_a_language_lacks_is_no_distance() -> None:
     known = pd.DataFrame(
         [

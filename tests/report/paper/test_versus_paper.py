@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import QuadMesh
 from scipy import stats
-from tests.helpers.pictures import assert_readable, read_table, same_colour
+from tests.helpers.pictures import assert_readable, drawn, read_table, same_colour
 from tests.helpers.titles import titles_of
 
 from polyprune.report.paper.versus_paper import beside_paper, block_lines, render_versus
@@ -160,7 +161,19 @@ def test_pictures_name_what_is_counted_and_explain_only_what_they_show(
     assert f"known for {len(cells) - 1} of {len(cells)} cells" in said
 
 
-@pytest.mark.parametrize("number", [1, 4, 17])
+def test_a_picture_without_any_spread_has_no_colours_to_explain():
+    """Table 14 has one draw, in print and as ours."""
+    paper = load_all_printed(PAPER)
+    cells = beside_paper({14: as_ours(paper[14], "acc")}, paper)
+    figure, texts = drawn(lambda: draw_table(cells, "Title", TITLES))
+    said = " ".join(text.text.replace("\n", " ") for text in texts)
+    assert "No colour: one draw" in said and "Frame" not in said and "spreads" not in said
+    meshes = [artist for artist in figure.axes[0].collections if isinstance(artist, QuadMesh)]
+    assert len(meshes) == 4 and not figure.axes[0].patches
+    assert all(np.ma.getmaskarray(np.ma.asarray(mesh.get_array())).all() for mesh in meshes)
+
+
+@pytest.mark.parametrize("number", [1, 4, 14, 17])
 def test_pictures_of_the_papers_own_numbers_are_readable(number: int):
     paper = load_all_printed(PAPER)
     cells = beside_paper({number: as_ours(paper[number])}, paper)

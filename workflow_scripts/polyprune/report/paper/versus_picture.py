@@ -36,19 +36,26 @@ _OVERLAP = "iou:"
 def draw_table(cells: pd.DataFrame, title: str, titles: Titles) -> Figure:
     """One table; `cells` are rows of `report/paper/versus_paper.py`."""
     sections = [_section(cells, block, titles) for block in _blocks(cells)]
-    return draw_picture(Picture(tuple(sections), title, ENDS, _caption(cells, sections), BLUE_TO_ORANGE))
+    ends = ENDS if cells["in_spreads"].notna().any() else None
+    return draw_picture(Picture(tuple(sections), title, ends, _caption(cells, sections), BLUE_TO_ORANGE))
 
 
 def _caption(cells: pd.DataFrame, sections: Sequence[Section]) -> str:
     known = int(cells["in_spreads"].notna().sum())
     notes = " ".join(grid.note for section in sections for grid in section.grids)
-    sentences = [
-        "Ours (the paper's). Colour: their difference over the spread between two runs, √(our variance over seeds + "
-        "the printed one), or of the one that is known."
-    ]
-    if known < len(cells):
-        sentences.append(f"It is known for {known} of {len(cells)} cells; the others have no colour.")
-    sentences.append(f"Frame: beyond {FAR:g} spreads.")
+    if known:
+        sentences = [
+            "Ours (the paper's). Colour: their difference over the spread between two runs, √(our variance over seeds "
+            "+ the printed one), or of the one that is known."
+        ]
+        if known < len(cells):
+            sentences.append(f"It is known for {known} of {len(cells)} cells; the others have no colour.")
+        sentences.append(f"Frame: beyond {FAR:g} spreads.")
+    else:
+        sentences = [
+            "Ours (the paper's). No colour: one draw of calibration text on either side says nothing of how far two "
+            "runs are apart."
+        ]
     if "ρ" in notes:
         sentences.append("ρ: Spearman's, of the single languages in a column, mean over columns.")
     if "target best" in notes:

@@ -92,11 +92,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Picture:
-    """Sections below one another, then the key: `ends` name both ends of the scale of shades, `colours`."""
+    """Sections below one another, then the key: `ends` name both ends of the scale of shades, `colours`.
+
+    Without ends there is no key: nothing has a shade.
+    """
 
     sections: tuple[Section, ...]
     title: str
-    ends: tuple[str, str]
+    ends: tuple[str, str] | None
     caption: str
     colours: Colormap = field(default_factory=lambda: SHADES)
 
@@ -118,13 +121,15 @@ def draw_picture(picture: Picture) -> Figure:
         + SECTION_GAP
         for heading, section, of_section in zip(headings, sections, lines, strict=True)
     ]
-    sheet = Sheet(width, sum(tall) + KEY_HEIGHT + 0.25, picture.title, picture.caption)
+    key = KEY_HEIGHT + 0.25 if picture.ends else 0.0
+    sheet = Sheet(width, sum(tall) + key, picture.title, picture.caption)
     axes, top = sheet.canvas(), 0.1
     for heading, section, of_section, height in zip(headings, sections, lines, tall, strict=True):
         axes.text(MARGIN, top, heading, size=HEADING_SIZE, weight="bold", va="top", linespacing=LINE_SPACING, **_PLAIN)
         _draw_section(axes, section, of_section, cell, left, top + text_height(heading, HEADING_SIZE), colours)
         top += height
-    _draw_key(axes, picture.ends, MARGIN, top, colours)
+    if picture.ends:
+        _draw_key(axes, picture.ends, MARGIN, top, colours)
     return sheet.figure
 
 

@@ -16,7 +16,7 @@ def sheet_of(picture: Picture) -> dict[str, Any]:
     return {
         "title": picture.title,
         "caption": picture.caption,
-        "ends": list(picture.ends),
+        "ends": list(picture.ends or ()),
         "sections": [_section(section) for section in picture.sections],
     }
 

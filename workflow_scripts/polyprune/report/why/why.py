@@ -115,7 +115,8 @@ def _apart(words: np.ndarray) -> np.ndarray:
 def losses(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], str, Matrix]]:
     """Block, metric and matrix of losses of single languages, means over seeds and over a language's columns.
 
-    `rows` are scores of drift and of benchmarks (in per cent).
+    `rows` are scores of drift and of benchmarks (in per cent). Where a layer is the dense model's, SNR is infinite and
+    says nothing of what was lost.
     """
     cells = rows[[is_single_language(str(name)) for name in rows["calibration"]]]
     cells = cells.assign(eval_language=[language_of(column) for column in cells["eval_language"]])
@@ -125,7 +126,9 @@ def losses(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], str, Matrix]]:
         mean = of_metric.pivot_table(index="calibration", columns="eval_language", values="value")
         loss = LOSSES.get(str(metric), np.negative)
         names = dict(zip(BLOCK, map(str, (model, method, scheme)), strict=True))
-        yield names, str(metric), mean.apply(loss)
+        lost = mean.apply(loss)
+        if not np.isinf(lost.to_numpy(dtype=float)).any():
+            yield names, str(metric), lost
 
 
 def damage(loss: Matrix) -> tuple[list[str], np.ndarray]:
