@@ -1,8 +1,16 @@
 # polyprune: in which language should a multilingual model be calibrated when it is compressed?
 # Data flows through files, in the order of the includes; README.md says what to ask for.
+import os
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
+if not os.path.exists("config.yaml"):
+    raise WorkflowError(
+        f"there is no config.yaml in {os.getcwd()}: start in the repository's folder (cd {os.path.realpath(workflow.basedir)}), or have "
+        "copies of config.yaml and studies/ where --directory leads to"
+    )
 
 
 configfile: "config.yaml"
@@ -47,6 +55,18 @@ for study in settings.studies:
         localrule: True
 
 
+if workflow.is_main_process:
+    try:
+        require_targets(sys.argv[1:], settings, {rule.name for rule in workflow.rules})
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if workflow.output_settings.dryrun:
+        tell_total(logger, settings, sys.argv[1:])
+    elif not uses_profile(sys.argv[1:]):
+        logger.warning(
+            "No profile was named. Type snakemake --profile local, or --profile slurm on a cluster: they say what makes "
+            "a result out of date, how many GPUs there are, and what is shown."
+        )
 if caching:
     share(workflow.rules)
 strangers.watch(workflow.rules)
@@ -66,6 +86,8 @@ onstart:
         if not workflow.non_local_exec and not brings_python:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":
+            if not os.environ.get("SNAKEMAKE_SLURM_PARTITIONS"):
+                slurm.require_partitions(cluster.partitions, cluster_file(), cluster_file() == TEMPLATE)
             slurm.take_over(workflow.dag, Path.cwd(), logger)
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -13,7 +13,7 @@ PACKAGES = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(PACKAGES))
 
 from polyprune.cluster import slurm
-from polyprune.cluster.site import load_cluster, shell_prefix
+from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_prefix
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
@@ -24,6 +24,7 @@ from polyprune.settings.load import load_settings
 from polyprune.workflow import beside
 from polyprune.workflow.braces import verbatim, words
 from polyprune.workflow.bundles import Bundles
+from polyprune.workflow.dry_runs import tell_total
 from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
@@ -32,8 +33,9 @@ from polyprune.workflow.quick_plans import collect_rarely, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
+from polyprune.workflow.starts import require_targets, uses_profile
 from polyprune.workflow.strangers import Strangers
-from polyprune.workflow.targets import check_target, models_of, require_sizes
+from polyprune.workflow.targets import models_of, require_sizes
 from polyprune.workflow.wildcards import Only
 
 collect_rarely()
@@ -47,8 +49,6 @@ caching = workflow.workflow_settings.cache is not None
 
 try:
     settings = load_settings(config, config_files)
-    for word in sys.argv[1:]:
-        check_target(word, settings)
     require_sizes(sys.argv[1:], settings)
     cluster = load_cluster()
     if caching:

@@ -23,7 +23,8 @@ def test_a_profile_finds_the_package_from_any_folder(name: str, tmp_path: Path) 
     """By its path from elsewhere, also through a folder with a space in its name; by its name from the repository."""
     (tmp_path / "a clone").symlink_to(ROOT)
     clone = tmp_path / "a clone"
-    for cwd, words in ((tmp_path, ["--profile", str(clone / name)]), (ROOT, ["--profile", name]), (ROOT, [])):
+    elsewhere = ["--profile", str(clone / name), "--snakefile", str(clone / "Snakefile")]
+    for cwd, words in ((tmp_path, elsewhere), (ROOT, ["--profile", name]), (ROOT, [])):
         code = READ.format(words=words, file=str(ROOT / name / "profile.yaml"))
         run = subprocess.run([sys.executable, "-c", code], cwd=cwd, env={}, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr

@@ -50,6 +50,19 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     return made
 
 
+@pytest.mark.parametrize("template", [True, False])
+def test_partitions_that_the_cluster_does_not_have_are_refused(fake: FakeSlurm, tmp_path: Path, template: bool):
+    """As where the template was left as shipped; where Slurm does not answer, `queued_jobs` says so."""
+    fake.command("sinfo", "echo batch; echo big")
+    slurm.require_partitions(["batch"], tmp_path / "mine.yaml", template)
+    assert fake.called("sinfo") == ["--all --noheader --format=%R"]
+    what = r"cp slurm/partitions\.yaml ~/\.config/polyprune/" if template else "correct it"
+    with pytest.raises(UserError, match=rf"mine\.yaml names .* \(cpu, gpu; there are batch, big\): .*{what}"):
+        slurm.require_partitions(["gpu", "batch", "cpu"], tmp_path / "mine.yaml", template)
+    fake.command("sinfo", "echo 'sinfo: error' >&2; exit 1")
+    slurm.require_partitions(["gpu"], tmp_path / "mine.yaml", template)
+
+
 def test_work_is_named_as_the_plugin_names_it():
     for wildcards in ([], ["tiny"], ["tiny", "wanda", "0.50", "de-en", "0"], ["a/b"]):
         job = SimpleNamespace(wildcards=wildcards)
@@ -183,7 +196,7 @@ def checkout(fake: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         shutil.copy(ROOT / name, folder / name)
     monkeypatch.setenv("POLYPRUNE_CLUSTER", str(folder / "slurm/partitions.yaml"))
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    fake.command("sinfo", "echo cpu")
+    fake.command("sinfo", "echo cpu; echo gpu")
     fake.command("scontrol", "echo MinJobAge = 300 sec")
     fake.command("sacct", "exit 1")
     fake.command("sbatch", "echo 'Invalid account or account/partition combination specified' >&2; exit 1")

@@ -289,3 +289,9 @@ def test_calibrations_with_as_many_right_answers_are_equal():
     values = {name: np.stack([(np.arange(60) < c).astype(float) for c in each], 1) for name, each in counts.items()}
     comparison = Comparison([Column(ACCURACY, values, dict.fromkeys(counts, (0, 1)), np.arange(60))])
     assert comparison.means["de"] == comparison.means["en"] and comparison.not_worse() == ["de", "en"]
+
+
+def test_nothing_measured_is_a_table_without_rows():
+    """What the page of a study that has not begun reads."""
+    rows = best_calibrations({})
+    assert rows.empty and {"model", "eval_language", "metric", "is_target", "p", "items"} <= set(rows.columns)

@@ -53,4 +53,4 @@ def test_the_command_prints_the_question(monkeypatch: pytest.MonkeyPatch, capsys
     assert main(["--model", "tiny-aya", "--language", "sw", "--method", ""]) == 0
     assert json.loads(capsys.readouterr().out)["language"] == "sw"
     assert main(["--model", "", "--language", "sw"]) == 1
-    assert capsys.readouterr().err.startswith("error: MODEL: ''")
+    assert "as make answer MODEL=tiny-llama LANGUAGE=de; models: aya-23-35b" in capsys.readouterr().err

@@ -16,15 +16,9 @@ from polyprune.grammar.paths import Cell
 from polyprune.settings.config import Settings
 from polyprune.settings.load import load_settings
 from polyprune.workflow import costs
-from polyprune.workflow.ledger import (
-    GPU_RULES,
-    benchmark_seconds,
-    cells_of,
-    incomplete_outputs,
-    job_seconds,
-    ledger,
-    output_bytes,
-)
+from polyprune.workflow.failures import failures_of
+from polyprune.workflow.ledger import cells_of, incomplete_outputs, ledger, total_in_words
+from polyprune.workflow.prices import GPU_RULES, benchmark_seconds, job_seconds, output_bytes
 
 ROOT = Path(__file__).parents[2]
 WILDCARDS = {"model": "llama-3-8b", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": "0"}
@@ -162,7 +156,7 @@ def test_a_composed_cell_takes_room_and_no_gpu(settings: Settings) -> None:
     composed["wildcards"] = WILDCARDS | {"scheme": "0.50-layer1-from-en"}
     composed["output"] = ["results/llama-3-8b/wanda/0.50-layer1-from-en/de/seed0/mask.safetensors"]
     cell = Cell("llama-3-8b", "wanda", "0.50-layer1-from-en", "de", 0)
-    line, _ = ledger(settings, [cell], [composed], set())
+    _, line, _ = ledger(settings, [cell], [composed], set())
     assert (line.outstanding, line.gpu_hours, line.sources) == (1, 0, set())
     assert line.gigabytes == pytest.approx(settings.models["llama-3-8b"].sizes.linear_weights / 8 / 1e9)
 
@@ -177,9 +171,74 @@ def test_cells_are_done_begun_or_outstanding(
     marker.parent.mkdir(parents=True)
     marker.touch()
     assert incomplete_outputs(marker.parent) == {begun}
-    line, total = ledger(settings, cells, [job(1), job(2)], incomplete_outputs(marker.parent))
+    _, line, total = ledger(settings, cells, [job(1), job(2)], incomplete_outputs(marker.parent))
     assert (line.done, line.incomplete, line.outstanding) == (1, 1, 1)
     one = costs.compression_flops(settings.models["llama-3-8b"], "wanda") / settings.engine.planning_flops / 3600
     assert line.gpu_hours == total.gpu_hours == pytest.approx(2 * one)
     assert line.gigabytes == pytest.approx(2 * settings.models["llama-3-8b"].sizes.linear_weights / 8 / 1e9)
     assert line.sources == {"formula"}
+
+
+def later(seed: int) -> dict[str, Any]:
+    """A job of the same cell that has not begun."""
+    output = f"results/llama-3-8b/wanda/0.50/de/seed{seed}/drift.parquet"
+    return {"rule": "measure_drift", "wildcards": WILDCARDS | {"seed": str(seed)}, "output": [output]}
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["later job last", "later job first"])
+def test_a_cell_is_begun_while_one_of_its_jobs_is_at_work(settings: Settings, order: int) -> None:
+    """Whatever else of the cell is still to come."""
+    cells = [Cell("llama-3-8b", "wanda", "0.50", "de", 0)]
+    _, line, _ = ledger(settings, cells, [job(0), later(0)][::order], {job(0)["output"][0]})
+    assert (line.done, line.incomplete, line.outstanding) == (0, 1, 0)
+
+
+def test_an_uncompressed_model_that_still_costs_is_outstanding(settings: Settings) -> None:
+    cells = [Cell("llama-3-8b", "wanda", "0.50", "de", 0)]
+    dump = {
+        "rule": "dump_dense_mc4",
+        "wildcards": {"model": "llama-3-8b"},
+        "output": ["results/llama-3-8b/dense/hidden_states/mc4/de.h5"],
+    }
+    counts = [
+        (dense.method, dense.done, dense.incomplete, dense.outstanding, dense.gpu_hours > 0, total.done)
+        for jobs, begun in (([], set()), ([dump], set()), ([dump], set(dump["output"])))
+        for dense, _, total in [ledger(settings, cells, jobs, begun)]
+    ]
+    assert counts == [("dense", 1, 0, 0, False, 2), ("dense", 0, 0, 1, True, 1), ("dense", 0, 1, 0, True, 1)]
+
+
+def test_the_total_in_words_divides_hours_by_gpus(settings: Settings) -> None:
+    *_, total = ledger(settings, [Cell("llama-3-8b", "wanda", "0.50", "de", 0)], [job(0)], set())
+    total.gpu_hours, total.gigabytes = 960.0, 1234.5
+    assert total_in_words(total) == (
+        "cells and uncompressed models: 1 done, 0 begun, 1 outstanding; "
+        "960.0 GPU-hours (40.0 days at 1 GPU, 5.0 days at 8 GPUs, at best), 1,234.5 GB"
+    )
+    total.gpu_hours = 0.0
+    assert total_in_words(total).endswith("; no GPU needed, 1,234.5 GB")
+
+
+def test_jobs_that_failed_say_why_and_what_to_type(tmp_path: Path) -> None:
+    """Not those at work again, nor those whose log ends well; an unexpected error by its exception."""
+    said = {
+        0: "2026-11-28 10:00:00,123 INFO layer 1\n"
+        "2026-11-28 10:00:01,000 ERROR error: the disk is full: free 3 GB\n  or name another\n",
+        1: "2026-11-28 10:00:00,123 INFO done in 3 s\n",
+        2: "2026-11-28 10:00:00,123 ERROR unexpected error, please report it with x.log:\n"
+        "Traceback (most recent call last):\n  File ...\nValueError: odd\n",
+        3: "2026-11-28 10:00:00,123 ERROR error: gone\n",
+    }
+    jobs = []
+    for seed, text in said.items():
+        log = tmp_path / f"{seed}.log"
+        log.write_text(text, encoding="utf-8")
+        jobs.append(job(seed) | {"log": [str(log)]})
+    jobs.append(job(4) | {"log": [str(tmp_path / "none.log")]})
+    found = failures_of(jobs, set(jobs[3]["output"]), ["--configfile", "mine.yaml"])
+    assert [(each.rule, each.why) for each in found] == [
+        ("prune_model", f"the disk is full: free 3 GB or name another ({tmp_path}/0.log)"),
+        ("prune_model", f"unexpected error: ValueError: odd ({tmp_path}/2.log)"),
+    ]
+    output = jobs[0]["output"][0]
+    assert found[0].command == f"snakemake --profile local --configfile mine.yaml -- {output}"

@@ -1,6 +1,7 @@
 """Snakemake logger plugin: writes each planned job as a line of JSON to the file named in POLYPRUNE_LEDGER.
 
-The one public way to learn from Snakemake itself what a dry run would do, job by job. See `polyprune/ledger.py`.
+The one public way to learn from Snakemake itself what a dry run would do, job by job: see
+`polyprune/workflow/ledger.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class LogHandler(LogHandlerBase):
                 "rule": record.__dict__["rule_name"],
                 "wildcards": dict(record.__dict__["wildcards"] or {}),
                 "output": [str(path) for path in record.__dict__["output"] or ()],
+                "log": [str(path) for path in record.__dict__["log"] or ()],
             }
             self._stream.write(json.dumps(job) + "\n")
             self._stream.flush()

@@ -55,9 +55,39 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
             "--profile local"
         ) from None
     if done.returncode:
-        raise UserError(f"squeue does not answer, so jobs of an earlier run cannot be ruled out: {done.stderr.strip()}")
+        raise UserError(
+            f"squeue does not answer, so jobs of an earlier run cannot be ruled out: {done.stderr.strip()}; "
+            "start where Slurm answers (try squeue --me), or without a cluster, with --profile local"
+        )
     rows = (match.groups() for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line)))
     return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
+
+
+def require_partitions(named: Collection[str], file: Path, template: bool) -> None:
+    """Refuse `file`, which names partitions, where Slurm has others; `template` is the file that nobody has adapted.
+
+    Where Slurm does not answer, `queued_jobs` says so.
+
+    Raises:
+        UserError: which partitions there are, and what to do.
+    """
+    try:
+        done = subprocess.run(["sinfo", "--all", "--noheader", "--format=%R"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return
+    there = set(done.stdout.split())
+    if done.returncode or not there or not (lacking := sorted(set(named) - there)):
+        return
+    adapt = (
+        "it is the template: mkdir -p ~/.config/polyprune && cp slurm/partitions.yaml ~/.config/polyprune/, and say in "
+        "the copy what your partitions allow"
+        if template
+        else "correct it"
+    )
+    raise UserError(
+        f"{file} names partitions that this cluster does not have ({', '.join(lacking)}; there are "
+        f"{', '.join(sorted(there))}): {adapt} (docs/cluster.md)"
+    )
 
 
 def queued_work() -> set[str]:

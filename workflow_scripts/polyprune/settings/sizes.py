@@ -78,6 +78,8 @@ def why_no_folder(folder: Path) -> str | None:
 
 def sizes_of_folder(folder: Path, place: str) -> dict[str, int]:
     """Of a model folder; raises `UserError` if there is no config.json that names them."""
+    if folder.suffix == ".gguf" and folder.is_file():
+        raise UserError(f"{place}: {folder} is a file, no folder: write `source: {{kind: gguf, path: {folder.name}}}`")
     if said := why_no_folder(folder):
         raise UserError(f"{place}: {said}; correct `source.path`, or put it back")
     try:

@@ -78,6 +78,11 @@ def _elsewhere(configfiles: Sequence[Path]) -> str:
 
 
 def _check(settings: Settings, model: str, language: str, method: str | None, configfiles: Sequence[Path]) -> None:
+    if not (model and language):
+        raise UserError(
+            "say of which model and for which language, as make answer MODEL=tiny-llama LANGUAGE=de; models: "
+            f"{', '.join(sorted(settings.models))}{_elsewhere(configfiles)}"
+        )
     if model not in settings.models:
         raise UserError(f"MODEL: {model!r} is {nearest(model, settings.models)}{_elsewhere(configfiles)}")
     if language not in settings.languages_of(model):

@@ -3,9 +3,9 @@
     python -m polyprune.workflow.ledger [study | table | figure | cell …] [--configfile FILE] [--json]
 
 What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this
-package), so a changed setting counts as well as a missing file. What a job will cost is the median of the benchmark
-records of jobs of the same rule, model and method where there are some; else a formula: operations over
-`engine.planning_flops`.
+package), so a changed setting counts as well as a missing file. A cell is begun where one of its jobs is at work, or
+was when Snakemake was killed. The uncompressed model of each model is a row, too. `prices.py` says what jobs will cost,
+`failures.py` which of them failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import base64
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,21 +25,21 @@ from typing import Any
 import yaml
 
 from polyprune.errors import UserError
-from polyprune.grammar.paths import PAPER, Cell, cell_of
+from polyprune.grammar.paths import DENSE, OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
 from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.workflow import costs
-from polyprune.workflow.bundles import record_key, recorded_rule
-from polyprune.workflow.targets import check_target
+from polyprune.workflow.failures import Failure, failures_of
+from polyprune.workflow.prices import COMPOSING, GPU_RULES, benchmark_seconds, job_seconds, output_bytes
+from polyprune.workflow.starts import require_target
+from polyprune.workflow.targets import PAGE
 
-GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "evaluate")
-"""Beginnings of the names of rules that ask for a GPU."""
-COMPOSING = "compose_"
-"""Of those that need none and write cells."""
-EVALUATION_BYTES = 2e6
-"""Scores and items of one benchmark, a few megabytes."""
-OUTLIERS_BYTES = 1e4
-"""A fraction a layer."""
+GPUS = (1, 8)
+"""For which numbers the total says how long it will take."""
+
+
+Unit = Cell | tuple[str, str]
+"""What is counted: a cell, or the uncompressed model of a model (its key, `DENSE`)."""
 
 
 @dataclass
@@ -77,25 +76,31 @@ def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
     """
     cells: list[Cell] = []
     for target in targets or sorted(settings.studies):
+        require_target(target, settings)
         if target in settings.studies:
             cells += settings.studies[target].all_cells()
         elif cell := cell_of(target):
-            check_target(target, settings)
             cells.append(cell)
         else:
-            check_target(target, settings)
-            parts = target.split("/")
-            name = parts[1] if len(parts) > 2 else PAPER
-            stem = parts[-1].split(".")[0]
-            study = settings.studies.get(name)
-            if study is None or stem not in {*study.tables, *study.figures}:
-                raise UserError(f"{target} is not a study, a table, a figure or a cell")
-            cells += study.cells(stem)
+            cells += _cells_of_file(target, settings)
     return list(dict.fromkeys(cells))
 
 
+def _cells_of_file(target: str, settings: Settings) -> list[Cell]:
+    """Of a file of a study."""
+    parts = target.split("/")
+    name = parts[1] if len(parts) > 2 else PAPER
+    stem = parts[-1].split(".")[0]
+    study = settings.studies.get(name)
+    if study is not None and stem in {*study.tables, *study.figures}:
+        return study.cells(stem)
+    if study is not None and stem in {*OF_STUDIES, Path(PAGE).stem}:
+        return study.all_cells()
+    raise UserError(f"{target} is not a study, a table, a figure or a cell")
+
+
 def planned_jobs(targets: Sequence[str], words: Sequence[str]) -> list[dict[str, Any]]:
-    """Jobs that Snakemake would run for the targets: rule, wildcards, output.
+    """Jobs that Snakemake would run for the targets: rule, wildcards, output, log.
 
     Raises:
         UserError: Snakemake cannot plan them; with its own words.
@@ -118,95 +123,53 @@ def incomplete_outputs(folder: Path = Path(".snakemake/incomplete")) -> set[str]
     return {base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_").decode(errors="replace") for name in names}
 
 
-def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], float]:
-    """Median seconds of finished jobs by rule, model and method, from `{rule}.benchmark.jsonl` files."""
-    seconds: dict[tuple[str, str, str], list[float]] = {}
-    for path in sorted(logs.rglob("*.benchmark.jsonl")):
-        parts = list(path.relative_to(logs).parts)
-        is_cell = len(parts) > 4 and parts[4].startswith("seed")
-        variant = "cell" if is_cell else "dense"
-        rule = path.name.removesuffix(".benchmark.jsonl")
-        if parts[-2] == "hidden_states":
-            rule = recorded_rule(rule, variant)
-        elif parts[-2] == "evaluation":
-            rule = f"evaluate_{rule}"
-        elif parts[-3:-2] == ["activations"]:
-            rule = f"count_activations_{variant}"
-        for line in path.read_text(encoding="utf-8").splitlines():
-            key = (rule, parts[0], parts[1] if is_cell else "")
-            seconds.setdefault(key, []).append(float(json.loads(line)["s"]))
-    return {key: statistics.median(values) for key, values in seconds.items()}
-
-
-def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any, float]) -> tuple[float, str]:
-    """Seconds a job will take, and whether a `benchmark` or the `formula` says so."""
-    key = record_key(job["rule"], job["wildcards"])
-    if key in records:
-        return records[key], "benchmark"
-    model = settings.models[job["wildcards"]["model"]]
-    if job["rule"].startswith("dump"):
-        variants = {path.rpartition("/")[0] for path in job["output"]}
-        n_cells = len(variants) if "method" in job["wildcards"] else 0
-        flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
-    elif job["rule"].startswith("count_activations"):
-        flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
-    elif job["rule"].startswith("evaluate"):
-        flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
-    else:
-        flops = costs.compression_flops(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
-    return flops / settings.engine.planning_flops, "formula"
-
-
-def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
-    """Estimated size of what a job will write."""
-    model = settings.models[job["wildcards"]["model"]]
-    if job["rule"].startswith("dump"):
-        return len(job["output"]) * costs.dump_bytes(model)
-    if job["rule"].startswith("evaluate"):
-        return EVALUATION_BYTES
-    if job["rule"] == "measure_outliers":
-        return OUTLIERS_BYTES
-    if job["rule"].startswith("count_activations"):
-        return costs.activation_bytes(model)
-    return costs.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])
-
-
 def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str, Any]], begun: set[str]) -> list[Line]:
     """Lines by model, method and scheme, dense models first; then the total."""
-    records = benchmark_seconds()
-    lines: dict[tuple[str, str, str], Line] = {}
-    planned: dict[Cell, bool] = {}
-    for cell in cells:
-        lines.setdefault((cell.model, cell.method, cell.scheme), Line(cell.model, cell.method, cell.scheme))
+    records, cells = benchmark_seconds(), list(cells)
+    units = [*({(cell.model, DENSE): None for cell in cells}), *cells]
+    lines = {_row(unit): Line(*_row(unit)) for unit in units}
+    planned: dict[Unit, bool] = {}
     for job in jobs:
         wildcards = job["wildcards"]
-        place = (wildcards.get("model", ""), wildcards.get("method", "dense"), wildcards.get("scheme", "dense"))
-        planned |= _touched(job, begun)
+        place = (wildcards.get("model", ""), wildcards.get("method", DENSE), wildcards.get("scheme", DENSE))
+        for unit, at_work in _touched(job, begun).items():
+            planned[unit] = at_work or planned.get(unit, False)
         if not job["rule"].startswith((*GPU_RULES, COMPOSING)):
             continue
+        if place[1] == DENSE:
+            planned.setdefault((place[0], DENSE), False)
         line = lines.setdefault(place, Line(*place))
         if not job["rule"].startswith(COMPOSING) and costs.gpus(settings.models[place[0]]):
             seconds, source = job_seconds(job, settings, records)
             line.gpu_hours += seconds / 3600
             line.sources.add(source)
         line.gigabytes += output_bytes(job, settings) / 1e9
-    for cell in cells:
-        line = lines[cell.model, cell.method, cell.scheme]
-        state = planned.get(cell)
+    for unit in units:
+        line, state = lines[_row(unit)], planned.get(unit)
         line.done += state is None
         line.incomplete += state is True
         line.outstanding += state is False
     models = list(settings.models)
-    ordered = sorted(lines.values(), key=lambda line: (models.index(line.model), line.method != "dense"))
+    ordered = sorted(lines.values(), key=lambda line: (models.index(line.model), line.method != DENSE))
     total = Line()
     for line in ordered:
         total.add(line)
     return [*ordered, total]
 
 
-def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Cell, bool]:
-    """The cells that a job works on, and whether it was begun before."""
-    return {cell: path in begun for path in job["output"] if (cell := cell_of(path))}
+def _row(unit: Unit) -> tuple[str, str, str]:
+    return (unit.model, unit.method, unit.scheme) if isinstance(unit, Cell) else (unit[0], DENSE, DENSE)
+
+
+def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Unit, bool]:
+    """The cells and uncompressed models that a job works on, and whether it is at work."""
+    found: dict[Unit, bool] = {}
+    for path in job["output"]:
+        if cell := cell_of(path):
+            found[cell] = path in begun
+        elif (parts := path.split("/"))[2:3] == [DENSE]:
+            found[parts[1], DENSE] = path in begun
+    return found
 
 
 def read_config(files: Sequence[Path]) -> Settings:
@@ -230,7 +193,22 @@ def read_config(files: Sequence[Path]) -> Settings:
     return load_settings(config, files)
 
 
-def _print(lines: Sequence[Line], planning_flops: float) -> None:
+def total_in_words(total: Line) -> str:
+    """`cells and uncompressed models: 12 done, 3 begun, 347 outstanding; 1,024.5 GPU-hours (…), 812.3 GB`."""
+    counts = f"{total.done} done, {total.incomplete} begun, {total.outstanding} outstanding"
+    if total.gpu_hours:
+        times = ", ".join(f"{_duration(total.gpu_hours / n)} at {n} GPU{'s' * (n > 1)}" for n in GPUS)
+        cost = f"{total.gpu_hours:,.1f} GPU-hours ({times}, at best)"
+    else:
+        cost = "no GPU needed"
+    return f"cells and uncompressed models: {counts}; {cost}, {total.gigabytes:,.1f} GB"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:,.1f} h" if hours < 48 else f"{hours / 24:,.1f} days"
+
+
+def _print(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -246,7 +224,16 @@ def _print(lines: Sequence[Line], planning_flops: float) -> None:
         costs = (f"{line.gpu_hours:,.1f}", f"{line.gigabytes:,.1f}", "+".join(sorted(line.sources)) or "-")
         table.add_row(line.model or "total", line.method, line.scheme, *map(str, counts), *costs)
     console = Console()
-    Console(width=max(console.width, 110)).print(table)
+    console = Console(width=max(console.width, 110))
+    console.print(table)
+    if failures:
+        failed = Table(title="Jobs that failed, and are outstanding", show_lines=True)
+        for name in ("job", "why", "after mending it, type"):
+            failed.add_column(name, overflow="fold")
+        for each in failures:
+            failed.add_row(each.rule, each.why, each.command)
+        console.print(failed)
+    print(f"In all, {total_in_words(lines[-1])}.")
     print(
         "GPU-hours and GB are still to be spent. benchmark: median of this rule's, model's and method's finished jobs; "
         f"formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
@@ -276,11 +263,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    lines = ledger(settings, cells, jobs, incomplete_outputs())
+    begun = incomplete_outputs()
+    lines = ledger(settings, cells, jobs, begun)
     if options.json:
         print(json.dumps(list(tidy(lines)), indent=1))
     else:
-        _print(lines, settings.engine.planning_flops)
+        _print(lines, failures_of(jobs, begun, words), settings.engine.planning_flops)
     return 0
 
 

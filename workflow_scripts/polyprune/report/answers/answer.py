@@ -50,6 +50,9 @@ from polyprune.report.printed import NotInTablesError, targets
 ALL, POOLED, OTHERS = "all", "benchmarks", "others"
 ALPHA = 0.05
 Weights = Mapping[str, float]
+_ALWAYS = ("model", "method", "scheme", "eval_language", "metric", "score", "calibration", "is_target", "reference",
+           "gain", "unit", "p", "verdict", "items", "draws")  # fmt: skip
+"""Columns of tests of whole blocks and of single columns alike; those of a table without rows."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.Data
         for language, metric, comparison in comparisons(columns):
             rows += [about | row for row in compare(language, metric, comparison)]
         rows += [about | row for row in whole_block(columns)]
-    found = pd.DataFrame(rows)
+    found = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(_ALWAYS))
     whole = ("calibrations", "hypotheses", "items", "groups", "draws", "items_needed", "draws_needed")
     return found.astype({name: "Int32" for name in whole if name in found})
 

@@ -1,0 +1,63 @@
+"""Starts that Snakemake would end in a traceback: what to type is said, and right starts are let pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polyprune.running.command_line import require_start
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    for name in ("Snakefile", "mine.yaml", "studies/quick.yaml"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--profile local -n results/table1.parquet",
+        "--configfile mine.yaml -- results/mine/table1.parquet",
+        "--configfile mine.yaml studies/quick.yaml --cores 2 results/mine/table1.parquet",
+        "results/mine/table1.parquet --configfile mine.yaml",
+        "--configfile=mine.yaml -- quick",
+    ],
+)
+def test_right_starts_pass(words: str, here: Path):
+    require_start(words.split(), here)
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        ("-n --configfile mine.yaml results/x/table1.md", "-n --configfile mine.yaml -- results/x/table1.md"),
+        ("--configfile mine.yaml mine -n", "-n --configfile mine.yaml -- mine"),
+        ("--configfile mine.yaml results/a.json -n -- quick", "-n --configfile mine.yaml -- results/a.json quick"),
+    ],
+)
+def test_a_target_that_an_option_swallows_is_put_behind_dashes(words: str, typed: str, here: Path):
+    with pytest.raises(SystemExit, match="--configfile takes every word") as ended:
+        require_start(words.split(), here)
+    assert str(ended.value).endswith(f"snakemake {typed}")
+    require_start(typed.split(), here)
+
+
+def test_a_file_that_is_not_there_is_named_with_the_nearest(here: Path):
+    with pytest.raises(SystemExit) as ended:
+        require_start(["--configfile", "studies/quik.yaml", "--", "quick"], here)
+    said = f"error: --configfile names studies/quik.yaml, which is not in {here}; did you mean studies/quick.yaml?"
+    assert str(ended.value) == said
+    with pytest.raises(SystemExit, match=r"names no file; there are mine\.yaml, studies/quick\.yaml"):
+        require_start(["--configfile", "--", "quick"], here)
+
+
+def test_another_folder_is_told_where_to_go(here: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(here / "studies")
+    with pytest.raises(SystemExit, match=f"start in the repository's folder: cd {here}"):
+        require_start(["--profile", f"{here}/local", "-n"], here)
+    require_start(["--snakefile", f"{here}/Snakefile"], here)

@@ -1,0 +1,76 @@
+"""Starts that are plausible and wrong, typed as a user would: each ends in a line that says what to type."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.helpers.checkout import copy_repository
+
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as it is cloned, with a study of the user's own beside it."""
+    folder = tmp_path_factory.mktemp("clone")
+    copy_repository(folder)
+    (folder / "model.gguf").write_bytes(b"GGUF")
+    for name, source in (("ready", "kind: gguf, path: model.gguf"), ("gguf", "kind: folder, path: model.gguf")):
+        text = (
+            "{corpus: demo, sequence_length: 64, calibration_sequences: 4, evaluation_sequences: 4, sampling: packed}"
+        )
+        model = f"mine-7b: {{title: Mine, source: {{{source}}}, text: {text}}}"
+        grid = '{models: [mine-7b], methods: [wanda], schemes: ["0.50"], calibrations: [de], seeds: [0]}'
+        study = f"mine: {{grids: {{all: {grid}}}, tables: {{table1: {{title: T, report: drift, grids: [all]}}}}}}"
+        (folder / f"{name}.yaml").write_text(f"models:\n  {model}\nstudies:\n  {study}\n", encoding="utf-8")
+    return folder
+
+
+def start(folder: Path, words: str) -> tuple[int, str]:
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
+    run = subprocess.run([*SNAKEMAKE, *words.split()], cwd=folder, env=environment, capture_output=True, text=True)
+    return run.returncode, run.stderr + run.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--profile local -n table2", "table2 is no target: type results/table2.parquet"),
+        ("--profile local -n results/demo/table2", "type results/demo/table2.parquet"),
+        ("--profile local -n quick", "type --configfile studies/quick.yaml -- quick"),
+        (
+            "--profile local --configfile ready.yaml results/mine/table1.parquet",
+            "snakemake --profile local --configfile ready.yaml -- results/mine/table1.parquet",
+        ),
+        ("--profile local -n --configfile redy.yaml -- mine", "did you mean ready.yaml?"),
+        (
+            "--profile local -n --configfile gguf.yaml -- results/mine/table1.parquet",
+            "is a file, no folder: write `source: {kind: gguf, path: model.gguf}`",
+        ),
+    ],
+)
+def test_a_wrong_start_says_what_to_type(words: str, said: str, clone: Path):
+    code, output = start(clone, words)
+    assert code == 1 and said in output
+    assert "Traceback" not in output and "MissingRuleException" not in output
+
+
+def test_another_folder_says_where_to_go(clone: Path):
+    code, output = start(clone / "studies", "--profile ../local --snakefile ../Snakefile -n demo")
+    assert code == 1 and f"(cd {clone.resolve()})" in output
+    code, output = start(clone / "studies", f"--profile {clone}/local -n demo")
+    assert code == 1 and f"start in the repository's folder: cd {clone}" in output
+
+
+def test_a_dry_run_ends_with_the_ledgers_total_and_a_run_without_profile_names_one(clone: Path):
+    code, output = start(clone, "--profile local -n results/table3.parquet")
+    last = output.strip().splitlines()[-1]
+    assert code == 0, output
+    assert last.startswith("In all, cells and uncompressed models: 0 done, 0 begun, 74 outstanding; ")
+    assert "GPU-hours" in last and "at 8 GPUs" in last and "make outstanding" in last
+    _, output = start(clone, "--cores 1 --unlock results/table1.parquet")
+    assert "No profile was named. Type snakemake --profile local" in output

@@ -1,0 +1,89 @@
+"""Targets that nothing makes are refused with what was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.helpers.shipped import shipped_config
+
+from polyprune.errors import UserError
+from polyprune.settings.config import Settings
+from polyprune.settings.load import load_settings
+from polyprune.workflow.starts import require_target, require_targets, uses_profile
+
+CELL = "llama-3-8b/wanda/0.50/de/seed0/perplexity.parquet"
+RULES = {"prune_model", "demo"}
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return load_settings(shipped_config())
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One with a study in a file that was not named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/own.yaml").write_text("models: {my-model: {}}\nstudies: {own: {}}\n", encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
+    (tmp_path / "there.txt").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["paper", "results/table1.parquet", "results/report.html", f"results/{CELL}"])
+def test_targets_pass(target: str, settings: Settings):
+    require_target(target, settings)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("table2", "table2 is no target: type results/table2.parquet"),
+        ("table2.png", "table2.png is no target: type results/table2.png"),
+        ("figure1", "figure1 is no target: type results/figure1.pdf"),
+        ("results/table2", "results/table2 is no target: type results/table2.parquet"),
+        ("resuts/table2.parquet", "resuts/table2.parquet is no target: type results/table2.parquet"),
+        ("demo/table1", "demo/table1 is no target: type results/demo/table1.parquet"),
+        (CELL, f"{CELL} is no target: type results/{CELL}"),
+        ("papr", "papr is no target: type paper"),
+        ("own", "it is in studies/own.yaml, which was not named: type --configfile studies/own.yaml -- own"),
+        ("results/own/table1.md", "type --configfile studies/own.yaml -- results/own/table1.md"),
+        ("results/my-model/model.json", "type --configfile studies/own.yaml -- results/my-model/model.json"),
+        ("results/other/table1.md", "known where it is named: --configfile FILE -- results/other/table1.md"),
+    ],
+)
+def test_others_are_refused_with_what_to_type(target: str, said: str, settings: Settings):
+    with pytest.raises(UserError) as refused:
+        require_target(target, settings)
+    assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--profile local --cores 2 -n paper",
+        "-n prune_model",
+        "-n there.txt",
+        "--config a=1 b=2 -- paper",
+        "--forcerun prune_model train_model -- results/table1.parquet",
+        "--set-threads prune_model=2 dump=3 --keep-going demo",
+    ],
+)
+def test_command_lines_pass_whatever_their_options_take(words: str, settings: Settings):
+    require_targets(words.split(), settings, RULES)
+
+
+@pytest.mark.parametrize("words", ["-n table2", "--cores 2 table2", "--profile local -- table2", "paper table2 -n"])
+def test_a_wrong_target_is_found_wherever_it_stands(words: str, settings: Settings):
+    with pytest.raises(UserError, match=r"type results/table2\.parquet"):
+        require_targets(words.split(), settings, RULES)
+
+
+def test_a_profile_is_named_by_an_option_or_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    assert uses_profile(["--profile", "local"]) and uses_profile(["--profile=slurm", "-n"])
+    assert not uses_profile(["--cores", "2", "paper"])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "local")
+    assert uses_profile([])

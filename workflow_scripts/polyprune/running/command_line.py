@@ -1,0 +1,60 @@
+"""What is wrong with a command line before Snakemake reads any file of ours: both profiles ask. No library is imported.
+
+Snakemake's `--configfile` takes all words up to the next option, and a file that is not there ends it in a traceback.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+_OPTIONS = ("--configfile", "--configfiles")
+_SNAKEFILE = ("-s", "--snakefile")
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def require_start(argv: Sequence[str], repository: Path) -> None:
+    """End this process, saying what to type, where Snakemake would not find its files; `argv` is without the program.
+
+    Raises:
+        SystemExit: with the message.
+    """
+    if problem := _elsewhere(argv, repository) or _config_files(argv):
+        raise SystemExit(f"error: {problem}")
+
+
+def _elsewhere(argv: Sequence[str], repository: Path) -> str | None:
+    here = Path.cwd()
+    named = any(word.split("=")[0] in _SNAKEFILE for word in argv)
+    if named or (here / "Snakefile").is_file():
+        return None
+    return f"there is no Snakefile in {here}; start in the repository's folder: cd {shlex.quote(str(repository))}"
+
+
+def _config_files(argv: Sequence[str]) -> str | None:
+    start = next((i for i, word in enumerate(argv) if word.split("=")[0] in _OPTIONS), None)
+    if start is None:
+        return None
+    first = argv[start].split("=", 1)[1:]
+    end = next((i for i in range(start + 1, len(argv)) if argv[i].startswith("-")), len(argv))
+    words = [*first, *argv[start + 1 : end]]
+    swallowed = [word for word in words if not word.endswith(_ENDINGS) or word.startswith("results/")]
+    files = [word for word in words if word not in swallowed]
+    if swallowed and files:
+        rest = [*argv[:start], *argv[end:]]
+        cut = rest.index("--") if "--" in rest else len(rest)
+        meant = ["snakemake", *rest[:cut], "--configfile", *files, "--", *swallowed, *rest[cut + 1 :]]
+        return (
+            f"--configfile takes every word up to the next option for a file, {' '.join(swallowed)} too; put -- before "
+            f"what is to be made: {shlex.join(meant)}"
+        )
+    missing = [word for word in words if not Path(word).is_file()]
+    if not words or missing:
+        known = sorted(str(path) for path in [*Path("studies").glob("*.yaml"), *Path().glob("*.yaml")])
+        close = get_close_matches(missing[0], known, n=1, cutoff=0.6) if missing else []
+        hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
+        what = f"--configfile names {missing[0]}, which is not" if missing else "--configfile names no file"
+        return f"{what} in {Path.cwd()}{hint}" if missing else f"{what}{hint}"
+    return None

@@ -1,0 +1,79 @@
+"""What a planned job will cost: seconds on a GPU, and bytes. No torch.
+
+The median of the benchmark records of jobs of the same rule, model and method where there are some; else a formula:
+operations over `engine.planning_flops`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polyprune.settings.config import Settings
+from polyprune.workflow import costs
+from polyprune.workflow.bundles import record_key, recorded_rule
+
+GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "evaluate")
+"""Beginnings of the names of rules that ask for a GPU."""
+COMPOSING = "compose_"
+"""Of those that need none and write cells."""
+EVALUATION_BYTES = 2e6
+"""Scores and items of one benchmark, a few megabytes."""
+OUTLIERS_BYTES = 1e4
+"""A fraction a layer."""
+
+
+def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], float]:
+    """Median seconds of finished jobs by rule, model and method, from `{rule}.benchmark.jsonl` files."""
+    seconds: dict[tuple[str, str, str], list[float]] = {}
+    for path in sorted(logs.rglob("*.benchmark.jsonl")):
+        parts = list(path.relative_to(logs).parts)
+        is_cell = len(parts) > 4 and parts[4].startswith("seed")
+        variant = "cell" if is_cell else "dense"
+        rule = path.name.removesuffix(".benchmark.jsonl")
+        if parts[-2] == "hidden_states":
+            rule = recorded_rule(rule, variant)
+        elif parts[-2] == "evaluation":
+            rule = f"evaluate_{rule}"
+        elif parts[-3:-2] == ["activations"]:
+            rule = f"count_activations_{variant}"
+        for line in path.read_text(encoding="utf-8").splitlines():
+            key = (rule, parts[0], parts[1] if is_cell else "")
+            seconds.setdefault(key, []).append(float(json.loads(line)["s"]))
+    return {key: statistics.median(values) for key, values in seconds.items()}
+
+
+def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any, float]) -> tuple[float, str]:
+    """Seconds a job will take, and whether a `benchmark` or the `formula` says so."""
+    key = record_key(job["rule"], job["wildcards"])
+    if key in records:
+        return records[key], "benchmark"
+    model = settings.models[job["wildcards"]["model"]]
+    if job["rule"].startswith("dump"):
+        variants = {path.rpartition("/")[0] for path in job["output"]}
+        n_cells = len(variants) if "method" in job["wildcards"] else 0
+        flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
+    elif job["rule"].startswith("count_activations"):
+        flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
+    elif job["rule"].startswith("evaluate"):
+        flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
+    else:
+        flops = costs.compression_flops(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
+    return flops / settings.engine.planning_flops, "formula"
+
+
+def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
+    """Estimated size of what a job will write."""
+    model = settings.models[job["wildcards"]["model"]]
+    if job["rule"].startswith("dump"):
+        return len(job["output"]) * costs.dump_bytes(model)
+    if job["rule"].startswith("evaluate"):
+        return EVALUATION_BYTES
+    if job["rule"] == "measure_outliers":
+        return OUTLIERS_BYTES
+    if job["rule"].startswith("count_activations"):
+        return costs.activation_bytes(model)
+    return costs.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])

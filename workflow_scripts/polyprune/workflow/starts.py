@@ -1,0 +1,134 @@
+"""Targets that nothing makes: what was meant, before Snakemake says only that no rule makes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+from polyprune.errors import UserError
+from polyprune.grammar.paths import PAPER
+from polyprune.grammar.spelling import nearest
+from polyprune.settings.config import Settings
+from polyprune.workflow.targets import check_target
+
+_ENDINGS = {"tables": ".parquet", "figures": ".pdf"}
+_FLAGS = {"-n", "--dry-run", "--dryrun", "-F", "--forceall", "-f", "--force", "-k", "--keep-going", "-p", "--verbose",
+          "--printshellcmds", "--rerun-incomplete", "--ri", "--unlock", "--nolock", "--touch", "-t"}  # fmt: skip
+"""Options of Snakemake's without a value."""
+_LOADED_BY = "--configfile FILE -- "
+
+
+def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[str]) -> None:
+    """Refuse words of Snakemake's command line that are targets and that nothing makes.
+
+    `rules` are names of rules, which are targets, too. Which words are targets, Snakemake's own parser says; it is
+    asked where something looks wrong, for it takes a tenth of a second.
+
+    Raises:
+        UserError: says what to type.
+    """
+
+    def wrong(words: Sequence[str]) -> list[str]:
+        return [word for word in words if word not in rules and not Path(word).exists() and not _known(word, settings)]
+
+    if not wrong(_positional(argv)):
+        return
+    from snakemake.cli import get_argument_parser
+
+    for word in wrong(list(get_argument_parser().parse_known_args(list(argv))[0].targets)):
+        require_target(word, settings)
+
+
+def uses_profile(argv: Sequence[str]) -> bool:
+    """Whether a command line or the environment names a profile of Snakemake's."""
+    named = any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in argv)
+    return named or bool(os.environ.get("SNAKEMAKE_PROFILE"))
+
+
+def _positional(argv: Sequence[str]) -> list[str]:
+    """Words that may be targets: not options, and no first value of an option."""
+    if "--" in argv:
+        end = list(argv).index("--")
+        return [*_positional(argv[:end]), *argv[end + 1 :]]
+    before = ["", *argv]
+    return [
+        word
+        for previous, word in zip(before, argv, strict=False)
+        if not word.startswith("-") and (not previous.startswith("-") or previous in _FLAGS or "=" in previous)
+    ]
+
+
+def _known(word: str, settings: Settings) -> bool:
+    try:
+        require_target(word, settings)
+    except UserError:
+        return False
+    return True
+
+
+def require_target(word: str, settings: Settings) -> None:
+    """Refuse a word that is neither a study nor a path of the grammar, nor a rule's own name.
+
+    Raises:
+        UserError: says what to type.
+    """
+    if word in settings.studies:
+        return
+    try:
+        check_target(word, settings)
+    except UserError as error:
+        raise UserError(f"{error}{_elsewhere(word, settings)}") from error
+    parts = word.split("/")
+    if parts[0] == "results" and (len(parts) > 3 or "." in parts[-1] or len(parts) < 2):
+        return
+    if meant := next(_meant(word, settings), None):
+        raise UserError(f"{word} is no target: type {meant}")
+    if parts[0] == "results":
+        return
+    raise UserError(
+        f"{word} is no target: it is {nearest(word, settings.studies)} (studies), and files lie under results/, as "
+        f"results/table1.parquet{_elsewhere(word, settings)}"
+    )
+
+
+def _meant(word: str, settings: Settings) -> Iterator[str]:
+    """Targets that are nearly this word."""
+    parts = word.strip("/").split("/")
+    if close := get_close_matches(parts[0], ["results"], n=1, cutoff=0.7):
+        parts = [*close, *parts[1:]]
+    for path in ("/".join(parts), f"results/{'/'.join(parts)}"):
+        study, stem = path.split("/")[1:-1], path.split("/")[-1].split(".")[0]
+        entry = settings.studies.get(study[0] if study else PAPER) if len(study) < 2 else None
+        for kind, ending in _ENDINGS.items():
+            if path.startswith("results/") and entry is not None and stem in getattr(entry, kind):
+                yield path if "." in parts[-1] else f"{path}{ending}"
+    try:
+        path = f"results/{'/'.join(parts)}" if parts[0] != "results" else "/".join(parts)
+        check_target(path, settings)
+        if len(parts) > 2 and path != word:
+            yield path
+    except UserError:
+        pass
+    yield from get_close_matches(word, settings.studies, n=1, cutoff=0.75)
+
+
+def _elsewhere(word: str, settings: Settings) -> str:
+    """What to add where a study, model or corpus that was named is in a file that was not."""
+    parts = word.split("/")
+    name = parts[1] if parts[0] == "results" and len(parts) > 2 else parts[0]
+    if name in settings.studies or name in settings.models:
+        return ""
+    for file in sorted([*Path("studies").glob("*.yaml"), *Path().glob("*.yaml")]):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        sections = content if isinstance(content, dict) else {}
+        for section in ("studies", "models", "corpora"):
+            if name in (sections.get(section) or {}):
+                return f"; it is in {file}, which was not named: type --configfile {file} -- {word}"
+    return f"; what a file of your own adds is known where it is named: {_LOADED_BY}{word}"
