@@ -8,8 +8,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 if not os.path.exists("config.yaml"):
     raise WorkflowError(
-        f"there is no config.yaml in {os.getcwd()}: start in the repository's folder (cd {os.path.realpath(workflow.basedir)}), or have "
-        "copies of config.yaml and studies/ where --directory leads to"
+        f"there is no config.yaml in {os.getcwd()}: start in the repository's folder "
+        f"(cd {os.path.realpath(workflow.basedir)}), or have config.yaml and studies/ where --directory leads to"
     )
 
 

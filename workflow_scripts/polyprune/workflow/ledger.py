@@ -86,7 +86,7 @@ def cells_of(settings: Settings, targets: Sequence[str]) -> list[Cell]:
     return list(dict.fromkeys(cells))
 
 
-def _cells_of_file(target: str, settings: Settings) -> list[Cell]:
+def _cells_of_file(target: str, settings: Settings) -> Sequence[Cell]:
     """Of a file of a study."""
     parts = target.split("/")
     name = parts[1] if len(parts) > 2 else PAPER
