@@ -65,8 +65,8 @@ if workflow.is_main_process:
         tell_total(logger, settings, sys.argv[1:])
     elif not uses_profile(sys.argv[1:]):
         logger.warning(
-            "No profile was named. Type snakemake --profile local, or --profile slurm on a cluster: they say what makes "
-            "a result out of date, how many GPUs there are, and what is shown."
+            "No profile was named. Type snakemake --profile local, or --profile slurm on a cluster: they say what "
+            "makes a result out of date, how many GPUs there are, and what is shown."
         )
 if caching:
     share(workflow.rules)

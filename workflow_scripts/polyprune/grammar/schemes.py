@@ -131,7 +131,7 @@ def parse_scheme(text: str) -> Scheme:
         if n < m:
             return Scheme(text, n_of_m=(n, m), dense_ends=dense_ends)
     if not suffix and (match := _QUANTISED.fullmatch(body)):
-        return Scheme(text, bits=int(match[1]), group_size=match[2] and int(match[2]))
+        return Scheme(text, bits=int(match[1]), group_size=int(match[2]) if match[2] else None)
     raise SpellingError(f"{text!r} is not a scheme; {_scheme_hint(body, suffix)}")
 
 
