@@ -42,6 +42,8 @@ def header_of(job: PlannedJob, file: str) -> Mapping[str, Any]:
     if file.endswith("model.json"):
         source = {name: value for name, value in spec["source"].items() if value is not None}
         return {"provenance": spec, "source": {"revision": RESOLVED, **source}}
+    if job.stage == "import_cell":
+        return spec | {"checkpoint": spec["inputs"]["checkpoint"]}
     return spec
 
 

@@ -14,9 +14,10 @@ STAGES = {file.stem for file in (PACKAGE / "stages").glob("[a-z]*.py")}
 MODELS = {
     *("build_calibration_set", "build_evaluation_set", "build_prompt_set", "prune_model", "measure_outliers"),
     *("dump_hidden_states", "dump_prompts", "count_activations", "train_model", "convert_model", "evaluate_model"),
+    "import_cell",
 }
 """Stages that open a tokenizer or run a model."""
-TENSORS = {"compose_cell", "export_model", "measure_mask_iou"}
+TENSORS = {"compose_cell", "export_model", "measure_mask_iou", "compare_masks"}
 """Stages that only take matrices up and put them down."""
 MOST_MODULES = 2400, 2800
 """Of stages without torch, and of stages with torch and without transformers, all of a kind in one process."""

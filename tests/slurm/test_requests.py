@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 
+import pytest
+from snakemake.persistence import MetadataRecord
+from snakemake.persistence.file import FilePersistence
 from tests.slurm.asked import asked_for, compression_needs
 from tests.slurm.cluster import ACCOUNT
 from tests.slurm.lab import MASK, PARTITIONS, Workplace
@@ -12,13 +15,18 @@ from tests.slurm.lab import MASK, PARTITIONS, Workplace
 LARGE = "llama-3-70b"
 
 
-def test_a_cell_of_a_large_model_asks_for_one_gpu_and_more_at_the_second_attempt(workplace: Workplace) -> None:
+def test_a_cell_of_a_large_model_asks_for_one_gpu_and_more_at_the_second_attempt(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its jobs never run: the partition is down."""
+    monkeypatch.chdir(workplace.folder)
     workplace.say_in_user_file(partitions=PARTITIONS, account=ACCOUNT, gpu_model="h100", constraint="fast")
     for made in ("model.json", "calibration/de/seed0/tokens.safetensors"):
         placeholder = workplace.folder / "results" / LARGE / made
         placeholder.parent.mkdir(parents=True, exist_ok=True)
         placeholder.touch()
+        record = MetadataRecord(endtime=placeholder.lstat().st_mtime)  # as if Snakemake had made it
+        FilePersistence()._write_record(f"results/{LARGE}/{made}", record)
     with workplace.cluster.set_back("partitionname=accelerated", "state=down", "state=up"):
         run = workplace.start("--", f"results/{LARGE}/sparsegpt/0.50/de/seed0/weights.safetensors")
         first = run.meanwhile(workplace.jobs, "there was a job")[0]

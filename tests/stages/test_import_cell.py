@@ -62,7 +62,7 @@ def bring(
     write_checkpoint_manifest(place / "checkpoint.json", source, folder, {})
     name = {"method": f"{method}@tool", "scheme": scheme, "calibration": "de", "seed": seed, "code": "abc"}
     output = place / ("weights.safetensors" if updates else "mask.safetensors")
-    import_cell(model, place / "checkpoint.json", name["method"], scheme, updates, output, name)
+    import_cell(model, place / "checkpoint.json", name["method"], scheme, "de", seed, updates, output, name)
     assert not output.with_name(output.name + ".layers").exists()
     check(output, model.parents[1])
     return CellReader(output)

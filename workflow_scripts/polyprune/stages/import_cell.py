@@ -24,6 +24,8 @@ def import_cell(
     checkpoint: Path,
     method: str,
     scheme: str,
+    calibration: str,
+    seed: int,
     updates: bool,
     output: Path,
     provenance: dict[str, Any],
@@ -36,6 +38,8 @@ def import_cell(
     decoder = Decoder(open_model(model), torch.device("cpu"))
     foreign = ForeignMatrices(ForeignTensors(locate_checkpoint(checkpoint), about["source"]["pickles"]))
     metadata = provenance | {
+        "calibration": calibration,
+        "seed": seed,
         "model_digest": read_manifest(model)["digest"],
         "dtype": decoder.dtype_name,
         "checkpoint": {name: about[name] for name in ("source", "digest")},

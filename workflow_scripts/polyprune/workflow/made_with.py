@@ -148,7 +148,9 @@ class MadeWith:
     def whole_cell(self, wildcards: Mapping[str, Any]) -> Entries:
         """Such a cell, or those that a composed one is put together from; one of a checkpoint, where it is one only."""
         if origin_of(wildcards["method"]) is not None:
-            return {"checkpoint": {"source": self.origin(cell_at(wildcards))}} if "seed" in wildcards else {}
+            return (
+                {"checkpoint": {"source": self.origin(cell_at(wildcards))}} if wildcards.get("seed") is not None else {}
+            )
         compression = self.settings.compression.read_by(wildcards["method"], wildcards["scheme"])
         return {"compression": compression, "inputs": {"tokens": self.shard(wildcards["model"])}}
 
