@@ -96,7 +96,7 @@ class MadeWith:
         source = self.source(model)
         if source["kind"] == "train":
             return {"provenance": self.training(model)}
-        named = {name: source[name] for name in ("kind", "id", "dtype") if name in source}
+        named = {name: source[name] for name in ("kind", "id", "file", "dtype") if name in source}
         chosen = {"revision": source["revision"]} if source.get("revision") else {}
         return {"source": named | chosen, "provenance": {"shape": self.shape(model)}}
 
