@@ -2,7 +2,7 @@
 
 The floors of the house, from the ground up. A folder may import those that `ALLOWED` names for it, all of them below:
 
-    errors, log, places, provenance
+    errors, log, places, processes, provenance
                                    the ground: imported from everywhere, imports nothing of ours
     grammar                        the words that paths and the configuration are made of
     settings, maths                what the configuration may say; equations, tensors in and tensors out
@@ -52,12 +52,13 @@ MOST_LOOSE_MODULES = 6
 """Beside `__init__` and `__main__`."""
 HEAVY = {"torch", "transformers", "pandas", "h5py", "datasets", "matplotlib", "pyarrow", "lm_eval"}
 
-GROUND = {"errors", "log", "places", "provenance"}
+GROUND = {"errors", "log", "places", "processes", "provenance"}
 """Modules beside the folders that every folder may import."""
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "places": set(),
+    "processes": set(),
     "provenance": set(),
     "grammar": set(),
     "maths": {"grammar"},
@@ -81,7 +82,7 @@ ALLOWED = {
 }
 """What each folder, and each module beside the folders, may import of the package."""
 BARE = {
-    **{layer: set() for layer in ("maths", "errors", "log", "provenance")},
+    **{layer: set() for layer in ("maths", "errors", "log", "processes", "provenance")},
     "methods": {"provenance"},
     "places": {"errors"},
 }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from tests.helpers.damages import Damage
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog, 12345 times in 1999.",
@@ -16,31 +16,6 @@ TEXTS = [
 ]
 VOCABULARY = 340
 BOS, EOS = 0, 1
-Damage = Callable[[Path], Any]
-
-
-def entries(file: str, **changes: Any) -> Damage:
-    """Change entries of a JSON file; None removes one."""
-
-    def damage(folder: Path) -> None:
-        path = folder / file
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        found = {key: value for key, value in {**found, **changes}.items() if value is not None}
-        path.write_text(json.dumps(found), encoding="utf-8")
-
-    return damage
-
-
-def both(*damages: Damage) -> Damage:
-    def damage(folder: Path) -> None:
-        for one in damages:
-            one(folder)
-
-    return damage
-
-
-def content(file: str, data: bytes) -> Damage:
-    return lambda folder: (folder / file).write_bytes(data)
 
 
 def added(*words: str, special: bool = False) -> Damage:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.helpers.damages import Damage, both, content, entries
 from tests.helpers.tiny import SIZES, random_model, random_tokens, save_checkpoint
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -26,7 +28,6 @@ CPU = torch.device("cpu")
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 UP = "model.layers.1.mlp.up_proj.weight"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-Damage = Callable[[Path], Any]
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -48,27 +49,8 @@ def tensors(change: Callable[[dict[str, Tensor]], Any]) -> Damage:
     return damage
 
 
-def config(**changes: Any) -> Damage:
-    """Change entries of config.json; None removes one."""
-
-    def damage(folder: Path) -> None:
-        found = json.loads((folder / "config.json").read_text())
-        found = {key: value for key, value in {**found, **changes}.items() if value is not None}
-        (folder / "config.json").write_text(json.dumps(found))
-
-    return damage
-
-
-def both(*damages: Damage) -> Damage:
-    def damage(folder: Path) -> None:
-        for one in damages:
-            one(folder)
-
-    return damage
-
-
-def content(file: str, data: bytes) -> Damage:
-    return lambda folder: (folder / file).write_bytes(data)
+config = partial(entries, "config.json")
+"""Change entries of config.json; None removes one."""
 
 
 def index(weight_map: Any) -> Damage:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.tokenizers import BOS, CONFIG, EOS, Damage, added, both, entries
+from tests.helpers.damages import Damage, both, entries
+from tests.helpers.tokenizers import BOS, CONFIG, EOS, added
 
 from polyprune.errors import UserError
 from polyprune.model.tokenizer import open_tokenizer

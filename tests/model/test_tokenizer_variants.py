@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.helpers.damages import Damage, both, content, entries
 from tests.helpers.tokenizers import (
     BOS,
     CONFIG,
@@ -17,11 +18,7 @@ from tests.helpers.tokenizers import (
     TEXTS,
     TOKENIZER,
     VOCABULARY,
-    Damage,
     added,
-    both,
-    content,
-    entries,
 )
 from tokenizers import pre_tokenizers
 from tokenizers.processors import TemplateProcessing

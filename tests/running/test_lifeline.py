@@ -86,10 +86,13 @@ def test_a_job_of_a_living_snakemake_ends_by_itself(jobs_environment: dict[str, 
     assert snakemake.wait(60) == 0 and output.read_text() == "written"
 
 
-def test_a_number_from_elsewhere_means_nothing(environment: dict[str, str], tmp_path: Path):
-    """In a container or on another machine the same number is another process, or none."""
+@pytest.mark.parametrize(
+    "of", ["0123456789abcdef", str(Path("/proc/self/ns/pid").readlink())], ids=["owner", "space of numbers"]
+)
+def test_a_number_from_elsewhere_means_nothing(environment: dict[str, str], tmp_path: Path, of: str):
+    """In a container or on another machine, where the space of numbers has the same name, it is another process."""
     output = tmp_path / "output"
-    job = subprocess.Popen(command(output), env=environment | {lifeline.VARIABLE: "pid:[1] 999999999"})
+    job = subprocess.Popen(command(output), env=environment | {lifeline.VARIABLE: f"{of} 999999999"})
     begun(output)
     with pytest.raises(subprocess.TimeoutExpired):
         job.wait(3 * lifeline._SECONDS)

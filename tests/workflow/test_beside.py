@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from tests.helpers.checkout import ROOT
 
-from polyprune.artifacts.atomic import owner
 from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
+from polyprune.processes import owner
 from polyprune.workflow.beside import RUNS, announce
 
 SHARD, MASK, DUMP = "results/tiny/tokens.safetensors", "results/tiny/mask.safetensors", "results/tiny/de.h5"

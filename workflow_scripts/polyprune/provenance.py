@@ -19,7 +19,8 @@ import yaml
 
 PACKAGE = Path(__file__).parent
 NEUTRAL = {
-    PACKAGE / name for name in ("__init__.py", "errors.py", "hub.py", "log.py", "places.py", "running", "settings")
+    PACKAGE / name
+    for name in ("__init__.py", "errors.py", "hub.py", "log.py", "places.py", "processes.py", "running", "settings")
 }
 """Modules and folders that cannot change a result: the package's version, words for the user, how a job is run;
 settings reach stages by value, the hub's files by commit."""

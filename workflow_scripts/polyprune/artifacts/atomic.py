@@ -12,15 +12,13 @@ import errno
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 
 from polyprune.errors import UserError
-from polyprune.provenance import digest
+from polyprune.processes import is_alive, owner
 
 PART = ".part"
 _A_DAY = 86_400
@@ -111,24 +109,3 @@ def _is_abandoned(part: Path, of: str, process: int) -> bool:
     with suppress(FileNotFoundError):
         return time.time() - part.stat().st_mtime > _A_DAY
     return False
-
-
-def is_alive(process: int) -> bool:
-    """Whether there is a process of this number among those that this one sees."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@lru_cache
-def owner() -> str:
-    """Stands for all processes that can see each other by their numbers."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        parts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
-    return digest(*parts)

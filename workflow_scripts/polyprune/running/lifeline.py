@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
+
+from polyprune.processes import is_alive, owner
 
 VARIABLE = "POLYPRUNE_SNAKEMAKE"
 ENDED_WITH_SNAKEMAKE = 143
@@ -21,37 +21,17 @@ _SECONDS = 0.5
 
 def tie() -> None:
     """Tell the jobs of this process, a Snakemake, whom they end with."""
-    os.environ[VARIABLE] = f"{_numbering()} {os.getpid()}"
+    os.environ[VARIABLE] = f"{owner()} {os.getpid()}"
 
 
 def hold() -> None:
     """End this process, a job, when its Snakemake is gone, if one is told of whose number means something here."""
-    numbering, _, number = os.environ.get(VARIABLE, "").rpartition(" ")
-    if number and numbering == _numbering():
+    of, _, number = os.environ.get(VARIABLE, "").rpartition(" ")
+    if number and of == owner():
         threading.Thread(target=_end_with, args=(int(number),), daemon=True).start()
 
 
 def _end_with(process: int) -> None:
-    while _lives(process):
+    while is_alive(process):
         time.sleep(_SECONDS)
     os._exit(ENDED_WITH_SNAKEMAKE)
-
-
-def _lives(process: int) -> bool:
-    """Not so if it has ended and only nobody has asked for its exit code."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    with suppress(OSError):
-        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-    return True
-
-
-def _numbering() -> str:
-    """Stands for the processes that see each other by their numbers: containers may have numbers of their own."""
-    with suppress(OSError):
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115
-    return ""

@@ -19,9 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.atomic import is_alive, owner
 from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.errors import UserError
+from polyprune.processes import is_alive, owner
 
 RUNS = Path("results/.cache/runs")
 Note = dict[str, Any]
