@@ -71,6 +71,7 @@ if workflow.is_main_process:
 if caching:
     share(workflow.rules)
 strangers.watch(workflow.rules)
+only_plan(logger, workflow.output_settings)
 quicken(workflow.rules)
 
 

@@ -29,7 +29,7 @@ from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
-from polyprune.workflow.quick_plans import collect_rarely, quicken
+from polyprune.workflow.quick_plans import collect_rarely, only_plan, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs

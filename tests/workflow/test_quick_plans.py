@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from snakemake.common import get_function_params
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
 from snakemake.resources import Resource, Resources
+from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.enums import Quietness
 from tests.helpers.checkout import copy_repository
 from tests.helpers.runs import replace
 
 from polyprune.workflow import quick_plans
 
 
-def dry_run(folder: Path) -> list[str]:
+def dry_run(folder: Path, *flags: str) -> list[str]:
     """All that Snakemake says of a study's plan, but when and under which name; sorted, as jobs come in any order."""
-    words = ["-n", "-p", "--configfile", "studies/quick.yaml", "--", "quick"]
+    words = ["-n", *flags, "--configfile", "studies/quick.yaml", "--", "quick"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "snakemake", *words]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -34,16 +38,29 @@ def dry_run(folder: Path) -> list[str]:
 
 def test_plans_are_the_same_with_it_and_without(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
-    quick = dry_run(folder)
+    quick = dry_run(folder, "-p")
     replace(folder / "Snakefile", "\nquicken(workflow.rules)\n", "\n")
     assert sum("python -m polyprune" in line for line in quick) > 40
-    assert dry_run(folder) == quick
+    assert dry_run(folder, "-p") == quick
+
+
+def test_a_quiet_plan_says_the_same_with_it_and_without(tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path)
+    little = dry_run(folder, "--profile", "local")
+    replace(folder / "Snakefile", "\nonly_plan(logger, workflow.output_settings)\n", "\n")
+    assert any(line.startswith("In all, ") for line in little) and dry_run(folder, "--profile", "local") == little
 
 
 @pytest.fixture
 def snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is changed of Snakemake, put back afterwards."""
-    for owner, name in ((OutputIndex, "match_producers"), (Job, "shellcmd")):
+    changed = [
+        (OutputIndex, "match_producers"),
+        (Job, "shellcmd"),
+        (Job, "log_info"),
+        (JobScheduler, "_free_resources"),
+    ]
+    for owner, name in changed:
         monkeypatch.setattr(owner, name, owner.__dict__[name])
     monkeypatch.setattr(Resource.evaluate, "_overwrite_params", None, raising=False)
 
@@ -64,6 +81,26 @@ def test_parameters_of_functions_are_told_once(monkeypatch: pytest.MonkeyPatch) 
     assert list(get_function_params(rule.params[1])) == ["wildcards", "output"]
     assert list(get_function_params(gpu)) == ["wildcards", "attempt"]
     assert list(get_function_params(resources["gpu"].evaluate)) == ["args", "kwargs"]
+
+
+@pytest.mark.usefixtures("snakemake")
+@pytest.mark.parametrize(
+    ("settings", "little"),
+    [
+        ({}, True),
+        ({"log_handler_settings": {"ledger": None}}, True),
+        ({"log_handler_settings": {"theirs": None}}, False),
+        ({"quiet": {Quietness.HOST}}, False),
+        ({"quiet": None}, False),
+        ({"dryrun": False}, False),
+    ],
+)
+def test_of_a_planned_job_little_is_said_where_nobody_reads_more(settings: dict[str, Any], little: bool) -> None:
+    theirs = Job.log_info, JobScheduler._free_resources
+    usual = {"dryrun": True, "quiet": {Quietness.RULES}, "log_handler_settings": {}}
+    quick_plans.only_plan(logging.getLogger("plans"), SimpleNamespace(**usual | settings))
+    assert (Job.log_info is not theirs[0]) == little
+    assert (JobScheduler._free_resources is not theirs[1]) == settings.get("dryrun", True)
 
 
 @pytest.mark.usefixtures("snakemake")

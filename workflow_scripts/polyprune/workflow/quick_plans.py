@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -15,7 +16,12 @@ from snakemake.common import overwrite_function_params
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
 from snakemake.resources import Resource
+from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
 
+OWN_LOGGERS = {"ledger"}
+"""Loggers that read no more of a job than is said of it here."""
 _YOUNG_OBJECTS = 50_000
 _PRODUCERS: Any = OutputIndex.match_producers
 _COMMAND: Any = Job.shellcmd.fget
@@ -39,6 +45,25 @@ def quicken(rules: Iterable[Any]) -> None:
         overwrite_function_params(plain, inspect.signature(function).parameters)  # pyright: ignore[reportArgumentType]
     OutputIndex.match_producers = cache(_PRODUCERS)
     Job.shellcmd = property(_once_in_hand(_COMMAND))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def only_plan(logger: logging.Logger, settings: Any) -> None:
+    """In a dry run work out nothing that is for jobs that run, and for readers who are not there.
+
+    Snakemake asks for each job's resources when it is done, to hand them back; and for its command, reason and
+    resources again, to print them, though it is told to be quiet about rules: a quarter of the time.
+    """
+    if not settings.dryrun:
+        return
+    JobScheduler._free_resources = lambda scheduler, job: None  # noqa: ARG005
+    if Quietness.RULES in (settings.quiet or ()) and {*settings.log_handler_settings} <= OWN_LOGGERS:
+        Job.log_info = lambda job, **_: logger.info("", extra=_planned(job))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _planned(job: Any) -> dict[str, Any]:
+    """Of a planned job what our own loggers read."""
+    event = {"event": LogEvent.JOB_INFO, "rule_name": job.rule.name, "wildcards": job.wildcards_dict}
+    return event | {"output": job.output, "log": job.log}
 
 
 def _functions(rules: Iterable[Any]) -> Iterator[Callable[..., Any]]:
