@@ -215,17 +215,6 @@ def test_rows_of_one_column_by_other_code():
     assert (row["items"], row["groups"], row["draws"]) == (60, 60, 1)
 
 
-def test_two_languages_are_one_question_and_not_two():
-    """DE less EN and EN less DE have one p; a mix beside them is a question of its own."""
-    column = study(np.random.default_rng(6), effect=0.8)["arc", "de"]
-    for names, hypotheses in ((("de", "en"), 1), (("de", "en", "ar-de-en"), 2)):
-        some = column.only({name: column.seeds[name] for name in names})
-        others = best_calibrations({BLOCK: {("arc", "de"): some}}).query("reference == 'others'")
-        assert set(others["hypotheses"]) == {hypotheses}
-        own = others[others["calibration"] == "de"].iloc[0]
-        assert own["p"] <= own["p_holm"] <= hypotheses * own["p"] + 1e-12
-
-
 def test_what_is_equal_is_said_to_be():
     """The same answers of 20,000 questions: within a point; of 60: open, and how many more it takes."""
     verdicts = {}
