@@ -5,7 +5,7 @@ A line has how often the 95 % interval of the first against the second covers th
 against the mean of the others, with the share of intervals that lie wholly below and wholly above it. Then: perplexity
 and a language's benchmarks together; and how many studies of seven languages claim an effect where there is none, and
 where there is one: of a language, against English or the others (p < .05 after Holm), and by the test of the whole
-block. Twenty minutes on one core.
+block. Last: what any interval could do with few right answers. Twenty minutes on one core.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "workflow_scripts"), str(Path(__file__).parents[1])]
 
@@ -23,6 +24,7 @@ from tests.helpers.answers import simulated, true_effect  # noqa: E402
 
 from polyprune.maths.inference import against  # noqa: E402
 from polyprune.maths.jackknife import log_perplexity, pseudo_values  # noqa: E402
+from polyprune.maths.share_limits import Shares  # noqa: E402
 from polyprune.report.answers.answer import Comparison, best_calibrations  # noqa: E402
 from polyprune.report.measured import ACCURACY, Column  # noqa: E402
 
@@ -34,6 +36,8 @@ SHARES, SIZES, EFFECTS = (
 )
 """Right answers; questions, draws, questions a passage; how much better the first is, on the probit scale."""
 BY_DRAW = 0.2
+FEW, FEW_SHARES = 60, (0.01, 0.02, 0.03, 0.05)
+"""Questions, and right answers, of `few_right`."""
 LANGUAGES = ("ar", "de", "en", "es", "ru", "sw", "zh")
 SEQUENCES, PREDICTED, EXCESS = 48, 512, 0.02
 """Of a perplexity; and how much lower the first one's logarithm is."""
@@ -101,6 +105,43 @@ def claims(studies: int, effect: float) -> str:
     return f"{one:.1f} % of the gains of a language, {some:.1f} % any gain, {100 * np.mean(blocks):.1f} % by the block"
 
 
+def outcomes(share: float) -> np.ndarray:
+    """Chances of a and b right of 60, [a, b]: two calibrations, one draw, independent and equally good."""
+    one = stats.binom.pmf(np.arange(FEW + 1), FEW, share)
+    return np.outer(one, one)
+
+
+def few_right(studies: int) -> Iterator[str]:
+    """Which outcomes an interval may leave 0 out in, so that it errs in 3 to 7 % of studies."""
+    a, b = np.indices((FEW + 1, FEW + 1))
+    rare, less_rare = outcomes(0.01), outcomes(0.03)
+    names = ", ".join(
+        f"{i} and {j}: {100 * rare[i, j] * (1 + (i > j)):.1f} %" for i, j in ((0, 0), (1, 0), (1, 1), (2, 0))
+    )
+    times = (less_rare / rare)[a + b > 2].min()
+    yield f"1 % right of {FEW}, {names}; any other {times:.2f} times as often or more where 3 % are"
+    q = float(stats.t.ppf(0.975, FEW - 1))
+    ours = np.array([[_leaves_out(i, j, q) for j in range(FEW + 1)] for i in range(FEW + 1)])
+    for name, left_out in (("three and none", (abs(a - b) > 2) & (np.minimum(a, b) == 0)), ("ours", ours)):
+        errs = ", ".join(f"{100 * outcomes(share)[left_out].sum():.1f} % at {share:.0%}" for share in FEW_SHARES)
+        yield f"one draw, 0 left out from {name}: errs in {errs}"
+    for n, passage in ((60, 1), (120, 2)):
+        errs = ", ".join(f"{100 * _by_counts(studies, share, n, passage):.1f} % at {share:.0%}" for share in FEW_SHARES)
+        yield f"three draws, {n} questions on {n // passage} passages, |a - b| >= 1.96 sqrt(a + b): errs in {errs}"
+
+
+def _leaves_out(a: int, b: int, q: float) -> bool:
+    shares = Shares(np.array([a, b]) / FEW, np.array([1.0, -1.0]), np.eye(2), float(FEW))
+    return shares.distance(q, below=a > b) < abs(a - b) / FEW
+
+
+def _by_counts(studies: int, share: float, n: int, passage: int) -> float:
+    rng = np.random.default_rng(n)
+    right = [simulated(rng, n, 3, share, BY_DRAW, 0.0, passage)[0] for _ in range(studies)]
+    a, b = (np.array([values[name].sum() for values in right]) for name in ("0", "1"))
+    return float(((abs(a - b) >= 1.96 * np.sqrt(a + b)) & (a != b)).mean())
+
+
 def main() -> None:
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     print(f"{studies} studies a line; in parentheses intervals below and above the truth\n")
@@ -123,6 +164,8 @@ def main() -> None:
     for effect in (0.0, 0.1, 0.2, 0.4):
         points = 100 * true_effect(0.4, BY_DRAW, effect)
         print(f"{some} studies with an effect of {points:.1f} points claim one: {claims(some, effect)}", flush=True)
+    for line in few_right(10 * studies):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

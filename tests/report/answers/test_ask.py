@@ -157,7 +157,7 @@ def test_what_is_open_and_what_is_outstanding_is_said(tmp_path: Path) -> None:
         "A difference of " in text and " points would be seen in 4 of 5 studies like this; 1 point would take " in text
     )
     assert "The test over all languages needs two or more that are calibrated and evaluated in." in text
-    assert "3 of 4 cells are finished: this may change; not finished yet in any draw: AR+DE." in text
+    assert "3 of 4 cells are finished: this may change; without all that is to be measured in any draw: AR+DE." in text
     assert "To finish it: snakemake --profile local -- results/best_calibration.md (what is outstanding" in text
     own = asked(tmp_path, right, cells=4, configfiles=("mine.yaml", "more.yaml"))
     assert "snakemake --profile local --configfile mine.yaml more.yaml -- results/best_calibration.md" in own

@@ -157,7 +157,8 @@ def test_mixes_stand_beside_english_and_the_target(files: list[Path], tmp_path: 
     assert list(rows) == ["ARC [acc, %] ↑", next(iter(list(rows)[1:])), "dense", "EN", "target", "DE+EN", "DE+SW"]
     assert rows["target"][:3] == ["**61.0** ± 1.4", "**71.0** ± 1.4", "**71.0** ± 1.4"] and rows["target"][3] == ""
     assert rows["EN"][0] == "**61.0** ± 1.4" and rows["DE+SW"][0] == "30.0"
-    assert table.log == ["Tiny, Wanda 50 %: of 4 columns better than target / English: DE+EN 1 / 2, DE+SW 0 / 0"]
+    said = "better than target in so many of 3 columns (1.5 by chance), than English of 4 (2.0)"
+    assert table.log == [f"Tiny, Wanda 50 %: {said}: DE+EN 1 / 2, DE+SW 0 / 0"]
     assert set(table.rows["calibration"].to_pylist()) == {"dense", "de-en", "de-sw"}
     assert "best of the rows of its column" in table.page and "target: in each column" in table.page
     labels = [cell.row for cell in read_table(lambda: draw_picture(table.picture))[0][0].column("DE")]

@@ -151,7 +151,8 @@ def _sequences(file: Path) -> Iterator[_Cell]:
     """Perplexity, SNR and pruning error of one dump, a value a sequence; of one sequence alone none.
 
     No SNR where a layer's states are the dense model's, as after a first layer taken from it (`0.50-ends-from-dense`):
-    it is infinite in every sequence, and nothing is to be compared. No pruning error where all layers' are.
+    it is infinite in every sequence, and nothing is to be compared. No pruning error where all layers' are. So too
+    where that is so without one of the sequences, which pseudo-values leave out.
 
     The dump lies in the cell's folder, `{model}/{method}/{scheme}/{calibration}/seed{seed}/hidden_states/{corpus}/`.
     """
@@ -176,11 +177,11 @@ def _sequences(file: Path) -> Iterator[_Cell]:
         found = pruning_error(totals["n"], totals["norm"], totals["diff"], dump.d_model)
         return -np.log(found[..., counted].mean(axis=-1))
 
-    changed = sums["diff"].sum(axis=0)[counted] > 0
+    changed = sums["diff"][:, counted] > 0
     found = {"perplexity": -pseudo_values({"nll": nll, "tokens": tokens}, log_perplexity)}
-    if changed.all():
+    if (changed.sum(axis=0) > 1).all():
         found["snr"] = pseudo_values(drift, snr)
-    if changed.any():
+    if changed.any(axis=1).sum() > 1:
         found["pruning_error"] = pseudo_values(drift, error)
     sources = sources_of({file: about})
     identity = np.array([f"{about['data_digest']}/{index}" for index in range(len(nll))])

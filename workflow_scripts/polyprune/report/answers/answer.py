@@ -174,7 +174,7 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
             if own != name and (name or len({own, *singles}) > 1)
         }
         found = {own: comparison.difference(each) for own, each in weights.items()}
-        adjusted = dict(zip(found, holm([each.p_zero() for each in found.values()]), strict=True))
+        adjusted, hypotheses = _adjusted(weights, found)
         for own in dict.fromkeys((target, best)):
             if own in found:
                 yield about | {
@@ -183,10 +183,20 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
                     "is_best": own == best,
                     "reference": reference,
                     "against": name,
-                    "hypotheses": len(found),
+                    "hypotheses": hypotheses,
                     "p_holm": adjusted[own],
                     **_facts(comparison, weights[own], found[own], adjusted[own]),
                 }
+
+
+def _adjusted(weights: Mapping[str, Weights], found: Mapping[str, Difference]) -> tuple[dict[str, float], int]:
+    """INF-8 by calibration, and of how many: of two languages each against the other is one hypothesis, not two."""
+    apart: dict[frozenset[frozenset[tuple[str, float]]], list[str]] = {}
+    for own, each in weights.items():
+        ways = frozenset(frozenset((name, sign * weight) for name, weight in each.items()) for sign in (1, -1))
+        apart.setdefault(ways, []).append(own)
+    adjusted = holm([found[names[0]].p_zero() for names in apart.values()])
+    return {name: p for names, p in zip(apart.values(), adjusted, strict=True) for name in names}, len(apart)
 
 
 def _facts(comparison: Comparison, weights: Weights, found: Difference, p_holm: float) -> dict[str, Any]:

@@ -78,12 +78,12 @@ def _type_this(question: Question) -> str:
 
 
 def outstanding(line: Mapping[str, Any]) -> str:
-    """`4 of 14 cells are finished: this may change; not finished yet in any draw: ES, RU.`"""
+    """`4 of 14 cells are finished: this may change; without all that is to be measured in any draw: ES, RU.`"""
     if line["finished"] == line["cells"]:
         return f"All {line['cells']} cells of the studies are finished."
     text = f"{line['finished']} of {line['cells']} cells are finished: this may change"
     lacking = [calibration_label(name) for name in line["lacking"]]
-    return f"{text}; not finished yet in any draw: {', '.join(lacking)}." if lacking else f"{text}."
+    return f"{text}; without all that is to be measured in any draw: {', '.join(lacking)}." if lacking else f"{text}."
 
 
 def main() -> int:

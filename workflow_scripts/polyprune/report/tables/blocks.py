@@ -259,17 +259,21 @@ def wins(panel: Panel) -> Wins:
     )
 
 
-def above_references(block: Block) -> dict[str, tuple[int, int, int]]:
-    """Of each mix: the columns in which it is better than the target language, than English; of how many."""
+def above_references(block: Block) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+    """Of each mix: in how many columns it is better than the target language, and of how many; than English."""
     found = {}
     for name in block.calibrations:
         if is_mix(name):
-            better = [
-                (panel.mean.loc[name] - panel.mean.loc[[TARGET, "en"]]) * (1 if panel.larger_is_better else -1) > 0
-                for panel in block.panels
-            ]
-            counts: Any = pd.concat(better, axis=1)
-            found[name] = int(counts.loc[TARGET].sum()), int(counts.loc["en"].sum()), counts.shape[1]
+            apart: Any = pd.concat(
+                [
+                    (panel.mean.loc[name] - panel.mean.loc[[TARGET, "en"]]) * (1 if panel.larger_is_better else -1)
+                    for panel in block.panels
+                ],
+                axis=1,
+            )
+            better, there = (apart > 0).sum(axis=1), apart.notna().sum(axis=1)
+            of_target, of_english = ((int(better.loc[row]), int(there.loc[row])) for row in (TARGET, "en"))
+            found[name] = of_target, of_english
     return found
 
 

@@ -59,13 +59,15 @@ def _wins(block: Block, titles: Titles) -> str:
 
 
 def _mixes(block: Block) -> str:
-    """`of 29 columns better than target / English: AR+DE 10 / 12, all 7 9 / 11`."""
+    """`better than target in so many of 25 columns (12.5 by chance), than English of 25 (12.5): AR+DE 10 / 12`."""
     counts = above_references(block)
     texts = [
-        f"{calibration_label(name, block.languages)} {own} / {english}" for name, (own, english, _) in counts.items()
+        f"{calibration_label(name, block.languages)} {own} / {english}"
+        for name, ((own, _), (english, _)) in counts.items()
     ]
-    columns = max((of for *_, of in counts.values()), default=0)
-    return f"of {columns} columns better than target / English: {', '.join(texts)}"
+    of = [max((each[place][1] for each in counts.values()), default=0) for place in (0, 1)]
+    line = f"better than target in so many of {of[0]} columns ({of[0] / 2:.1f} by chance), than English of {of[1]} "
+    return f"{line}({of[1] / 2:.1f}): {', '.join(texts)}"
 
 
 def _in_sentence(name: str, titles: Titles) -> str:
