@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 
-
 def correlated_inputs(n_tokens: int, d_in: int, seed: int = 0) -> Tensor:
     """A few strong directions and many weak ones, as in a transformer; float64 (n_tokens, d_in)."""
     generator = torch.Generator().manual_seed(seed)

@@ -119,15 +119,6 @@ def test_outputs_are_closer_than_those_of_rounding() -> None:
         assert error(dequantise(other), weight) < error(dequantise(one), weight) < 0.7 * plain
 
 
-def test_sizes_by_hand() -> None:
-    """STAT-4: signs do not cancel, and batches are not equally long."""
-    statistic = InputGramAndSizes(2)
-    statistic.update(torch.tensor([[1.0, -2.0], [-3.0, 2.0]]))
-    statistic.update(torch.tensor([[2.0, 8.0]]))
-    assert statistic.sizes.tolist() == [2.0, 4.0]
-    assert statistic.total.tolist() == [[14.0, 8.0], [8.0, 72.0]]
-
-
 def test_an_input_that_is_always_zero_is_scaled_least() -> None:
     """AWQ-1: no division by zero; s is at least 1e-4 before it is normalised."""
     x, matrices = inputs(torch.float32)

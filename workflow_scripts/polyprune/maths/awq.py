@@ -9,10 +9,10 @@
 Q is GRID-1..3, asymmetric. Matrices that read the same input have one s, as it has to be folded into what makes that
 input. What is kept are codes of W diag s, and s.
 
-As in AutoAWQ 0.2.9, with two differences. Errors are exact over all calibration tokens, from the Gram matrix G (STAT-2):
-AWQ-2 is ‖(W − Ŵ) X^T‖², the equation in print, where the code takes the error behind the attention or the whole MLP for
-what enters them; and for AWQ-3 the code takes 512 tokens. Every input is scaled, also that of o_proj where it cannot be
-folded into v_proj (grouped queries), since a cell holds s beside the matrix.
+As in AutoAWQ 0.2.9, with two differences. Errors are exact over all calibration tokens, from the Gram matrix G: AWQ-2
+is ‖(W − Ŵ) X^T‖², the equation in print, where the code takes the error behind the attention or the whole MLP for what
+enters them; and for AWQ-3 it takes 512 tokens. Every input is scaled, also that of o_proj where it cannot be folded
+into v_proj (grouped queries), since a cell holds s beside the matrix.
 """
 
 from collections.abc import Sequence
@@ -52,8 +52,10 @@ def awq(
     scales = best_scales(rows, gram, sizes, settings, duo_scaling)
     gram_of_scaled = gram / scales / scales[:, None]
     columns = [(weight * scales).T for weight in rows]
-    limited = [clip(each, gram_of_scaled, settings) if ask else each for each, ask in zip(columns, clipped, strict=True)]
-    return [replace(round_to_nearest(each.T, settings), column_scales=scales.float()) for each in limited]
+    limited = [
+        clip(each, gram_of_scaled, settings) if ask else each for each, ask in zip(columns, clipped, strict=True)
+    ]
+    return [replace(round_to_nearest(each.T, settings), column_scales=scales.float().clone()) for each in limited]
 
 
 def best_scales(
