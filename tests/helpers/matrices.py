@@ -1,11 +1,9 @@
-"""Inputs and weights of one matrix, and the plainest way to put weights on a grid."""
+"""Inputs and weights of one matrix."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-from polyprune.maths.grids import Grid, GridSettings, Quantised
 
 
 def correlated_inputs(n_tokens: int, d_in: int, seed: int = 0) -> Tensor:
@@ -19,12 +17,3 @@ def correlated_inputs(n_tokens: int, d_in: int, seed: int = 0) -> Tensor:
 def weights(d_out: int, d_in: int, seed: int = 1) -> Tensor:
     """Normal, float64 (d_out, d_in)."""
     return torch.randn(d_out, d_in, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def round_to_nearest(weight: Tensor, settings: GridSettings) -> Quantised:
-    """Groups of neighbouring columns, each weight (d_out, d_in) to the nearest level of its group's grid."""
-    columns = weight.T.to(torch.promote_types(weight.dtype, torch.float32))
-    groups = columns.split(settings.group_size)
-    grids = [Grid.of(group, settings) for group in groups]
-    codes = torch.cat([grid.codes(group) for grid, group in zip(grids, groups, strict=True)])
-    return Quantised.of(codes.to(torch.uint8), grids, torch.arange(len(columns)) // settings.group_size)

@@ -4,11 +4,11 @@ from itertools import product
 
 import pytest
 import torch
-from tests.helpers.matrices import correlated_inputs, round_to_nearest, weights
+from tests.helpers.matrices import correlated_inputs, weights
 
 from polyprune.maths.cholesky import HessianFactor, hessian_factor
 from polyprune.maths.gptq import gptq
-from polyprune.maths.grids import GridSettings, Quantised, dequantise
+from polyprune.maths.grids import GridSettings, Quantised, dequantise, round_to_nearest
 
 ALL_SETTINGS = [
     GridSettings(bits, group_size, symmetric, act_order, static_groups)

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from tests.helpers.matrices import round_to_nearest
 
-from polyprune.maths.grids import Grid, GridSettings, dequantise
+from polyprune.maths.grids import Grid, GridSettings, dequantise, round_to_nearest
 
 
 def settings(**changes) -> GridSettings:

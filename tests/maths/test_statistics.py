@@ -1,4 +1,4 @@
-"""STAT-1 and STAT-2 against float64 products of all tokens at once."""
+"""STAT-1 to STAT-4 against float64 products of all tokens at once."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyprune.maths.statistics import InputGram, InputMoments, InputSquares
+from polyprune.maths.statistics import InputGram, InputGramAndSizes, InputMoments, InputSquares
 
 
 def tokens(n_tokens: int, d_in: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -99,3 +99,12 @@ def test_a_constant_input_has_no_variance_not_a_negative_one():
     moments = InputMoments(1)
     moments.update(torch.full((1000, 1), 0.1))
     assert 0 <= moments.variance.item() < 1e-9
+
+
+def test_sizes_by_hand() -> None:
+    """STAT-4: signs do not cancel, and batches are not equally long."""
+    statistic = InputGramAndSizes(2)
+    statistic.update(torch.tensor([[1.0, -2.0], [-3.0, 2.0]]))
+    statistic.update(torch.tensor([[2.0, 8.0]]))
+    assert statistic.sizes.tolist() == [2.0, 4.0]
+    assert statistic.total.tolist() == [[14.0, 8.0], [8.0, 72.0]]

@@ -92,8 +92,6 @@ def test_wrong_words_are_refused_with_the_nearest() -> None:
     )
     (said,) = refusal(("methods: [wanda, wanda@tool]", "methods: [wanda, wnda@tool]"))
     assert "methods.1: 'wnda' is not one of" in said and "did you mean wanda?" in said
-    (said,) = refusal(("methods: [wanda, wanda@tool]", "methods: [wanda, awq]"))
-    assert "'awq' is not one of" in said and "its cells are read from checkpoints, as awq@…" in said
     (said,) = refusal(("model: tiny-llama, method: awq", "model: tiny-lama, method: awq"))
     assert (
         said.startswith("imports.tool.cells.1.model: 'tiny-lama' is not one of") and "did you mean tiny-llama?" in said

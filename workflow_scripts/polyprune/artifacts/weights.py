@@ -6,8 +6,10 @@
                        scales   float32  [d_out, n_groups]
                        zeros    uint8  [d_out, n_groups]
                        groups   int32  [d_in]                    group of each column
+                       columns  float32  [d_in]                  what each was multiplied by before; only if it was
 
-A quantised weight is scale · (code − zero), computed in float32 and cast to the dtype of the model (GRID-3).
+A quantised weight is scale · (code − zero), divided by its column's factor if there is one, computed in float32 and
+cast to the dtype of the model (GRID-3).
 """
 
 from __future__ import annotations
@@ -95,6 +97,8 @@ class QuantisedWeight:
         grid = self.grid
         codes = pack_codes(grid.codes.cpu(), self.bits)
         found = {"codes": codes, "scales": grid.scales, "zeros": grid.zeros, "groups": grid.group_of_column}
+        if grid.column_scales is not None:
+            found["columns"] = grid.column_scales
         return {name: tensor.cpu().contiguous() for name, tensor in found.items()}
 
 
@@ -116,4 +120,5 @@ def read_weight(
     if codes is None or scales is None or zeros is None or groups is None or quantisation is None:
         raise UserError(f"{where} is neither a mask nor whole codes: the cell is damaged; delete it and run again")
     bits, group_size = quantisation["bits"], quantisation["group_size"]
-    return QuantisedWeight(Quantised(unpack_codes(codes, bits, d_in), scales, zeros, groups), bits, group_size)
+    grid = Quantised(unpack_codes(codes, bits, d_in), scales, zeros, groups, read("columns"))
+    return QuantisedWeight(grid, bits, group_size)

@@ -1,8 +1,7 @@
 """Table of the compression methods: what the rules and the configuration must know of each, without importing it.
 
 A cell that was read from somebody else's checkpoint has a method of the form `wanda@paper`: the method's name and that
-of the checkpoints' origin, a key of `imports` in the configuration. Such cells may also be of methods that are not
-computed here.
+of the checkpoints' origin, a key of `imports` in the configuration.
 """
 
 from __future__ import annotations
@@ -32,21 +31,16 @@ class Traits:
 
 METHODS = {
     "alps": Traits("ALPS", updates=True, gram=True, settings=("damping", "alps")),
+    "awq": Traits("AWQ", updates=True, quantises=True, gram=True, settings=("awq",)),
     "dsnot": Traits("DSnoT", unstructured=True, settings=("dsnot",)),
     "gptq": Traits("GPTQ", updates=True, quantises=True, gram=True, settings=("gptq",)),
     "magnitude": Traits("Magnitude", blind=True),
     "random": Traits("Random", blind=True),
     "ria": Traits("RIA", settings=("ria",)),
+    "rtn": Traits("RTN", updates=True, quantises=True, blind=True),
     "sparsegpt": Traits("SparseGPT", updates=True, gram=True, settings=("damping", "block_size")),
     "wanda": Traits("Wanda"),
 }
-
-
-ELSEWHERE = {
-    "awq": Traits("AWQ", updates=True, quantises=True),
-    "rtn": Traits("Rounding", updates=True, quantises=True, blind=True),
-}
-"""Methods whose cells can only be read from checkpoints."""
 
 
 def traits_of(method: str) -> Traits:
@@ -54,7 +48,7 @@ def traits_of(method: str) -> Traits:
     name, _, origin = method.partition(ORIGIN)
     if not origin:
         return METHODS[name]
-    traits = (METHODS | ELSEWHERE)[name]
+    traits = METHODS[name]
     return replace(traits, title=f"{traits.title} ({origin})", gram=False, settings=())
 
 

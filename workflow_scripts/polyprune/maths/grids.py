@@ -4,6 +4,7 @@
              symmetric:  Δ = 2 max|w| / (2^b − 1),              z = 2^(b−1)                a group of zeros: max|w| = 1
     GRID-2   c = clamp(round(w / Δ) + z, 0, 2^b − 1)     code
     GRID-3   ŵ = Δ (c − z)                               the value it stands for
+             ŵ = Δ (c − z) / s_j                         where column j was scaled before (AWQ)
 
 The grids of IST-DASLab/gptq (GPTQ: Frantar et al. 2023, arXiv:2210.17323), but for one quirk: there a symmetric group
 without negative weights keeps min = 0, which halves its range and clips its largest weights.
@@ -67,12 +68,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class Quantised:
-    """A matrix on its grids; `dequantise` gives its values."""
+    """A matrix on its grids; `dequantise` gives its values. None in `column_scales`: no column was scaled."""
 
     codes: UInt8[Tensor, "d_out d_in"]
     scales: Float32[Tensor, "d_out n_groups"]
     zeros: UInt8[Tensor, "d_out n_groups"]
     group_of_column: Int32[Tensor, " d_in"]
+    column_scales: Float32[Tensor, " d_in"] | None = None
 
     @classmethod
     def of(
@@ -84,8 +86,19 @@ class Quantised:
         return cls(codes.T.contiguous(), scales, zeros, group_of_column.int())
 
 
+def round_to_nearest(weight: Float[Tensor, "d_out d_in"], settings: GridSettings) -> Quantised:
+    """Groups of neighbouring columns, each weight to the nearest level of its group's grid (GRID-1, GRID-2)."""
+    columns = weight.T.to(torch.promote_types(weight.dtype, torch.float32))
+    groups = columns.split(settings.group_size)
+    grids = [Grid.of(group, settings) for group in groups]
+    codes = torch.cat([grid.codes(group) for grid, group in zip(grids, groups, strict=True)])
+    group_of_column = torch.arange(len(columns), device=weight.device) // settings.group_size
+    return Quantised.of(codes.to(torch.uint8), grids, group_of_column)
+
+
 def dequantise(quantised: Quantised, dtype: torch.dtype = torch.float32) -> Float[Tensor, "d_out d_in"]:
     """GRID-3, computed in float32."""
     group = quantised.group_of_column.long()
     steps = quantised.codes.float() - quantised.zeros.float()[:, group]
-    return (steps * quantised.scales[:, group]).to(dtype)
+    values = steps * quantised.scales[:, group]
+    return (values if quantised.column_scales is None else values / quantised.column_scales).to(dtype)

@@ -3,6 +3,7 @@
     STAT-1   s_j  = Σ_t x_tj²          the squared L2 norm of input feature j (Wanda's ‖X_j‖², arXiv:2306.11695)
     STAT-2   G_jk = Σ_t x_tj x_tk      the Gram matrix X^T X (SparseGPT's and GPTQ's Hessian, arXiv:2301.00774)
     STAT-3   Σ_t x_tj and Var x_j = Σ_t x_tj² / T − (Σ_t x_tj / T)²      T tokens (DSnoT, arXiv:2310.08915)
+    STAT-4   m_j  = Σ_t |x_tj| / T     the mean size of input feature j (AWQ, arXiv:2306.00978)
 
 Raw sums: the public codes divide by the number of sequences (and double), which no method's result depends on.
 Products of 16-bit inputs are exact in float32, so casting before or inside the product is the same.
@@ -111,6 +112,29 @@ class InputGram:
             diagonal_block.copy_(diagonal_block.triu() + diagonal_block.triu(1).T)
             self._sum[rows, :start] = self._sum[:start, rows].T
         return self._sum
+
+
+class InputGramAndSizes(InputGram):
+    """STAT-4 beside STAT-2; sizes are added up in float64 across batches."""
+
+    def __init__(self, d_in: int, device: torch.device | str = "cpu", whole_block: int | None = None):
+        super().__init__(d_in, device, whole_block)
+        self._sizes = torch.zeros(d_in, dtype=torch.float64, device=device)
+
+    def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
+        """Add a batch of tokens."""
+        super().update(x)
+        self._sizes += x.abs().sum(dim=0, dtype=torch.float32)
+
+    @property
+    def sizes(self) -> Float32[Tensor, " d_in"]:
+        """m_j.
+
+        Raises:
+            ValueError: no tokens were seen.
+        """
+        _require_tokens(self.n_tokens)
+        return (self._sizes / self.n_tokens).float()
 
 
 def _squares(x: Float[Tensor, "n_tokens d_in"]) -> Float32[Tensor, " d_in"]:

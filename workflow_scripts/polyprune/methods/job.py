@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polyprune.artifacts.weights import CellWeight
 from polyprune.grammar.schemes import Scheme
+from polyprune.maths.grids import GridSettings
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,23 @@ class Job:
             return self
         return replace(self, scheme=replace(self.scheme, sparsity=self.layer_sparsities[index]))
 
+    def grid(self, **choices: bool) -> GridSettings:
+        """The scheme's grids, with the method's choices.
+
+        Raises:
+            ValueError: the scheme does not quantise.
+        """
+        if self.scheme.bits is None or self.scheme.group_size is None:
+            raise ValueError(f"scheme {self.scheme.text} does not quantise")
+        return GridSettings(self.scheme.bits, self.scheme.group_size, **choices)
+
 
 class Method(Protocol):
     """A module of `polyprune.methods`.
 
     `statistic(d_in, device)` makes an empty accumulator of layer inputs; None if the method looks at weights only.
-    `compress` returns what is kept of each of the matrices that share an input; raises `ValueError` if it cannot.
+    `compress` returns what is kept of each of the matrices that share an input, whose names, joined by `/`, are its
+    last argument; raises `ValueError` if it cannot.
     """
 
     @property

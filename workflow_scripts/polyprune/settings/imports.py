@@ -10,20 +10,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from polyprune.grammar.methods import ELSEWHERE, METHODS
+from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import ORIGIN, Cell
 from polyprune.grammar.spelling import nearest
 from polyprune.settings.base import Commit, Section, Seed
 from polyprune.settings.studies import CalibrationName, SchemeName
 
-_METHODS = (*METHODS, *ELSEWHERE)
 _COLUMNS = ("model", "method", "scheme", "calibration", "seed", "repository")
 _PICKLES = "where there are no safetensors, read weights, and nothing else, of pytorch_model*.bin"
 
 
 def _known_method(name: str) -> str:
-    if name not in _METHODS:
-        raise ValueError(f"{name!r} is {nearest(name, _METHODS)}")
+    if name not in METHODS:
+        raise ValueError(f"{name!r} is {nearest(name, METHODS)}")
     return name
 
 
@@ -51,7 +50,7 @@ class ImportedCell(Section):
     """A checkpoint, and which cell it is by what its maker says of it."""
 
     model: str = Field(description="the dense model that it was made from: a key of `models`")
-    method: Annotated[str, AfterValidator(_known_method), WithJsonSchema({"type": "string", "enum": list(_METHODS)})]
+    method: Annotated[str, AfterValidator(_known_method), WithJsonSchema({"type": "string", "enum": list(METHODS)})]
     scheme: SchemeName
     calibration: CalibrationName
     seed: Seed

@@ -26,6 +26,15 @@ class Gptq(Section):
     true_sequential: bool = Field(default=True, description="within a layer: q, k, v, then o, then gate, up, then down")
 
 
+class Awq(Section):
+    """AWQ, on asymmetric grids, as in AutoAWQ; bits and group size are the scheme's (w4g128)."""
+
+    duo_scaling: bool = Field(
+        default=True, description="scales also follow the weights' evenness; false: activations alone, as in print"
+    )
+    clip: bool = Field(default=True, description="search limits for the weights of each row and group")
+
+
 class Ria(Section):
     """RIA, as in the authors' code."""
 
@@ -65,6 +74,7 @@ class Compression(Section):
         description="which calibration tokens an expert is compressed from: those that the router sends to it, or all "
         "(llm-compressor's moe_calibrate_all_experts); what the layer computes is the routed experts' in both",
     )
+    awq: Awq = Awq()
     gptq: Gptq = Gptq()
     ria: Ria = Ria()
     dsnot: Dsnot = Dsnot()

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from polyprune.grammar.benchmarks import BENCHMARKS
-from polyprune.grammar.methods import ELSEWHERE, METHODS
+from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import ORIGIN, Cell, origin_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import canonical_sparsity, parse_calibration, parse_scheme
@@ -46,11 +46,9 @@ def _one_of(names: Iterable[str]) -> Callable[[str], str]:
 
 def _known_method(name: str) -> str:
     """A method that is computed here, or any with the origin of its checkpoints (`wanda@paper`)."""
-    plain, at, _ = name.partition(ORIGIN)
-    known = [*METHODS, *ELSEWHERE] if at else METHODS
-    if plain not in known:
-        hint = f": its cells are read from checkpoints, as {name}{ORIGIN}…" if name in ELSEWHERE else ""
-        raise ValueError(f"{plain!r} is {nearest(plain, known)}{hint}")
+    plain = name.partition(ORIGIN)[0]
+    if plain not in METHODS:
+        raise ValueError(f"{plain!r} is {nearest(plain, METHODS)}")
     return name
 
 
