@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the lock has into a Python's environment, hashes compared: envs/lock/install.sh .venv/bin/python, and
 # with the word `developers` after it the tools of `make test` and `make check` as well. A torch of the right release
-# that is there already stays.
+# that is there already stays. The lock is complete, so that pip has nothing to resolve.
 set -euo pipefail
 python=$1
 lock=$(dirname "$0")
-add() { "$python" -m pip install --quiet --disable-pip-version-check --require-hashes "$@"; }
+add() { "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps "$@"; }
 
-add --no-deps -r "$lock/torch.txt"
+add -r "$lock/torch.txt"
 add -r "$lock/users.txt"
 if "$python" - <<'ASKS'
 import sys
