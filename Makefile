@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer report claims verify test test-real battery test-slurm check format install developers lock clean
+.PHONY: demo outstanding answer report claims verify check-gpu test test-real battery test-slurm check format install
+.PHONY: developers lock clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -33,6 +34,9 @@ claims: install  ## the paper's claims in words, recomputed from the numbers it 
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
+
+check-gpu: install  ## whether torch sees the GPU, what runs there, and how fast; fails where there is none
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.running.check_gpu
 
 test: developers  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q

@@ -74,7 +74,7 @@ ALLOWED = {
         *("artifacts", "corpora", "evaluation", "grammar", "hub", "maths", "methods", "model", "report"),
         "settings",
     },
-    "running": {"settings", "artifacts", "model"},
+    "running": {"settings", "artifacts", "grammar", "maths", "model"},
     "cluster": {"settings", "workflow"},
     "workflow": {"artifacts", "corpora", "grammar", "model", "settings"},
     "__main__": {"running"},

@@ -108,7 +108,9 @@ def test_what_is_installed_is_what_is_locked():
         for name, pin in locked(part).items():
             if applies(pin):
                 installed = distribution(name).version
-                assert pin.specifier.contains(installed, prereleases=True), f"{name} {installed} is installed, not {pin}"
+                assert pin.specifier.contains(installed, prereleases=True), (
+                    f"{name} {installed} is installed, not {pin}"
+                )
 
 
 def test_users_get_no_tool_of_developers_and_no_version_is_locked_twice():

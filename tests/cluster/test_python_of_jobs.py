@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.helpers.cluster_files import FULL, own_file, snakemake
 
 from polyprune.cluster.site import apptainer_arguments
