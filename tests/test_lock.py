@@ -136,19 +136,28 @@ def test_a_new_lock_is_a_new_conda_environment():
     assert f"# Lock: {hashlib.sha256(text).hexdigest()[:16]}\n" in deployed, "type: make lock"
 
 
-@pytest.mark.parametrize("built_with_cuda", [True, False])
+@pytest.mark.parametrize(
+    ("there", "cuda", "parts"),
+    [
+        (False, False, ["torch", "users", "developers"]),
+        (False, True, ["torch", "users", "cuda", "developers"]),
+        (True, False, ["users", "developers"]),
+    ],
+)
 def test_torch_comes_first_and_the_libraries_of_cuda_only_with_a_build_that_wants_them(
-    built_with_cuda: bool, tmp_path: Path
+    there: bool, cuda: bool, parts: list[str], tmp_path: Path
 ):
     stand_in = tmp_path / "python"
-    answer = 0 if built_with_cuda else 1
-    stand_in.write_text(f'#!/bin/bash\nif [ "$1" = - ]; then exit {answer}; fi\necho "$*" >> {tmp_path}/calls\n')
+    asked = f'case "$1" in -c) exit {0 if there else 1};; -) exit {0 if cuda else 1};; esac'
+    stand_in.write_text(f'#!/bin/bash\n{asked}\necho "$*" >> {tmp_path}/calls\n')
     stand_in.chmod(0o755)
     subprocess.run([LOCK / "install.sh", stand_in, "developers"], check=True)
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert all(call.startswith("-m pip install ") and " --require-hashes --no-deps " in call for call in calls)
-    parts = ["torch", "users", *(["cuda"] if built_with_cuda else []), "developers"]
-    assert [Path(call.split()[-1]).stem for call in calls] == parts
+    downloads = [call for call in calls if call.startswith("-m pip download ")]
+    assert [call.split()[-1] for call in downloads] == ([] if there else ["torch==2.13.0"])
+    installs = [call for call in calls if call not in downloads]
+    assert all(call.startswith("-m pip install ") and " --require-hashes --no-deps " in call for call in installs)
+    assert [Path(call.split()[-1]).stem for call in installs] == parts
 
 
 def test_developers_tools_are_installed_for_what_needs_them_alone(tmp_path: Path):

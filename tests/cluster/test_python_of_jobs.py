@@ -117,7 +117,7 @@ esac
 
 
 INSTALLED = """
-if [ "$1" = - ]; then cat > /dev/null; exit 1; fi
+if [ "$1" = - ] || [ "$1" = -c ]; then exit 1; fi
 if [ "$2" = pip ]; then exit; fi
 """
 """A Python whose torch is built for CPUs, and whose pip has nothing to do."""
