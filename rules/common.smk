@@ -12,31 +12,37 @@ from snakemake.logging import logger
 PACKAGES = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(PACKAGES))
 
-from polyprune.cluster import slurm
-from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_prefix
-from polyprune.errors import UserError
-from polyprune.grammar.paths import PAPER, study_path
-from polyprune.places import export_places
-from polyprune.running import lifeline, terminal, worker
-from polyprune.running.run import export_engine
-from polyprune.running.submitted import write_plan
-from polyprune.settings.load import load_settings
-from polyprune.workflow import beside
-from polyprune.workflow.braces import verbatim, words
-from polyprune.workflow.bundles import Bundles
-from polyprune.workflow.dry_runs import tell_total
-from polyprune.workflow.earlier import keep_earlier, put_back
-from polyprune.workflow.inputs import Inputs
-from polyprune.workflow.needs import Needs
-from polyprune.workflow.outside import Outside, places_of
-from polyprune.workflow.quick_plans import collect_rarely, quicken
-from polyprune.workflow.shared_cache import require_cacheable, share
-from polyprune.workflow.spec_values import CODES
-from polyprune.workflow.specs import Specs
-from polyprune.workflow.starts import require_targets, uses_profile
-from polyprune.workflow.strangers import Strangers
-from polyprune.workflow.targets import models_of, require_sizes
-from polyprune.workflow.wildcards import Only
+try:
+    from polyprune.cluster import slurm
+    from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_prefix
+    from polyprune.errors import UserError
+    from polyprune.grammar.paths import PAPER, study_path
+    from polyprune.places import export_places
+    from polyprune.running import lifeline, terminal, worker
+    from polyprune.running.run import export_engine
+    from polyprune.running.submitted import write_plan
+    from polyprune.settings.load import load_settings
+    from polyprune.workflow import beside
+    from polyprune.workflow.braces import verbatim, words
+    from polyprune.workflow.bundles import Bundles
+    from polyprune.workflow.dry_runs import tell_total
+    from polyprune.workflow.earlier import keep_earlier, put_back
+    from polyprune.workflow.inputs import Inputs
+    from polyprune.workflow.needs import Needs
+    from polyprune.workflow.outside import Outside, places_of
+    from polyprune.workflow.quick_plans import collect_rarely, quicken
+    from polyprune.workflow.shared_cache import require_cacheable, share
+    from polyprune.workflow.spec_values import CODES
+    from polyprune.workflow.specs import Specs
+    from polyprune.workflow.starts import require_targets, uses_profile
+    from polyprune.workflow.strangers import Strangers
+    from polyprune.workflow.targets import models_of, require_sizes
+    from polyprune.workflow.wildcards import Only
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"the Python that runs this Snakemake, {sys.executable}, has no {error.name}. Type: source .venv/bin/activate "
+        "(before that, if there is no .venv yet, make install), and start again"
+    ) from None
 
 collect_rarely()
 shown = terminal.attach(logger, workflow.output_settings)

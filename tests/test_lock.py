@@ -70,7 +70,7 @@ def imported(*patterns: str) -> set[str]:
     for file in (file for pattern in patterns for file in ROOT.glob(pattern)):
         text = file.read_text(encoding="utf-8")
         if file.suffix != ".py":
-            modules |= set(re.findall(r"^(?:from|import) (\w+)", text, flags=re.MULTILINE))
+            modules |= set(re.findall(r"^ *(?:from|import) (\w+)", text, flags=re.MULTILINE))
             continue
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
