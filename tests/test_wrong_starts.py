@@ -84,7 +84,8 @@ def test_a_snakemake_of_another_environment_says_how_to_take_ours(clone: Path):
         [sys.executable, "-c", code, "--profile", "local", "-n", "demo"], cwd=clone, capture_output=True, text=True
     )
     assert run.returncode == 1 and "Traceback" not in run.stderr + run.stdout
-    assert f"the Python that runs this Snakemake, {sys.executable}, has no rich. Type: source .venv" in run.stdout
+    assert f"the Python that runs this Snakemake, {sys.executable}, has no rich" in run.stdout
+    assert "Type: source .venv/bin/activate (before that, if there is no .venv yet, make install)" in run.stdout
 
 
 @pytest.mark.parametrize("goal", ["demo", "answer"])
