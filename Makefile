@@ -53,10 +53,10 @@ test-real: developers  ## a real model on real text, both from Python packages (
 	@$(BIN)/python -m rich.markdown results/smollm2/table1.md
 	$(BIN)/pytest -q tests/real
 
-battery: developers  ## everything that may be damaged, swapped or killed, with counts: half an hour; make test has a part
+battery: developers  ## all that may be damaged, swapped or killed, with counts: half an hour; make test has a part
 	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole
 
-test-slurm: developers  ## tests on a real Slurm, started for them on this machine (installs Debian's packages if it may)
+test-slurm: developers  ## tests on a real Slurm, started here for them (installs Debian's packages if it may)
 	@tests/slurm/packages.sh
 	timeout --kill-after 30 1800 $(BIN)/pytest -n 4 --dist loadfile -q tests/slurm
 

@@ -9,8 +9,8 @@ add() { "$python" -m pip install --quiet --disable-pip-version-check --require-h
 
 # Which build is pip's choice, by the machine's index; asked for digests, it would take none that lies in a folder.
 release=$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' "$lock/torch.txt")
-if ! "$python" -c "from importlib.metadata import version as v; assert 'torch==' + v('torch').split('+')[0] == '$release'" \
-    2>/dev/null; then
+there="from importlib.metadata import version; assert 'torch==' + version('torch').split('+')[0] == '$release'"
+if ! "$python" -c "$there" 2>/dev/null; then
     wheel=$(mktemp -d)
     trap 'rm -r "$wheel"' EXIT
     "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$wheel" "$release"
