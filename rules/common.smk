@@ -12,6 +12,14 @@ from snakemake.logging import logger
 PACKAGES = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(PACKAGES))
 
+try:
+    from polyprune.settings.load import load_settings
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"the Python that runs this Snakemake, {sys.executable}, has no {error.name}. Type: source .venv/bin/activate "
+        "(before that, if there is no .venv yet, make install), and start again"
+    ) from None
+
 from polyprune.cluster import slurm
 from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_prefix
 from polyprune.errors import UserError
@@ -20,7 +28,6 @@ from polyprune.places import export_places
 from polyprune.running import lifeline, terminal, worker
 from polyprune.running.run import export_engine
 from polyprune.running.submitted import write_plan
-from polyprune.settings.load import load_settings
 from polyprune.workflow import beside
 from polyprune.workflow.braces import verbatim, words
 from polyprune.workflow.bundles import Bundles
@@ -61,6 +68,7 @@ export_places(places_of(settings))
 brings_python = workflow.deployment_settings.deployment_method
 python = None if brings_python else Path(sys.executable).parent
 shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
+os.environ["POLYPRUNE_LOCK"] = str(Path(workflow.basedir, "envs", "lock"))  # read by envs/polyprune.post-deploy.sh
 lifeline.tie()
 if workflow.is_main_process:
     put_back(slurm.queued_work)

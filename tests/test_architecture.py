@@ -45,9 +45,10 @@ WRITTEN = [
         for folder in ("", "data", "docs", "envs", "local", "rules", "slurm", "studies", "tests", "workflow_scripts")
         for ending in ("md", "rst", "smk", "yaml", "txt", "sh")
         for file in sorted((ROOT / folder).glob(f"*.{ending}" if folder in ("", "data") else f"**/*.{ending}"))
+        if file.parent.name != "lock" or ending == "sh"
     ),
 ]
-"""What people read, but Python."""
+"""What people read, but Python; a tool writes the lock."""
 MOST_LOOSE_MODULES = 6
 """Beside `__init__` and `__main__`."""
 HEAVY = {"torch", "transformers", "pandas", "h5py", "datasets", "matplotlib", "pyarrow", "lm_eval"}
@@ -74,7 +75,7 @@ ALLOWED = {
         *("artifacts", "corpora", "evaluation", "grammar", "hub", "maths", "methods", "model", "report"),
         "settings",
     },
-    "running": {"settings", "artifacts", "model"},
+    "running": {"settings", "artifacts", "grammar", "maths", "model"},
     "cluster": {"settings", "workflow"},
     "workflow": {"artifacts", "corpora", "grammar", "model", "settings"},
     "__main__": {"running"},
@@ -226,7 +227,7 @@ def test_what_is_written_is_no_wider_than_a_page(file: str):
 
 def test_snakemake_starts_without_heavy_libraries():
     text = (ROOT / "rules" / "common.smk").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if re.match(r"(from|import) polyprune", line)]
+    lines = [line.strip() for line in text.splitlines() if re.match(r" *(from|import) polyprune", line)]
     assert len(lines) >= 4
     code = "\n".join([*lines, "import sys", f"print(sorted({HEAVY!r} & set(sys.modules)))"])
     done = subprocess.run(

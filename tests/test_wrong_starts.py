@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.helpers.checkout import copy_repository
+from tests.helpers.checkout import ROOT, copy_repository
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
@@ -74,3 +75,26 @@ def test_a_dry_run_ends_with_the_ledgers_total_and_a_run_without_profile_names_o
     assert "GPU-hours" in last and "at 8 GPUs" in last and "make outstanding" in last
     _, output = start(clone, "--cores 1 --unlock results/table1.parquet")
     assert "No profile was named. Type snakemake --profile local" in output
+
+
+def test_a_snakemake_of_another_environment_says_how_to_take_ours(clone: Path):
+    """One that has all that Snakemake needs, and of ours nothing."""
+    code = "import sys; sys.modules['rich'] = None; from snakemake.cli import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "--profile", "local", "-n", "demo"], cwd=clone, capture_output=True, text=True
+    )
+    assert run.returncode == 1 and "Traceback" not in run.stderr + run.stdout
+    assert f"the Python that runs this Snakemake, {sys.executable}, has no rich" in run.stdout
+    assert "Type: source .venv/bin/activate (before that, if there is no .venv yet, make install)" in run.stdout
+
+
+@pytest.mark.parametrize("goal", ["demo", "answer"])
+def test_an_old_python_says_which_one_to_name(goal: str, clone: Path, tmp_path: Path):
+    old = tmp_path / "python3.9"
+    old.write_text("#!/bin/bash\nexit 1\n")
+    old.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", clone)
+    run = subprocess.run(["make", f"PYTHON={old}", goal], cwd=clone, capture_output=True, text=True)
+    said = f"polyprune needs Python 3.11 or newer, {old} is older: make PYTHON=/path/to/python3.11 {goal}\n"
+    assert run.returncode == 2 and run.stdout.endswith(said)
+    assert not (clone / ".venv").exists()

@@ -67,6 +67,11 @@ def explained(kind: Kind, name: str) -> Iterator[None]:
             "fetch it once on a machine with network, or set HF_HOME to a cache that has it"
         ) from error
     except (HfHubHTTPError, OSError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise UserError(
+                f"the hub refuses your token, though {kind} {name} may be open to all: log in anew with "
+                "`hf auth login`, or set HF_TOKEN to one that is valid"
+            ) from error
         raise UserError(f"{kind} {name} could not be fetched from the hub ({type(error).__name__}: {error})") from error
 
 
