@@ -1,10 +1,8 @@
-"""A model in the hub's cache: what happens to it there is seen by the plan and by jobs, and repaired without a remake."""
+"""A model in the hub's cache: what happens to it there is seen by plans and jobs, and is repaired without a remake."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.helpers.battery import Cases, part_of
@@ -72,8 +70,8 @@ def test_a_file_of_the_cache_that_is_gone_stops_only_what_needs_it(cases: Judge,
 
 def test_a_cache_at_another_place_is_the_same_model(cases: Judge, study: SmallStudy) -> None:
     there = study.folder.parent / "elsewhere"
-    os.rename(study.folder.parent / "cache", there)
+    (study.folder.parent / "cache").rename(there)
     moved = SmallStudy(study.folder, {**study.environment, "HF_HUB_CACHE": str(there)})
     assert moved.run(CELL, words=("-n",)) == 0
     cases("hub's cache").judge("moved", lambda: "Nothing to be done" in moved.said(), True, sure=True)
-    os.rename(there, study.folder.parent / "cache")
+    there.rename(study.folder.parent / "cache")
