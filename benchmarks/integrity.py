@@ -249,9 +249,10 @@ def jobs(checkout: Path) -> None:
         if times := job(arguments):
             by_stage[arguments[0]].append(times)
     print(f"{'stage':24} {'jobs':>5} {'processor':>12} {'digests':>9} {'share':>7}")
-    for stage, times in [*by_stage.items(), ("all", [each for times in by_stage.values() for each in times])]:
-        whole, spent = (sum(each) for each in zip(*times, strict=True))
-        print(f"{stage:24} {len(times):5} {whole:10.3f} s {spent:7.4f} s {spent / whole:7.1%}")
+    everything = [times for of_stage in by_stage.values() for times in of_stage]
+    for stage, of_stage in [*by_stage.items(), ("all", everything)]:
+        whole, spent = (sum(each) for each in zip(*of_stage, strict=True))
+        print(f"{stage:24} {len(of_stage):5} {whole:10.3f} s {spent:7.4f} s {spent / whole:7.1%}")
 
 
 if __name__ == "__main__":
