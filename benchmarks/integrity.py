@@ -1,16 +1,24 @@
-"""What digests cost: python benchmarks/integrity.py [FOLDER]
+"""What digests cost: python benchmarks/integrity.py [FOLDER], or python benchmarks/integrity.py --jobs CHECKOUT
 
 For each kind of artifact, of the sizes that one decoder layer of an 8B model gives or of the demo's, the time of
 writing and reading it as a stage does, and in it the time that goes into digests and seals. The last column is what
 counts: of the files, the share of the time of writing and reading alone, though a job computes for most of its time;
 of the last line, of a whole job that computes little. Files are written to FOLDER (else a temporary one) and are in the
 page cache when they are read, which is the worst case: a disk is slower, a digest is not.
+
+With `--jobs`, of a checkout with finished results: each of its jobs is run again as Snakemake ran it last, in a process
+forked as the warm worker forks it, and the processor time of all jobs of a stage is added up, and in it that of digests
+and seals. The results are made anew in place. What the user's cache of digests knows costs nothing, as always.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
-from polyprune.artifacts import hdf5, json_files, seals, tables, tensors
+from polyprune.artifacts import hdf5, known_digests, seals
 from polyprune.artifacts.cells import CellReader, join_layers, save_layer
 from polyprune.artifacts.corpus import load_documents, save_corpus
 from polyprune.artifacts.hidden_states import SAMPLE, load_sums, write_hidden_states
@@ -38,40 +46,43 @@ D_MODEL, INTERMEDIATE, SEQUENCES, LENGTH, ROWS = 4096, 14336, 64, 2048, 6
 
 
 class Clock:
-    """Seconds spent in digests and seals."""
+    """Seconds spent in digests and seals, by a clock."""
 
-    def __init__(self) -> None:
-        self.spent, self._depth = 0.0, 0
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now, self.spent, self._depth = now, 0.0, 0
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            started, self._depth = time.perf_counter(), self._depth + 1
+            started, self._depth = self.now(), self._depth + 1
             try:
                 return function(*arguments)
             finally:
                 self._depth -= 1
-                self.spent += 0 if self._depth else time.perf_counter() - started
+                self.spent += 0 if self._depth else self.now() - started
 
         return call
 
 
+DIGESTS = (seals.seal, seals.require_seal, seals.digest_of, hdf5._digest, hdf5._index, known_digests.known_digest)
+
+
 @contextmanager
-def clocked() -> Iterator[Clock]:
-    """Within: time in digests and seals is counted."""
-    clock = Clock()
+def clocked(now: Callable[[], float] = time.perf_counter) -> Iterator[Clock]:
+    """Within: time in digests and seals is counted, wherever a module has imported them."""
+    clock = Clock(now)
+    modules = [module for name, module in sys.modules.items() if name.startswith("polyprune.")]
     places = [
-        *((module, name) for module in (tables, tensors, json_files) for name in ("seal", "require_seal")),
-        *((module, "digest_of") for module in (seals, tensors)),
-        (hdf5, "_digest"),
-        (hdf5, "_seal"),
+        (module, name, value)
+        for module in modules
+        for name, value in vars(module).items()
+        if any(value is each for each in DIGESTS)
     ]
-    before = [getattr(module, name) for module, name in places]
-    for (module, name), function in zip(places, before, strict=True):
+    for module, name, function in places:
         setattr(module, name, clock.timed(function))
     try:
         yield clock
     finally:
-        for (module, name), function in zip(places, before, strict=True):
+        for module, name, function in places:
             setattr(module, name, function)
 
 
@@ -203,8 +214,51 @@ def main(folder: Path, rounds: int = 3) -> None:
         print(f"{name:20} {size:7.1f} {taken:10.3f} s {spent:7.4f} s {spent / taken:7.1%}")
 
 
+def commands(checkout: Path) -> list[list[str]]:
+    """Arguments of the jobs whose results Snakemake's records are about, each once, in the order of their ends."""
+    records = [json.loads(file.read_text()) for file in (checkout / ".snakemake/metadata").rglob("*") if file.is_file()]
+    ordered = sorted((each for each in records if each["shellcmd"]), key=lambda each: each["endtime"])
+    return [shlex.split(command)[3:] for command in dict.fromkeys(each["shellcmd"] for each in ordered)]
+
+
+def job(arguments: list[str]) -> tuple[float, float] | None:
+    """Processor seconds of a job in a process of its own, and in them of digests; None if it fails."""
+    from polyprune.running.run import run
+
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        __import__(f"polyprune.stages.{arguments[0]}")
+        with clocked(time.process_time) as clock:
+            started = time.process_time()
+            code = run(arguments)
+            os.write(writing, json.dumps([time.process_time() - started, clock.spent]).encode())
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return None if status else tuple(json.loads(pipe.read()))
+
+
+def jobs(checkout: Path) -> None:
+    import polyprune.model.preload  # noqa: F401
+
+    found = commands(checkout)
+    os.chdir(checkout)
+    by_stage: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for arguments in found:
+        if times := job(arguments):
+            by_stage[arguments[0]].append(times)
+    print(f"{'stage':24} {'jobs':>5} {'processor':>12} {'digests':>9} {'share':>7}")
+    everything = [times for of_stage in by_stage.values() for times in of_stage]
+    for stage, of_stage in [*by_stage.items(), ("all", everything)]:
+        whole, spent = (sum(each) for each in zip(*of_stage, strict=True))
+        print(f"{stage:24} {len(of_stage):5} {whole:10.3f} s {spent:7.4f} s {spent / whole:7.1%}")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:2] == ["--jobs"]:
+        jobs(Path(sys.argv[2]))
+    elif len(sys.argv) > 1:
         main(Path(sys.argv[1]))
     else:
         with TemporaryDirectory() as temporary:

@@ -1,7 +1,8 @@
 # What every rule file uses: the settings, and objects that know the rest: `specs` (what a result depends on besides its
 # inputs), `inputs` (which files a rule reads), `needs` (threads, memory, time, GPU), `bundles` (which cells one job
-# dumps), `only` (what wildcards may be), `outside` (the user's own files) and `strangers` (results that Snakemake has
-# no record of). They are plain Python, tested without Snakemake: workflow_scripts/polyprune/workflow.
+# dumps), `only` (what wildcards may be), `outside` (the user's own files), `lacking` (languages without questions) and
+# `strangers` (results that Snakemake has no record of). They are plain Python, tested without Snakemake:
+# workflow_scripts/polyprune/workflow.
 import os
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.dry_runs import tell_total
 from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
+from polyprune.workflow.lacking import Lacking
 from polyprune.workflow.needs import Needs
 from polyprune.workflow.outside import Outside, places_of
 from polyprune.workflow.quick_plans import collect_rarely, only_plan, quicken
@@ -82,6 +84,7 @@ inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))
 needs = Needs(settings, cluster.gpu_model, cluster.constraint)
 outside = Outside(settings, config_files, workflow, logger.warning)
 strangers = Strangers(workflow, logger.warning)
+lacking = Lacking(settings, workflow, logger.warning)
 bundles = Bundles(settings, inputs)
 only = Only(settings)
 

@@ -5,6 +5,7 @@ rule evaluate_dense:
     input:
         model="results/{model}/model.json",
         data=inputs.benchmark,
+        languages=lacking.languages,
     output:
         scores="results/{model}/dense/evaluation/{benchmark}.parquet",
         answers="results/{model}/dense/evaluation/items/{benchmark}.parquet",
@@ -30,6 +31,7 @@ rule evaluate_model:
         model="results/{model}/model.json",
         cell=inputs.cell,
         data=inputs.benchmark,
+        languages=lacking.languages,
     output:
         scores="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/evaluation/{benchmark}.parquet",
         answers="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/evaluation/items/{benchmark}.parquet",

@@ -18,11 +18,20 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tests.helpers.hub import LATER, NOW, answer, refuse
+from tests.helpers.hub import LATER, NOW, answer, fill_cache, refuse
+from tests.helpers.outside import put
 
 from polyprune import hub
 from polyprune.errors import UserError
-from polyprune.hub import MODEL_FILES, cached_model, download_model, explained, resolve_revision
+from polyprune.hub import (
+    MODEL_FILES,
+    cached_model,
+    download_file_of_model,
+    download_model,
+    explained,
+    require_as_named,
+    resolve_revision,
+)
 
 RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://huggingface.co/x"))
 
@@ -170,3 +179,37 @@ def test_no_pickles_and_no_code_are_downloaded():
         "modeling_x.py", "original/consolidated.00.pth", "README.md",
     ]  # fmt: skip
     assert list(filter_repo_objects(files, allow_patterns=MODEL_FILES)) == files[:7]
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model in the hub's cache, which is all that there is of the hub."""
+    for name in ("config.json", "model.safetensors", "pytorch_model.bin"):
+        put(Path("model", name), f"content of {name}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return fill_cache(tmp_path / "cache", Path("model"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_what_is_damaged_in_the_cache_is_not_taken_for_the_hubs(snapshot: Path, name: str):
+    assert download_model("org/name", NOW) == snapshot
+    blob = (snapshot / name).resolve()
+    blob.write_text(f"content of {name}".replace("o", "0"))
+    with pytest.raises(UserError) as refused:
+        download_model("org/name", NOW)
+    assert f"{snapshot / name} is damaged in the hub's cache: " in str(refused.value)
+    assert f"rm {blob}, and fetch the file again with hf download org/name --revision {NOW}" in str(refused.value)
+    with pytest.raises(UserError, match="is damaged in the hub's cache"):
+        download_file_of_model("org/name", NOW, name)
+
+
+def test_only_what_is_asked_for_is_looked_at(snapshot: Path):
+    (snapshot / "pytorch_model.bin").resolve().write_text("damaged")
+    assert download_model("org/name", NOW) == snapshot
+
+
+def test_of_files_that_the_cache_does_not_name_nothing_is_said(snapshot: Path):
+    (snapshot / "config.json").unlink()
+    put(snapshot / "config.json", "a file in the place of a link")
+    require_as_named(snapshot, ["config.json", "model.safetensors"])

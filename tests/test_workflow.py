@@ -35,7 +35,7 @@ def test_dumps_say_what_they_are_of(finished: Path) -> None:
     of_model = {"model", "model_digest", "architecture", "dtype", "n_layers", "d_model"}
     of_cell = {"method", "scheme", "calibration", "seed"}
     of_data = {"dataset", "split", "language", "data_digest", "tokenizer_digest", "template", "corpus"}
-    of_file = {"schema", "place", "seal", "provenance", "hooks", "tokens"}
+    of_file = {"schema", "place", "index", "seal", "provenance", "hooks", "tokens"}
     assert set(found) == of_model | of_cell | of_data | of_file
     assert (found["method"], found["calibration"], found["seed"], found["language"]) == ("wanda", "de-sw", 0, "zh")
     assert set(json.loads(str(found["provenance"]))) == {

@@ -120,6 +120,39 @@ def test_a_changed_value_is_noticed_where_it_is_read(tmp_path: Path, name: str) 
             file.whole(name)
 
 
+def test_attributes_that_are_not_the_index_s_are_nobody_s_and_found_by_a_check(tmp_path: Path) -> None:
+    """Readers go by the index; a person who looks into the file is to see the same."""
+    path = tmp_path / "x.h5"
+    with create_hdf5(path, "test/1", {"model": "m"}) as file:
+        file.store("data", np.arange(5), "token")
+    for place, name in (("/", "model"), ("data", "unit"), ("data", "digests")):
+        with h5py.File(path, "a") as file:
+            kept = file[place].attrs[name]
+            file[place].attrs[name] = "another"
+        with Hdf5Reader(path, "test/1") as file:
+            assert file.header["model"] == "m" and file.whole("data").tolist() == [0, 1, 2, 3, 4]
+            with pytest.raises(UserError, match=r"x\.h5 is damaged: its attributes are not those of its index"):
+                file.check()
+        with h5py.File(path, "a") as file:
+            file[place].attrs[name] = kept
+    with Hdf5Reader(path, "test/1") as file:
+        file.check()
+
+
+@pytest.mark.parametrize("what", ["shape", "type", "missing"])
+def test_a_dataset_that_is_not_the_index_s_is_damaged(tmp_path: Path, what: str) -> None:
+    """Though its bytes may be the same ones."""
+    path, data = tmp_path / "x.h5", np.arange(6, dtype="<i4")
+    with create_hdf5(path, "test/1", {}) as file:
+        file.store("data", data)
+    with h5py.File(path, "a") as file:
+        del file["data"]
+        if what != "missing":
+            file["data"] = data.reshape(2, 3) if what == "shape" else data.view("<u4")
+    with Hdf5Reader(path, "test/1") as file, pytest.raises(UserError, match=r"x\.h5.*; delete it and make it again"):
+        file.whole("data")
+
+
 def test_digests_are_those_of_the_documented_bytes(tmp_path: Path) -> None:
     path, layers = tmp_path / "x.h5", np.arange(24, dtype=">f4").reshape(2, 3, 4)
     with create_hdf5(path, "test/1", {}) as file:

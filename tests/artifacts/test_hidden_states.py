@@ -109,7 +109,8 @@ def test_the_layout_is_the_documented_one(tmp_path: Path):
             **dict.fromkeys((*PER_LAYER, "target"), "1"),
         }  # fmt: skip
         assert dict(file.attrs) == {
-            "schema": "hidden/3", "provenance": '{"a":"语","b":1}', "model": "m", "seed": 3, "seal": file.attrs["seal"]
+            "schema": "hidden/4", "provenance": '{"a":"语","b":1}', "model": "m", "seed": 3,
+            "index": file.attrs["index"], "seal": file.attrs["seal"],
         }  # fmt: skip
 
 
@@ -121,8 +122,8 @@ def test_same_dump_same_bytes(tmp_path: Path):
     assert (tmp_path / "x.h5").read_bytes() != (tmp_path / "z.h5").read_bytes()
 
 
-@pytest.mark.parametrize(("attribute", "value"), [("seal", None), ("seal", "0" * 32), ("schema", "hidden/1")])
-def test_unfinished_dumps_and_other_schemas_are_refused(tmp_path: Path, attribute: str, value: object):
+@pytest.mark.parametrize(("attribute", "value"), [("seal", None), ("seal", "0" * 32), ("index", None), ("index", "{}")])
+def test_unfinished_dumps_and_those_of_earlier_versions_are_refused(tmp_path: Path, attribute: str, value: object):
     path = tmp_path / "x.h5"
     save(path, dump())
     with h5py.File(path, "a") as file:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
+from huggingface_hub.utils.sha import git_hash
 
 from polyprune import hub
 from polyprune.settings.text import HubCorpus, HubPrompts
@@ -57,6 +60,21 @@ def serve_data_set(
         (root / file).write_bytes(gzip.compress(text.encode()) if file.endswith(".gz") else text.encode())
     monkeypatch.setattr(HfApi, "list_repo_files", lambda *_, **__: [*reversed(list(files)), "README.md"])
     monkeypatch.setattr(hub, "DATASET_FILES", f"{folder}/")
+
+
+def fill_cache(cache: Path, model: Path, name: str = "org/name", revision: str = NOW) -> Path:
+    """Put a model folder into a cache as the hub's library lays it out; the snapshot's folder of links."""
+    repository = cache / f"models--{name.replace('/', '--')}"
+    snapshot, blobs = repository / "snapshots" / revision, repository / "blobs"
+    for file in sorted(file for file in model.rglob("*") if file.is_file()):
+        content, link = file.read_bytes(), snapshot / file.relative_to(model)
+        is_large = file.suffix == ".safetensors"
+        blob = blobs / (hashlib.sha256(content).hexdigest() if is_large else git_hash(content))
+        for path in (blob, link):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(content)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    return snapshot
 
 
 def web_corpus(**changes: Any) -> HubCorpus:

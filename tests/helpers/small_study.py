@@ -160,10 +160,15 @@ def end(process: subprocess.Popen[str], study: SmallStudy, patience: float = 30.
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    for number in still_running(study, patience):
+        os.kill(number, signal.SIGKILL)
+
+
+def still_running(study: SmallStudy, patience: float = 30.0) -> list[int]:
+    """Processes of a checkout that have not ended after so many seconds: a worker outlives its Snakemake by one."""
     until = time.monotonic() + patience
     while (left := [number for numbers in processes_of(study).values() for number in numbers]) and (
         time.monotonic() < until
     ):
         time.sleep(0.2)
-    for number in left:
-        os.kill(number, signal.SIGKILL)
+    return left

@@ -99,8 +99,10 @@ def assert_says_what_it_is_of(
     """Every root attribute of a file that was measured with `ENGINE` and `RUN`; `cell` counts in `CALIBRATIONS`."""
     with h5py.File(path) as file:
         found: dict[str, Any] = dict(file.attrs)
+    index = json.loads(found.pop("index"))["attributes"]
+    assert len(found.pop("seal")) == 32 and index == found
     provenance = json.loads(found.pop("provenance"))
-    assert hook in found.pop("hooks") and len(found.pop("seal")) == 32
+    assert hook in found.pop("hooks")
     compression: Mapping[str, Any] = dict.fromkeys(("method", "scheme", "calibration"), "dense")
     if cell is not None:
         compression = {"method": "wanda", "scheme": "0.50", "calibration": CALIBRATIONS[cell], "seed": cell}

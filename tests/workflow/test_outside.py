@@ -291,8 +291,8 @@ def test_a_model_in_the_hubs_cache_is_looked_at_where_it_is_cached(
     files, said = look("model", {"model": "hubbed"})
     assert files == {str(manifest)} and "generation_config.json is new" in said[0]
     cached[0] = tmp_path / "nowhere"
-    files, _ = look("model", {"model": "hubbed"})
-    assert files == {str(manifest)}
+    files, said = look("model", {"model": "hubbed"})
+    assert files == set() and "what is finished stays as results/hubbed/model.json registered it" in said[0]
 
 
 def test_a_trained_model_whose_checkpoint_was_changed_is_trained_again() -> None:
@@ -306,3 +306,5 @@ def test_a_trained_model_whose_checkpoint_was_changed_is_trained_again() -> None
     put(Path("results/hubbed/checkpoint/model.safetensors"), "WEIGHTS")
     assert look("model", {"model": "hubbed"}, trained)[0] == {str(manifest)}
     assert read_manifest(manifest)["source"] == {"kind": "train"}
+    Path("results/hubbed/checkpoint/model.safetensors").unlink()
+    assert look("model", {"model": "hubbed"}, trained)[0] == {str(manifest)}

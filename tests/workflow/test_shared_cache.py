@@ -11,7 +11,7 @@ from tests.helpers.leaves import COMMIT, edited, everything
 
 from polyprune.errors import UserError
 from polyprune.settings.load import load_settings
-from polyprune.workflow.shared_cache import SHARED, require_cacheable, share
+from polyprune.workflow.shared_cache import SHARED, WITH_FOLDER, require_cacheable, share
 from polyprune.workflow.targets import models_of
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -49,8 +49,9 @@ def test_models_are_those_of_the_targets() -> None:
 def test_shared_rules_exist_and_lose_their_record() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in RULES.glob("*.smk"))
     names = re.findall(r"^rule (\w+):|^use rule \w+ as (\w+) with", text, flags=re.MULTILINE)
-    assert set(SHARED) <= {name for pair in names for name in pair}
-    rules = [SimpleNamespace(name=name, cache=None, _benchmark="x", output=["y"]) for name in (*SHARED, "tabulate")]
+    shared = (*SHARED, *WITH_FOLDER)
+    assert set(shared) <= {name for pair in names for name in pair}
+    rules = [SimpleNamespace(name=name, cache=None, _benchmark="x", output=["y"]) for name in (*shared, "tabulate")]
     share(rules)
-    assert [rule._benchmark for rule in rules] == [None] * len(SHARED) + ["x"]
+    assert [rule._benchmark for rule in rules] == [None] * len(shared) + ["x"]
     assert all(rule.cache.output for rule in rules[:-1]) and rules[-1].cache is None

@@ -11,7 +11,8 @@ make a study on another machine from the same models and data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -26,10 +27,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx
+from huggingface_hub.utils import filter_repo_objects, httpx
+from huggingface_hub.utils.sha import git_hash
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.json_files import read_json, write_json
+from polyprune.artifacts.known_digests import known_digest
 from polyprune.errors import UserError
 from polyprune.settings.sizes import LOCK_FILE
 
@@ -111,35 +114,80 @@ def lock_sizes(name: str, revision: str, sizes: Mapping[str, int]) -> None:
 
 
 def download_file_of_model(name: str, revision: str, file: str) -> Path:
-    """Download one file of a model's repository into the hub's cache."""
+    """Download one file of a model's repository into the hub's cache; raises `UserError` if it is damaged there."""
     with explained("model", name):
-        return Path(hf_hub_download(name, file, revision=revision))
+        path = Path(hf_hub_download(name, file, revision=revision))
+    require_as_named(path.parent, [path.name])
+    return path
 
 
 def download_pickles(name: str, revision: str) -> Path:
     """Download a model whose weights are pickled into the hub's cache; its snapshot folder."""
-    with explained("model", name):
-        wanted = [pattern for pattern in MODEL_FILES if "safetensors" not in pattern] + PICKLES
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    return _download(name, revision, [pattern for pattern in MODEL_FILES if "safetensors" not in pattern] + PICKLES)
 
 
 def download_model(name: str, revision: str) -> Path:
     """Download what is needed of a model (no pickles, no code) into the hub's cache; its snapshot folder."""
-    with explained("model", name):
-        return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
+    return _download(name, revision, MODEL_FILES)
 
 
 def download_checkpoint(name: str, revision: str, pickles: bool) -> Path:
     """Download weights and configuration of a checkpoint into the hub's cache; its snapshot folder."""
+    return _download(name, revision, CHECKPOINT_FILES + (PICKLES if pickles else []))
+
+
+def _download(name: str, revision: str, wanted: list[str]) -> Path:
+    """What the cache has already is taken from there, unless it is damaged: the hub's own library does not look."""
     with explained("model", name):
-        wanted = CHECKPOINT_FILES + (PICKLES if pickles else [])
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    require_as_named(folder, _wanted(folder, wanted))
+    return folder
+
+
+def _wanted(folder: Path, patterns: list[str]) -> list[str]:
+    """Names of a snapshot's files that the patterns ask for, and of links whose file is gone."""
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
+    return sorted(filter_repo_objects(files, allow_patterns=patterns))
+
+
+def require_as_named(folder: Path, names: Iterable[str]) -> None:
+    """Compare files that lie in the hub's cache with what the cache calls them.
+
+    There a snapshot is links to `blobs/`, whose names are the hub's: SHA-256 of large files, git's SHA-1 of others.
+    Files elsewhere have no such name, and nothing is said of them.
+
+    Raises:
+        UserError: a file's content is another; names it and what to type.
+    """
+    for name in names:
+        blob = (folder / name).resolve()
+        if blob.parent.name != "blobs" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob.name):
+            continue
+        found = known_digest(blob) if len(blob.name) == 64 else git_hash(blob.read_bytes())
+        if found != blob.name:
+            repository = blob.parents[1].name.partition("--")[2].replace("--", "/")
+            revision = f" --revision {folder.name}" if folder.parent.name == "snapshots" else ""
+            raise UserError(
+                f"{folder / name} is damaged in the hub's cache: its content is {found[:16]}…, the hub's is "
+                f"{blob.name[:16]}…; results stay as they are: rm {blob}, and fetch the file again with hf download "
+                f"{repository}{revision}"
+            )
 
 
 def cached_model(name: str, revision: str) -> Path:
-    """The snapshot folder of a model downloaded before; never uses the network."""
+    """The snapshot folder of a model downloaded before; never uses the network.
+
+    Raises:
+        UserError: it is not there, or links of it lead to files that are gone.
+    """
     with explained("model", name):
-        return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))
+    if gone := [file for file in _wanted(folder, [*MODEL_FILES, *PICKLES]) if not (folder / file).exists()]:
+        raise UserError(
+            f"model {name} is not whole in this machine's cache, {folder / gone[0]} leads to a file that is gone; "
+            f"fetch it again with hf download {name} --revision {revision}"
+        )
+    return folder
 
 
 def download_dataset(name: str, revision: str, folder: Path) -> None:

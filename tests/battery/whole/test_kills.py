@@ -17,7 +17,7 @@ from random import Random
 
 import pytest
 from tests.helpers.battery import Cases
-from tests.helpers.small_study import SmallStudy, end, processes_of, small_study
+from tests.helpers.small_study import SmallStudy, end, processes_of, small_study, still_running
 
 Judge = Callable[[str], Cases]
 KILLS = int(os.environ.get("POLYPRUNE_KILLS", "24"))
@@ -86,5 +86,6 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
         return study.contents()
 
     cases("kills").judge((victim, jobs, delay), finished, undisturbed, sure=True)
+    assert still_running(study) == []
     assert study.leftovers() == []
     shutil.rmtree(study.folder)

@@ -21,8 +21,15 @@ Judge = Callable[[str], Cases]
 SOMEBODY = 54321
 """A user's and a group's number."""
 WORDS = [sys.executable, "-m", "snakemake", "--profile", "local", "--cores", "2", "--configfile", "small.yaml"]
-TARGETS = (f"{CELL}/weights.safetensors", f"{CELL}/evaluation/arc.parquet")
-SHARED = (*TARGETS, "results/small/calibration/de/seed0/tokens.safetensors")
+EXPORT = f"{CELL}/export"
+TARGETS = (f"{CELL}/weights.safetensors", f"{CELL}/evaluation/arc.parquet", f"{EXPORT}/config.json")
+SHARED = (
+    *TARGETS,
+    "results/small/calibration/de/seed0/tokens.safetensors",
+    "results/small/model.json",
+    "results/small/checkpoint/model.safetensors",
+    *(f"{EXPORT}/{name}" for name in ("model.safetensors", "tokenizer.json", "polyprune.json", "README.md")),
+)
 
 
 def run(study: SmallStudy, cache: Path, umask: int, before: Callable[[], None] | None) -> str:
@@ -39,6 +46,13 @@ def run(study: SmallStudy, cache: Path, umask: int, before: Callable[[], None] |
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def verify(study: SmallStudy) -> int:
+    """As `make verify`."""
+    words = [sys.executable, "-m", "polyprune.artifacts.verify", "--jobs", "1"]
+    packages = {**study.environment, "PYTHONPATH": str(study.folder / "workflow_scripts")}
+    return subprocess.run(words, cwd=study.folder, env=packages, stdout=subprocess.DEVNULL).returncode
 
 
 @pytest.fixture(scope="module", params=[0o022, 0o002, 0o077], ids=oct)
@@ -65,11 +79,27 @@ def test_a_second_user_takes_what_the_first_has_made(cases: Judge, first: tuple[
     def taken() -> list[bytes]:
         said = run(second, cache, 0o022, without_rights_over_others)
         assert "layer 1/2" not in said, "a cell was made again"
+        assert verify(second) == 0, "what was taken is not whole"
         return [(second.folder / file).read_bytes() for file in SHARED]
 
     right = [(study.folder / file).read_bytes() for file in SHARED]
     cases("two users").judge("cache", taken, right, sure=True)
     assert all((second.folder / file).is_symlink() for file in SHARED)
+
+
+def test_a_damaged_file_of_an_export_in_the_cache_is_found_and_made_again(
+    cases: Judge, first: tuple[SmallStudy, Path]
+) -> None:
+    """The remedy names config.json, at both ends; with it the whole folder is made, here and in the cache."""
+    study, cache = first
+    config, there = study.folder / EXPORT / "config.json", (study.folder / EXPORT / "model.safetensors").resolve()
+    whole = there.read_bytes()
+    there.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    cases("two users").judge("an export", lambda: verify(study), 1, sure=True)
+    config.resolve().unlink()
+    config.unlink()
+    run(study, cache, 0o022, None)
+    assert there.read_bytes() == whole and verify(study) == 0
 
 
 def test_a_damaged_file_of_the_cache_is_named_at_both_ends(cases: Judge, first: tuple[SmallStudy, Path]):
@@ -79,7 +109,8 @@ def test_a_damaged_file_of_the_cache_is_named_at_both_ends(cases: Judge, first: 
     there = cell.resolve()
     whole = there.read_bytes()
     there.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert study.start(f"{CELL}/export/config.json").wait(600) != 0
+    (study.folder / EXPORT / "config.json").unlink()
+    assert study.start(f"{EXPORT}/config.json").wait(600) != 0
     said = study.said()
     cases("two users").judge("damage", lambda: f"delete it, and {there}, to which it leads," in said, True, sure=True)
     there.unlink()

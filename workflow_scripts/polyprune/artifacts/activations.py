@@ -1,4 +1,4 @@
-"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/2`.
+"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/3`.
 
 L decoder layers, F MLP neurons a layer, model width d, B blocks of consecutive sequences.
 
@@ -24,7 +24,7 @@ import numpy as np
 from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader, Hdf5Writer, create_hdf5
 from polyprune.artifacts.identity import Header
 
-SCHEMA = "activations/2"
+SCHEMA = "activations/3"
 NEURONS = {"active": np.int64, "sum_abs_act": np.float64, "sum_abs_out": np.float64}
 MATRICES = ("o_proj", "down_proj")
 

@@ -1,9 +1,10 @@
 """What all our HDF5 files share: a header, digests, a seal; same content, same bytes.
 
 Root attributes are the header: who the file is (`artifacts/identity.py`), what it is of (`model/variant.py` lists
-them), and `provenance`, which is JSON and says how it was made. `seal` is set last, so that a file without one is
-unfinished. It is the digest of all root attributes and of every dataset's name, shape, type and attributes
-(`artifacts/seals.py`).
+them), and `provenance`, which is JSON and says how it was made. Two are for the program: `index`, all other root
+attributes and every dataset's shape, type and attributes as canonical JSON, and `seal`, the digest of `index`
+(`artifacts/seals.py`), which is set last, so that a file without one is unfinished. Reading goes by the index alone: an
+attribute takes HDF5 as long as a digest of 200 kB. Whether the others are what it says, `check` compares.
 
 Every dataset has an attribute `digests`, u1 (n, 16): the XXH3-128 of its bytes, little-endian and row by row; one for
 the whole, or, of a dataset with an attribute `axis`, one for each index along this axis, so that layers can be read
@@ -102,7 +103,7 @@ class Hdf5Writer:
         """All that a dataset has at one index of its axis."""
         dataset = cast(h5py.Dataset, self._file[name])
         values = np.asarray(values, dataset.dtype)
-        dataset[_at(dataset, index)] = values
+        dataset[_at(int(cast(np.integer, dataset.attrs["axis"])), index)] = values
         self._digests[name][index] = _digest(values)
 
     def flush(self) -> None:
@@ -116,7 +117,8 @@ class Hdf5Writer:
                 raise ValueError(f"{name} was written at {sum(map(bool, digests))} of {len(digests)} places")
             table = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
             self._file[name].attrs["digests"] = table
-        self._file.attrs["seal"] = _seal(self._file)
+        self._file.attrs["index"] = text = _index(self._file)
+        self._file.attrs["seal"] = digest_of(text.encode())
 
 
 @contextmanager
@@ -170,9 +172,10 @@ class Hdf5Reader:
         except OSError as error:
             raise self._complaint(error) from error
         try:
-            seal = self._file.attrs.get("seal")
-            right = seal is not None and seal == _seal(self._file)
-            self.header = _header(self._file)
+            self._text, seal = (self._file.attrs.get(name) for name in ("index", "seal"))
+            right = isinstance(self._text, str) and seal == digest_of(self._text.encode())
+            index = json.loads(self._text) if right else {"attributes": {}, "datasets": {}}
+            self.header, self._datasets = _header(index["attributes"]), index["datasets"]
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             self._file.close()
             raise self._complaint(error) from error
@@ -192,46 +195,53 @@ class Hdf5Reader:
     @property
     def datasets(self) -> list[str]:
         """Names of all datasets."""
-        return sorted(_datasets(self._file))
+        return sorted(self._datasets)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return cast(h5py.Dataset, self._file[name]).shape
+        return tuple(self._datasets[name][0])
 
     def members(self, group: str) -> list[str]:
         """Names of the datasets of a group."""
-        return sorted(map(str, cast(h5py.Group, self._file[group])))
+        return sorted(name.removeprefix(f"{group}/") for name in self._datasets if name.startswith(f"{group}/"))
 
     def whole(self, name: str) -> np.ndarray:
         """A whole dataset. Raises `UserError` if it is damaged."""
-        dataset = cast(h5py.Dataset, self._file[name])
-        if "axis" not in dataset.attrs:
-            return self._checked(dataset, (), 0)
-        axis = _axis(dataset)
-        return np.stack([self.at(name, index) for index in range(dataset.shape[axis])], axis)
+        shape, _, about = self._datasets[name]
+        if "axis" not in about:
+            return self._checked(name, (), 0)
+        return np.stack([self.at(name, index) for index in range(shape[about["axis"]])], about["axis"])
 
     def at(self, name: str, index: int) -> np.ndarray:
         """What a dataset has at one index of its axis. Raises `UserError` if it is damaged."""
-        dataset = cast(h5py.Dataset, self._file[name])
-        return self._checked(dataset, _at(dataset, index), index)
+        return self._checked(name, _at(self._datasets[name][2]["axis"], index), index)
 
     def check(self) -> None:
         """Read everything, a layer at a time. Raises `UserError` if anything is damaged."""
+        try:
+            found = _index(self._file)
+        except Exception as error:  # h5py raises whatever a damaged file makes of it
+            raise self._complaint(error) from error
+        if found != self._text:
+            raise DamagedError(f"{self.path} is damaged: its attributes are not those of its index; {again(self.path)}")
         for name in self.datasets:
-            dataset = cast(h5py.Dataset, self._file[name])
-            if "axis" in dataset.attrs:
-                for index in range(dataset.shape[_axis(dataset)]):
+            shape, _, about = self._datasets[name]
+            if "axis" in about:
+                for index in range(shape[about["axis"]]):
                     self.at(name, index)
             else:
                 self.whole(name)
 
-    def _checked(self, dataset: h5py.Dataset, where: Any, number: int) -> np.ndarray:
+    def _checked(self, name: str, where: Any, number: int) -> np.ndarray:
+        shape, kind, about = self._datasets[name]
         try:
+            dataset = cast(h5py.Dataset, self._file[name])
             values = np.asarray(dataset[where])
-            digest, right = _digest(values), cast(np.ndarray, dataset.attrs["digests"])[number].tobytes()
+            is_as_written = [list(dataset.shape), dataset.dtype.str] == [shape, kind]
+            right = is_as_written and _digest(values) == bytes(about["digests"][number])
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             raise self._complaint(error) from error
-        if digest != right:
-            raise DamagedError(f"{self.path}: {dataset.name} is damaged, its digest is another; {again(self.path)}")
+        if not right:
+            raise DamagedError(f"{self.path}: /{name} is damaged, its digest is another; {again(self.path)}")
         return values
 
     def _complaint(self, error: Exception) -> UserError:
@@ -242,12 +252,8 @@ class Hdf5Reader:
         return DamagedError(f"{self.path} cannot be read as HDF5 ({error}); {again(self.path)}")
 
 
-def _at(dataset: h5py.Dataset, index: int) -> tuple[slice | int, ...]:
-    return (*[slice(None)] * _axis(dataset), index)
-
-
-def _axis(dataset: h5py.Dataset) -> int:
-    return int(cast(np.integer, dataset.attrs["axis"]))
+def _at(axis: int, index: int) -> tuple[slice | int, ...]:
+    return (*[slice(None)] * axis, index)
 
 
 def _digest(values: np.ndarray) -> bytes:
@@ -265,19 +271,18 @@ def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def _header(file: h5py.File) -> dict[str, Any]:
-    """The root attributes as they were given."""
-    header = {name: _plain(value) for name, value in file.attrs.items() if name != "seal"}
-    return header | ({_JSON: json.loads(header[_JSON])} if _JSON in header else {})
+def _header(attributes: Header) -> dict[str, Any]:
+    """Root attributes as they were given."""
+    return {name: json.loads(value) if name == _JSON else value for name, value in attributes.items()}
 
 
-def _seal(file: h5py.File) -> str:
-    about = {name: _plain(value) for name, value in file.attrs.items() if name != "seal"}
+def _index(file: h5py.File) -> str:
+    about = {name: _plain(value) for name, value in file.attrs.items() if name not in ("index", "seal")}
     datasets = {
         name: [list(dataset.shape), dataset.dtype.str, {key: _plain(value) for key, value in dataset.attrs.items()}]
         for name, dataset in _datasets(file).items()
     }
-    return digest_of(canonical_json({"attributes": about, "datasets": datasets}).encode())
+    return canonical_json({"attributes": about, "datasets": datasets})
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/3`.
+"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/4`.
 
 Sequence by sequence what `artifacts/layer_rows.py` lays out, over all tokens; and what a text has besides. S sequences
 of T tokens, model width d, K sampled tokens. A dump of the dense model has only what is marked *.
@@ -39,7 +39,7 @@ from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
 from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "hidden/3"
+SCHEMA = "hidden/4"
 SAMPLE = "tokens/hidden"
 _CHUNK_BYTES = 2 << 20
 _STORED = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype("<u2")}

@@ -17,6 +17,7 @@ from typing import Any
 
 from polyprune.artifacts.known_digests import known_digest
 from polyprune.errors import UserError
+from polyprune.hub import require_as_named
 
 Files = dict[str, dict[str, Any]]
 """Of each file by its name in the folder: `bytes`, its size, and `sha256`."""
@@ -31,6 +32,9 @@ def changes(registered: Mapping[str, Any], folder: Path, names: Iterable[str]) -
     """What of a folder differs from its registration: a sentence a file, with both identities. Empty if nothing does.
 
     `names` are the files of the folder that decide today.
+
+    Raises:
+        UserError: a file that differs lies in the hub's cache and is not what the hub has: it is damaged.
     """
     before: Files = registered["files"]
     now = set(names)
@@ -40,10 +44,12 @@ def changes(registered: Mapping[str, Any], folder: Path, names: Iterable[str]) -
     resized = {name: (folder / name).stat().st_size for name in kept}
     grown = [name for name in kept if resized[name] != before[name]["bytes"]]
     found += [f"{name} has {resized[name]:,} bytes, registered were {before[name]['bytes']:,}" for name in grown]
-    same_size = [name for name in kept if name not in grown]
-    for name, file in describe(folder, same_size).items():
-        if file["sha256"] != before[name]["sha256"]:
-            found.append(f"{name} has SHA-256 {file['sha256'][:16]}…, registered was {before[name]['sha256'][:16]}…")
+    now_sha = {name: file["sha256"] for name, file in describe(folder, [n for n in kept if n not in grown]).items()}
+    others = [name for name, sha256 in now_sha.items() if sha256 != before[name]["sha256"]]
+    found += [
+        f"{name} has SHA-256 {now_sha[name][:16]}…, registered was {before[name]['sha256'][:16]}…" for name in others
+    ]
+    require_as_named(folder, grown + others)
     return found
 
 

@@ -49,9 +49,13 @@ def start() -> None:
 
 
 def sweep(around: Path) -> None:
-    """Remove what this user's killed workers left: folders with a socket that nobody listens to."""
+    """Remove what this user's killed workers left: folders with a socket that nobody listens to.
+
+    A worker that was stopped, as by Ctrl-Z, answers nobody: it is not waited for.
+    """
     for path in around.glob(f"{_PREFIX}*/{_SOCKET}"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.setblocking(False)
             if path.stat().st_uid == os.getuid():
                 try:
                     connection.connect(str(path))

@@ -132,13 +132,14 @@ class Outside:
         elif registered := _read(read_manifest, manifest):
             try:
                 folder = folder_of(registered["source"], manifest)
-            except UserError:
-                return  # not in this machine's cache: nothing can have changed here
-            try:
-                found = changes(registered, folder, deciding_files(folder))
+                names = deciding_files(folder)
             except UserError as error:
-                found = [str(error)]
-            yield from (f"{folder}: {change}" for change in found)
+                if registered["source"]["kind"] != "hub":
+                    yield str(error)  # made here, and can be made again
+                else:
+                    self._say_missing(str(error), manifest)
+                return
+            yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
 
     def _checkpoint(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
         from polyprune.model.foreign.files import checkpoint_folder, deciding_files, read_checkpoint_manifest

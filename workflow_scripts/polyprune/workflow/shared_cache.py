@@ -15,9 +15,13 @@ from polyprune.errors import UserError
 from polyprune.settings.config import Settings
 from polyprune.settings.models import GgufSource, HubSource, PickledSource
 from polyprune.settings.text import FilesCorpus, HubCorpus
+from polyprune.workflow.earlier import FOLDERS
 
 SHARED = ("build_calibration_set", "prune_model", "reconstruct_model", "evaluate_dense", "evaluate_model")
 """Rules whose files the cache takes: of one output, or of several that have names."""
+WITH_FOLDER = ("train_model", "convert_model", "export_model")
+"""Rules of one output and a folder, which goes into the cache with it. Not those that fetch models: what they bring
+lies in the hub's cache, which can be shared itself (`HF_HOME`), and a manifest without it would be no model."""
 
 
 def share(rules: Iterable[Any]) -> None:
@@ -25,11 +29,15 @@ def share(rules: Iterable[Any]) -> None:
 
     A rule's own directive would be told of in every run without a cache, and could not leave the record away.
     """
-    from snakemake.caching.rule import RuleCache
+    from snakemake.caching.rule import CacheFlag, RuleCache
+
+    from polyprune.workflow.cached_folders import FolderCache
 
     for rule in rules:
         if rule.name in SHARED:
-            rule.cache, rule._benchmark = RuleCache.from_rule(rule, True), None
+            rule.cache, rule._benchmark = RuleCache(rule, CacheFlag.output), None
+        elif rule.name in WITH_FOLDER:
+            rule.cache, rule._benchmark = FolderCache(rule, CacheFlag.output, FOLDERS[rule.name]), None
 
 
 def require_cacheable(settings: Settings, models: set[str]) -> None:

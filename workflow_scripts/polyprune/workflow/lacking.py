@@ -1,0 +1,42 @@
+"""Languages of a model's text in which a benchmark asks nothing: said when evaluations are planned, in dry runs too.
+
+The paper's study has such: there is no ARC in Swahili, though models are calibrated in it. So they are not refused, but
+nobody is to wait for a column that will not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from polyprune.grammar.benchmarks import GENERATED, columns
+from polyprune.settings.config import Settings
+from polyprune.workflow.wildcards import Wildcards
+
+
+class Lacking:
+    """Says each once, through `say`; processes that Snakemake starts for single jobs say nothing."""
+
+    def __init__(self, settings: Settings, workflow: Any, say: Callable[[str], None]) -> None:
+        self.settings, self.workflow, self.say = settings, workflow, say
+        self._said: set[tuple[str, str]] = set()
+
+    def languages(self, wildcards: Wildcards) -> list[str]:
+        """An input function of evaluations, of no files; ends the run where a benchmark has nothing for a model."""
+        benchmark, model = wildcards["benchmark"], wildcards["model"]
+        corpus = self.settings.models[model].text.corpus
+        if self.workflow.is_main_process and (benchmark, corpus) not in self._said:
+            self._said.add((benchmark, corpus))
+            self._look(benchmark, corpus, model)
+        return []
+
+    def _look(self, benchmark: str, corpus: str, model: str) -> None:
+        source, languages = self.settings.benchmarks_of(model), self.settings.languages_of(model)
+        if source == "demo" and benchmark not in GENERATED:
+            raise SystemExit(f"error: the demo has no {benchmark}, and {model} is on its text")
+        asked = {column.language for column in columns(benchmark, source)}
+        known = f"{benchmark} asks only in {', '.join(sorted(asked))}"
+        if not asked & set(languages):
+            raise SystemExit(f"error: {benchmark} is in none of {model}'s languages ({', '.join(languages)}): {known}")
+        if lacking := sorted(set(languages) - asked):
+            self.say(f"{known}: no scores of it in {', '.join(lacking)}, which corpus {corpus} has, too")
