@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer report claims verify test test-real battery test-slurm check format install clean
+.PHONY: demo outstanding answer report claims verify docs test test-real battery test-slurm check format install clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -33,6 +33,9 @@ claims: install  ## the paper's claims in words, recomputed from the numbers it 
 
 verify: install  ## read every file of results/ and compare it with its digest: make verify [RESULTS=folder]
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.artifacts.verify $(RESULTS)
+
+docs: install  ## the pages of docs/ and all docstrings as a site, which opens from the disk: build/site/index.html
+	$(BIN)/mkdocs build --strict --quiet
 
 test: install  ## all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
