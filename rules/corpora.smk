@@ -1,5 +1,5 @@
-# Text, one file a corpus and language: generated, the user's own, or from the hub. Rules that fetch run where Snakemake
-# runs: compute nodes often have no network.
+# Text, one file a corpus and language: generated, the user's own, from the hub or from the web. Rules that fetch run
+# where Snakemake runs: compute nodes often have no network.
 
 
 rule collect_documents:
@@ -10,7 +10,7 @@ rule collect_documents:
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=only.corpora(fetched=False),
+        corpus=only.corpora(fetched=None),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
@@ -29,7 +29,7 @@ rule fetch_documents:
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=only.corpora(fetched=True),
+        corpus=only.corpora(fetched="hub"),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
@@ -39,4 +39,23 @@ rule fetch_documents:
         spec=specs.fetch_documents,
     shell:
         "python -m polyprune fetch_documents --settings {params.spec:q} --output {output} --log {log} --threads "
+        "{threads}"
+
+
+rule fetch_translations:
+    output:
+        "results/corpora/{corpus}/{language}.parquet",
+    log:
+        "logs/corpora/{corpus}/{language}.log",
+    wildcard_constraints:
+        corpus=only.corpora(fetched="tmx"),
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
+    params:
+        spec=specs.fetch_translations,
+    shell:
+        "python -m polyprune fetch_translations --settings {params.spec:q} --output {output} --log {log} --threads "
         "{threads}"

@@ -28,6 +28,12 @@ VALUES: dict[str, Any] = {
     "corpora (hub).files.evaluation": "{language}/other-*.json.gz",
     "corpora (hub).field": "body",
     "corpora (files).field": "body",
+    "corpora (tmx).url": "https://example.org/later/",
+    "corpora (tmx).licence": "CC-BY-4.0",
+    "corpora (tmx).folder": "text/elsewhere",
+    "corpora (tmx).files.name": "other.tmx.zip",
+    "corpora (tmx).files.sha256": 64 * "e",
+    "corpora (tmx).files.code": "other",
     "prompts (hub).dataset": "org/other",
     "prompts (hub).revision": COMMIT,
     "prompts (hub).file": "other/{language}.jsonl",
@@ -68,12 +74,18 @@ EDITS: dict[str, dict[str, Any]] = {
     "corpora (demo).languages": {"corpora.made.languages": ["de", "en", "es", "sw"]},
     "corpora (hub).languages": {"corpora.web.languages": ["de", "en", "es", "sw"]},
     "corpora (files).files": {"corpora.mine.files.de": ["text/other.txt"]},
-    "corpora (files).shares.train": {"corpora.mine.shares.train": 0.3, "corpora.mine.shares.calibration": 0.3},
-    "corpora (files).shares.calibration": {
-        "corpora.mine.shares.calibration": 0.5,
-        "corpora.mine.shares.evaluation": 0.3,
+    **{
+        f"corpora ({kind}).shares.{share}": {
+            f"corpora.{corpus}.shares.{share}": more,
+            f"corpora.{corpus}.shares.{other}": less,
+        }
+        for kind, corpus in (("files", "mine"), ("tmx", "memory"))
+        for share, more, other, less in (
+            ("train", 0.3, "calibration", 0.3),
+            ("calibration", 0.5, "evaluation", 0.3),
+            ("evaluation", 0.5, "train", 0.1),
+        )
     },
-    "corpora (files).shares.evaluation": {"corpora.mine.shares.evaluation": 0.5, "corpora.mine.shares.train": 0.1},
     "prompts (demo).languages": {"prompts.made-prompts.languages": ["de", "en", "es", "sw"]},
     "prompts (hub).codes": {"prompts.web-prompts.codes.en": "other"},
     "prompts (files).files": {"prompts.my-prompts.files.en": "prompts/other.jsonl"},
@@ -140,19 +152,25 @@ def everything() -> Config:
 
 def settings_of_types() -> list[str]:
     """Every setting that the types know, in their order."""
-    return list(dict.fromkeys(_of_type(Settings, "")))
+    return list(fields_of_types())
 
 
-def _of_type(kind: Any, name: str) -> Iterator[str]:
+def fields_of_types() -> dict[str, tuple[type[Section], str]]:
+    """By setting, in the order of the types: the section that has it, and its key there."""
+    return dict(_of_type(Settings, ""))
+
+
+def _of_type(kind: Any, name: str) -> Iterator[tuple[str, tuple[type[Section], str]]]:
     sections = list(_sections(kind))
     tagged = len(sections) > 1
     for section in sections:
         tag = f" ({_tag(section)})" if tagged else ""
         for key, field in section.model_fields.items():
-            if not _is_tag(field):
-                yield from _of_type(field.annotation, f"{name}{tag}.{key}".lstrip("."))
-    if not sections:
-        yield name
+            deeper = f"{name}{tag}.{key}".lstrip(".")
+            if list(_sections(field.annotation)):
+                yield from _of_type(field.annotation, deeper)
+            elif not _is_tag(field):
+                yield deeper, (section, key)
 
 
 def _sections(kind: Any) -> Iterator[type[Section]]:

@@ -27,7 +27,7 @@ TARGETS = (
 )
 
 KINDS = {
-    "text": ("collect_documents", "fetch_documents"),
+    "text": ("collect_documents", "fetch_documents", "fetch_translations"),
     "ask": ("collect_prompts", "fetch_prompts"),
     "model": ("train_model", "fetch_model", "convert_model", "register_model"),
     "shard": ("build_calibration_set",),

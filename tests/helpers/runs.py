@@ -29,9 +29,11 @@ def only_table_1(study: Path) -> None:
     study.write_text(text[:start] + text[end:], encoding="utf-8")
 
 
-def snakemake(folder: Path, *words: str, timeout: int = 600) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    folder: Path, *words: str, timeout: int = 600, profile: str = "local"
+) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "POLYPRUNE_WORKER")}
-    command = [sys.executable, "-m", "snakemake", "--profile", "local", "--cores", "2", *words]
+    command = [sys.executable, "-m", "snakemake", "--profile", profile, "--cores", "2", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
 
 

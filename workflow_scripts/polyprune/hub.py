@@ -201,12 +201,13 @@ def dataset_file(name: str, revision: str, file: str) -> str:
     return f"{DATASET_FILES}{name}@{revision}/{file}"
 
 
-def download_file(url: str, path: Path) -> None:
-    """Download a file that is not on the hub.
+def download_file(url: str, path: Path, otherwise: str) -> None:
+    """Download a file that is not on the hub; `otherwise` says what to do where that is impossible.
 
     Raises:
         UserError: the server is out of reach or refuses.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=60) as answer:
             answer.raise_for_status()
@@ -215,6 +216,4 @@ def download_file(url: str, path: Path) -> None:
                     out.write(piece)
     except (httpx.TransportError, httpx.HTTPStatusError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{url} could not be fetched ({reason}); download it elsewhere and point evaluation.data_root to it"
-        ) from error
+        raise UserError(f"{url} could not be fetched ({reason}); {otherwise}") from error

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from polyprune.log import TERMINAL_VARIABLE as VARIABLE
 
 STAGES = {
-    "text and prompts": ("collect_", "fetch_documents", "fetch_prompts"),
+    "text and prompts": ("collect_", "fetch_documents", "fetch_translations", "fetch_prompts"),
     "models": ("train_model", "fetch_model", "register_model"),
     "calibration text": ("build_",),
     "compressed models": ("measure_outliers", "prune_model", "reconstruct_model", "compose_", "export_"),

@@ -20,7 +20,7 @@ from polyprune.settings.imports import Imports
 from polyprune.settings.models import Model, TrainedSource
 from polyprune.settings.problems import Problem
 from polyprune.settings.studies import Figure, Table
-from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts
+from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts, TmxCorpus
 from polyprune.settings.yaml_lines import Place
 
 _OF_PAPER = re.compile(rf"(table|figure)\d+|{'|'.join((*OF_STUDIES, *OF_RESULTS, PAPER))}")
@@ -67,7 +67,7 @@ def _folders_of_two(entries: Entries) -> Iterator[Problem]:
 
 
 def _of_corpus(corpus: Corpus, place: Place) -> Iterator[Problem]:
-    if isinstance(corpus, FilesCorpus):
+    if isinstance(corpus, FilesCorpus | TmxCorpus):
         total = corpus.shares.train + corpus.shares.calibration + corpus.shares.evaluation
         if abs(total - 1) > 1e-9:
             yield (*place, "shares"), f"train + calibration + evaluation must be 1, they are {total:g}"

@@ -1,4 +1,4 @@
-"""`corpora` and `prompts`: text that is generated, fetched from the hub, or read from local files."""
+"""`corpora` and `prompts`: text that is generated, fetched from the hub or the web, or read from local files."""
 
 from __future__ import annotations
 
@@ -95,8 +95,35 @@ class FilesCorpus(Section):
         return self.shares.train > 0
 
 
+class TmxFile(Section):
+    """A translation memory, and which of its languages is meant."""
+
+    name: str = Field(pattern=r"^[\w.-]+$", description="of the file below `url` and in `folder`: .tmx, or .tmx.zip")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file; another content is refused")
+    code: str = Field(description="what the file calls the language, e.g. es-LA")
+
+
+class TmxCorpus(Section):
+    """Translation memories (TMX) of the web, each fetched once and known by its digest; a sentence a document."""
+
+    kind: Literal["tmx"]
+    url: str = Field(pattern=r"^https://.+/$", description="folder of the files, at one commit; ends in a slash")
+    licence: str = Field(description="of the text, noted in all that is made of it, e.g. CC0-1.0")
+    folder: str = Field(description="where fetched files are kept; a file that is there already is not fetched")
+    files: dict[Language, TmxFile] = Field(min_length=1)
+    shares: FileShares
+
+    @property
+    def languages(self) -> list[str]:
+        return sorted(self.files)
+
+    @property
+    def trains(self) -> bool:
+        return self.shares.train > 0
+
+
 LocalCorpus = Annotated[DemoCorpus | FilesCorpus, Field(discriminator="kind")]
-Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus, Field(discriminator="kind")]
+Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus | TmxCorpus, Field(discriminator="kind")]
 
 
 class DemoPrompts(Section):

@@ -20,7 +20,7 @@ def fetch_benchmark(datasets: list[str], mkqa_commit: str | None, output: Path, 
     for name in datasets:
         if mkqa_commit:
             url = f"https://raw.githubusercontent.com/{name}/{mkqa_commit}/dataset/{MKQA_FILE}"
-            download_file(url, folder / name / MKQA_FILE)
+            download_file(url, folder / name / MKQA_FILE, "download it elsewhere and point evaluation.data_root to it")
             revisions[name] = mkqa_commit
         else:
             revisions[name] = resolve_revision("dataset", name, None)

@@ -16,7 +16,7 @@ from polyprune.grammar.paths import Cell, origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
-from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts
+from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts, TmxCorpus
 from polyprune.workflow.spec_values import cell_at, framing, place_of_import
 from polyprune.workflow.wildcards import Wildcards
 
@@ -32,9 +32,17 @@ class MadeWith:
     def corpus_in(self, corpus: str, language: str) -> Entries:
         """The settings that one language of a corpus depends on: not which other languages there are."""
         values = self.settings.corpora[corpus].model_dump(mode="json")
-        if isinstance(self.settings.corpora[corpus], FilesCorpus):
-            return values | {"files": {language: reference("corpora", corpus, language)}}
+        match self.settings.corpora[corpus]:
+            case FilesCorpus():
+                return values | {"files": {language: reference("corpora", corpus, language)}}
+            case TmxCorpus():
+                return values | {"files": {language: values["files"][language]}, "folder": reference("corpora", corpus)}
         return values | {"languages": [language]}
+
+    def documents(self, wildcards: Wildcards) -> Entries:
+        """The settings of one language's file of text, and which language."""
+        corpus, language = wildcards["corpus"], wildcards["language"]
+        return {"corpus": self.corpus_in(corpus, language), "language": language}
 
     def prompts_in(self, prompts: str, language: str) -> Entries:
         """The settings that one language of the prompts depends on."""
@@ -74,7 +82,12 @@ class MadeWith:
     def text(self, model: str) -> Entries:
         """A model's corpus, apart from its languages: files of one language and of several have this in common."""
         corpus = self.settings.corpora[self.settings.models[model].text.corpus]
-        return corpus.model_dump(mode="json", exclude={"files" if isinstance(corpus, FilesCorpus) else "languages"})
+        match corpus:
+            case FilesCorpus():
+                return corpus.model_dump(mode="json", exclude={"files"})
+            case TmxCorpus():
+                return corpus.model_dump(mode="json", exclude={"files", "folder"})
+        return corpus.model_dump(mode="json", exclude={"languages"})
 
     def asked(self, model: str) -> Entries:
         """A model's prompts, apart from their languages."""

@@ -23,7 +23,7 @@ from polyprune.settings.config import Settings
 from polyprune.settings.imports import FolderCheckpoint
 from polyprune.settings.models import FolderSource, GgufSource, PickledSource
 from polyprune.settings.problems import explain
-from polyprune.settings.text import FilesCorpus, FilesPrompts
+from polyprune.settings.text import FilesCorpus, FilesPrompts, TmxCorpus
 from polyprune.settings.yaml_lines import Place, read_yaml_lines
 from polyprune.workflow.spec_values import cell_at, place_of_import
 from polyprune.workflow.wildcards import Wildcards
@@ -43,6 +43,8 @@ def places_of(settings: Settings) -> dict[str, str | list[str]]:
         for name, section in sections.items():
             if isinstance(section, FilesCorpus | FilesPrompts):
                 places |= {f"{kind}/{name}/{language}": files for language, files in section.files.items()}
+            elif isinstance(section, TmxCorpus):
+                places[f"{kind}/{name}"] = section.folder
     for cell, checkpoint in settings.imported.items():
         if isinstance(checkpoint, FolderCheckpoint):
             places["/".join(place_of_import(cell))] = checkpoint.path

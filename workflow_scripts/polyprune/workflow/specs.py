@@ -51,14 +51,14 @@ class Specs:
     # Text, prompts and models.
 
     def collect_documents(self, wildcards: Wildcards) -> str:
-        corpus, language = wildcards["corpus"], wildcards["language"]
-        source = f"corpora/from_{self.settings.corpora[corpus].kind}.py"
-        values = self.made_with.corpus_in(corpus, language)
-        return spec("collect_documents", wildcards, source, corpus=values, language=language)
+        source = f"corpora/from_{self.settings.corpora[wildcards['corpus']].kind}.py"
+        return spec("collect_documents", wildcards, source, **self.made_with.documents(wildcards))
 
     def fetch_documents(self, wildcards: Wildcards) -> str:
-        corpus, language = wildcards["corpus"], wildcards["language"]
-        return spec("fetch_documents", wildcards, corpus=self.made_with.corpus_in(corpus, language), language=language)
+        return spec("fetch_documents", wildcards, **self.made_with.documents(wildcards))
+
+    def fetch_translations(self, wildcards: Wildcards) -> str:
+        return spec("fetch_translations", wildcards, **self.made_with.documents(wildcards))
 
     def collect_prompts(self, wildcards: Wildcards) -> str:
         prompts, language = wildcards["prompts"], wildcards["language"]

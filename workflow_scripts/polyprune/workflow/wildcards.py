@@ -58,9 +58,12 @@ class Only:
         """Models that are given these prompts."""
         return any_of(name for name, model in self.settings.models.items() if model.prompts == prompts)
 
-    def corpora(self, *, fetched: bool) -> str:
-        """Corpora that are fetched from the hub, or those that are generated or lie in files."""
-        return any_of(name for name, each in self.settings.corpora.items() if (each.kind == "hub") == fetched)
+    def corpora(self, *, fetched: str | None) -> str:
+        """Corpora of a kind that is fetched, `hub` or `tmx`, or those that are generated or lie in files."""
+        kinds = {
+            name: each.kind if each.kind in ("hub", "tmx") else None for name, each in self.settings.corpora.items()
+        }
+        return any_of(name for name, kind in kinds.items() if kind == fetched)
 
     def prompts(self, *, fetched: bool) -> str:
         """Prompts that are fetched from the hub, or those that are generated or lie in files."""

@@ -1,6 +1,6 @@
 """`make claims`: the paper's claims on its own printed numbers, in a terminal, in seconds, without model or GPU.
 
-python -m polyprune.report.paper.claims_told [--paper FOLDER] [--markdown]
+`python -m polyprune.report.paper.claims_told [--paper FOLDER] [--markdown]`
 """
 
 from __future__ import annotations
