@@ -1,4 +1,4 @@
-"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/3`.
+"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/4`.
 
 Sequence by sequence what `artifacts/layer_rows.py` lays out, over all tokens; and what a text has besides. S sequences
 of T tokens, model width d, K sampled tokens. A dump of the dense model has only what is marked *.
@@ -14,6 +14,9 @@ of T tokens, model width d, K sampled tokens. A dump of the dense model has only
     /sums/dot          f8   (S, L+2)             Σ_t h·h̃
     /sums/diff         f8   (S, L+2)             Σ_t ‖h − h̃‖²
     /sums/distance     f8   (S, L+2)             Σ_t ‖h − h̃‖
+    /sums/robust_n     f8   (S, L+2)          *  tokens without those of massive norm (DRIFT-3, over the text);
+    /sums/robust_norm, robust_sq  f8 (S, L+2) *  Σ_t ‖h‖, Σ_t ‖h‖² over these,
+    /sums/robust_diff  f8   (S, L+2)             Σ_t ‖h − h̃‖²
     /sums/nll_dense    f4   (S, T-1)          *  nats per predicted token
     /sums/nll_pruned   f4   (S, T-1)
     /sums/kl           f4   (S, T-1)             KL(dense ‖ pruned) of the next-token distributions, nats
@@ -39,7 +42,7 @@ from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
 from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "hidden/3"
+SCHEMA = "hidden/4"
 SAMPLE = "tokens/hidden"
 _CHUNK_BYTES = 2 << 20
 _STORED = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype("<u2")}
