@@ -3,6 +3,7 @@
 
 rule evaluate_dense:
     input:
+        outside.questions,
         model="results/{model}/model.json",
         data=inputs.benchmark,
         languages=lacking.languages,
@@ -28,6 +29,7 @@ rule evaluate_dense:
 
 rule evaluate_model:
     input:
+        outside.questions,
         model="results/{model}/model.json",
         cell=inputs.cell,
         data=inputs.benchmark,

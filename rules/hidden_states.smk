@@ -22,7 +22,7 @@ for corpus in settings.corpora:
             "../envs/polyprune.yaml"
         threads: needs.threads
         resources:
-            **needs.dump(0),
+            **needs.dump(f"dump_dense_{corpus}", 0),
         params:
             spec=specs.dump_hidden_states,
         shell:
@@ -52,7 +52,7 @@ for corpus in settings.corpora:
                 "../envs/polyprune.yaml"
             threads: needs.threads
             resources:
-                **needs.dump(len(dump.variants)),
+                **needs.dump(dump.rule, len(dump.variants)),
             params:
                 spec=specs.dump_hidden_states,
             shell:
@@ -83,7 +83,7 @@ for prompts in settings.prompts:
             "../envs/polyprune.yaml"
         threads: needs.threads
         resources:
-            **needs.dump(0),
+            **needs.dump(f"dump_dense_{prompts}", 0),
         params:
             spec=specs.dump_prompts,
         shell:
@@ -113,7 +113,7 @@ for prompts in settings.prompts:
                 "../envs/polyprune.yaml"
             threads: needs.threads
             resources:
-                **needs.dump(len(dump.variants)),
+                **needs.dump(dump.rule, len(dump.variants)),
             params:
                 spec=specs.dump_prompts,
             shell:

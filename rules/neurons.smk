@@ -15,7 +15,7 @@ rule count_activations_dense:
         "../envs/polyprune.yaml"
     threads: needs.threads
     resources:
-        **needs.dump(0),
+        **needs.dump("count_activations_dense", 0),
     params:
         spec=specs.count_activations,
     shell:
@@ -38,7 +38,7 @@ rule count_activations_cell:
         "../envs/polyprune.yaml"
     threads: needs.threads
     resources:
-        **needs.dump(0),
+        **needs.dump("count_activations_cell", 0),
     params:
         spec=specs.count_activations,
     shell:

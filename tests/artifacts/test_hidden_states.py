@@ -19,6 +19,7 @@ from polyprune.errors import UserError
 
 S, T, L, D, K = 3, 5, 2, 8, 4
 PER_LAYER = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance")
+PER_LAYER += ("robust_norm", "robust_sq", "robust_diff")
 PER_TOKEN = ("nll_dense", "nll_pruned", "kl")
 DENSE = ("n", "bytes", "target", "norm", "sq", "nll_dense")
 
@@ -37,7 +38,7 @@ def dump(dense: bool = False, seed: int = 0) -> Dump:
     rng = np.random.default_rng(seed)
     sums: dict[str, np.ndarray] = {
         **{name: rng.integers(0, 99, S) for name in ("n", "bytes", "agree")},
-        **{name: rng.random((S, L + 2)) for name in PER_LAYER},
+        **{name: rng.random((S, L + 2)) for name in (*PER_LAYER, "robust_n")},
         **{name: rng.random((S, T - 1), dtype=np.float32) for name in PER_TOKEN},
         "target": rng.integers(0, 2, (S, T - 1)).astype(np.uint8),
     }
@@ -105,8 +106,8 @@ def test_the_layout_is_the_documented_one(tmp_path: Path):
         assert np.array_equal(found["prompts/mean"][...], made.means)
         assert np.array_equal(found["prompts/n_content"][...], np.full(S, T))
         assert {name: found[f"sums/{name}"].attrs["unit"] for name in made.sums} == {
-            "n": "token", "bytes": "byte", "agree": "token", "nll_dense": "nat", "nll_pruned": "nat", "kl": "nat",
-            **dict.fromkeys((*PER_LAYER, "target"), "1"),
+            "bytes": "byte", "nll_dense": "nat", "nll_pruned": "nat", "kl": "nat",
+            **dict.fromkeys(("n", "robust_n", "agree"), "token"), **dict.fromkeys((*PER_LAYER, "target"), "1"),
         }  # fmt: skip
         assert dict(file.attrs) == {
             "schema": "hidden/4", "provenance": '{"a":"语","b":1}', "model": "m", "seed": 3,

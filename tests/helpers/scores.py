@@ -17,7 +17,11 @@ UNITS = {
     "pruning_error": "1",
     "kl": "nat/token",
     "top1_agreement": "1",
+    "pruning_error_robust": "1",
+    "snr_robust": "dB",
+    "massive_tokens": "token",
 }
+_OF_LAYERS = ("snr", "pruning_error", "snr_robust", "pruning_error_robust", "massive_tokens")
 
 
 def write_variant(
@@ -38,7 +42,7 @@ def write_variant(
             "corpus": "c",
             "metric": metric,
             "eval_language": language,
-            "layer": "mean" if metric in ("snr", "pruning_error") else None,
+            "layer": "mean" if metric in _OF_LAYERS else None,
             "value": value,
             "unit": UNITS[metric],
             "n": 100,

@@ -96,6 +96,38 @@ def test_drift_of_the_sums_is_drift_of_the_states(
     assert snr_db(totals["sq"], totals["diff"])[2] == pytest.approx(snr, rel=1e-4)
 
 
+def test_massive_tokens_are_those_of_the_whole_text(tmp_path: Path) -> None:
+    """DRIFT-3 and DRIFT-4 by their definitions, with one token's embedding 100 times as long.
+
+    It is most of one batch, whose median is another than the text's, and once in another.
+    """
+    models = [random_model("llama"), random_model("llama")]
+    for model in models:
+        with torch.no_grad():
+            model.get_input_embeddings().weight[5] *= 100
+    folder = save_checkpoint(models[0], tmp_path / "model")
+    cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
+    put_weights(models[1], cell)
+    tokens = random_tokens(5, 24, seed=2)
+    tokens[tokens == 5] = 6
+    tokens[:2, :15], tokens[3, 7] = 5, 5
+    dump_text(folder, tokens, [cell], [tmp_path / "dump.h5"])
+    found = arrays_of(tmp_path / "dump.h5")
+    left_out = []
+    for row, (h, p) in enumerate(zip(own_states(models[0], tokens)[0], own_states(models[1], tokens)[0], strict=True)):
+        norm, distance = h.double().norm(dim=-1).numpy(), (h - p).double().norm(dim=-1).numpy()
+        usual = norm <= 5 * np.median(norm)
+        left_out.append(int((~usual).sum()))
+        assert np.array_equal(found["sums/robust_n"][:, row], usual.sum(1))
+        for name, values in (("norm", norm), ("sq", norm**2), ("diff", distance**2)):
+            expected = np.where(usual, values, 0).sum(1)
+            np.testing.assert_allclose(found[f"sums/robust_{name}"][:, row], expected, rtol=2e-5, atol=1e-7)
+    assert left_out[0] == 31 and left_out[-1] == 0, "raw states, and normed ones, which are about equally long"
+    dump_text(folder, tokens, [], [tmp_path / "dense.h5"])
+    dense = arrays_of(tmp_path / "dense.h5")
+    assert all(np.array_equal(dense[f"sums/robust_{name}"], found[f"sums/robust_{name}"]) for name in ("n", "sq"))
+
+
 def test_dense_dump_has_no_pruned_stream(tmp_path: Path) -> None:
     folder = save_checkpoint(random_model("llama"), tmp_path)
     tokens = random_tokens(3, 24)
@@ -107,6 +139,9 @@ def test_dense_dump_has_no_pruned_stream(tmp_path: Path) -> None:
         "target",
         "norm",
         "sq",
+        "robust_n",
+        "robust_norm",
+        "robust_sq",
         "nll_dense",
     }
     assert found["tokens/hidden"].shape == (5, 72, 32)

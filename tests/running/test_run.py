@@ -127,6 +127,8 @@ def test_the_log_file_is_replaced_and_the_terminal_names_the_job(
     assert len(lines) == 2
     assert "INFO done in " in lines[1]
     assert "GiB" in lines[1]
+    record = json.loads((tmp_path / "logs" / "probe.memory.json").read_text())
+    assert record["peak_mb"] >= record["needed_mb"] > 10 and record["mapped_mb"] > 1 and record["s"] >= 0
     assert capsys.readouterr().err.splitlines()[0] == "[probe tiny de] probing"
 
 

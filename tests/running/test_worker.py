@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 
 sys.modules["polyprune.model.preload"] = ModuleType("polyprune.model.preload")
-for name in ("tell", "nap", "refuse"):
+for name in ("tell", "nap", "refuse", "fill"):
     sys.modules[f"polyprune.stages.{name}"] = sys.modules[__name__]
 
 def tell(output: Path, word: str, provenance: dict):
@@ -39,6 +39,11 @@ def nap(output: Path):
     output.with_suffix(".part").write_text(str(os.getpid()))
     output.with_suffix(".part").rename(output)
     time.sleep(120)
+
+def fill(output: Path):
+    kept = bytearray(b"x") * (64 << 20)
+    time.sleep(0.3)
+    output.write_bytes(kept[:1])
 
 def refuse(output: Path):
     from polyprune.errors import UserError
@@ -82,6 +87,16 @@ def command(stage: str, output: Path, **settings: Any) -> list[str]:
         sys.executable, "-m", "polyprune", stage, "--settings", json.dumps(settings), "--output", str(output),
         "--log", f"{output}.log", "--threads", "1",
     ]  # fmt: skip
+
+
+def test_the_record_of_memory_is_of_the_workers_child(environment: dict[str, str], warm: Warm, tmp_path: Path):
+    """The process that was started needs a few MiB, whoever does its work 64 more."""
+    needed = {}
+    for name, path in (("alone", ""), ("warm", warm.socket)):
+        env = {**environment, worker.SOCKET_VARIABLE: path}
+        subprocess.run(command("fill", tmp_path / name), env=env, check=True)
+        needed[name] = json.loads((tmp_path / f"{name}.memory.json").read_text())["needed_mb"]
+    assert all(64 < each < 200 for each in needed.values()), needed
 
 
 def test_a_job_runs_in_a_child_of_the_worker_as_it_would_alone(environment: dict[str, str], warm: Warm, tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import pytest
 import torch
 from lm_eval.api.metrics import pooled_sample_stderr
 from safetensors.torch import load_file
+from tests.helpers.checkout import ROOT
 from tests.helpers.engine import linears_of
 from tests.helpers.harness import model_folder
 
@@ -36,6 +38,8 @@ from polyprune.stages.generate_benchmark import generate_benchmark
 from polyprune.stages.register_benchmark import register_benchmark
 
 N = 6
+EXAMPLE = re.compile(r"^```\w+ (bench/\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+"""A file in data/README.md."""
 VARIANT = {"model": "tiny", "method": "dense", "scheme": "dense", "calibration": "dense", "seed": None}
 CELL = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1}
 
@@ -268,3 +272,17 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
     assert pooled["stderr"] == pytest.approx(
         pooled_sample_stderr([row["stderr"] for row in subjects], [row["n"] for row in subjects]), nan_ok=True
     )
+
+
+def test_the_documented_folder_is_enough_for_a_german_study(home: Path, tmp_path: Path) -> None:
+    """Two questions of four options in German ARC, and no English data set; what needs that is refused by its name."""
+    for name, content in EXAMPLE.findall((ROOT / "data/README.md").read_text(encoding="utf-8")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    register_benchmark(datasets("arc", "hub"), str(tmp_path / "bench"), tmp_path / "arc.json", {})
+    asked: dict[str, Any] = {"data": tmp_path / "arc.json", "profile": "current"}
+    scores, items = run(home, tmp_path, **asked, columns=columns("arc", "hub", ["de"]))
+    assert {(row["task"], row["n"]) for row in scores} == {("arc_de", 2)}
+    assert [item["gold"] for item in items] == [0, 2] and [len(item["log_likelihoods"]) for item in items] == [4, 4]
+    with pytest.raises(UserError, match=r"bench has no allenai/ai2_arc: put it there"):
+        run(home, tmp_path, **asked, columns=columns("arc", "hub", ["de", "en"]))

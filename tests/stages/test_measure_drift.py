@@ -23,12 +23,27 @@ DENSE = {**VARIANT, "method": "dense", "scheme": "dense", "calibration": "dense"
 
 def sums_of(dense: np.ndarray, pruned: np.ndarray) -> dict[str, np.ndarray]:
     """Sums over tokens of states (sequences, tokens, layers, width), as a dump holds them."""
+    norm, distance = np.linalg.norm(dense, axis=-1), np.linalg.norm(dense - pruned, axis=-1)
+    usual = norm <= 5 * np.median(norm, axis=(0, 1))
     return {
         "n": np.full(dense.shape[0], dense.shape[1], np.int64),
-        "norm": np.linalg.norm(dense, axis=-1).sum(axis=1),
-        "sq": (dense**2).sum(axis=(1, 3)),
-        "diff": ((dense - pruned) ** 2).sum(axis=(1, 3)),
+        "norm": norm.sum(axis=1),
+        "sq": (norm**2).sum(axis=1),
+        "diff": (distance**2).sum(axis=1),
+        "robust_n": usual.sum(axis=1).astype(np.float64),
+        "robust_norm": (usual * norm).sum(axis=1),
+        "robust_sq": (usual * norm**2).sum(axis=1),
+        "robust_diff": (usual * distance**2).sum(axis=1),
     }
+
+
+UNITS = {
+    "pruning_error": "1",
+    "snr": "dB",
+    "pruning_error_robust": "1",
+    "snr_robust": "dB",
+    "massive_tokens": "token",
+}
 
 
 def states(rows: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -47,13 +62,36 @@ def values_of(scores: Any) -> dict[tuple[str, str | None], float]:
 def test_pruning_error_and_snr_of_the_hand_example():
     found = list(drift_scores(sums_of(*states()), d_model=2))
     assert [(metric, layer, unit, n) for metric, layer, _, unit, n in found] == [
-        (metric, layer, unit, 2)
-        for metric, unit in (("pruning_error", "1"), ("snr", "dB"))
-        for layer in ("1", "2", "L_normed", "mean")
+        (metric, layer, unit, 2) for metric, unit in UNITS.items() for layer in ("1", "2", "L_normed", "mean")
     ]
     for (metric, _), value in values_of(found).items():
         # μ = 5/2; E = 1 / (2 · 2 · 2.5²); SNR = 10 log10(25 / 1)
-        assert value == pytest.approx({"pruning_error": 0.04, "snr": 13.979400086720377}[metric], rel=1e-12)
+        by_hand = {
+            "pruning_error": 0.04,
+            "snr": 13.979400086720377,
+            "massive_tokens": 0.0,
+        }
+        assert value == pytest.approx(by_hand[metric.removesuffix("_robust")], rel=1e-12)
+
+
+def test_robust_variants_leave_massive_tokens_out():
+    """Four tokens of norm 1, 2, 2 and, massive, 40 in layer 1; of 1, 2, 2 and 10, five times the median, in layer 2."""
+    dense = np.zeros((2, 2, 4, 2))
+    dense[..., 0] = np.array([[1, 2], [2, 10]])[:, :, None]
+    dense[1, 1, 1] = (0, 40)
+    pruned = dense.copy()
+    pruned[0, 0, :, 1] = 0.5
+    pruned[1, 1, 1, 1] = 10
+    found = {(metric, layer): (value, n) for metric, layer, value, _, n in drift_scores(sums_of(dense, pruned), 2)}
+    assert found["massive_tokens", "1"] == (1.0, 4) and found["massive_tokens", "2"] == (0.0, 4)
+    assert found["massive_tokens", "mean"] == (0.5, 4), "layer 1 and the normed output"
+    # Σ‖h‖² = 9 + 1600 and 9, Σ‖h − h̃‖² = 0.25 + 900 and 0.25; μ = 45/4 and 5/3
+    assert found["snr", "1"] == (pytest.approx(10 * math.log10(1609 / 900.25)), 4)
+    assert found["snr_robust", "1"] == (pytest.approx(10 * math.log10(9 / 0.25)), 3)
+    assert found["pruning_error", "1"] == (pytest.approx(900.25 / (4 * 2 * 11.25**2)), 4)
+    assert found["pruning_error_robust", "1"] == (pytest.approx(0.25 / (3 * 2 * (5 / 3) ** 2)), 3)
+    assert found["snr_robust", "2"] == found["snr", "2"] == (pytest.approx(10 * math.log10(109 / 0.25)), 4)
+    assert found["snr_robust", "mean"][1] == 3 and found["snr", "mean"][1] == 4
 
 
 def test_the_mean_takes_the_layers_as_transformers_counts_them():
@@ -141,7 +179,7 @@ def write_dump(path: Path, paired: bool, **changes: Any) -> Path:
     dense, pruned = states()
     sums = sums_of(dense, pruned)
     if not paired:
-        sums.pop("diff")
+        sums = {name: values for name, values in sums.items() if "diff" not in name}
     sums |= PAIRED if paired else LOSSES
     place = {name: np.zeros(1, np.int32) for name in ("sequence", "position", "token_id")}
     about = measured(path.stem, VARIANT if paired else None) | changes
@@ -166,14 +204,11 @@ def test_a_cell_gets_both_files_and_a_row_a_value(tmp_path: Path):
     assert all(row | VARIANT == row for row in rows)
     assert rows[1]["value"] == pytest.approx(8)
     assert [(row["metric"], row["layer"]) for row in pq.read_table(drift).to_pylist()] == [
-        (metric, layer)
-        for _ in range(2)
-        for metric in ("pruning_error", "snr")
-        for layer in ("1", "2", "L_normed", "mean")
+        (metric, layer) for _ in range(2) for metric in UNITS for layer in ("1", "2", "L_normed", "mean")
     ]
-    assert read_header(drift, "scores/3") == {
+    assert read_header(drift, "scores/4") == {
         "code": "abc",
-        "schema": "scores/3",
+        "schema": "scores/4",
         "place": None,
         "variant": VARIANT,
         "cell": measured("de", VARIANT)["provenance"]["cell"],

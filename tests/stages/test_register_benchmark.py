@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,14 +99,24 @@ def test_what_a_download_leaves_beside_the_files_does_not_count(root: Path):
     assert register(root) == before
 
 
+def test_data_sets_of_other_languages_may_be_missing(root: Path):
+    both = register(root)
+    assert register(root, [*DATASETS, "facebook/belebele"]) == both
+    shutil.rmtree(root / DATASETS[0])
+    assert register(root) == {DATASETS[1]: both[DATASETS[1]]}
+
+
 @pytest.mark.parametrize("is_there", [False, True])
-def test_a_missing_or_empty_data_set_is_named_and_leaves_no_manifest(is_there: bool, root: Path):
+def test_an_empty_data_set_or_a_folder_without_any_is_named_and_leaves_no_manifest(is_there: bool, root: Path):
     if is_there:
         (root / "facebook/belebele").mkdir(parents=True)
     with pytest.raises(UserError) as refused:
-        register(root, [*DATASETS, "facebook/belebele"])
+        register(root, ["facebook/belebele"])
     assert str(refused.value) == (
         f"{root / 'facebook/belebele'} does not exist or is empty; it should be a data set in the hub's layout"
+        if is_there
+        else f"{root} has none of the data sets facebook/belebele; it should have those of the study's languages, in "
+        "the hub's layout (data/README.md)"
     )
     assert not (root.parent / "results").exists() or not list((root.parent / "results").iterdir())
 

@@ -20,6 +20,7 @@ from polyprune.artifacts.measurements import FRAME, MASK_AGREEMENT, MASK_IOU, TA
 from polyprune.artifacts.sheets import load_sheet
 from polyprune.artifacts.tables import save_table
 from polyprune.grammar.reports import TABLES
+from polyprune.report.tables import drift as drift_table
 from polyprune.settings.studies import Table
 from polyprune.stages.tabulate import tabulate
 
@@ -29,7 +30,9 @@ CELL = ("wanda", "0.50", "de", 0)
 def drift(folder: Path) -> list[Path]:
     dense = {("perplexity", "de"): 2.0, ("bits_per_byte", "de"): 1.0}
     files = [write_variant(folder, "m", dense)]
-    return [*files, write_variant(folder, "m", dense | {("snr", "de"): 9.0, ("pruning_error", "de"): 1e-3}, CELL)]
+    snr = {("snr", "de"): 9.0, ("snr_robust", "de"): 8.0}
+    error = {("pruning_error", "de"): 1e-3, ("pruning_error_robust", "de"): 1e-3}
+    return [*files, write_variant(folder, "m", dense | snr | error | {("massive_tokens", "de"): 0.0}, CELL)]
 
 
 def benchmarks(folder: Path) -> list[Path]:
@@ -60,7 +63,7 @@ def same_masks(folder: Path) -> list[Path]:
 
 
 KINDS = {
-    "drift": (drift, {"perplexity", "bits_per_byte", "snr", "pruning_error"}, {}),
+    "drift": (drift, set(drift_table.CELL_METRICS), {}),
     "benchmarks": (benchmarks, {"arc"}, {"profiles": ["harness"]}),
     "mask_iou": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
     "same_masks": (same_masks, set(), {}),

@@ -18,7 +18,14 @@ from polyprune.settings.load import load_settings
 from polyprune.workflow import costs
 from polyprune.workflow.failures import failures_of
 from polyprune.workflow.ledger import cells_of, incomplete_outputs, ledger, total_in_words
-from polyprune.workflow.prices import GPU_RULES, benchmark_seconds, job_seconds, output_bytes
+from polyprune.workflow.prices import (
+    GPU_RULES,
+    benchmark_seconds,
+    job_memory_mb,
+    job_seconds,
+    needed_mb,
+    output_bytes,
+)
 
 ROOT = Path(__file__).parents[2]
 WILDCARDS = {"model": "llama-3-8b", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": "0"}
@@ -110,6 +117,11 @@ def test_the_record_of_every_job_on_a_gpu_is_found(
     records = benchmark_seconds(tmp_path / "logs")
     assert job_seconds({"rule": rule, "wildcards": wildcards, "output": []}, settings, records) == (11.0, "benchmark")
     assert list(records.values()) == [11.0]
+    job_of = {"rule": rule, "wildcards": wildcards, "output": []}
+    assert job_memory_mb(job_of, settings, {}) > 1500
+    path.with_name(f"{Path(log).name}.memory.json").write_text('{"needed_mb": 77.0, "peak_mb": 99.0}')
+    assert job_memory_mb(job_of, settings, needed_mb(tmp_path / "logs")) == 77.0
+    assert list(needed_mb(tmp_path / "logs").values()) == [77.0]
 
 
 def test_records_of_other_jobs_do_no_harm(tmp_path: Path) -> None:

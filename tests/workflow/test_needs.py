@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_every_attempt_asks_for_more(settings: Settings, kind: str) -> None:
     needs = Needs(settings, None, None)
     resources = {
         "compression": needs.compression(),
-        "dump": needs.dump(2),
+        "dump": needs.dump("dump_cells_demo", 2),
         "evaluation": needs.evaluation(),
         "small": needs.small(1000, 60),
     }[kind]
@@ -41,7 +42,7 @@ def test_every_attempt_asks_for_more(settings: Settings, kind: str) -> None:
 
 
 def test_the_clusters_gpu_is_asked_for_by_jobs_that_want_one(settings: Settings) -> None:
-    resources = Needs(settings, "a100", "nvlink").dump(1)
+    resources = Needs(settings, "a100", "nvlink").dump("dump_cell_demo", 1)
     small = LARGE | {"model": "small"}
     assert [resources[name](LARGE) for name in ("gpu", "gpu_model", "constraint")] == [1, "a100", "nvlink"]
     assert [resources[name](small) for name in ("gpu", "gpu_model", "constraint")] == [0, None, None]
@@ -51,7 +52,7 @@ def test_the_clusters_gpu_is_asked_for_by_jobs_that_want_one(settings: Settings)
 def test_more_cells_need_more_memory_and_time_and_grams_more_than_none(settings: Settings) -> None:
     needs = Needs(settings, None, None)
     for name in ("mem_mb", "runtime"):
-        assert needs.dump(6)[name](LARGE, 1) > needs.dump(1)[name](LARGE, 1)
+        assert needs.dump("dump", 6)[name](LARGE, 1) > needs.dump("dump", 1)[name](LARGE, 1)
         assert needs.compression()[name](LARGE, 1) > needs.compression()[name](LARGE | {"method": "wanda"}, 1)
 
 
@@ -60,3 +61,39 @@ def test_outliers_cost_like_wanda(settings: Settings) -> None:
     without_method = {"model": "llama-3-8b"}
     for name in ("mem_mb", "runtime"):
         assert resources[name](without_method, 1) == resources[name](LARGE | {"method": "wanda"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        ("llama-3-8b/sparsegpt/0.50/de/seed0/reconstruct_model", "compression"),
+        ("llama-3-8b/sparsegpt/0.50/de/seed0/hidden_states/mc4-bundle", "dump"),
+        ("llama-3-8b/sparsegpt/0.50/de/seed0/evaluation/mmlu", "evaluation"),
+    ],
+)
+def test_memory_is_what_such_jobs_needed_with_room(
+    settings: Settings, log: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two seeds the most, a quarter more; of another method, model or kind of job the formula's."""
+    monkeypatch.chdir(tmp_path)
+
+    def asked() -> dict[str, Any]:
+        needs = Needs(settings, None, None)
+        return {"compression": needs.compression(), "dump": needs.dump("dump_cells_mc4_1a2b", 3),
+                "evaluation": needs.evaluation()}  # fmt: skip
+
+    def of(kinds: dict[str, Any], wildcards: dict[str, str]) -> dict[str, int]:
+        without = {name: value for name, value in wildcards.items() if name != "benchmark"}
+        return {
+            name: found["mem_mb"](wildcards if name == "evaluation" else without, 1) for name, found in kinds.items()
+        }
+
+    others = [LARGE | {"method": "wanda"}, LARGE | {"model": "aya-23-8b"}]
+    before, of_others = of(asked(), LARGE), [of(asked(), other) for other in others]
+    for seed, needed in (("seed0", 4000.0), ("seed1", 5001.0)):
+        record = Path(f"logs/{log.replace('seed0', seed)}.memory.json")
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps({"needed_mb": needed, "peak_mb": 90000.0, "mapped_mb": 80000.0, "s": 1.0}))
+    assert of(asked(), LARGE) == before | {kind: 6252}
+    assert [of(asked(), other) for other in others] == of_others
+    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:2]), 2) == 12504

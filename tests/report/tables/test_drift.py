@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.helpers.scores import write_variant
 from tests.helpers.titles import titles_of
@@ -21,8 +23,11 @@ from polyprune.settings.studies import Table
 PAPER = Path(__file__).parents[3] / "data/paper/table1.csv"
 
 
-def tiny_study(folder: Path) -> list[Path]:
-    """One model, one method, calibrations de, en and de-en, two seeds; German is best for German, English for both."""
+def tiny_study(folder: Path, robust: Mapping[str, tuple[float, float]] | None = None) -> list[Path]:
+    """One model, one method, calibrations de, en and de-en, two seeds; German is best for German, English for both.
+
+    `robust` is SNR by calibration without 2.5 massive tokens in German and 4 in English, of which else there is none.
+    """
     dense = {(metric, language): 2.0 for metric in ("perplexity", "bits_per_byte") for language in ("de", "en")}
     files = [write_variant(folder, "m", dense)]
     perplexity = {"de": (3.0, 5.0), "en": (4.0, 4.0), "de-en": (2.5, 3.5)}
@@ -34,7 +39,9 @@ def tiny_study(folder: Path) -> list[Path]:
                 values["perplexity", language] = perplexity[calibration][index] + seed
                 values["bits_per_byte", language] = 1.0
                 values["snr", language] = snr[calibration][index]
-                values["pruning_error", language] = 1e-3
+                values["snr_robust", language] = {**snr, **(robust or {})}[calibration][index]
+                values["pruning_error", language] = values["pruning_error_robust", language] = 1e-3
+                values["massive_tokens", language] = (2.5, 4.0)[index] if robust else 0.0
             files.append(write_variant(folder, "m", values, ("wanda", "0.50", calibration, seed)))
     return files
 
@@ -51,7 +58,7 @@ def test_long_table_has_every_value_in_order(tmp_path: Path) -> None:
     assert " ".join(rows.columns) == (
         "model method scheme calibration seed metric eval_language value unit score n paper_value"
     )
-    assert len(rows) == 2 * 2 + 3 * 2 * 4 * 2
+    assert len(rows) == 2 * 2 + 3 * 2 * 6 * 2
     assert list(dict.fromkeys(rows["calibration"])) == ["dense", "de", "en", "de-en"]
     chosen = rows[(rows["calibration"] == "de") & (rows["metric"] == "perplexity") & (rows["eval_language"] == "en")]
     assert list(chosen["value"]) == [5.0, 6.0] and list(chosen["seed"]) == [0, 1]
@@ -79,14 +86,38 @@ def test_markdown_marks_the_best_single_language(tmp_path: Path) -> None:
     assert "**" not in rows["all 2"] and "**" not in rows["dense"]
 
 
+def test_what_massive_tokens_decide_is_said_and_shown(tmp_path: Path) -> None:
+    """English is best in SNR for both languages; without massive tokens each language is its own best."""
+    agreeing = made(tiny_study(tmp_path))
+    assert "No token has more than 5 times the median norm (DRIFT-3)." in agreeing.page
+    assert "SNR without massive tokens" not in agreeing.page
+    table = made(tiny_study(tmp_path, {"de": (9.0, 8.0), "en": (8.0, 9.0)}))
+    said = (
+        "Without massive tokens, those of more than 5 times the median norm (DRIFT-3: 2.5 to 4.0 of 100 a layer), SNR "
+        "and pruning error disagree with these on which calibration is best: Model, Wanda 50 % SNR in 1 of 2 columns."
+    )
+    assert said in table.page and table.picture.caption.endswith(said)
+    assert "pruning error 2 of 2 (2.0, 0), SNR without massive tokens 2 of 2 (1.0, 2)" in table.page
+    panel = table.page.split("| SNR without massive tokens [dB] ↑")[1].split("\n\n")[0]
+    assert panel.count("**9.00**") == 2
+    assert list(table.log) == list(agreeing.log) and len(table.picture.sections[0].grids) == 3
+    assert "snr_robust" in set(table.rows["metric"].to_pylist())
+
+
+def means_of(files: list[Path]) -> pd.DataFrame:
+    rows = load_scores(files)
+    printed = rows[rows["metric"].isin(CELL_METRICS)].assign(paper_value=float("nan"))
+    return aggregate(in_order(printed, ["m"], CELL_METRICS))
+
+
 def test_larger_is_better_for_snr(tmp_path: Path) -> None:
-    means = aggregate(in_order(load_scores(tiny_study(tmp_path)).assign(paper_value=float("nan")), ["m"], CELL_METRICS))
+    means = means_of(tiny_study(tmp_path))
     snr = next(panel for panel in make_blocks(means, PRINTED)[0].panels if panel.name == "SNR")
     assert snr.top.to_numpy().tolist() == [[False, False], [False, False], [True, True], [False, False]]
 
 
 def test_means_over_seeds_by_hand(tmp_path: Path) -> None:
-    means = aggregate(in_order(load_scores(tiny_study(tmp_path)).assign(paper_value=float("nan")), ["m"], CELL_METRICS))
+    means = means_of(tiny_study(tmp_path))
     row = means[(means["calibration"] == "de") & (means["metric"] == "perplexity") & (means["eval_language"] == "de")]
     assert row[["mean", "n_seeds"]].to_numpy().tolist() == [[3.5, 2]]
     assert row["std"].item() == pytest.approx(0.5**0.5)

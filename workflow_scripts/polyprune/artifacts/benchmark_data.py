@@ -11,7 +11,7 @@ is beside the manifest, or a reference to a folder of the user's (`places.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,12 @@ class BenchmarkData:
 
     folder: Path
     revisions: Mapping[str, str]
+
+    def revision(self, dataset: str) -> str:
+        """Raises `UserError` if the data set was not there when the data were described."""
+        if dataset not in self.revisions:
+            raise UserError(f"{self.folder} has no {dataset}: put it there, in the hub's layout (data/README.md)")
+        return self.revisions[dataset]
 
     @property
     def digest(self) -> str:
@@ -73,6 +79,21 @@ def require_data(path: Path, content: Header, digest_of: DigestOf = known_digest
             raise UserError(f"{path} names {folder / name}, which does not exist; {again(path)}")
         if (found := folder_digest(folder / name, digest_of)) != wanted:
             raise ForeignError(f"{folder / name} has digest {found}, {path} says {wanted}; {again(path)}")
+
+
+def present(root: Path, datasets: Sequence[str]) -> list[str]:
+    """Those data sets that have a folder in the user's `root`: a study needs those of its languages.
+
+    Raises:
+        UserError: none has.
+    """
+    found = [name for name in datasets if (root / name).is_dir()]
+    if not found:
+        raise UserError(
+            f"{root} has none of the data sets {', '.join(datasets)}; it should have those of the study's languages, "
+            "in the hub's layout (data/README.md)"
+        )
+    return found
 
 
 def folder_digest(folder: Path, digest_of: DigestOf = known_digest) -> str:

@@ -12,6 +12,10 @@ over the tokens that count. A dump of the dense model has only what is marked *.
     /sums/dot            f8   (N, L+2)        Σ_t h·h̃
     /sums/diff           f8   (N, L+2)        Σ_t ‖h − h̃‖²
     /sums/distance       f8   (N, L+2)        Σ_t ‖h − h̃‖
+    /sums/robust_n       f8   (N, L+2)     *  tokens without those of massive norm (DRIFT-3, over all N); over these:
+    /sums/robust_norm    f8   (N, L+2)     *  Σ_t ‖h‖
+    /sums/robust_sq      f8   (N, L+2)     *  Σ_t ‖h‖²
+    /sums/robust_diff    f8   (N, L+2)        Σ_t ‖h − h̃‖²
     /prompts/mean        f4   (L+2, N, d)  *  mean over tokens of this variant's states
     /prompts/n_content   i8   (N,)         *  tokens that count
 
@@ -35,8 +39,9 @@ MEANS = "prompts/mean"
 _CHUNK = 128
 _UNITS = {
     **dict.fromkeys(("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance", "target"), "1"),
+    **dict.fromkeys(("robust_norm", "robust_sq", "robust_diff"), "1"),
     **dict.fromkeys(("nll_dense", "nll_pruned", "kl"), "nat"),
-    **dict.fromkeys(("n", "agree"), "token"),
+    **dict.fromkeys(("n", "agree", "robust_n"), "token"),
     "bytes": "byte",
 }
 

@@ -1,15 +1,18 @@
-"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value. Schema `scores/3`.
+"""Scores of one variant: `perplexity.parquet`, `drift.parquet`; long and tidy, a row a value. Schema `scores/4`.
 
 model, method, scheme, calibration   string        `dense` three times for the uncompressed model
 seed                                 int32         null for the uncompressed model
 corpus                               string
 metric                               string   perplexity, bits_per_byte, nll, kl, top1_agreement, pruning_error, snr;
-                                              special_targets: predicted tokens that are special, and so no target
+                                              special_targets: predicted tokens that are special, and so no target;
+                                              pruning_error_robust, snr_robust: without tokens of massive norm
+                                              (DRIFT-4); massive_tokens: how many these are
 eval_language                        string
 layer                                string        "1" … "L_normed", or "mean" over layers; null where there is none
 value                                double
 unit                                 string
-n                                    int64         tokens that the value is taken over
+n                                    int64         tokens that the value is taken over; of a robust mean over layers,
+                                              those of the layer that has fewest
 
 Header: variant and languages; `text`, how documents are framed (`model/tokenizer.py`); `model_digest`, `data` (digest
 of the text by language) and `cell` of the dumps.
@@ -25,7 +28,7 @@ import pyarrow as pa
 
 from polyprune.artifacts.tables import save_table
 
-SCHEMA = "scores/3"
+SCHEMA = "scores/4"
 COLUMNS = pa.schema(
     [
         *((name, pa.string()) for name in ("model", "method", "scheme", "calibration")),

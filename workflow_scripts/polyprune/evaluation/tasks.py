@@ -10,7 +10,7 @@ cloze     for models that only continue text, such as the demo's: every option a
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from polyprune.grammar.columns import OWN_TASKS, Column
 
 CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
+_ARC_OF_OKAPI, _LAST_OPTION = "alexandrainst/m_arc", "option_e"
 _BELEBELE_ANSWER, _FULL_WIDTH_ANSWER = "\nAnswer:", "\nAnswer："
 
 
@@ -98,6 +99,8 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
         config["generation_kwargs"]["max_gen_toks"] = prompting.mkqa_tokens
     else:
         config["dataset_path"] = str(data / column.dataset)
+    if column.dataset == _ARC_OF_OKAPI:
+        config["process_docs"] = _with_every_option(config["process_docs"])
     if column.part is not None:
         config["task"] = column.task
         if is_mkqa:
@@ -110,6 +113,17 @@ def task_config(column: Column, file: Path, data: Path, prompting: Prompting) ->
     if prompting.profile == PAPER_PROFILE and column.task.startswith("belebele"):
         config["doc_to_text"] = config["doc_to_text"].replace(_BELEBELE_ANSWER, _FULL_WIDTH_ANSWER)
     return config
+
+
+def _with_every_option(process: Callable[[datasets.Dataset], datasets.Dataset]) -> Any:
+    """The harness's reading of ARC's questions, also of a file in which none has a fifth option."""
+
+    def processed(questions: datasets.Dataset) -> datasets.Dataset:
+        if _LAST_OPTION not in questions.column_names:
+            questions = questions.map(lambda _: {_LAST_OPTION: None})
+        return process(questions)
+
+    return processed
 
 
 @contextmanager

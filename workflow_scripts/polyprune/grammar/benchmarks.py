@@ -110,6 +110,6 @@ def columns(benchmark: str, source: str, languages: Sequence[str] | None = None)
     )
 
 
-def datasets(benchmark: str, source: str) -> list[str]:
-    """The hub's names of the data sets of a benchmark."""
-    return sorted({column.dataset for column in columns(benchmark, source)})
+def datasets(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[str]:
+    """The hub's names of the data sets of a benchmark, all or those that `languages` need."""
+    return sorted({column.dataset for column in columns(benchmark, source, languages)})

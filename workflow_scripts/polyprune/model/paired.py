@@ -17,7 +17,7 @@ from polyprune.model.decoder import Decoder
 from polyprune.model.streams import Batch, Recorder, push, streams_from
 
 _LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
-"""Logits held at a time, a stream: what fits a CPU's cache; half a GiB on a GPU."""
+"""Logits that become probabilities at a time, a stream: what fits a CPU's cache; half a GiB on a GPU."""
 _ENOUGH_TOKENS, _MOST_LOGITS = 256, 1 << 25
 """On a CPU with a large vocabulary: so many tokens take the head at the price of multiplying by it, where a few pay for
 reading it; if that is no more than 128 MiB."""
@@ -125,22 +125,35 @@ def _predictions(
 def scores_of(decoder: Decoder, states: Sequence[Tensor], targets: Tensor) -> Iterator[dict[str, Tensor]]:
     """Of each variant, (n,) per token: the dense model's loss and, of a cell, its own, divergence and agreement.
 
-    `states` are normed, (n, d_model), of each stream; `targets` (n, 1) are the tokens that follow.
+    `states` are normed, (n, d_model), of each stream; `targets` (n, 1) are the tokens that follow. The head takes all
+    tokens at once, what follows a few: so it stays in a CPU's cache, and memory holds no float32 copy of the logits.
     """
+    dense = decoder.logits(states[0][None])[0]
+    rows = max(1, _LOGITS_AT_ONCE[dense.device.type] // dense.shape[1])
+    in_float32 = torch.empty((rows, dense.shape[1]) if dense.dtype != torch.float32 else 0, device=dense.device)
 
-    def log_probabilities(of_stream: Tensor) -> Tensor:
-        return decoder.logits(of_stream[None])[0].float().log_softmax(-1)
+    def log_probabilities(logits: Tensor) -> Tensor:
+        return (in_float32[: len(logits)].copy_(logits) if in_float32.numel() else logits).log_softmax(-1)
 
-    log_p = log_probabilities(states[0])
-    of_dense = {"nll_dense": -log_p.gather(1, targets)[:, 0]}
-    if len(states) == 1:
-        yield of_dense
-        return
-    p, best = log_p.exp(), log_p.argmax(-1)
-    for of_cell in states[1:]:
-        log_q = log_probabilities(of_cell)
-        yield of_dense | {
-            "nll_pruned": -log_q.gather(1, targets)[:, 0],
-            "agree": log_q.argmax(-1) == best,
-            "kl": log_q.sub_(log_p).neg_().mul_(p).sum(-1),
+    def of_dense(logits: Tensor, following: Tensor) -> dict[str, Tensor]:
+        return {"nll_dense": -log_probabilities(logits).gather(1, following)[:, 0]}
+
+    def of_cell(logits: Tensor, pruned: Tensor, following: Tensor) -> dict[str, Tensor]:
+        log_p, log_q = log_probabilities(logits), log_probabilities(pruned)
+        return {
+            "nll_dense": -log_p.gather(1, following)[:, 0],
+            "nll_pruned": -log_q.gather(1, following)[:, 0],
+            "agree": log_q.argmax(-1) == log_p.argmax(-1),
+            "kl": log_q.sub_(log_p).neg_().mul_(log_p.exp_()).sum(-1),
         }
+
+    if len(states) == 1:
+        yield _joined(map(of_dense, dense.split(rows), targets.split(rows)))
+    for of_stream in states[1:]:
+        pruned = decoder.logits(of_stream[None])[0]
+        yield _joined(map(of_cell, dense.split(rows), pruned.split(rows), targets.split(rows)))
+
+
+def _joined(pieces: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+    found = list(pieces)
+    return {name: torch.cat([piece[name] for piece in found]) for name in found[0]}

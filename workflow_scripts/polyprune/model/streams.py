@@ -20,6 +20,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.layer_rows import MEANS, RowWriter
 from polyprune.errors import UserError
 from polyprune.log import Progress
+from polyprune.maths.drift import largest_usual_norm
 from polyprune.maths.token_sums import sum_over_tokens
 from polyprune.model.calls import LayerCall
 from polyprune.model.compression import compressed, propagate
@@ -93,15 +94,21 @@ class Recorder:
             UserError: they are not finite, or their squares are not.
         """
         means = [np.empty((self._shape[0], self._d_model), np.float32) for _ in self._writers]
+        norms: list[Tensor] = []
+        distances: list[list[Tensor]] = []
         for batch in self._batches:
             h = batch.streams[0].to(self._device).float()
-            of_dense = _sums_of_dense(h, batch.content)
+            norms.append(h.norm(dim=-1).double())
+            distances.append([])
+            of_dense = _sums_of_dense(norms[-1], batch.content)
             if len(batch.streams) == 1:
                 means[0][batch.members] = self._keep(0, row, batch, h, of_dense)
             for variant, stream in enumerate(batch.streams[1:]):
                 p = stream.to(self._device).float()
-                found = of_dense | _sums_of_cell(h, p, batch.content, of_dense["sq"])
+                distances[-1].append((h - p).norm(dim=-1).double())
+                found = of_dense | _sums_of_cell(p, distances[-1][-1], batch.content, of_dense["sq"])
                 means[variant][batch.members] = self._keep(variant, row, batch, p, found)
+        self._keep_robust(row, norms, distances)
         for writer, mean in zip(self._writers, means, strict=True):
             writer.write_row(MEANS, row, mean)
 
@@ -110,21 +117,38 @@ class Recorder:
         mean, values = _means(states, batch.content), torch.stack(list(found.values()))
         if not (torch.isfinite(values).all() and torch.isfinite(mean).all()):
             raise UserError(f"hidden states of layer row {row} overflow: load the model in bfloat16 or float32")
-        sums = self.sums[variant]
-        for name, value in zip(found, values.cpu().numpy(), strict=True):
-            sums.setdefault(name, np.zeros(self._shape))[batch.members, row] = value
+        self._put(variant, row, batch, dict(zip(found, values, strict=True)))
         return mean.cpu().numpy()
 
+    def _keep_robust(self, row: int, norms: Sequence[Tensor], distances: Sequence[Sequence[Tensor]]) -> None:
+        """Keep the sums without DRIFT-3's tokens, from norms (n, length) of dense states and distances of cells'."""
+        counted = [norm[batch.content] for norm, batch in zip(norms, self._batches, strict=True)]
+        limit = largest_usual_norm(torch.cat(counted).cpu().numpy())
+        for batch, norm, of_cells in zip(self._batches, norms, distances, strict=True):
+            usual = batch.content & (norm <= limit)
+            found = {
+                "robust_n": usual.sum(dim=1),
+                "robust_norm": _total(norm, usual),
+                "robust_sq": _total(norm.square(), usual),
+            }
+            for variant in range(len(self.sums)):
+                of_cell = {"robust_diff": _total(of_cells[variant].square(), usual)} if of_cells else {}
+                self._put(variant, row, batch, found | of_cell)
 
-def _sums_of_dense(h: Tensor, content: Tensor) -> dict[str, Tensor]:
-    """Sums over the tokens that count, float64 (n,), of states (n, length, d_model)."""
-    norm = h.norm(dim=-1).double()
+    def _put(self, variant: int, row: int, batch: Batch, found: dict[str, Tensor]) -> None:
+        for name, value in found.items():
+            kept = self.sums[variant].setdefault(name, np.zeros(self._shape))
+            kept[batch.members, row] = value.cpu().numpy()
+
+
+def _sums_of_dense(norm: Tensor, content: Tensor) -> dict[str, Tensor]:
+    """Sums over the tokens that count, float64 (n,), of norms (n, length)."""
     return {"norm": _total(norm, content), "sq": _total(norm.square(), content)}
 
 
-def _sums_of_cell(h: Tensor, p: Tensor, content: Tensor, sq: Tensor) -> dict[str, Tensor]:
-    """Sums of a cell's states p beside the dense h, whose sum of squares is `sq`."""
-    norm, distance = p.norm(dim=-1).double(), (h - p).norm(dim=-1).double()
+def _sums_of_cell(p: Tensor, distance: Tensor, content: Tensor, sq: Tensor) -> dict[str, Tensor]:
+    """Sums of a cell's states p at a `distance` from the dense ones, whose sum of squares is `sq`."""
+    norm = p.norm(dim=-1).double()
     sq_pruned, diff = _total(norm.square(), content), _total(distance.square(), content)
     return {
         "norm_pruned": _total(norm, content),

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
@@ -22,9 +23,12 @@ from polyprune.artifacts.identity import Header, expecting, place_of
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.running import gpus
+from polyprune.running.memory import Memory, MemoryWatch
 from polyprune.running.submitted import require_as_planned
 from polyprune.settings.engine import Engine
 
+RECORD = ".memory.json"
+"""Ending of a job's record of its memory, beside its log."""
 ENGINE_VARIABLE = "POLYPRUNE_ENGINE"
 """Engine settings travel in the environment: they do not change results, so they must not trigger reruns."""
 
@@ -64,8 +68,10 @@ def run(argv: list[str]) -> int:
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
         _limit_threads(threads)
-        with expecting(expectations(options, settings.get("inputs", {}), settings.get("made_with", {}))):
+        expected = expectations(options, settings.get("inputs", {}), settings.get("made_with", {}))
+        with expecting(expected), MemoryWatch() as watch:
             stage(**_arguments(stage, options, settings, leased))
+            memory = watch.peaks()
     except UserError as error:
         log.logger.error("error: %s", error)
         return 1
@@ -75,8 +81,24 @@ def run(argv: list[str]) -> int:
         else:
             log.logger.error("unexpected error, please report it with %s:\n%s", log_file, traceback.format_exc())
         return 1
-    log.logger.info("done in %.1f s, peak memory %.2f GiB", time.monotonic() - started, log.peak_memory_gib())
+    seconds = time.monotonic() - started
+    log.logger.info(
+        "done in %.1f s, peak memory %.2f GiB, of which %.2f needed; up to %.2f of mapped files",
+        *(seconds, memory.peak / 1024, memory.needed / 1024, memory.mapped / 1024),
+    )
+    _keep_record(log_file, memory, seconds)
     return 0
+
+
+def _keep_record(log_file: Path, memory: Memory, seconds: float) -> None:
+    """Write `{log}.memory.json`, which plans are made with (`workflow/prices.py`); the job is done without it, too.
+
+    Snakemake's own records are of the process that it started, which may have handed the job to the warm worker.
+    """
+    found = {"peak_mb": memory.peak, "needed_mb": memory.needed, "mapped_mb": memory.mapped, "s": seconds}
+    with suppress(OSError):
+        text = json.dumps({name: round(value, 1) for name, value in found.items()})
+        log_file.with_suffix(RECORD).write_text(text + "\n", encoding="utf-8")
 
 
 def _trouble_of_disk(error: Exception, options: dict[str, list[str]]) -> str | None:

@@ -52,13 +52,14 @@ def evaluate_model(
     manifest = read_manifest(model)
     reader = open_cell(cell[0], model, of_variant(variant)) if cell else None
     found = load_manifest(data, {"benchmark": benchmark})
+    revisions = {column.dataset: found.revision(column.dataset) for column in columns}
     provenance = provenance | {
         "model_digest": manifest["digest"],
         "variant": variant,
         "benchmark": benchmark,
         "sources": {"model": manifest["digest"], **calibration_texts([reader.brief] if reader else [])},
         "cell": None if reader is None else reader.brief,
-        "data": dict(found.revisions),
+        "data": revisions,
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
     }
     parts = scores.with_name(scores.name + ".parts")
@@ -81,7 +82,7 @@ def evaluate_model(
         for column in missing:
             with data_cache(data.parent / ".cache" / found.digest) as cache:
                 rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, prompting)
-            about = {"eval_language": column.name, "data_revision": found.revisions[column.dataset]}
+            about = {"eval_language": column.name, "data_revision": revisions[column.dataset]}
             save_part(parts, column.name, [variant | facts | about | row for row in rows], answers, provenance)
             value = next(row for row in rows if row["headline"])
             logger.info(

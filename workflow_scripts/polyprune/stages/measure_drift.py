@@ -85,17 +85,22 @@ def prediction_scores(sums: Arrays) -> Iterator[Value]:
 
 
 def drift_scores(sums: Arrays, d_model: int) -> Iterator[Value]:
-    """DRIFT-1 and DRIFT-2 per layer, and their means over the layers as transformers counts them.
+    """DRIFT-1, -2 and -4 and DRIFT-3's tokens per layer, and means over the layers as transformers counts them.
 
     These are the outputs of blocks 1..L-1 and, for the last, the output of the final norm: the paper's 32 layers.
     """
-    n = int(sums["n"].sum())
-    totals = {name: sums[name].sum(axis=0) for name in ("norm", "sq", "diff")}
-    error = pruning_error(n, totals["norm"], totals["diff"], d_model)
-    snr = snr_db(totals["sq"], totals["diff"])
-    names = row_names(len(error) - 2)
-    counted = [*range(1, len(error) - 2), len(error) - 1]
-    for metric, values, unit in (("pruning_error", error, "1"), ("snr", snr, "dB")):
+    names = row_names(sums["sq"].shape[1] - 2)
+    counted = [*range(1, len(names) - 2), len(names) - 1]
+    all_tokens = np.full(len(names), sums["n"].sum())
+    usual = sums["robust_n"].sum(axis=0).astype(np.int64)
+
+    def rows(metric: str, values: np.ndarray, unit: str, n: np.ndarray) -> Iterator[Value]:
         for row in range(1, len(names)):
-            yield metric, names[row], float(values[row]), unit, n
-        yield metric, "mean", float(values[counted].mean()), unit, n
+            yield metric, names[row], float(values[row]), unit, int(n[row])
+        yield metric, "mean", float(values[counted].mean()), unit, int(n[counted].min())
+
+    for variant, prefix, n in (("", "", all_tokens), ("_robust", "robust_", usual)):
+        norm, sq, diff = (sums[f"{prefix}{name}"].sum(axis=0) for name in ("norm", "sq", "diff"))
+        yield from rows(f"pruning_error{variant}", pruning_error(n, norm, diff, d_model), "1", n)
+        yield from rows(f"snr{variant}", snr_db(sq, diff), "dB", n)
+    yield from rows("massive_tokens", all_tokens - usual, "token", all_tokens)

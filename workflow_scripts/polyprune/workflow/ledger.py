@@ -30,7 +30,15 @@ from polyprune.settings.config import Settings
 from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.workflow import costs
 from polyprune.workflow.failures import Failure, failures_of
-from polyprune.workflow.prices import COMPOSING, GPU_RULES, benchmark_seconds, job_seconds, output_bytes
+from polyprune.workflow.prices import (
+    COMPOSING,
+    GPU_RULES,
+    benchmark_seconds,
+    job_memory_mb,
+    job_seconds,
+    needed_mb,
+    output_bytes,
+)
 from polyprune.workflow.starts import require_target
 from polyprune.workflow.targets import PAGE
 
@@ -54,6 +62,8 @@ class Line:
     outstanding: int = 0
     gpu_hours: float = 0.0
     gigabytes: float = 0.0
+    memory_gib: float = 0.0
+    """What the hungriest of its outstanding jobs needs."""
     sources: set[str] = field(default_factory=set)
 
     def add(self, other: Line) -> None:
@@ -63,6 +73,7 @@ class Line:
         self.outstanding += other.outstanding
         self.gpu_hours += other.gpu_hours
         self.gigabytes += other.gigabytes
+        self.memory_gib = max(self.memory_gib, other.memory_gib)
         self.sources |= other.sources
 
 
@@ -125,7 +136,7 @@ def incomplete_outputs(folder: Path = Path(".snakemake/incomplete")) -> set[str]
 
 def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str, Any]], begun: set[str]) -> list[Line]:
     """Lines by model, method and scheme, dense models first; then the total."""
-    records, cells = benchmark_seconds(), list(cells)
+    records, needed, cells = benchmark_seconds(), needed_mb(), list(cells)
     units = [*({(cell.model, DENSE): None for cell in cells}), *cells]
     lines = {_row(unit): Line(*_row(unit)) for unit in units}
     planned: dict[Unit, bool] = {}
@@ -139,6 +150,8 @@ def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str
         if place[1] == DENSE:
             planned.setdefault((place[0], DENSE), False)
         line = lines.setdefault(place, Line(*place))
+        if not job["rule"].startswith(COMPOSING):
+            line.memory_gib = max(line.memory_gib, job_memory_mb(job, settings, needed) / 1024)
         if not job["rule"].startswith(COMPOSING) and costs.gpus(settings.models[place[0]]):
             seconds, source = job_seconds(job, settings, records)
             line.gpu_hours += seconds / 3600
@@ -215,14 +228,15 @@ def _print(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: f
     table = Table(title="Outstanding work")
     for name in ("model", "method", "scheme"):
         table.add_column(name, no_wrap=True)
-    for name in ("done", "begun", "outstanding", "GPU-hours", "GB", "estimate"):
+    for name in ("done", "begun", "outstanding", "GPU-hours", "GB", "GiB a job", "estimate"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in lines:
         if line is lines[-1]:
             table.add_section()
         counts = (line.done, line.incomplete, line.outstanding)
-        costs = (f"{line.gpu_hours:,.1f}", f"{line.gigabytes:,.1f}", "+".join(sorted(line.sources)) or "-")
-        table.add_row(line.model or "total", line.method, line.scheme, *map(str, counts), *costs)
+        costs = [f"{cost:,.1f}" for cost in (line.gpu_hours, line.gigabytes, line.memory_gib)]
+        sources = "+".join(sorted(line.sources)) or "-"
+        table.add_row(line.model or "total", line.method, line.scheme, *map(str, counts), *costs, sources)
     console = Console()
     console = Console(width=max(console.width, 110))
     console.print(table)
@@ -235,7 +249,8 @@ def _print(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: f
         console.print(failed)
     print(f"In all, {total_in_words(lines[-1])}.")
     print(
-        "GPU-hours and GB are still to be spent. benchmark: median of this rule's, model's and method's finished jobs; "
+        "GPU-hours and GB are still to be spent; GiB of memory is what the job needs that needs most, by records of "
+        "such jobs, else by a formula. benchmark: median of this rule's, model's and method's finished jobs; "
         f"formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
     )
 

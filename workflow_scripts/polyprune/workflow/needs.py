@@ -1,18 +1,26 @@
 """Threads, memory, minutes and GPU of each kind of job, as Snakemake takes them: a mapping for `resources`.
 
-What grows with attempts does so because a job that failed may have lacked it.
+Memory is what such a job needed by the records in `logs/`, with room, or a formula where there is none. What grows with
+attempts does so because a job that failed may have lacked it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
+from polyprune.grammar.methods import traits_of
 from polyprune.settings.config import Settings
 from polyprune.settings.models import Model
 from polyprune.workflow import costs
+from polyprune.workflow.bundles import record_key
+from polyprune.workflow.prices import Key, needed_mb
 from polyprune.workflow.wildcards import Wildcards
 
+_ROOM = 1.25
+"""Times what was needed: other text, other seeds."""
 Resources = dict[str, Any]
 """Names and values, or functions of wildcards, and of the attempt where it matters."""
 
@@ -22,6 +30,10 @@ class Needs:
 
     def __init__(self, settings: Settings, gpu_model: str | None, constraint: str | None) -> None:
         self.settings, self.gpu_model, self.constraint = settings, gpu_model, constraint
+
+    @cached_property
+    def _recorded(self) -> dict[Key, float]:
+        return needed_mb()
 
     def threads(self, wildcards: Wildcards) -> int:
         return costs.cpus(self._model(wildcards))
@@ -36,13 +48,15 @@ class Needs:
     def compression(self) -> Resources:
         """OWL's pass through the dense model, which has no method, costs like one of Wanda's."""
         return self._on_gpu(
+            _compressing,
             lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards)),
             lambda model, wildcards: costs.compression_flops(model, _method(wildcards)),
         )
 
-    def dump(self, n_cells: int) -> Resources:
-        """The dense model and so many cells pushed through text."""
+    def dump(self, rule: str, n_cells: int) -> Resources:
+        """The dense model and so many cells pushed through text, by a rule of this name."""
         return self._on_gpu(
+            lambda _: rule,
             lambda model, _: costs.dump_memory_mb(model, n_cells),
             lambda model, wildcards: costs.dump_flops(
                 model, len(self.settings.languages_of(wildcards["model"])), n_cells
@@ -51,14 +65,22 @@ class Needs:
 
     def evaluation(self) -> Resources:
         return self._on_gpu(
+            lambda _: "evaluate_model",
             lambda model, _: costs.evaluation_memory_mb(model),
             lambda model, wildcards: costs.evaluation_flops(model, wildcards["benchmark"]),
         )
 
     def _on_gpu(
-        self, memory_mb: Callable[[Model, Wildcards], int], flops: Callable[[Model, Wildcards], float]
+        self,
+        rule: Callable[[Wildcards], str],
+        memory_mb: Callable[[Model, Wildcards], int],
+        flops: Callable[[Model, Wildcards], float],
     ) -> Resources:
         rate = self.settings.engine.planning_flops
+
+        def memory(wildcards: Wildcards) -> int:
+            recorded = self._recorded.get(record_key(rule(wildcards), dict(wildcards.items())))
+            return memory_mb(self._model(wildcards), wildcards) if recorded is None else math.ceil(_ROOM * recorded)
 
         def gpu(wildcards: Wildcards) -> int:
             return costs.gpus(self._model(wildcards))
@@ -70,7 +92,7 @@ class Needs:
         return {
             "gpu": gpu,
             **{name: only_with_gpu(value) for name, value in of_cluster.items() if value is not None},
-            "mem_mb": lambda wildcards, attempt: attempt * memory_mb(self._model(wildcards), wildcards),
+            "mem_mb": lambda wildcards, attempt: attempt * memory(wildcards),
             "runtime": lambda wildcards, attempt: (
                 attempt * costs.minutes(flops(self._model(wildcards), wildcards), rate)
             ),
@@ -78,6 +100,13 @@ class Needs:
 
     def _model(self, wildcards: Wildcards) -> Model:
         return self.settings.models[wildcards["model"]]
+
+
+def _compressing(wildcards: Wildcards) -> str:
+    """The rule that makes a cell of the method, or measures outliers where there is none."""
+    if wildcards.get("method") is None:
+        return "measure_outliers"
+    return "reconstruct_model" if traits_of(wildcards["method"]).updates else "prune_model"
 
 
 def _method(wildcards: Wildcards) -> str:

@@ -81,6 +81,13 @@ class Outside:
     def benchmark(self, wildcards: Wildcards) -> list[str]:
         return self._look(self._benchmark, "results/benchmarks/hub/{benchmark}.json", wildcards)
 
+    def questions(self, wildcards: Wildcards) -> list[str]:
+        """What a model is asked: refused if the user's folder lacks a data set that its languages need."""
+        evaluation = self.settings.evaluation
+        if evaluation.data_root is None or self.settings.benchmarks_of(wildcards["model"]) == "demo":
+            return []
+        return self._look(self._questions, "results/{model}/dense/evaluation/{benchmark}.parquet", wildcards)
+
     def _look(
         self, changes: Callable[[Wildcards, Path], Iterator[str]], pattern: str, wildcards: Wildcards
     ) -> list[str]:
@@ -227,20 +234,38 @@ class Outside:
         yield from _changes_of_files([file], output, TEXT)
 
     def _benchmark(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
-        from polyprune.artifacts.benchmark_data import folder_digest, read_registered
+        from polyprune.artifacts.benchmark_data import folder_digest, present, read_registered
 
         root = path_at(reference(DATA_ROOT))
         if manifest.exists() and not root.exists():
             self._say_missing(f"evaluation.data_root {root} does not exist", manifest)
             return
-        names = datasets(wildcards["benchmark"], "hub")
         place = ("evaluation", "data_root")
+        names = self._told(lambda: present(root, datasets(wildcards["benchmark"], "hub")), place)
         now = {name: self._told(lambda name=name: folder_digest(root / name), place) for name in names}
         if registered := _read(read_registered, manifest):
             before = registered["digests"]
-            for name in sorted(set(now) & set(before)):
-                if now[name] != before[name]:
+            for name in now:
+                if now[name] != before.get(name, now[name]):
                     yield f"{root / name} has digest {now[name]}, registered was {before[name]}"
+                elif name not in before:
+                    yield f"{root / name} was not registered"
+            for name in sorted(set(before) - set(now)):
+                self._say_missing(f"{root / name} does not exist", manifest)
+
+    def _questions(self, wildcards: Wildcards, _: Path) -> Iterator[str]:
+        from polyprune.artifacts.benchmark_data import read_registered
+
+        root, languages = path_at(reference(DATA_ROOT)), self.settings.languages_of(wildcards["model"])
+        manifest = _read(read_registered, Path(f"results/benchmarks/hub/{wildcards['benchmark']}.json"))
+        for name in datasets(wildcards["benchmark"], "hub", languages):
+            if not (root / name).is_dir() and name not in (manifest or {"digests": ()})["digests"]:
+                raise self._refusal(
+                    ("evaluation", "data_root"),
+                    f"{root / name} does not exist, and {wildcards['model']} has texts in {', '.join(languages)}; it "
+                    "should be a data set in the hub's layout (data/README.md)",
+                )
+        yield from ()
 
     # What is told.
 

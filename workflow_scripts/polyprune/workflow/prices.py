@@ -1,7 +1,8 @@
-"""What a planned job will cost: seconds on a GPU, and bytes. No torch.
+"""What a planned job will cost: seconds on a GPU, memory, and bytes. No torch.
 
-The median of the benchmark records of jobs of the same rule, model and method where there are some; else a formula:
-operations over `engine.planning_flops`.
+Of seconds the median of the benchmark records of jobs of the same rule, model and method where there are some; else a
+formula: operations over `engine.planning_flops`. Of memory the most that such a job needed, by its own records
+(`running/memory.py`); else the formulas of `costs.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from polyprune.running.run import RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
 from polyprune.workflow.bundles import record_key, recorded_rule
@@ -26,24 +29,44 @@ OUTLIERS_BYTES = 1e4
 """A fraction a layer."""
 
 
-def benchmark_seconds(logs: Path = Path("logs")) -> dict[tuple[str, str, str], float]:
+Key = tuple[str, str, str]
+"""Rule, model and method, as `record_key` has them."""
+
+
+def benchmark_seconds(logs: Path = Path("logs")) -> dict[Key, float]:
     """Median seconds of finished jobs by rule, model and method, from `{rule}.benchmark.jsonl` files."""
-    seconds: dict[tuple[str, str, str], list[float]] = {}
+    seconds: dict[Key, list[float]] = {}
     for path in sorted(logs.rglob("*.benchmark.jsonl")):
-        parts = list(path.relative_to(logs).parts)
-        is_cell = len(parts) > 4 and parts[4].startswith("seed")
-        variant = "cell" if is_cell else "dense"
-        rule = path.name.removesuffix(".benchmark.jsonl")
-        if parts[-2] == "hidden_states":
-            rule = recorded_rule(rule, variant)
-        elif parts[-2] == "evaluation":
-            rule = f"evaluate_{rule}"
-        elif parts[-3:-2] == ["activations"]:
-            rule = f"count_activations_{variant}"
         for line in path.read_text(encoding="utf-8").splitlines():
-            key = (rule, parts[0], parts[1] if is_cell else "")
+            key = _key_of(path.relative_to(logs), ".benchmark.jsonl")
             seconds.setdefault(key, []).append(float(json.loads(line)["s"]))
     return {key: statistics.median(values) for key, values in seconds.items()}
+
+
+def needed_mb(logs: Path = Path("logs")) -> dict[Key, float]:
+    """The most memory that finished jobs needed by rule, model and method, from `{rule}.memory.json` files."""
+    found: dict[Key, float] = {}
+    for path in sorted(logs.rglob(f"*{RECORD}")):
+        with suppress(ValueError, KeyError):  # a job was killed while it wrote its record
+            needed = float(json.loads(path.read_text(encoding="utf-8"))["needed_mb"])
+            key = _key_of(path.relative_to(logs), RECORD)
+            found[key] = max(needed, found.get(key, 0.0))
+    return found
+
+
+def _key_of(record: Path, ending: str) -> Key:
+    """Of the job that a record, seen from the folder of logs, is of."""
+    parts = list(record.parts)
+    is_cell = len(parts) > 4 and parts[4].startswith("seed")
+    variant = "cell" if is_cell else "dense"
+    rule = record.name.removesuffix(ending)
+    if parts[-2:-1] == ["hidden_states"]:
+        rule = recorded_rule(rule, variant)
+    elif parts[-2:-1] == ["evaluation"]:
+        rule = f"evaluate_{rule}"
+    elif parts[-3:-2] == ["activations"]:
+        rule = f"count_activations_{variant}"
+    return rule, parts[0], parts[1] if is_cell else ""
 
 
 def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any, float]) -> tuple[float, str]:
@@ -53,9 +76,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         return records[key], "benchmark"
     model = settings.models[job["wildcards"]["model"]]
     if job["rule"].startswith("dump"):
-        variants = {path.rpartition("/")[0] for path in job["output"]}
-        n_cells = len(variants) if "method" in job["wildcards"] else 0
-        flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), n_cells)
+        flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), _n_cells(job))
     elif job["rule"].startswith("count_activations"):
         flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
@@ -63,6 +84,26 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
     else:
         flops = costs.compression_flops(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
     return flops / settings.engine.planning_flops, "formula"
+
+
+def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Key, float]) -> float:
+    """What a job needs: the most that one like it did (`needed_mb`), or what the formula says."""
+    recorded = needed.get(record_key(job["rule"], job["wildcards"]))
+    if recorded is not None:
+        return recorded
+    model = settings.models[job["wildcards"]["model"]]
+    if job["rule"].startswith("dump"):
+        return costs.dump_memory_mb(model, _n_cells(job))
+    if job["rule"].startswith("count_activations"):
+        return costs.dump_memory_mb(model, 0)
+    if job["rule"].startswith("evaluate"):
+        return costs.evaluation_memory_mb(model)
+    return costs.compression_memory_mb(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
+
+
+def _n_cells(job: Mapping[str, Any]) -> int:
+    """Cells of a dump: the folders that it writes into, unless it is of the dense model."""
+    return len({path.rpartition("/")[0] for path in job["output"]}) if "method" in job["wildcards"] else 0
 
 
 def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:

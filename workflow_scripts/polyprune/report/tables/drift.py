@@ -9,7 +9,7 @@ from polyprune.artifacts.measurements import TABLE
 from polyprune.artifacts.scores import SCHEMA
 from polyprune.grammar.titles import Titles
 from polyprune.report.measured import load_columns
-from polyprune.report.tables import heatmap
+from polyprune.report.tables import heatmap, robust
 from polyprune.report.tables.blocks import Metric, make_blocks
 from polyprune.report.tables.framing import framing_sentences
 from polyprune.report.tables.markdown import render_markdown, summaries
@@ -30,7 +30,7 @@ from polyprune.report.tables.standing import standings
 from polyprune.settings.studies import TableSettings
 
 DENSE_METRICS = ("perplexity", "bits_per_byte")
-CELL_METRICS = (*DENSE_METRICS, "snr", "pruning_error")
+CELL_METRICS = (*DENSE_METRICS, "snr", "pruning_error", "snr_robust", "pruning_error_robust")
 PRINTED = (
     Metric("perplexity", "Perplexity", larger_is_better=False),
     Metric("snr", "SNR", larger_is_better=True, unit="dB"),
@@ -49,19 +49,22 @@ def report(
 
     `evidence` are the dumps that these were taken from, a sum a sequence.
     """
-    rows, headers = load_scores(measurements), read_headers(measurements, SCHEMA)
-    framing = framing_sentences(headers.values(), rows, titles)
-    rows = rows[rows["metric"].isin(CELL_METRICS)]
+    scores, headers = load_scores(measurements), read_headers(measurements, SCHEMA)
+    rows = scores[scores["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)
     references = bool(table.references)
     shown, kept = shown_and_kept(rows, references)
     shown = in_order(shown, list(titles.models), CELL_METRICS)
-    blocks = make_blocks(aggregate(shown), PRINTED, standings(load_columns([], evidence, headers), references))
+    means = aggregate(shown)
+    blocks = make_blocks(means, PRINTED, standings(load_columns([], evidence, headers), references))
+    without = make_blocks(means, robust.METRICS)
+    about = framing_sentences(headers.values(), scores, titles)
+    about += robust.robust_sentences(blocks, without, scores, titles)
     return Report(
         schema=TABLE,
         rows=long_table(kept),
-        page=render_markdown(blocks, table.title, titles, notes(headers.values()), framing),
-        picture=heatmap.picture(blocks, table.title, titles, framing),
+        page=render_markdown(robust.beside(blocks, without), table.title, titles, notes(headers.values()), about),
+        picture=heatmap.picture(blocks, table.title, titles, about),
         log=summaries(blocks, titles),
     )

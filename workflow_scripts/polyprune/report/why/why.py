@@ -44,8 +44,10 @@ LOSSES: dict[str, Callable[[Any], Any]] = {
     "pruning_error": np.log,
 }
 """Metrics of drift, and how they become losses: larger is worse."""
-NOT_HARMED = ("bits_per_byte", "nll", "top1_agreement", "special_targets")
-"""What score files have besides: the same told in other units, and counts."""
+NOT_HARMED = (
+    "bits_per_byte", "nll", "top1_agreement", "special_targets", "pruning_error_robust", "snr_robust", "massive_tokens"
+)  # fmt: skip
+"""What score files have besides: the same told in other units or over fewer tokens, and counts."""
 GIVEN = ("nothing", "column", "column and calibration", "these and own language")
 """What is held constant, more and more: a column is a benchmark in a language."""
 PUBLISHED = "mC4, billions of tokens (mT5, arXiv 2010.11934, table 6)"
