@@ -16,7 +16,7 @@ from tests.helpers.scores import write_variant
 from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
-from polyprune.artifacts.measurements import FRAME, MASK_AGREEMENT, MASK_IOU, TABLE
+from polyprune.artifacts.measurements import FRAME, MASK_AGREEMENT, MASK_IOU, ROUTING, TABLE
 from polyprune.artifacts.sheets import load_sheet
 from polyprune.artifacts.tables import save_table
 from polyprune.grammar.reports import TABLES
@@ -59,11 +59,23 @@ def same_masks(folder: Path) -> list[Path]:
     return [path]
 
 
+def routing(folder: Path) -> list[Path]:
+    rows, files = measured.routing(["de", "en"]), []
+    for calibration, of_variant in rows.groupby("calibration"):
+        files.append(folder / f"{calibration}.parquet")
+        variant = of_variant.iloc[0][["model", "method", "scheme", "calibration"]].to_dict()
+        about = {"variant": variant | {"seed": None if calibration == "dense" else 0}, "sources": {}, "cell": None}
+        table = pa.Table.from_pandas(of_variant, schema=ROUTING.columns, preserve_index=False)
+        save_table(files[-1], ROUTING.schema, table, about)
+    return files
+
+
 KINDS = {
     "drift": (drift, {"perplexity", "bits_per_byte", "snr", "pruning_error"}, {}),
     "benchmarks": (benchmarks, {"arc"}, {"profiles": ["harness"]}),
     "mask_iou": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
     "same_masks": (same_masks, set(), {}),
+    "routing": (routing, {"kept", "overlap"}, {}),
     "mask_iou_languages": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
 }
 """Measurements, the metrics of their table, and what its rows say of themselves."""
