@@ -40,7 +40,7 @@ def all_digests() -> dict[str, str]:
     """Of every stage, alone or with each of the modules that it takes by name."""
     found = {stage: code_digest(stage) for stage in STAGES}
     taken = {
-        "prune_model": [f"methods/{method}.py" for method in METHODS],
+        "prune_model": [f"methods/{method}.py" for method, traits in METHODS.items() if not traits.experts],
         "tabulate": [f"report/tables/{kind.module}.py" for kind in TABLES.values()],
         "plot_figure": [f"report/figures/{kind.module}.py" for kind in DRAWINGS.values()],
         "collect_documents": [f"corpora/from_{kind}.py" for kind in ("demo", "files")],

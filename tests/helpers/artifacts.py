@@ -27,6 +27,7 @@ from polyprune.artifacts.measurements import (
     LSAR,
     MASK_IOU,
     MEAN_ACTIVATIONS,
+    ROUTING,
     TABLE,
     load_measurements,
     save_frame,
@@ -169,6 +170,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     f"{SEED0}/lsar.parquet": lambda path: load_measurements([path], LSAR),
     f"{SEED0}/lape.parquet": lambda path: load_measurements([path], LAPE),
     f"{SEED0}/mean_activations/demo/de.parquet": lambda path: load_measurements([path], MEAN_ACTIVATIONS),
+    f"{SEED0}/routing.parquet": lambda path: load_measurements([path], ROUTING),
     "mask_iou/masks.parquet": lambda path: load_measurements([path], MASK_IOU),
     "table1.parquet": read_table(TABLE),
     "figure1.parquet": read_table(FRAME),
@@ -205,7 +207,8 @@ def make_results(root: Path) -> None:
     score = CELL | {"corpus": "demo", "metric": "perplexity", "eval_language": "de", "value": 3.5, "unit": "1", "n": 9}
     save_scores(root / SEED0 / "perplexity.parquet", [score, score | {"eval_language": "en"}], scored(CELL))
     save_answers(root / SEED0 / "evaluation")
-    for name, layout in (("lsar", LSAR), ("lape", LAPE), ("mean_activations/demo/de", MEAN_ACTIVATIONS)):
+    layouts = {"lsar": LSAR, "lape": LAPE, "mean_activations/demo/de": MEAN_ACTIVATIONS, "routing": ROUTING}
+    for name, layout in layouts.items():
         rows = [CELL | {"n": number} for number in range(20)]
         save_measurements(root / SEED0 / f"{name}.parquet", rows, layout, scored(CELL))
     overlap = {"layer": 0, "matrix": "q", "comparison": "seeds", "value": 0.5, "chance": 0.3, "n": 48, "n_seeds": 2}

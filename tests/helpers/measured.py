@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, Layout
+from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING, Layout
 from polyprune.artifacts.tables import save_table
 from polyprune.maths.lape import BOX
 
@@ -104,3 +104,19 @@ def mean_activations(n_channels: int, layer: int = 2) -> pd.DataFrame:
         where = {"layer": layer, "matrix": "down_proj", "channel": channel, "n": 1000, "calibration": "en", "seed": 0}
         rows.append(CELL | where | values)
     return _frame(rows, MEAN_ACTIVATIONS)
+
+
+def routing(
+    languages: Sequence[str], n_layers: int = 2, n_experts: int = 4, removed: Sequence[int] = (), seeds: int = 1
+) -> pd.DataFrame:
+    """The dense model and a cell calibrated on each of `languages`, of which experts `removed` get nothing."""
+    draws = np.random.default_rng(5)
+    cells = [CELL | {"calibration": name, "seed": seed} for name in languages for seed in range(seeds)]
+    rows = []
+    for variant, layer, language in itertools.product([DENSE, *cells], range(n_layers), languages):
+        gone = np.isin(np.arange(n_experts), removed if variant is not DENSE else ())
+        weights = np.where(gone, 0.0, draws.uniform(0.1, 1, n_experts))
+        for expert, value in enumerate(weights / weights.sum()):
+            where = {"layer": layer, "eval_language": language, "expert": expert, "n": 320}
+            rows.append(variant | where | {"value": float(value), "removed": bool(gone[expert])})
+    return _frame(rows, ROUTING)

@@ -61,6 +61,23 @@ def test_training_learns_and_repeats_exactly() -> None:
         assert torch.equal(one, two)
 
 
+def test_every_expert_of_a_mixture_is_trained() -> None:
+    """A stack steps as its matrices would alone; no parameter is left out."""
+    stack = torch.nn.Parameter(torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(0)))
+    alone = [torch.nn.Parameter(matrix.clone()) for matrix in stack.detach()]
+    for parameters in ([stack], alone):
+        optimizer = Muon(parameters, lr=0.1, weight_decay=0.5)
+        sum((parameter**3).sum() for parameter in parameters).backward()
+        optimizer.step()
+    torch.testing.assert_close(stack.detach(), torch.stack([each.detach() for each in alone]))
+    mixture = SOURCE.model_copy(update={"architecture": "olmoe", "steps": 5})
+    model = build_model(mixture, SHAPE)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train(model, torch.randint(300, (16, 32), generator=torch.Generator().manual_seed(0)), mixture)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == set(before) and sum("experts" in name for name in changed) == 2 * 2
+
+
 def test_tokenizer_keeps_han_characters_apart_and_loses_nothing() -> None:
     texts = ["世界你好世界你好", "Die Wohnung ist groß.", "السلام عليكم"] * 20
     tokenizer = train_tokenizer(texts, 300)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tests.helpers import measured
 
-from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS
+from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING
 from polyprune.grammar.reports import DRAWINGS
 from polyprune.settings.studies import Figure
 from polyprune.stages.plot_figure import plot_figure
@@ -21,7 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-LAYOUTS = {"lsar": LSAR, "lape": LAPE, "mask_iou": MASK_IOU, "mean_activations": MEAN_ACTIVATIONS}
+LAYOUTS = {"lsar": LSAR, "lape": LAPE, "mask_iou": MASK_IOU, "mean_activations": MEAN_ACTIVATIONS, "routing": ROUTING}
 
 
 def measurements(draws: str) -> pd.DataFrame:
@@ -30,6 +30,8 @@ def measurements(draws: str) -> pd.DataFrame:
         return measured.lsar(LANGUAGES, 2)
     if kind == "lape":
         return measured.lape(2, ("0.20", "0.50") if draws == "neuron_overview" else ("0.50",))
+    if kind == "routing":
+        return measured.routing(LANGUAGES, removed=[1])
     return measured.mask_iou(LANGUAGES) if kind == "mask_iou" else measured.mean_activations(20)
 
 

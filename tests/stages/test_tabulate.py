@@ -16,7 +16,7 @@ from tests.helpers.scores import write_variant
 from tests.helpers.titles import titles_of
 
 from polyprune.artifacts.evaluations import SCORES, SCORES_SCHEMA
-from polyprune.artifacts.measurements import FRAME, MASK_AGREEMENT, MASK_IOU, TABLE
+from polyprune.artifacts.measurements import FRAME, MASK_AGREEMENT, MASK_IOU, ROUTING, TABLE
 from polyprune.artifacts.sheets import load_sheet
 from polyprune.artifacts.tables import save_table
 from polyprune.grammar.reports import TABLES
@@ -62,11 +62,23 @@ def same_masks(folder: Path) -> list[Path]:
     return [path]
 
 
+def routing(folder: Path) -> list[Path]:
+    rows, files = measured.routing(["de", "en"]), []
+    for calibration, of_variant in rows.groupby("calibration"):
+        files.append(folder / f"{calibration}.parquet")
+        variant = of_variant.iloc[0][["model", "method", "scheme", "calibration"]].to_dict()
+        about = {"variant": variant | {"seed": None if calibration == "dense" else 0}, "sources": {}, "cell": None}
+        table = pa.Table.from_pandas(of_variant, schema=ROUTING.columns, preserve_index=False)
+        save_table(files[-1], ROUTING.schema, table, about)
+    return files
+
+
 KINDS = {
     "drift": (drift, set(drift_table.CELL_METRICS), {}),
     "benchmarks": (benchmarks, {"arc"}, {"profiles": ["harness"]}),
     "mask_iou": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
     "same_masks": (same_masks, set(), {}),
+    "routing": (routing, {"kept", "overlap"}, {}),
     "mask_iou_languages": (masks, {f"{part}:{name}" for part in ("iou", "pair_iou") for name in measured.MATRICES}, {}),
 }
 """Measurements, the metrics of their table, and what its rows say of themselves."""
@@ -103,7 +115,7 @@ def test_a_table_has_four_forms_of_the_same_bytes_each_time(kind: str, tmp_path:
     assert not metrics or set(written["metric"].to_pylist()) == metrics
     assert json.loads(written.schema.metadata[b"polyprune"]) == {
         "code": "x",
-        "schema": FRAME if "mask" in kind else TABLE,
+        "schema": FRAME if "mask" in kind or kind == "routing" else TABLE,
         "place": None,
         **said,
     }

@@ -12,6 +12,7 @@ from polyprune.workflow.inputs import Inputs
 
 INPUTS = Inputs(load_settings(everything()), Path("root"))
 DENSE, CELL = "results/trained/dense", "results/trained/sparsegpt/0.50/de/seed0"
+REMOVED = "results/trained/reap/0.50/de/seed0"
 
 
 def test_a_shard_reads_the_text_of_its_languages() -> None:
@@ -92,6 +93,8 @@ def test_a_table_of_scores_has_the_dense_models_and_the_cells_each_on_every_benc
         ("figure7", [f"{CELL}/lsar.parquet"]),
         ("figure8", [f"{DENSE}/lape.parquet", f"{CELL}/lape.parquet"]),
         ("figure10", [f"{DENSE}/lape.parquet"]),
+        ("table6", [f"{DENSE}/routing.parquet", *(f"{each}/routing.parquet" for each in (CELL, REMOVED))]),
+        ("figure13", [f"{DENSE}/routing.parquet", f"{REMOVED}/routing.parquet"]),
         ("figure12", [f"{CELL}/mean_activations/made/de.parquet"]),
     ],
 )

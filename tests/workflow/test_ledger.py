@@ -98,6 +98,9 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
         ("dense", "hidden_states/belebele", "dump_dense_belebele"),
         ("dense", "evaluation/arc", "evaluate_dense"),
         ("dense", "activations/mc4/de", "count_activations_dense"),
+        ("dense", "measure_routing_dense", "measure_routing_dense"),
+        ("wanda/0.50/de/seed0", "measure_routing_cell", "measure_routing_cell"),
+        ("wanda/0.50/de/seed0", "remove_experts", "remove_experts"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_0f3a97c1"),
         ("wanda/0.50/de/seed0", "hidden_states/belebele", "dump_cell_belebele"),
@@ -139,6 +142,15 @@ def test_activations_cost_one_pass_over_their_tokens(settings: Settings) -> None
     expected = costs.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
     assert job_seconds(counting, settings, {}) == (pytest.approx(expected), "formula")
     assert output_bytes(counting, settings) == 8 * 32 * (8 * 3 * 14336 + 2 * 2 * 4096)
+
+
+def test_routing_costs_one_pass_over_the_same_tokens_in_every_language(settings: Settings) -> None:
+    counting = {"rule": "measure_routing_dense", "wildcards": {"model": "llama-3-8b"}, "output": ["routing.parquet"]}
+    shape, n_tokens = settings.models["llama-3-8b"].sizes, settings.analysis.activation_tokens
+    n_languages = len(settings.languages_of("llama-3-8b"))
+    expected = n_languages * costs.forward_flops(shape, n_tokens, 8192) / settings.engine.planning_flops
+    assert job_seconds(counting, settings, {}) == (pytest.approx(expected), "formula")
+    assert output_bytes(counting, settings) == 1e6
 
 
 def test_every_rule_that_asks_for_a_gpu_keeps_a_record_and_is_in_the_ledger() -> None:

@@ -137,18 +137,25 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", 
         (
             "results/tiny-llama/wanda/0.50/de/seed0/perplexty.parquet",
             "'perplexty.parquet' is not one of activations, drift.parquet, evaluation, export, hidden_states, "
-            "lape.parquet, lsar.parquet, mask.safetensors, mean_activations, perplexity.parquet; "
-            "did you mean perplexity.parquet?",
+            "lape.parquet, lsar.parquet, mask.safetensors, mean_activations, perplexity.parquet, "
+            "routing.parquet; did you mean perplexity.parquet?",
         ),
         (
             "results/tiny-llama/sparsegpt/0.50/de/seed0/mask.safetensors",
             "'mask.safetensors' is not one of activations, drift.parquet, evaluation, export, hidden_states, "
-            "lape.parquet, lsar.parquet, mean_activations, perplexity.parquet, weights.safetensors",
+            "lape.parquet, lsar.parquet, mean_activations, perplexity.parquet, routing.parquet, "
+            "weights.safetensors",
         ),
         (
             "results/tiny-llama/dense/drift.parquet",
-            "'drift.parquet' is not one of activations, evaluation, hidden_states, lape.parquet, perplexity.parquet",
+            "'drift.parquet' is not one of activations, evaluation, hidden_states, lape.parquet, perplexity.parquet, "
+            "routing.parquet",
         ),
+        (
+            "results/tiny-llama/reap/0.50-ends-from-dense/de/seed0/mask.safetensors",
+            "reap does not take scheme '0.50-ends-from-dense': it removes a share of the experts of every layer",
+        ),
+        ("results/tiny-llama/reap/2of4/de/seed0/mask.safetensors", "reap does not take scheme '2of4': it removes a"),
         ("results/tiny-llama/calibration/de/seed00/x", "'seed00' is not a seed; did you mean seed0?"),
         (
             "results/tiny-llama/calibration/zh-ar/seed0/x",

@@ -18,7 +18,10 @@ def notes_on(about: Header) -> list[str]:
 
 
 def notes_on_experts(about: Header) -> list[str]:
-    """What to know of experts that saw fewer tokens than their inputs are wide."""
+    """What to know of experts that saw fewer tokens than their inputs are wide, or none before they were chosen."""
+    sent = [count for counts in about.get("sent", {}).values() for count in counts]
+    if unsent := sent.count(0):
+        return [f"{unsent} of {len(sent)} experts were sent no calibration token: they are the first to go"]
     tokens: Mapping[str, int] = about.get("tokens", {})
     few = {name: seen for name, seen in tokens.items() if seen < about["columns"][name]}
     if not few:

@@ -21,6 +21,13 @@ as `artifacts/weights.py` lays them out. Header, schema `cell/2`:
 
 (the last five where there is something to say)
 
+A cell of a method that removes whole experts says `unit: experts` and has one mask for each layer that has some: by the
+module's name in transformers, `model.layers.0.mlp.experts.keep` [1, ceil(n_experts / 8)], bit 1 = expert stays. A
+removed expert is no more in the stacks of weights nor in the router. Its header also has
+
+    saliency       of each expert of each layer what decided
+    sent           how many calibration tokens each was sent
+
 and model digest, method, scheme, calibration, seed, settings, code digest; of a cell that was read from a checkpoint
 also `checkpoint`, where that is from and what identifies it; of a composed cell also `rest` and `part`,
 which say the same of the cells that it was made of. The dense weight times the mask, or the kept values scattered into
@@ -30,10 +37,8 @@ package: `docs/cells.md`.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +48,19 @@ from torch import Tensor
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.cell_notes import notes_on_experts
-from polyprune.artifacts.identity import DamagedError, ForeignError, Header, again
+from polyprune.artifacts.cell_shares import EXPERTS, allowance, layer_of, require_sparsities
+from polyprune.artifacts.identity import DamagedError, Header, again
 from polyprune.artifacts.seals import digest_of, seal
 from polyprune.artifacts.tensors import METADATA_KEY, TensorReader, bytes_of, concatenate, header_text
 from polyprune.artifacts.weights import CellWeight, QuantisedWeight, SparseWeight, read_weight
 from polyprune.errors import UserError
-from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
 
 SCHEMA = "cell/2"
-_OF_MATRICES = ("columns", "removed", "allowances", "places", "tokens", "beside", "differences")
+_OF_MATRICES = ("columns", "removed", "allowances", "places", "tokens", "beside", "differences", "saliency", "sent")
 _LONG = tuple(name for name in _OF_MATRICES if name != "allowances")
 _OF_THE_FILE = (*_OF_MATRICES, "quantisation", "notes")
 """Header entries that describe the content; all others identify the job."""
-_MANY = 10**6
-"""Weights of which to count those that a scheme removes, for its share."""
 
 
 class CellReader:
@@ -89,6 +92,23 @@ class CellReader:
             )
         return weight
 
+    @property
+    def removes_experts(self) -> bool:
+        """Whether it removes whole experts, and no single weights."""
+        return self.metadata.get("unit") == EXPERTS
+
+    def experts_kept(self, layer: int) -> Tensor | None:
+        """Of a cell that removes whole experts: which of a layer's stay, bool (n_experts,); None where it removes none.
+
+        `layer` is counted from 0.
+        """
+        if not self.removes_experts:
+            return None
+        for name in self.columns:
+            if layer_of(name) == layer and isinstance(weight := self.weight(name), SparseWeight):
+                return weight.keep[0]
+        return None
+
     def tensor_beside(self, name: str) -> Tensor:
         """A parameter beside the matrices that is not the dense model's, by its name in the files."""
         return self._file.tensor(name)
@@ -119,83 +139,6 @@ class CellReader:
         if "quantisation" in self.metadata:
             raise UserError(f"{self.path} is quantised: it has codes, no masks")
         return self._file.tensor(f"{name}.keep").numpy()
-
-
-def require_sparsities(path: Path, about: Header) -> None:
-    """Compare the share that is removed of every matrix with what the scheme, or OWL for its layer, says.
-
-    Raises:
-        ForeignError: names the first matrix that differs without an allowance.
-    """
-    for name, counts in about["removed"].items():
-        columns = about["columns"][name]
-        if name not in about["allowances"] and not _is_as_the_scheme_says(counts, columns, about, name):
-            raise ForeignError(
-                f"{path}: of {name}, a share of {counts[0] / counts[1]:.4f} is removed, scheme {about['scheme']} says "
-                f"{_wanted_share(about, name):.4f}; {again(path)}"
-            )
-
-
-def layer_of(name: str) -> int:
-    """The decoder layer of a matrix, from 0: the number in its name."""
-    found = re.search(r"\.(\d+)\.", name)
-    if found is None:
-        raise UserError(f"{name} is not the name of a matrix in a decoder layer")
-    return int(found[1])
-
-
-def _wanted_share(about: Header, name: str) -> float:
-    """What the scheme, or OWL for its layer, says is to be removed of a matrix."""
-    if "layer_sparsities" in about:
-        return about["layer_sparsities"][layer_of(name)]
-    scheme = parse_scheme(about["scheme"])
-    return float(Fraction(scheme.removed_of(_MANY), _MANY))
-
-
-def _is_as_the_scheme_says(counts: Sequence[int], columns: int, about: Header, name: str) -> bool:
-    """To within one weight a row and one a column: shares are rounded row by row, block by block or for the whole."""
-    removed, size = counts
-    return abs(removed - _wanted_share(about, name) * size) <= size / columns + columns
-
-
-def allowance(weight: SparseWeight, about: Header, name: str) -> str | None:
-    """Why more of a matrix is removed than the scheme says; None if as much is.
-
-    Methods that compare with a threshold remove all weights that tie with it, so that inputs which are always zero, or
-    weights that are, may take others along.
-
-    Raises:
-        UserError: less is removed, which nothing explains; of a checkpoint of others it is told.
-    """
-    removed, size = weight.removed
-    if "checkpoint" in about:
-        return _otherwise(weight, about, name)
-    if _is_as_the_scheme_says(weight.removed, weight.columns, about, name):
-        return None
-    share, wanted = removed / size, _wanted_share(about, name)
-    if share < wanted:
-        raise UserError(
-            f"{name}: {about['method']} removes a share of {share:.4f}, scheme {about['scheme']} {wanted:.4f}"
-        )
-    empty = int((~weight.keep).all(dim=0).sum())
-    return (
-        f"{share:.4f} removed instead of {wanted:.4f}: weights of equal score go together; of {weight.columns} inputs "
-        f"{empty} have no weight left"
-    )
-
-
-def _otherwise(weight: SparseWeight, about: Header, name: str) -> str | None:
-    """What of a checkpoint's matrix is not as the scheme says: the share that is removed, or an n:m pattern."""
-    (removed, size), n_of_m = weight.removed, parse_scheme(about["scheme"]).n_of_m
-    wanted = _wanted_share(about, name)
-    if not _is_as_the_scheme_says(weight.removed, weight.columns, about, name):
-        return f"{removed / size:.4f} removed in the checkpoint, {wanted:.4f} by the scheme"
-    if n_of_m is None or not wanted:
-        return None
-    n, m = n_of_m
-    kept = weight.keep.unflatten(1, (-1, m)).sum(dim=2)
-    broken = int((kept > n).sum())
-    return f"{broken} of {kept.numel()} groups keep more than {n} of {m} in the checkpoint" if broken else None
 
 
 def _part(folder: Path, layer: int) -> Path:

@@ -44,6 +44,14 @@ seed                                 int32    null for the uncompressed model, a
     channel      int32
     dense, pruned, dense_magnitude, pruned_magnitude   double   mean and mean absolute value over tokens
     n            int64    tokens
+
+`routing.parquet`   where the routers of a mixture of experts send tokens
+    layer        int32    decoder layer, from 0; only those that have experts
+    expert       int32    from 0, as the dense model counts them
+    eval_language   string
+    value        double   share of the choices of the language's tokens (ROUTE-1)
+    n            int64    choices: tokens times the experts that each is sent to
+    removed      bool     the cell has this expert no more
 """
 
 from __future__ import annotations
@@ -128,6 +136,18 @@ MEAN_ACTIVATIONS = Layout(
         ("channel", pa.int32()),
         *((name, pa.float64()) for name in ("dense", "pruned", "dense_magnitude", "pruned_magnitude")),
         ("n", pa.int64()),
+    ],
+)
+ROUTING = Layout(
+    "routing/1",
+    [
+        *_VARIANT,
+        ("layer", pa.int32()),
+        ("expert", pa.int32()),
+        ("eval_language", pa.string()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+        ("removed", pa.bool_()),
     ],
 )
 

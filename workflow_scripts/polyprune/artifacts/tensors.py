@@ -16,6 +16,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -164,21 +165,34 @@ def concatenate(parts: Sequence[Path], path: Path, schema: str, about: Mapping[s
 _BYTES = {"F16": 2, "BF16": 2, "F32": 4}
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What is otherwise in a copy of a file: dtypes and shapes of tensors, and names; None leaves a tensor out."""
+
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    names: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.dtypes or self.shapes or self.names)
+
+
 def rewrite(
-    source: Path, path: Path, replacement: Callable[[str], bytes | None], dtypes: Mapping[str, str] | None = None
+    source: Path, path: Path, replacement: Callable[[str], bytes | None], changes: Changes | None = None
 ) -> None:
     """Copy a safetensors file, tensor by tensor, with the bytes that `replacement` gives for some of them.
 
-    Order and shapes stay as they are, and dtypes but those of tensors that `dtypes` names. One tensor is in memory at a
-    time.
+    The order stays as it is, and all else but for `changes`. One tensor is in memory at a time.
     """
+    changes = changes or Changes()
     entries, start = _read_header(source)
     metadata = entries.pop("__metadata__", None)
-    kept = dict(_by_offset(entries))
-    made = _in_dtypes(kept, dtypes or {})
-    header = {**({} if metadata is None else {"__metadata__": metadata}), **made}
+    kept = {name: entry for name, entry in _by_offset(entries) if changes.names.get(name, name) is not None}
+    made = _changed(kept, changes)
+    named = {str(changes.names.get(name, name)): entry for name, entry in made.items()}
+    header = {**({} if metadata is None else {"__metadata__": metadata}), **named}
     with source.open("rb") as stream, atomic_write(path) as part, part.open("wb") as out:
-        out.write(_header_bytes(header) if dtypes else stream.read(start))
+        out.write(_header_bytes(header) if changes else stream.read(start))
         for name, entry in kept.items():
             first, last = entry["data_offsets"]
             data = replacement(name)
@@ -191,14 +205,20 @@ def rewrite(
             out.write(data)
 
 
-def _in_dtypes(entries: Mapping[str, Any], dtypes: Mapping[str, str]) -> dict[str, Any]:
-    """Header entries, by offset, with other dtypes for some and the offsets that follow."""
+def data_size(path: Path) -> int:
+    """Bytes of all tensors of a safetensors file."""
+    return path.stat().st_size - _read_header(path)[1]
+
+
+def _changed(entries: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """Header entries, by offset, with other dtypes and shapes for some and the offsets that follow."""
     made, place = {}, 0
     for name, entry in entries.items():
         first, last = entry["data_offsets"]
-        dtype = dtypes.get(name, entry["dtype"])
-        size = last - first if dtype == entry["dtype"] else math.prod(entry["shape"]) * _BYTES[dtype]
-        made[name] = {**entry, "dtype": dtype, "data_offsets": [place, place + size]}
+        dtype, shape = changes.dtypes.get(name, entry["dtype"]), list(changes.shapes.get(name, entry["shape"]))
+        as_it_was = (dtype, shape) == (entry["dtype"], entry["shape"])
+        size = last - first if as_it_was else math.prod(shape) * _BYTES[dtype]
+        made[name] = {**entry, "dtype": dtype, "shape": shape, "data_offsets": [place, place + size]}
         place += size
     return made
 

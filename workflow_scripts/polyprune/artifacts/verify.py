@@ -54,6 +54,7 @@ WITH_VARIANTS = {
         for each in (measurements.MASK_IOU, measurements.MASK_AGREEMENT, measurements.LSAR, measurements.LAPE)
     ),
     measurements.MEAN_ACTIVATIONS.schema,
+    measurements.ROUTING.schema,
 }
 """Tables whose rows name their variant."""
 SCHEMAS = {

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from polyprune.grammar.paths import ORIGIN, origin_of
+from polyprune.grammar.paths import ORIGIN, Cell, origin_of
 from polyprune.grammar.schemes import Scheme
 
 
 @dataclass(frozen=True)
 class Traits:
     """`title`: its name in print, as its authors write it. `updates`: the surviving weights change too.
-    `blind`: it looks at weights only.
+    `blind`: it looks at weights only. `experts`: it removes whole experts of a mixture, an equal share in all layers.
 
     `settings`: what of `compression` in config.yaml it reads.
     """
@@ -26,6 +26,7 @@ class Traits:
     unstructured: bool = False
     gram: bool = False
     blind: bool = False
+    experts: bool = False
     settings: tuple[str, ...] = ()
 
 
@@ -36,6 +37,7 @@ METHODS = {
     "gptq": Traits("GPTQ", updates=True, quantises=True, gram=True, settings=("gptq",)),
     "magnitude": Traits("Magnitude", blind=True),
     "random": Traits("Random", blind=True),
+    "reap": Traits("REAP", experts=True),
     "ria": Traits("RIA", settings=("ria",)),
     "rtn": Traits("RTN", updates=True, quantises=True, blind=True),
     "sparsegpt": Traits("SparseGPT", updates=True, gram=True, settings=("damping", "block_size")),
@@ -60,6 +62,8 @@ def takes(method: str, scheme: Scheme) -> bool:
     traits = traits_of(method)
     if origin_of(method) is not None:
         return traits.quantises == scheme.quantises and scheme.exchange is None and not scheme.owl
+    if traits.experts:
+        return scheme.text == scheme.plain and scheme.sparsity is not None and not (scheme.owl or scheme.dense_ends)
     per_row = scheme.quantises and scheme.group_size is None
     return traits.quantises == scheme.quantises and not per_row and not (traits.unstructured and scheme.n_of_m)
 
@@ -71,6 +75,8 @@ def why_not(method: str) -> str:
         return f"{only}; a checkpoint has a plain scheme, neither -owl nor composed"
     if traits_of(method).quantises:
         return f"{only}, and a scale a row (w4channel) is read from checkpoints only"
+    if METHODS[method].experts:
+        return "it removes a share of the experts of every layer: 0.25, 0.50, and nothing composed"
     return f"{only}, and {method} has no n:m" if METHODS[method].unstructured else only
 
 
@@ -82,3 +88,8 @@ def settings_read(method: str, scheme: Scheme) -> set[str]:
 def artifact(method: str) -> str:
     """File name of a cell: a mask where the kept weights stay as they were, else the weights."""
     return "weights.safetensors" if traits_of(method).updates else "mask.safetensors"
+
+
+def artifact_of(cell: Cell) -> str:
+    """The file of a cell."""
+    return f"{cell.folder}/{artifact(cell.method)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 DENSE = "dense"
@@ -35,6 +36,11 @@ class Cell:
     @property
     def folder(self) -> str:
         return f"results/{self.model}/{self.variant}"
+
+
+def models_of(cells: Iterable[Cell]) -> list[str]:
+    """The models of cells, each once, in their order."""
+    return list(dict.fromkeys(cell.model for cell in cells))
 
 
 def origin_of(method: str) -> str | None:

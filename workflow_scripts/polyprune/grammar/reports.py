@@ -32,6 +32,7 @@ TABLES = {
     "mask_iou": Kind("mask_iou", "mask_iou"),
     "mask_iou_languages": Kind("mask_iou", "mask_iou"),
     "same_masks": Kind("same_masks", "mask_agreement"),
+    "routing": Kind("routing", "routing"),
 }
 _LAYERS = ("layers",)
 _SUBSPACE = ("layers", "projector", "rank")
@@ -47,5 +48,7 @@ DRAWINGS = {
     "neuron_entropy": Kind("neurons", "lape", settings=_LAYERS),
     "neuron_probability": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),
     "neuron_output": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),
+    "routing_shares": Kind("routing", "routing", settings=_LAYERS),
+    "routing_overlap": Kind("routing", "routing", settings=_LAYERS),
     "mean_activations": Kind("channels", "mean_activations", settings=("layers", "matrix")),
 }

@@ -179,12 +179,17 @@ def _gpu_peak(device: torch.device) -> str:
     return f", GPU peak {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"
 
 
-def apply_cell(decoder: Decoder, index: int, cell: CellReader) -> None:
-    """Replace a layer's dense weights by the cell's, exactly as the job that made the cell left them."""
+def apply_cell(decoder: Decoder, index: int, cell: CellReader, for_good: bool = True) -> None:
+    """Replace a layer's dense weights by the cell's, exactly as the job that made the cell left them.
+
+    `for_good`: until they are read anew; experts that the cell removes take no memory from then on.
+    """
     apply_matrices(decoder.products(index), cell)
     for each in decoder.beside(index) if cell.beside else ():
         if each.tensor in cell.beside:
             each.put(cell.tensor_beside(each.tensor))
+    if (kept := cell.experts_kept(index)) is not None:
+        decoder.remove_experts(index, kept, for_good)
 
 
 def apply_matrices(products: Sequence[Product], cell: CellReader) -> None:
@@ -203,9 +208,10 @@ def compressed(decoder: Decoder, index: int, cell: CellReader) -> Iterator[None]
     places = [*decoder.products(index), *(decoder.beside(index) if cell.beside else ())]
     dense = [getattr(place.module, place.attribute) for place in places]
     try:
-        apply_cell(decoder, index, cell)
+        apply_cell(decoder, index, cell, for_good=False)
         yield
     finally:
+        decoder.give_back_experts(index)
         for place, weights in zip(places, dense, strict=True):
             setattr(place.module, place.attribute, weights)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from polyprune.log import logger
 from polyprune.model.building import build, give_buffers, read_config
 from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, what_follows, width_returned
 from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.fewer_experts import FewerExperts
 from polyprune.model.layout import Layout
 from polyprune.model.products import Beside, Product, beside_products, products_of
 
@@ -49,6 +51,7 @@ class Decoder:
                 f"{checkpoint.architecture} cannot be walked layer by layer ({type(error).__name__}: {said})"
             ) from error
         self._products: dict[int, list[Product]] = {}
+        self._before: dict[int, dict[str, nn.Module | None]] = {}
 
     @property
     def n_layers(self) -> int:
@@ -72,6 +75,27 @@ class Decoder:
     def beside(self, index: int) -> list[Beside]:
         """The other parameters of a layer."""
         return beside_products(self.layers[index], f"{self.prefix}.{index}.", self.layout, self.products(index))
+
+    @cached_property
+    def fewer_experts(self) -> FewerExperts:
+        """What the layers are with fewer experts; raises `UserError` where they have none."""
+        return FewerExperts(self.checkpoint, self.layers, self.device)
+
+    def remove_experts(self, index: int, keep: Tensor, for_good: bool) -> None:
+        """Leave a layer the experts that `keep`, bool (n_experts,), says; `for_good`: until weights are read anew."""
+        layer = self.layers[index]
+        made = self.fewer_experts.modules(index, layer, keep)
+        self._before[index] = dict(layer._modules)
+        layer._modules.update(made)
+        if for_good:
+            _to_meta(self._before[index])
+
+    def give_back_experts(self, index: int) -> None:
+        """Undo `remove_experts`, if it was done."""
+        if index in self._before:
+            without = dict(self.layers[index]._modules)
+            self.layers[index]._modules.update(self._before.pop(index))
+            _to_meta(without)
 
     def _load_surroundings(self, around: list[str]) -> None:
         """Give what is needed outside the decoder layers its weights: names that begin as `around` says."""
@@ -169,6 +193,7 @@ class Decoder:
                 self._fill(layer, state, index)
                 yield index, layer
                 if not keep:
+                    self.give_back_experts(index)
                     layer.to("meta")
 
     @contextmanager
@@ -182,6 +207,7 @@ class Decoder:
             layer.to("meta")
 
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
+        self.give_back_experts(index)
         prefix = f"{self.prefix}.{index}."
         shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
         unknown = [name for name in self.layout.unknown if name.startswith(prefix)]
@@ -261,6 +287,12 @@ class Decoder:
             return self.model(input_ids=dummy, use_cache=False).logits
         finally:
             del self.base.forward
+
+
+def _to_meta(modules: Mapping[str, nn.Module | None]) -> None:
+    for module in modules.values():
+        if module is not None:
+            module.to("meta")
 
 
 class _Output(BaseModelOutputWithPast):

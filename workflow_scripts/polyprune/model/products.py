@@ -149,10 +149,26 @@ def _found(layer: nn.Module, prefix: str, layout: Layout) -> Iterator[Product]:
         if type(module) in _LINEAR:
             if not is_gate(name):
                 yield _linear(name, module, prefix, layout)
-        elif type(module).__name__.endswith("Experts"):
+        elif is_experts(module):
             for attribute, weights in module.named_parameters(recurse=False):
                 if weights.dim() == 3:
                     yield _stack(f"{name}.{attribute}", module, attribute, prefix, layout)
+
+
+def expert_stacks(layer: nn.Module) -> list[Product]:
+    """The stacks of experts of a layer, without the names that their matrices have in files."""
+    return [
+        Product(f"{name}.{attribute}", module, attribute, is_transposed(module), len(weights), ())
+        for name, module in layer.named_modules()
+        if is_experts(module)
+        for attribute, weights in module.named_parameters(recurse=False)
+        if weights.dim() == 3
+    ]
+
+
+def is_experts(module: nn.Module) -> bool:
+    """Whether a module holds experts as stacks: transformers calls all of these so."""
+    return type(module).__name__.endswith("Experts")
 
 
 def is_gate(name: str) -> bool:

@@ -21,6 +21,8 @@ from transformers import (
     CohereForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    OlmoeConfig,
+    OlmoeForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -35,6 +37,8 @@ _NEWTON_SCHULZ_STEPS = 4
 _WARM_UP_STEPS = 30
 _FINAL_RATE = 0.05
 _CONSTANT_SHARE = 0.05
+_EXPERTS, _CHOSEN = 8, 2
+"""Of a mixture of experts: how many a layer has, and a token is sent to."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ message['content'] }}"
     "{% if not loop.last %}\n{% endif %}{% endfor %}"
@@ -79,6 +83,10 @@ def build_model(source: TrainedSource, shape: Shape) -> PreTrainedModel:
     }
     if source.architecture == "llama":
         return LlamaForCausalLM(LlamaConfig(**sizes))
+    if source.architecture == "olmoe":
+        return OlmoeForCausalLM(
+            OlmoeConfig(**sizes, num_experts=_EXPERTS, num_experts_per_tok=_CHOSEN, norm_topk_prob=True)
+        )
     return CohereForCausalLM(CohereConfig(**sizes, logit_scale=1.0))
 
 
@@ -95,7 +103,10 @@ def newton_schulz(matrices: Tensor) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum orthogonalised per matrix; step size matched to AdamW's by 0.2 sqrt(max(rows, columns))."""
+    """Momentum orthogonalised per matrix; step size matched to AdamW's by 0.2 sqrt(max(rows, columns)).
+
+    A parameter is a matrix, or a stack of them.
+    """
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float, momentum: float = 0.95) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
@@ -107,14 +118,15 @@ class Muon(Optimizer):
             for parameter in group["params"]:
                 by_shape.setdefault(parameter.shape, []).append(parameter)
             for shape, parameters in by_shape.items():
-                self._step_together(parameters, group, 0.2 * max(shape) ** 0.5)
+                self._step_together(parameters, group, 0.2 * max(shape[-2:]) ** 0.5)
 
     def _step_together(self, parameters: list[Tensor], group: dict[str, Any], scale: float) -> None:
         gradient = torch.stack([parameter.grad for parameter in parameters if parameter.grad is not None])
         state = self.state[parameters[0]]
         momentum = state.setdefault("momentum", torch.zeros_like(gradient))
         momentum.lerp_(gradient, 1 - group["momentum"])
-        updates = newton_schulz(gradient.lerp(momentum, group["momentum"]))
+        matrices = gradient.lerp(momentum, group["momentum"]).flatten(0, -3)
+        updates = newton_schulz(matrices).view_as(gradient)
         for parameter, update in zip(parameters, updates, strict=True):
             parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-scale * group["lr"])
 
@@ -158,7 +170,7 @@ def train(model: PreTrainedModel, sequences: Tensor, source: TrainedSource) -> N
 
 
 def _optimizers(model: PreTrainedModel, source: TrainedSource) -> list[Optimizer]:
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." in name]
+    matrices = [p for name, p in model.named_parameters() if p.dim() >= 2 and ".layers." in name]
     embedding = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." not in name]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     adam_groups = [

@@ -29,8 +29,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "---",
             f"# {title}, {cell['method']} {cell['scheme']}, calibrated in {', '.join(languages)}",
             "",
-            "A compressed model written out as plain dense weights: it loads wherever the dense model does, and is "
-            f"neither smaller nor faster.{licence}",
+            f"{_what_it_is(cell)}{licence}",
             *_quantised(source),
             "",
             "| | |",
@@ -53,6 +52,18 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "```",
             "",
         ]
+    )
+
+
+def _what_it_is(cell: Mapping[str, Any]) -> str:
+    if cell.get("unit") == "experts":
+        return (
+            "A mixture of experts with fewer of them: those that stay are numbered anew, in their order. It loads "
+            "wherever the dense model does, and is smaller."
+        )
+    return (
+        "A compressed model written out as plain dense weights: it loads wherever the dense model does, and is neither "
+        "smaller nor faster."
     )
 
 

@@ -85,5 +85,6 @@ class Compression(Section):
         """What a cell depends on; nothing if it is read from a checkpoint."""
         if origin_of(method) is not None:
             return {}
+        traits = traits_of(method)
         read = self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))
-        return read | ({"experts": "all"} if self.experts == "all" and not traits_of(method).blind else {})
+        return read | ({"experts": "all"} if self.experts == "all" and not (traits.blind or traits.experts) else {})

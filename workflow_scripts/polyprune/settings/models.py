@@ -77,7 +77,9 @@ class TrainedSource(Section):
     """A tiny model trained by the workflow on the training part of its corpus."""
 
     kind: Literal["train"]
-    architecture: Literal["llama", "cohere"]
+    architecture: Literal["llama", "cohere", "olmoe"] = Field(
+        description="olmoe: a mixture of eight experts a layer, as wide as `shape.intermediate`, two for a token"
+    )
     seed: Seed = 0
     steps: Count = 900
     batch_sequences: Count = 8

@@ -50,6 +50,7 @@ class Analysis(Section):
     )
     activation_tokens: Count = Field(
         default=1_000_000,
-        description="tokens a language over which neurons are counted, in whole sequences; at most all",
+        description="tokens a language over which neurons, or choices of experts, are counted, in whole sequences; at "
+        "most all",
     )
     lape_groups: Count = Field(default=50, description="groups of equally many neurons, by LAPE in the dense model")

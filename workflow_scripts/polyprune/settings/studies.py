@@ -111,7 +111,7 @@ class TableSettings(Section):
         description="drift: perplexity, SNR and pruning error on the model's corpus; "
         "benchmarks: scores on `benchmarks`; mask_iou: overlap of the masks of several seeds of a language; "
         "mask_iou_languages: of what the seeds of two languages agree on; same_masks: whether cells of checkpoints "
-        "have the masks of our own"
+        "have the masks of our own; routing: how alike languages are sent to experts, before and after"
     )
     benchmarks: Annotated[list[Benchmark], AfterValidator(distinct)] = Field(default=[])
     references: Annotated[list[str], AfterValidator(distinct)] = Field(

@@ -13,6 +13,7 @@ from polyprune.log import logger
 from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.export import export_weights
+from polyprune.model.export_experts import remaining
 from polyprune.model.source import read_manifest
 from polyprune.report.card import model_card
 
@@ -33,13 +34,13 @@ def export_model(
     export_weights(checkpoint, reader, folder)
     for file in sorted(checkpoint.folder.iterdir()):
         wanted = file.suffix in BESIDE_THE_WEIGHTS or file.name.startswith(("LICENSE", "USE_POLICY"))
-        if file.is_file() and wanted and file.name not in (output.name, RECORD):
+        if file.is_file() and wanted and file.name not in (output.name, RECORD) and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
     (folder / "README.md").write_text(
         model_card(reader.metadata, title, {**source, "quantised": quantised}), encoding="utf-8"
     )
     with atomic_write(output) as part:
-        config = checkpoint.config_as_used
+        config = remaining(checkpoint, reader).in_config(checkpoint.config_as_used)
         part.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         save_export_record(folder, {"cell": reader.job, "export": provenance}, part)
     size = sum(file.stat().st_size for file in folder.iterdir())

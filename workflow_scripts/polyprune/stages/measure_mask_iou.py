@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from polyprune.artifacts.cells import CellReader, layer_of
+from polyprune.artifacts.cell_shares import layer_of
+from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.identity import calibration_texts, of_variant, require_agreement
 from polyprune.artifacts.measurements import MASK_IOU, save_measurements
 from polyprune.errors import UserError

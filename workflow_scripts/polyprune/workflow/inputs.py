@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from polyprune.grammar.methods import artifact
-from polyprune.grammar.paths import DENSE, PAPER, Cell, study_path
+from polyprune.grammar.methods import artifact, artifact_of
+from polyprune.grammar.paths import DENSE, PAPER, Cell, models_of, study_path
 from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.settings.config import Settings
@@ -48,6 +48,10 @@ class Inputs:
         """Patterns of a model's evaluation text."""
         languages = sorted(self.settings.corpora[corpus].languages)
         return [f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors" for language in languages]
+
+    def texts_of_model(self, wildcards: Wildcards) -> list[str]:
+        """A model's evaluation text, one file a language."""
+        return [path.format(**wildcards) for path in self.evaluation_text(self._corpus_of(wildcards))]
 
     def prompt_set(self, prompts: str) -> list[str]:
         """Patterns of the prompts in a model's tokens."""
@@ -137,11 +141,11 @@ class Inputs:
 
     def manifests(self, study: str) -> list[str]:
         """What a study's models are."""
-        return [f"results/{model}/model.json" for model in _models(self.settings.studies[study].all_cells())]
+        return [f"results/{model}/model.json" for model in models_of(self.settings.studies[study].all_cells())]
 
     def texts(self, study: str) -> list[str]:
         """The corpora of a study's models."""
-        models = _models(self.settings.studies[study].all_cells())
+        models = models_of(self.settings.studies[study].all_cells())
         corpora = dict.fromkeys(self.settings.models[model].text.corpus for model in models)
         return [path for corpus in corpora for path in self.corpus(corpus)]
 
@@ -154,11 +158,10 @@ class Inputs:
         return self._grids_of("mask_agreement")
 
     def _grids_of(self, measurements: str) -> list[tuple[str, str]]:
-        shown = ((study, name) for study, name in [*self.tables(), *self.figures()])
         return list(
             dict.fromkeys(
                 (study, grid)
-                for study, name in shown
+                for study, name in [*self.tables(), *self.figures()]
                 if self.kind(study, name).measurements == measurements
                 for grid in self._entry(study, name).grids
             )
@@ -232,7 +235,7 @@ class Inputs:
     def prompt_sets(self, study: str) -> list[str]:
         """Parallel prompts in the tokens of a study's models, of those that are given some."""
         found = []
-        for model in _models(self.settings.studies[study].all_cells()):
+        for model in models_of(self.settings.studies[study].all_cells()):
             if prompts := self.settings.models[model].prompts:
                 found += [path.format(model=model) for path in self.prompt_set(prompts)]
         return found
@@ -246,7 +249,7 @@ class Inputs:
 
     def masks(self, study: str, grid: str) -> list[str]:
         """The compressed weights of a grid's cells."""
-        return [_artifact_of(cell) for cell in self.settings.studies[study].grids[grid].cells()]
+        return [artifact_of(cell) for cell in self.settings.studies[study].grids[grid].cells()]
 
     def study(self, study: str) -> list[str]:
         """Tables, figures, every cell and every score: a deleted cell counts even where the tables are finished."""
@@ -254,16 +257,16 @@ class Inputs:
         results = [study_path(study, f"{table}.parquet") for table in entry.tables]
         results += [study_path(study, f"{figure}.pdf") for figure in entry.figures]
         scores = [path for table in entry.tables for path in self.measurements(study, table)]
-        return list(dict.fromkeys([*results, *map(_artifact_of, entry.all_cells()), *scores]))
+        return list(dict.fromkeys([*results, *map(artifact_of, entry.all_cells()), *scores]))
 
     def _drift_files(self, study: str, name: str) -> list[str]:
         cells = self._cells(study, name)
         scores = [f"{cell.folder}/{score}.parquet" for cell in cells for score in ("perplexity", "drift")]
-        return [f"results/{model}/dense/perplexity.parquet" for model in _models(cells)] + scores
+        return [f"results/{model}/dense/perplexity.parquet" for model in models_of(cells)] + scores
 
     def _evaluation_files(self, study: str, name: str) -> list[str]:
         cells = self._cells(study, name)
-        variants = [*(f"results/{model}/dense" for model in _models(cells)), *(cell.folder for cell in cells)]
+        variants = [*(f"results/{model}/dense" for model in models_of(cells)), *(cell.folder for cell in cells)]
         benchmarks = self.settings.studies[study].tables[name].benchmarks
         return [f"{variant}/evaluation/{benchmark}.parquet" for variant in variants for benchmark in benchmarks]
 
@@ -277,14 +280,20 @@ class Inputs:
         return [f"{cell.folder}/lsar.parquet" for cell in self._cells(study, name)]
 
     def _lape_files(self, study: str, name: str) -> list[str]:
-        """The dense model's and, where pruned models are drawn, each cell's."""
+        return self._beside_dense(study, name, "lape")
+
+    def _routing_files(self, study: str, name: str) -> list[str]:
+        return self._beside_dense(study, name, "routing")
+
+    def _beside_dense(self, study: str, name: str, measured: str) -> list[str]:
+        """The dense models' and, where pruned models are shown, each cell's."""
         cells = self._cells(study, name)
-        pruned = [] if self.kind(study, name).of_dense else [f"{cell.folder}/lape.parquet" for cell in cells]
-        return [f"results/{cells[0].model}/dense/lape.parquet", *pruned]
+        pruned = [] if self.kind(study, name).of_dense else [f"{cell.folder}/{measured}.parquet" for cell in cells]
+        return [f"results/{model}/dense/{measured}.parquet" for model in models_of(cells)] + pruned
 
     def _mean_activations_files(self, study: str, name: str) -> list[str]:
         """Each cell's, in its own calibration language."""
-        corpora = {model: self.settings.models[model].text.corpus for model in _models(self._cells(study, name))}
+        corpora = {model: self.settings.models[model].text.corpus for model in models_of(self._cells(study, name))}
         return [
             f"{cell.folder}/mean_activations/{corpora[cell.model]}/{cell.calibration}.parquet"
             for cell in self._cells(study, name)
@@ -299,11 +308,3 @@ class Inputs:
 
     def _corpus_of(self, wildcards: Wildcards) -> str:
         return self.settings.models[wildcards["model"]].text.corpus
-
-
-def _artifact_of(cell: Cell) -> str:
-    return f"{cell.folder}/{artifact(cell.method)}"
-
-
-def _models(cells: Iterable[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.model for cell in cells))

@@ -212,6 +212,11 @@ class MadeWith:
             "inputs": self.of_pair(wildcards, self.activations),
         }
 
+    def routing(self, wildcards: Wildcards) -> Entries:
+        """Where a variant's routers send each language of its corpus."""
+        model = wildcards["model"]
+        return {"languages": self.settings.languages_of(model), **self.activations(wildcards)}
+
     def mean_activations(self, wildcards: Wildcards) -> Entries:
         """A variant's channels."""
         return {"inputs": self.of_pair(wildcards, self.activations)}

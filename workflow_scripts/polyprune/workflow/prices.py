@@ -19,12 +19,18 @@ from polyprune.settings.config import Settings
 from polyprune.workflow import costs
 from polyprune.workflow.bundles import record_key, recorded_rule
 
-GPU_RULES = ("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "evaluate")
+GPU_RULES = (
+    *("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "measure_routing"),
+    "remove_experts",
+    "evaluate",
+)
 """Beginnings of the names of rules that ask for a GPU."""
 COMPOSING = "compose_"
 """Of those that need none and write cells."""
 EVALUATION_BYTES = 2e6
 """Scores and items of one benchmark, a few megabytes."""
+ROUTING_BYTES = 1e6
+"""A row an expert, layer and language."""
 OUTLIERS_BYTES = 1e4
 """A fraction a layer."""
 
@@ -79,6 +85,9 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), _n_cells(job))
     elif job["rule"].startswith("count_activations"):
         flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
+    elif job["rule"].startswith("measure_routing"):
+        tokens = settings.analysis.activation_tokens * len(settings.languages_of(job["wildcards"]["model"]))
+        flops = costs.forward_flops(model.sizes, tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
         flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
@@ -115,6 +124,8 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
         return EVALUATION_BYTES
     if job["rule"] == "measure_outliers":
         return OUTLIERS_BYTES
+    if job["rule"].startswith("measure_routing"):
+        return ROUTING_BYTES
     if job["rule"].startswith("count_activations"):
         return costs.activation_bytes(model)
     return costs.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])

@@ -9,7 +9,7 @@ from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.columns import OWN_FOLDER, Column
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, Cell
-from polyprune.grammar.titles import scheme_title
+from polyprune.grammar.titles import compression_title, scheme_title
 from polyprune.provenance import canonical_json, code_digest, digest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
@@ -86,6 +86,13 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
     }
 
 
+def name_in_figure(settings: Settings, cells: Sequence[Cell], of_dense: bool) -> str:
+    """Of which model, method and schemes a figure of these cells is; or of which model, if `of_dense`."""
+    title = settings.models[cells[0].model].title
+    schemes = sorted({cell.scheme for cell in cells})
+    return title if of_dense else f"{title}, {compression_title(traits_of(cells[0].method).title, schemes)}"
+
+
 def page_of_study(settings: Settings, study: str) -> dict[str, Any]:
     """What a study's page says of it beside its results (`report/page/content.py`)."""
     entry = settings.studies[study]
@@ -110,6 +117,8 @@ def _method_in_words(settings: Settings, method: str, schemes: Iterable[str]) ->
     """`Removes weights; those that stay are updated. 50 %, 2:4. damping 0.01`."""
     traits = traits_of(method)
     does = "Rounds weights to few bits" if traits.quantises else "Removes weights"
+    if traits.experts:
+        return f"Removes whole experts. Schemes: {', '.join(map(scheme_title, schemes))} of each layer's."
     text = f"{does}; those that stay are {'updated' if traits.updates else 'as they were'}. "
     text += f"Schemes: {', '.join(map(scheme_title, schemes))}."
     read = {name: value for scheme in schemes for name, value in settings.compression.read_by(method, scheme).items()}

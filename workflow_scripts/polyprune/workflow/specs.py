@@ -19,7 +19,6 @@ from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
-from polyprune.grammar.titles import compression_title
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace, of_study
@@ -28,6 +27,7 @@ from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
     cell_at,
+    name_in_figure,
     named_cell,
     page_of_study,
     plugins_of_evaluation,
@@ -127,6 +127,10 @@ class Specs:
             inputs=self.made_with.of_compression(wildcards) | ({"outliers": self.made_with.outliers()} if owl else {}),
         )
 
+    def remove_experts(self, wildcards: Wildcards) -> str:
+        inputs = self.made_with.of_compression(wildcards)
+        return spec("remove_experts", wildcards, **named_cell(wildcards), inputs=inputs)
+
     def compose_cell(self, wildcards: Wildcards) -> str:
         whole = self.made_with.whole_cell(wildcards)
         return spec(
@@ -187,6 +191,9 @@ class Specs:
         made_with = self.made_with.mean_activations(wildcards)
         return spec("measure_mean_activations", wildcards, variant=variant_of(wildcards), **made_with)
 
+    def measure_routing(self, wildcards: Wildcards) -> str:
+        return spec("measure_routing", wildcards, variant=variant_of(wildcards), **self.made_with.routing(wildcards))
+
     def measure_mask_iou(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
         return spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
@@ -232,18 +239,14 @@ class Specs:
 
     def plot_figure(self, study: str, figure: str) -> str:
         entry, cells = self.settings.studies[study].figures[figure], self.settings.studies[study].cells(figure)
-        kind, first = DRAWINGS[entry.draws], cells[0]
-        names = self.settings.models[first.model].title
-        if not kind.of_dense:
-            schemes = sorted({cell.scheme for cell in cells})
-            names += f", {compression_title(traits_of(first.method).title, schemes)}"
+        kind = DRAWINGS[entry.draws]
         return spec(
             "plot_figure",
             {},
             f"report/figures/{kind.module}.py",
             module=kind.module,
             figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
-            names=names,
+            names=name_in_figure(self.settings, cells, kind.of_dense),
             **with_digest(self.by_place.of_report(study, figure, kind)),
         )
 

@@ -18,7 +18,7 @@ CHECKPOINT = "checkpoint.json"
 """Of a cell that is read from a checkpoint: where that lies and what identifies it."""
 PAGE = "report.html"
 """Of a study, for readers."""
-OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "hidden_states", "activations", "evaluation")
+OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "routing.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
 """What only a cell's may, beside the cell itself."""

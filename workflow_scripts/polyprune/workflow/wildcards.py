@@ -75,7 +75,11 @@ class Only:
 
     def methods(self, *, updating: bool) -> str:
         """Methods that change the surviving weights, or those that only choose which survive."""
-        return any_of(name for name, traits in METHODS.items() if traits.updates == updating)
+        return any_of(name for name, each in METHODS.items() if each.updates == updating and not each.experts)
+
+    def removing_experts(self) -> str:
+        """Methods that remove whole experts of a mixture."""
+        return any_of(name for name, traits in METHODS.items() if traits.experts)
 
     def imported(self, *, updating: bool | None = None) -> str:
         """The same of methods whose cells are read from checkpoints; all of these."""

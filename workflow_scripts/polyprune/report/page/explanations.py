@@ -39,6 +39,11 @@ TABLES = {
         "on the same text: in the first layer, equal texts leave rounding alone to differ.",
         "Which of two different masks is the better one.",
     ),
+    "routing": Explanation(
+        "How much of the dense model's routing to experts compression keeps in each language, by calibration language, "
+        "and how alike languages are routed before and after.",
+        "Whether another routing is a worse one: experts may be able to stand in for one another.",
+    ),
 }
 _SHIFT = "How far compression moves hidden states in the subspaces of LSAR that languages share or do not share."
 _NO_CAUSE = "What causes a change: the figures describe hidden states, and nothing was intervened on."
@@ -68,6 +73,14 @@ FIGURES = {
     ),
     "neuron_output": Explanation(
         "How much neurons of the dense model add to the output, by language.", "Anything about compression."
+    ),
+    "routing_shares": Explanation(
+        "Which experts each language's tokens are sent to, layer by layer, before and after compression.",
+        "What an expert does: a share says how often it is asked, not how much depends on its answer.",
+    ),
+    "routing_overlap": Explanation(
+        "How alike languages are routed, and how much of a language's routing compression keeps, layer by layer.",
+        "Whether another routing is a worse one: experts may be able to stand in for one another.",
     ),
     "mean_activations": Explanation(
         "Mean outputs of a matrix, channel by channel, before and after compression, in the calibration language.",
