@@ -40,7 +40,7 @@ rule measure_routing_dense:
         "../envs/polyprune.yaml"
     threads: needs.threads
     resources:
-        **needs.dump(0),
+        **needs.dump("measure_routing", 0),
     params:
         spec=specs.measure_routing,
     shell:
@@ -63,7 +63,7 @@ rule measure_routing_cell:
         "../envs/polyprune.yaml"
     threads: needs.threads
     resources:
-        **needs.dump(0),
+        **needs.dump("measure_routing", 0),
     params:
         spec=specs.measure_routing,
     shell:

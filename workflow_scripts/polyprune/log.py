@@ -14,6 +14,9 @@ logger = logging.getLogger("polyprune")
 TERMINAL_VARIABLE = "POLYPRUNE_TERMINAL"
 """Set where another process shows how far jobs are (`running/terminal.py`): they then write to their logs alone."""
 
+MEMORY_RECORD = ".memory.json"
+"""Ending of a job's record of its memory, beside its log."""
+
 
 class _Discreet(logging.Formatter):
     """Leaves out what looks like an access token of the hub, wherever it comes from."""

@@ -106,7 +106,10 @@ def _compressing(wildcards: Wildcards) -> str:
     """The rule that makes a cell of the method, or measures outliers where there is none."""
     if wildcards.get("method") is None:
         return "measure_outliers"
-    return "reconstruct_model" if traits_of(wildcards["method"]).updates else "prune_model"
+    traits = traits_of(wildcards["method"])
+    if traits.experts:
+        return "remove_experts"
+    return "reconstruct_model" if traits.updates else "prune_model"
 
 
 def _method(wildcards: Wildcards) -> str:

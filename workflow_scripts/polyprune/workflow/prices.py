@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from polyprune.running.run import RECORD
+from polyprune.log import MEMORY_RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
 from polyprune.workflow.bundles import record_key, recorded_rule
@@ -52,10 +52,10 @@ def benchmark_seconds(logs: Path = Path("logs")) -> dict[Key, float]:
 def needed_mb(logs: Path = Path("logs")) -> dict[Key, float]:
     """The most memory that finished jobs needed by rule, model and method, from `{rule}.memory.json` files."""
     found: dict[Key, float] = {}
-    for path in sorted(logs.rglob(f"*{RECORD}")):
+    for path in sorted(logs.rglob(f"*{MEMORY_RECORD}")):
         with suppress(ValueError, KeyError):  # a job was killed while it wrote its record
             needed = float(json.loads(path.read_text(encoding="utf-8"))["needed_mb"])
-            key = _key_of(path.relative_to(logs), RECORD)
+            key = _key_of(path.relative_to(logs), MEMORY_RECORD)
             found[key] = max(needed, found.get(key, 0.0))
     return found
 

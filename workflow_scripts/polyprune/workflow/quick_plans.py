@@ -16,7 +16,6 @@ from snakemake.common import overwrite_function_params
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
 from snakemake.resources import Resource
-from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -55,6 +54,8 @@ def only_plan(logger: logging.Logger, settings: Any) -> None:
     """
     if not settings.dryrun:
         return
+    from snakemake.scheduling.job_scheduler import JobScheduler  # it brings pandas
+
     JobScheduler._free_resources = lambda scheduler, job: None  # noqa: ARG005
     if Quietness.RULES in (settings.quiet or ()) and {*settings.log_handler_settings} <= OWN_LOGGERS:
         Job.log_info = lambda job, **_: logger.info("", extra=_planned(job))  # pyright: ignore[reportAttributeAccessIssue]
