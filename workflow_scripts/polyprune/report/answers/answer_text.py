@@ -190,7 +190,10 @@ def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
     ]
     if not parts:
         return "The test over all languages needs two or more that are calibrated and evaluated in."
-    return f"Over all languages, calibrating in that of evaluation gains over the average other: {', '.join(parts)}."
+    return (
+        "Over all languages that are calibrated and evaluated in, calibrating in that of evaluation gains over the "
+        f"average other: {', '.join(parts)}."
+    )
 
 
 def languages_in(rows: pd.DataFrame) -> list[str]:
