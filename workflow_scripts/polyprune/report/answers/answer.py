@@ -50,6 +50,8 @@ from polyprune.report.printed import targets
 
 ALL, POOLED, OTHERS = "all", "benchmarks", "others"
 ALPHA = 0.05
+TESTABLE = 4
+"""Calibrations of a block of which its test can say p < .05: of K it is 1/K! at least."""
 Weights = Mapping[str, float]
 _ALWAYS = ("model", "method", "scheme", "eval_language", "metric", "score", "calibration", "is_target", "reference",
            "gain", "unit", "p", "verdict", "items", "draws")  # fmt: skip
@@ -247,6 +249,7 @@ def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
             "eval_language": ALL,
             "metric": metric,
             "score": kind if kind in SHARES else None,
+            "calibrations": len(names),
             "calibration": None,
             "is_target": True,
             "reference": OTHERS,
