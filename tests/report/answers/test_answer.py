@@ -1,11 +1,15 @@
-"""Of how many hypotheses a gain's p is one."""
+"""Of how many hypotheses a gain's p is one, and which columns the test of a block is over."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tests.helpers.answers import BLOCK, study
+from tests.helpers.titles import titles_of
 
-from polyprune.report.answers.answer import best_calibrations
+from polyprune.report.answers.answer import best_calibrations, whole_block
+from polyprune.report.answers.answer_text import block_sentence
+from polyprune.report.page.verdict import sentences
 
 
 def test_two_languages_are_one_question_and_not_two():
@@ -17,3 +21,24 @@ def test_two_languages_are_one_question_and_not_two():
         assert set(others["hypotheses"]) == {hypotheses}
         own = others[others["calibration"] == "de"].iloc[0]
         assert own["p"] <= own["p_holm"] <= hypotheses * own["p"] + 1e-12
+
+
+def test_the_test_of_a_block_is_over_the_languages_that_are_calibrated_in():
+    """Evaluated in three languages, calibrated in two: the third one's columns have no diagonal, the others have."""
+    columns = {
+        key: column.only({name: column.seeds[name] for name in ("de", "en", "ar-de-en")})
+        for key, column in study(np.random.default_rng(7)).items()
+    }
+    (row,) = (row for row in whole_block(columns) if row["metric"] == "benchmarks")
+    gains = {
+        (benchmark, language): column.values[language].mean() - column.values["en" if language == "de" else "de"].mean()
+        for (benchmark, language), column in columns.items()
+        if language != "ar"
+    }
+    assert row["gain"] == pytest.approx(100 * np.mean(list(gains.values()))) and row["items"] == 60 * len(gains)
+    rows = best_calibrations({BLOCK: columns})
+    said = block_sentence(rows, titles_of({"tiny": "Tiny"}))
+    assert not [each for each in sentences(rows) if each.startswith("By ")]
+    assert row["p"] in (0.5, 1) and f"(p = {row['p']:.4f}; of 2 languages it is 0.50 at least)" in said
+    one = {key: column.only({"de": column.seeds["de"]}) for key, column in columns.items()}
+    assert not list(whole_block(one))

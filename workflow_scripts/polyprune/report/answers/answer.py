@@ -25,8 +25,9 @@
     items_needed, draws_needed   int32   to see a gain as large as the margin, the other as it is; null: no number
                                        is enough by itself
 
-For `all`, gain is the target's over the mean of the other languages, mean over columns; p is exact (PERM-2, rows and
-columns centred), and there is no interval: translations of one question are not independent.
+For `all`, gain is the target's over the mean of the other languages, mean over the columns of languages that are
+calibrated in; p is exact (PERM-2, rows and columns centred), and there is no interval: translations of one question are
+not independent.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
 from polyprune.report.measured import ACCURACY, SHARES, Block, Column, Key, common_draws, means_matrix
 from polyprune.report.names import is_mix, language_of
-from polyprune.report.printed import NotInTablesError, targets
+from polyprune.report.printed import targets
 
 ALL, POOLED, OTHERS = "all", "benchmarks", "others"
 ALPHA = 0.05
+TESTABLE = 4
+"""Calibrations of a block of which its test can say p < .05: of K it is 1/K! at least."""
 Weights = Mapping[str, float]
 _ALWAYS = ("model", "method", "scheme", "eval_language", "metric", "score", "calibration", "is_target", "reference",
            "gain", "unit", "p", "verdict", "items", "draws")  # fmt: skip
@@ -226,28 +229,27 @@ def _facts(comparison: Comparison, weights: Weights, found: Difference, p_holm: 
 
 
 def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
-    """PERM-2 over all columns of a metric, and of all benchmarks."""
+    """PERM-2 over the columns of a metric, and of all benchmarks, whose language all of them have a calibration in."""
     of_metric: dict[str, dict[Key, Column]] = {}
     for key, column in columns.items():
         of_metric.setdefault(key[0], {})[key] = column
         if column.kind == ACCURACY:
             of_metric.setdefault(POOLED, {})[key] = column
-    for metric, several in of_metric.items():
-        kind = next(iter(several.values())).kind
-        names = sorted(set.intersection(*({n for n in column.values if not is_mix(n)} for column in several.values())))
-        if len(names) < 2 or len({language_of(language) for _, language in several}) < 2:
+    for metric, every in of_metric.items():
+        kind = next(iter(every.values())).kind
+        names = sorted(set.intersection(*({n for n in column.values if not is_mix(n)} for column in every.values())))
+        several = {key: column for key, column in every.items() if language_of(key[1]) in names}
+        if len({language_of(language) for _, language in several}) < 2:
             continue
         matrix = means_matrix(several, names)
-        try:
-            own = targets(matrix)
-        except NotInTablesError:
-            continue
+        own = targets(matrix)
         draws = min(column.values[name].shape[1] for column in several.values() for name in names)
         p, gain = permutation_p(matrix.to_numpy(), own), target_advantage(matrix.to_numpy(), own)
         yield {
             "eval_language": ALL,
             "metric": metric,
             "score": kind if kind in SHARES else None,
+            "calibrations": len(names),
             "calibration": None,
             "is_target": True,
             "reference": OTHERS,

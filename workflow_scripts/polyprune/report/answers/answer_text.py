@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.titles import Titles
-from polyprune.report.answers.answer import ALL, OTHERS, POOLED
+from polyprune.report.answers.answer import ALL, OTHERS, POOLED, TESTABLE
 from polyprune.report.names import calibration_label, language_of
 from polyprune.report.pipe_tables import pipe_table
 
@@ -185,12 +186,24 @@ def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
     shown = whole[whole["metric"].isin(HEADINGS)].sort_values("metric", key=lambda metrics: metrics.map(_place))
     parts = [
         f"{metric_name(row['metric'], titles, whole)} {number(row['gain'], row['unit'])} {row['unit']} "
-        f"(p = {row['p']:.4f})"
+        f"(p = {row['p']:.4f}{_least(row['calibrations'])})"
         for row in shown.to_dict("records")
     ]
     if not parts:
         return "The test over all languages needs two or more that are calibrated and evaluated in."
-    return f"Over all languages, calibrating in that of evaluation gains over the average other: {', '.join(parts)}."
+    return (
+        "Over all languages that are calibrated and evaluated in, calibrating in that of evaluation gains over the "
+        f"average other: {', '.join(parts)}."
+    )
+
+
+def _least(languages: int) -> str:
+    """What p could be at all, where that is never small."""
+    return (
+        ""
+        if languages >= TESTABLE
+        else f"; of {languages} languages it is {1 / math.factorial(languages):.2f} at least"
+    )
 
 
 def languages_in(rows: pd.DataFrame) -> list[str]:

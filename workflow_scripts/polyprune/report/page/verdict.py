@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.answers.answer import ALL, ALPHA, POOLED
+from polyprune.report.answers.answer import ALL, ALPHA, POOLED, TESTABLE
 from polyprune.report.answers.answer_text import REFERENCES, block_sentence, number
 from polyprune.report.names import calibration_label, language_of
 
@@ -25,6 +25,7 @@ def sentences(rows: pd.DataFrame) -> Iterator[str]:
     """The verdict: of each sort of number, the test over all languages; then calibrating in English beside it."""
     for metric, heading in HEADINGS.items():
         whole = rows[(rows["eval_language"] == ALL) & (rows["metric"] == metric)]
+        whole = whole[whole["calibrations"] >= TESTABLE] if len(whole) else whole
         if len(whole):
             yield f"By {heading}, {_whole(whole)}"
     for metric, heading in HEADINGS.items():
@@ -56,8 +57,8 @@ def headline(rows: pd.DataFrame) -> str:
     said = next(sentences(rows), None)
     if said is None:
         return (
-            "Nothing can be said over all languages yet: that takes single calibration languages, two of them at "
-            "least, of one model, method and scheme."
+            "Nothing can be said over all languages yet: that takes four or more single languages, calibrated and "
+            "evaluated in, of one model, method and scheme."
         )
     return said
 
