@@ -38,7 +38,6 @@ BY_MAKE = {"claims": "The paper's claims", "outstanding": "in all"}
 NO_TARGET = {
     ("--lint",): "make check runs it",
     ("--unlock",): "takes the lock of a killed run away: tests/battery",
-    ("--cache",): "tests/workflow/test_shared_cache.py",
     ("--touch",): "changes times of results, and is told of as what not to do",
     (): "the beginning of a command",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from textwrap import fill
 from typing import Any
 
 import yaml
@@ -86,7 +87,8 @@ def table() -> str:
         sections.setdefault((name.rpartition(".")[0], about), []).append(_row(name, section, key))
     head = "| setting | may be | default | unit | example | |\n|-|-|-|-|-|-|\n"
     parts = [
-        f"## `{heading}`\n\n{about}\n\n{head}" + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+        f"## `{heading}`\n\n{fill(about, 120, break_on_hyphens=False)}\n\n{head}"
+        + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
         for (heading, about), rows in sections.items()
     ]
     return "\n".join(parts)
