@@ -67,7 +67,7 @@ def test_every_expert_of_a_mixture_is_trained() -> None:
     alone = [torch.nn.Parameter(matrix.clone()) for matrix in stack.detach()]
     for parameters in ([stack], alone):
         optimizer = Muon(parameters, lr=0.1, weight_decay=0.5)
-        sum((parameter**3).sum() for parameter in parameters).backward()
+        torch.stack([(parameter**3).sum() for parameter in parameters]).sum().backward()
         optimizer.step()
     torch.testing.assert_close(stack.detach(), torch.stack([each.detach() for each in alone]))
     mixture = SOURCE.model_copy(update={"architecture": "olmoe", "steps": 5})

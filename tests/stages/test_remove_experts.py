@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.helpers.families import VOCABULARY, tiny_config, tiny_model
 from tests.helpers.tiny import random_model, save_checkpoint
 from tests.helpers.tried import compared, loaded, their_logits, walk_through
 from tests.helpers.variants import ENGINE, RUN, TEXT
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from polyprune.artifacts.cell_notes import notes_on
@@ -134,7 +135,7 @@ def saliencies(name: str, model: Path, layer: int) -> Tensor:
     kind, folder = KINDS[name], model.parent / "model"
     stored = {key: value.double() for key, value in load_file(folder / "model.safetensors").items()}
     theirs, seen = loaded(folder, experts_implementation="eager").double(), list[Tensor]()
-    block = theirs.get_decoder().layers[layer].get_submodule(kind.block)
+    block = cast(nn.ModuleList, theirs.get_decoder().layers)[layer].get_submodule(kind.block)
     block.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(0, 1)))
     theirs(input_ids=tokens_of(model), use_cache=False)
     prefix = f"model.layers.{layer}.{kind.router}."

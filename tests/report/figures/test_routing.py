@@ -36,7 +36,7 @@ def test_a_panel_shows_languages_down_and_experts_across_without_those_that_are_
         assert np.ma.getmaskarray(mesh.get_array()).reshape(2, 4).all(axis=0).tolist() == [False, False, True, False]
         kept = np.ma.getdata(mesh.get_array()).reshape(2, 4)
         assert np.allclose(kept, by_hand(measured, "en", layer))
-        assert [list(line.get_xdata()) for line in axes.lines] == [[2, 3]]
+        assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[2, 3]]
     assert len(cells) == 2 and "struck through" in figure.texts[1].get_text()
     assert "struck through" not in picture(module, routing(LANGUAGES), settings("routing_shares")).texts[1].get_text()
 

@@ -83,7 +83,7 @@ def test_the_page_and_the_files(tmp_path: Path) -> None:
         save_table(files[-1], ROUTING.schema, columns, about)
     table = TableSettings(title="Routing", report="routing")
     outputs = [tmp_path / f"table1.{ending}" for ending in ("parquet", "md", "png", "json")]
-    tabulate(files, [], [], "routing", table, TITLES, *outputs, {})
+    tabulate(files, [], [], "routing", table, TITLES, outputs[0], outputs[1], outputs[2], outputs[3], {})
     page, rows = outputs[1].read_text(encoding="utf-8"), pq.read_table(outputs[0]).to_pylist()
     assert "# Routing" in page and "* m/sparsegpt/0.50/de/0: few" in page
     counted = [(row["metric"], row["calibration"], row["eval_language"]) for row in rows]

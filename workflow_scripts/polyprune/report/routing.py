@@ -55,7 +55,8 @@ def _of_layer(rows: pd.DataFrame, before: pd.DataFrame | None) -> Iterator[dict[
     if before is None:
         return
     dense, removed = grid_of(before).to_numpy(dtype=float), grid_of(rows, "removed").to_numpy(dtype=bool)
-    for metric, values in ((KEPT, overlap(dense, shares)), (LOST, lost(dense, removed))):
+    found = {KEPT: overlap(dense, shares)} | ({LOST: lost(dense, removed)} if removed.any() else {})
+    for metric, values in found.items():
         for language, value, choices in zip(languages, values, n, strict=True):
             alone = {"eval_language": language, "other_language": None}
             yield alone | {"metric": metric, "value": float(value), "n": int(choices)}

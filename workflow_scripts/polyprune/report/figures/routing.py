@@ -107,7 +107,7 @@ def _caption_of_shares(rows: pd.DataFrame, names: str) -> str:
         f", {int(rows['n'].min()):,} a language and layer at least: the lighter, the larger, on one scale from 0. "
         "dense: before compression; others by calibration language."
     )
-    return said + (" Blank and struck through: removed experts." if (rows["removed"] == 1).any() else "")
+    return said + (" Blank and struck through: experts that all seeds remove." if (rows["removed"] == 1).any() else "")
 
 
 def _draw_overlap(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:

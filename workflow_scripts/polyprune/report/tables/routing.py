@@ -64,8 +64,6 @@ def table_rows(measured: pd.DataFrame) -> pd.DataFrame:
     """Means over layers and seeds by variant, metric and evaluation language; `LOST` where experts are removed."""
     rows = compared(measured)
     rows = pd.concat([rows[rows["metric"] != OVERLAP], with_others(rows)], ignore_index=True)
-    if not measured["removed"].any():
-        rows = rows[rows["metric"] != LOST]
     found = rows.groupby(_GROUP, as_index=False, sort=False).agg(
         value=("value", "mean"),
         n=("n", "first"),
