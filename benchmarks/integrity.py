@@ -1,10 +1,10 @@
 """What digests cost: python benchmarks/integrity.py [FOLDER], or python benchmarks/integrity.py --jobs CHECKOUT
 
-For each kind of artifact, of the sizes that one decoder layer of an 8B model gives or of the demo's, the time of
-writing and reading it as a stage does, and in it the time that goes into digests and seals. The last column is what
-counts: of the files, the share of the time of writing and reading alone, though a job computes for most of its time;
-of the last line, of a whole job that computes little. Files are written to FOLDER (else a temporary one) and are in the
-page cache when they are read, which is the worst case: a disk is slower, a digest is not.
+For each kind of artifact, of the sizes that one decoder layer of an 8B model gives or of the demo's, the processor time
+of writing and reading it as a stage does, and in it that of digests and seals. The last column is what counts: of the
+files, the share of the time of writing and reading alone, though a job computes for most of its time; of the last line,
+of a whole job that computes little. Files are written to FOLDER (else a temporary one) and are in the page cache when
+they are read, which is the worst case: a disk is slower, a digest is not.
 
 With `--jobs`, of a checkout with finished results: each of its jobs is run again as Snakemake ran it last, in a process
 forked as the warm worker forks it, and the processor time of all jobs of a stage is added up, and in it that of digests
@@ -46,19 +46,19 @@ D_MODEL, INTERMEDIATE, SEQUENCES, LENGTH, ROWS = 4096, 14336, 64, 2048, 6
 
 
 class Clock:
-    """Seconds spent in digests and seals, by a clock."""
+    """Processor seconds spent in digests and seals."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.now, self.spent, self._depth = now, 0.0, 0
+    def __init__(self) -> None:
+        self.spent, self._depth = 0.0, 0
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            started, self._depth = self.now(), self._depth + 1
+            started, self._depth = time.process_time(), self._depth + 1
             try:
                 return function(*arguments)
             finally:
                 self._depth -= 1
-                self.spent += 0 if self._depth else self.now() - started
+                self.spent += 0 if self._depth else time.process_time() - started
 
         return call
 
@@ -67,9 +67,9 @@ DIGESTS = (seals.seal, seals.require_seal, seals.digest_of, hdf5._digest, hdf5._
 
 
 @contextmanager
-def clocked(now: Callable[[], float] = time.perf_counter) -> Iterator[Clock]:
+def clocked() -> Iterator[Clock]:
     """Within: time in digests and seals is counted, wherever a module has imported them."""
-    clock = Clock(now)
+    clock = Clock()
     modules = [module for name, module in sys.modules.items() if name.startswith("polyprune.")]
     places = [
         (module, name, value)
@@ -205,9 +205,9 @@ def main(folder: Path, rounds: int = 3) -> None:
         best: tuple[float, float] | None = None
         for _ in range(rounds):
             with clocked() as clock:
-                started = time.perf_counter()
+                started = time.process_time()
                 run()
-                taken = time.perf_counter() - started
+                taken = time.process_time() - started
             best = min(best or (taken, clock.spent), (taken, clock.spent))
         taken, spent = best or (0.0, 0.0)
         size = (folder / name).stat().st_size / 1e6
@@ -228,7 +228,7 @@ def job(arguments: list[str]) -> tuple[float, float] | None:
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         __import__(f"polyprune.stages.{arguments[0]}")
-        with clocked(time.process_time) as clock:
+        with clocked() as clock:
             started = time.process_time()
             code = run(arguments)
             os.write(writing, json.dumps([time.process_time() - started, clock.spent]).encode())

@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,28 @@ def test_the_worker_leaves_with_a_parent_that_is_gone_before_it_is_ready(environ
     )
     assert done.returncode == 0
     assert not path.parent.exists()
+
+
+def test_a_stopped_worker_holds_nobody_up(tmp_path: Path):
+    """Its queue is full after 64 that have looked; a further one would wait for as long as it is stopped."""
+    stopped, killed = (tmp_path / f"polyprune-{name}" / "worker.sock" for name in ("stopped", "killed"))
+    with ExitStack() as open_sockets:
+        for path in (stopped, killed):
+            path.parent.mkdir()
+            listener = open_sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            listener.bind(str(path))
+            listener.listen(1)
+        listener.close()
+        with suppress(BlockingIOError):
+            while True:
+                caller = open_sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                caller.setblocking(False)
+                caller.connect(str(stopped))
+        sweeping = threading.Thread(target=worker.sweep, args=(tmp_path,), daemon=True)
+        sweeping.start()
+        sweeping.join(10)
+        assert not sweeping.is_alive()
+        assert stopped.exists() and not killed.parent.exists()
 
 
 def test_without_a_worker_nothing_is_delegated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -172,8 +172,8 @@ class Hdf5Reader:
         except OSError as error:
             raise self._complaint(error) from error
         try:
-            self._text, seal = (self._file.attrs.get(name) for name in ("index", "seal"))
-            right = isinstance(self._text, str) and seal == digest_of(self._text.encode())
+            self._text, seal = (str(self._file.attrs.get(name)) for name in ("index", "seal"))
+            right = seal == digest_of(self._text.encode())
             index = json.loads(self._text) if right else {"attributes": {}, "datasets": {}}
             self.header, self._datasets = _header(index["attributes"]), index["datasets"]
         except Exception as error:  # h5py raises whatever a damaged file makes of it

@@ -4,8 +4,8 @@ Every artifact has a seal: the digest of what the seal covers, taken while the s
 
     JSON, parquet    an entry `seal`, in the object or the footer's metadata; covers the whole file
     safetensors      an entry `seal` in the header's metadata; covers the header, which has a digest of every tensor
-    HDF5             an attribute `seal` of the root; covers attributes, shapes and types, and among the attributes a
-                     digest of every dataset, or of each of its layers (`artifacts/hdf5.py`)
+    HDF5             an attribute `seal` of the root; covers the attribute `index`: all attributes, shapes, types, and
+                     among the attributes a digest of every dataset, or of each of its layers (`artifacts/hdf5.py`)
 
 So a file that is read whole is checked whole, and one that is read in part is checked in that part. A digest of this
 kind is proof against accidents, not against somebody who means harm.

@@ -24,7 +24,7 @@ class FolderCache(RuleCache):
     folder: Callable[[Path], Path]
 
     async def exists(self, job: Any) -> bool:
-        return await super().exists(job) and (await self._places(job))[1].is_dir()
+        return bool(await super().exists(job)) and (await self._places(job))[1].is_dir()
 
     async def store(self, job: Any) -> None:
         """Move everything to the cache and leave links. Of two at the same time, the last has the names."""
@@ -50,7 +50,8 @@ class FolderCache(RuleCache):
 
     async def _places(self, job: Any) -> tuple[Path, Path]:
         """The folder, and what it is called in the cache."""
-        ((output, cached),) = await self.rule.workflow.output_file_cache.get_outputfiles_and_cachefiles(job)
+        cache: Any = self.rule.workflow.output_file_cache
+        ((output, cached),) = await cache.get_outputfiles_and_cachefiles(job)
         return self.folder(output), cached.with_suffix(".folder")
 
 
