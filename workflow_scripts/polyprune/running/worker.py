@@ -49,10 +49,14 @@ def start() -> None:
 
 
 def sweep(around: Path) -> None:
-    """Remove what this user's killed workers left: folders with a socket that nobody listens to."""
+    """Remove what this user's killed workers left: folders with a socket that nobody listens to.
+
+    A worker that is stopped (Ctrl-Z) listens and does not accept: whoever waited for it would wait for ever.
+    """
     for path in around.glob(f"{_PREFIX}*/{_SOCKET}"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             if path.stat().st_uid == os.getuid():
+                connection.setblocking(False)
                 try:
                     connection.connect(str(path))
                 except ConnectionRefusedError:
