@@ -17,6 +17,9 @@ configfile: "config.yaml"
 configfile: "studies/demo.yaml"
 
 
+report: "rules/captions/workflow.rst"  # the first page of snakemake --report
+
+
 include: "rules/common.smk"
 
 

@@ -17,7 +17,7 @@ for study in settings.studies:
                 caption="captions/answer.rst",
                 category=f"Study {study}",
                 subcategory="Answers",
-                labels={"what": "answer", "title": "The best calibration language"},
+                labels={"what": "best_calibration", "title": "The best calibration language"},
             ),
         log:
             f"logs/{study}/best_calibration.log",
@@ -42,7 +42,13 @@ for study in settings.studies:
             paper=inputs.all_printed(),
         output:
             parquet=study_path(study, "versus_paper.parquet"),
-            markdown=study_path(study, "versus_paper.md"),
+            markdown=report(
+                study_path(study, "versus_paper.md"),
+                caption="captions/versus_paper.rst",
+                category=f"Study {study}",
+                subcategory="Answers",
+                labels={"what": "versus_paper", "title": "The study beside the paper"},
+            ),
             pictures=directory(study_path(study, "versus_paper")),
         log:
             f"logs/{study}/versus_paper.log",

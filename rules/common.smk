@@ -70,7 +70,7 @@ export_places(places_of(settings))
 brings_python = workflow.deployment_settings.deployment_method
 python = None if brings_python else Path(sys.executable).parent
 shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
-os.environ["POLYPRUNE_LOCK"] = str(Path(workflow.basedir, "envs", "lock"))  # read by envs/polyprune.post-deploy.sh
+os.environ.update(POLYPRUNE_LOCK=str(Path(workflow.basedir, "envs", "lock")))  # for envs/polyprune.post-deploy.sh
 lifeline.tie()
 if workflow.is_main_process:
     put_back(slurm.queued_work)

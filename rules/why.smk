@@ -15,7 +15,13 @@ for study in inputs.explained():
         output:
             parquet=study_path(study, "why.parquet"),
             markdown=study_path(study, "why.md"),
-            picture=study_path(study, "why.png"),
+            picture=report(
+                study_path(study, "why.png"),
+                caption="captions/why.rst",
+                category=f"Study {study}",
+                subcategory="Answers",
+                labels={"what": "why", "title": "What goes with the damage"},
+            ),
         log:
             f"logs/{study}/why.log",
         conda:

@@ -55,8 +55,8 @@ def sweep(around: Path) -> None:
     """
     for path in around.glob(f"{_PREFIX}*/{_SOCKET}"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.setblocking(False)
             if path.stat().st_uid == os.getuid():
+                connection.setblocking(False)
                 try:
                     connection.connect(str(path))
                 except ConnectionRefusedError:
