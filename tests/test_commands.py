@@ -28,6 +28,8 @@ ELSEWHERE = {
     "mkdir": "in the user's home",
     "cp": "in the user's home; test_files_that_commands_name_are_there",
     "sinfo": "asks a Slurm cluster",
+    "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu": "an index of others, not reached here",
+    "envs/lock/install.sh": "installs for minutes: make install does it, and tests/test_lock.py reads it",
     "hf": "logs in to the hub with a person's own token",
 }
 """By first word: why a command is run by none of the tests here."""

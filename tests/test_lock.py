@@ -170,5 +170,5 @@ def test_developers_tools_are_installed_for_what_needs_them_alone(tmp_path: Path
         run = subprocess.run(["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True)
         assert "envs/lock/install.sh .venv/bin/python\n" in run.stdout, target
         needy |= {target} if "install.sh .venv/bin/python developers" in run.stdout else set()
-    assert needy == {"test", "test-real", "battery", "test-slurm", "check", "lock"}
+    assert needy == {"test", "test-real", "battery", "test-slurm", "check", "docs", "lock"}
     assert {"demo", "answer", "report", "claims", "verify", "outstanding"} <= set(targets)

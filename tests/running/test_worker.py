@@ -237,24 +237,3 @@ def test_the_worker_and_its_socket_go_with_the_process_that_started_it(warm: War
     warm.parent.wait()
     wait_until(lambda: not status_of(warm.pid))
     assert not Path(warm.socket).parent.exists()
-
-
-@pytest.mark.timeout(60)
-def test_what_killed_workers_left_goes_and_a_stopped_one_that_accepts_nobody_holds_no_one_up(tmp_path: Path):
-    paths = [tmp_path / f"polyprune-{name}" / "worker.sock" for name in ("stopped", "killed")]
-    listeners = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in paths]
-    for path, listener in zip(paths, listeners, strict=True):
-        path.parent.mkdir()
-        listener.bind(str(path))
-        listener.listen(0)
-    listeners[1].close()
-    callers = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(3)]
-    for caller in callers:
-        caller.setblocking(False)
-    with pytest.raises(BlockingIOError):  # nobody else is let in
-        for caller in callers:
-            caller.connect(str(paths[0]))
-    worker.sweep(tmp_path)
-    assert paths[0].exists() and not paths[1].parent.exists()
-    for each in (listeners[0], *callers):
-        each.close()
