@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 logger = logging.getLogger("polyprune")
+RECORD = ".memory.json"
+"""Ending of a job's record of its memory, beside its log."""
 TERMINAL_VARIABLE = "POLYPRUNE_TERMINAL"
 """Set where another process shows how far jobs are (`running/terminal.py`): they then write to their logs alone."""
 

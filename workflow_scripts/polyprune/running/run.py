@@ -27,8 +27,6 @@ from polyprune.running.memory import Memory, MemoryWatch
 from polyprune.running.submitted import require_as_planned
 from polyprune.settings.engine import Engine
 
-RECORD = ".memory.json"
-"""Ending of a job's record of its memory, beside its log."""
 ENGINE_VARIABLE = "POLYPRUNE_ENGINE"
 """Engine settings travel in the environment: they do not change results, so they must not trigger reruns."""
 
@@ -98,7 +96,7 @@ def _keep_record(log_file: Path, memory: Memory, seconds: float) -> None:
     found = {"peak_mb": memory.peak, "needed_mb": memory.needed, "mapped_mb": memory.mapped, "s": seconds}
     with suppress(OSError):
         text = json.dumps({name: round(value, 1) for name, value in found.items()})
-        log_file.with_suffix(RECORD).write_text(text + "\n", encoding="utf-8")
+        log_file.with_suffix(log.RECORD).write_text(text + "\n", encoding="utf-8")
 
 
 def _trouble_of_disk(error: Exception, options: dict[str, list[str]]) -> str | None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from polyprune.running.run import RECORD
+from polyprune.log import RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
 from polyprune.workflow.bundles import record_key, recorded_rule
