@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from tests.helpers.dumps import Arrays, arrays_of, dump_text, own_states, token_
 from tests.helpers.engine import put_weights, run_engine
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, linear
 from transformers import PreTrainedModel
 
 from polyprune.errors import UserError
 from polyprune.maths.drift import pruning_error, snr_db
+from polyprune.model import paired
 from polyprune.model.paired import sampled_tokens
 
 Pair = tuple[Arrays, PreTrainedModel, PreTrainedModel, Tensor]
@@ -81,6 +84,30 @@ def test_predictions_equal_a_direct_computation(
     assert np.array_equal(found["sums/bytes"], (token_set(tokens).n_bytes[:, 1:] * targets).sum(1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("n_cells", [0, 2])
+def test_predictions_do_not_depend_on_how_many_tokens_are_taken_at_once(
+    dtype: torch.dtype, n_cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit what log-softmax of all logits in float32 gives, three tokens at a time of eight, and all at once."""
+    draw = torch.Generator().manual_seed(0)
+    head = torch.randn(61, 16, generator=draw).to(dtype)
+    decoder: Any = SimpleNamespace(logits=lambda normed: linear(normed, head))
+    states = [torch.randn(8, 16, generator=draw).to(dtype) for _ in range(1 + n_cells)]
+    targets = torch.randint(61, (8, 1), generator=draw)
+    log_p, *others = (linear(of_stream, head).float().log_softmax(-1) for of_stream in states)
+    expected = [{"nll_dense": -log_p.gather(1, targets)[:, 0]} for _ in range(max(1, n_cells))]
+    for scores, log_q in zip(expected, others, strict=False):
+        scores["nll_pruned"] = -log_q.gather(1, targets)[:, 0]
+        scores["agree"] = log_q.argmax(-1) == log_p.argmax(-1)
+        scores["kl"] = (log_q - log_p).neg().mul(log_p.exp()).sum(-1)
+    for at_once in (3 * 61, 1 << 19):
+        monkeypatch.setitem(paired._LOGITS_AT_ONCE, "cpu", at_once)
+        found = list(paired.scores_of(decoder, states, targets))
+        assert [set(scores) for scores in found] == [set(scores) for scores in expected]
+        assert all(torch.equal(a[name], b[name]) for a, b in zip(found, expected, strict=True) for name in a)
+
+
 def test_drift_of_the_sums_is_drift_of_the_states(
     pair: Pair,
 ) -> None:
@@ -104,7 +131,7 @@ def test_massive_tokens_are_those_of_the_whole_text(tmp_path: Path) -> None:
     models = [random_model("llama"), random_model("llama")]
     for model in models:
         with torch.no_grad():
-            model.get_input_embeddings().weight[5] *= 100
+            cast(Tensor, model.get_input_embeddings().weight)[5].mul_(100)
     folder = save_checkpoint(models[0], tmp_path / "model")
     cell = run_engine(folder, random_tokens(16, 24, seed=1), "wanda", "0.50", tmp_path / "cell.safetensors")
     put_weights(models[1], cell)

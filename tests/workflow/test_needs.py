@@ -90,10 +90,23 @@ def test_memory_is_what_such_jobs_needed_with_room(
 
     others = [LARGE | {"method": "wanda"}, LARGE | {"model": "aya-23-8b"}]
     before, of_others = of(asked(), LARGE), [of(asked(), other) for other in others]
-    for seed, needed in (("seed0", 4000.0), ("seed1", 5001.0)):
+    for seed, needed in (("seed0", 40000.0), ("seed1", 50001.0)):
         record = Path(f"logs/{log.replace('seed0', seed)}.memory.json")
         record.parent.mkdir(parents=True)
         record.write_text(json.dumps({"needed_mb": needed, "peak_mb": 90000.0, "mapped_mb": 80000.0, "s": 1.0}))
-    assert of(asked(), LARGE) == before | {kind: 6252}
+    assert of(asked(), LARGE) == before | {kind: 62502}
     assert [of(asked(), other) for other in others] == of_others
-    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:2]), 2) == 12504
+    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:2]), 2) == 125004
+
+
+def test_less_than_the_formula_is_asked_for_where_there_is_no_gpu(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for model, asked in (("small", 500), ("llama-3-8b", None)):
+        wildcards = {"model": model, "method": "wanda"}
+        formula = Needs(settings, None, None).compression()["mem_mb"](wildcards, 1)
+        record = Path(f"logs/{model}/wanda/0.50/de/seed0/prune_model.memory.json")
+        record.parent.mkdir(parents=True)
+        record.write_text('{"needed_mb": 400.0}')
+        assert Needs(settings, None, None).compression()["mem_mb"](wildcards, 1) == (asked or formula) <= formula

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -245,30 +244,6 @@ def test_what_is_missing_is_refused_with_its_line_or_said_where_results_are_ther
     assert said[0].endswith(f"what is finished stays as {output} registered it, jobs that need more of it will fail")
     Path(output).unlink()
     assert refusal(kind, wildcards) == message.format(tmp_path / missing, cwd=tmp_path)
-
-
-def test_a_data_root_needs_the_data_sets_of_the_languages_that_a_model_has_texts_in(tmp_path: Path) -> None:
-    """The model has texts in German: English ARC may be missing, come later, and go again; the others may not."""
-    asked = {"model": "mine", "benchmark": "arc"}
-    shutil.rmtree("bench/allenai/ai2_arc")
-    assert look("benchmark", ARC) == look("questions", asked) == (set(), [])
-    save_manifest(Path("results/benchmarks/hub/arc.json"), reference("benchmarks"), {"alexandrainst/m_arc": "x"}, {})
-    assert look("benchmark", ARC) == look("questions", asked) == (set(), [])
-    put(Path("bench/allenai/ai2_arc/test.jsonl"), "{}")
-    (said,) = look("benchmark", ARC)[1]
-    assert said.endswith(f"depends on it: {tmp_path}/bench/allenai/ai2_arc was not registered")
-    register()
-    shutil.rmtree("bench/allenai/ai2_arc")
-    (said,) = look("benchmark", ARC)[1]
-    assert said.startswith(f"{tmp_path}/bench/allenai/ai2_arc does not exist; what is finished stays")
-    assert look("questions", asked) == (set(), [])
-    put(Path("bench/allenai/ai2_arc/test.jsonl"), "{}")
-    Path("results/benchmarks/hub/arc.json").unlink()
-    shutil.rmtree("bench/alexandrainst/m_arc")
-    assert refusal("questions", asked) == (
-        f"own.yaml:23: evaluation.data_root: {tmp_path}/bench/alexandrainst/m_arc does not exist, and mine has texts "
-        "in de; it should be a data set in the hub's layout (data/README.md)"
-    )
 
 
 def test_a_shape_that_contradicts_config_json_is_refused_with_its_line() -> None:

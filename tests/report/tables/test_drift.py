@@ -93,10 +93,11 @@ def test_what_massive_tokens_decide_is_said_and_shown(tmp_path: Path) -> None:
     assert "SNR without massive tokens" not in agreeing.page
     table = made(tiny_study(tmp_path, {"de": (9.0, 8.0), "en": (8.0, 9.0)}))
     said = (
-        "Without massive tokens, those of more than 5 times the median norm (DRIFT-3: 2.5 to 4.0 of 100 a layer), SNR "
-        "and pruning error disagree with these on which calibration is best: Model, Wanda 50 % SNR in 1 of 2 columns."
+        "Without massive tokens, those of more than 5 times the median norm (DRIFT-3: 2.5 to 4.0 of 100 a layer), "
+        "another calibration is best by SNR or pruning error: Model, Wanda 50 %, SNR in 1 of 2 columns."
     )
     assert said in table.page and table.picture.caption.endswith(said)
+    assert "**Bold** in panels without" in table.page and "**Bold** in panels without" not in agreeing.page
     assert "pruning error 2 of 2 (2.0, 0), SNR without massive tokens 2 of 2 (1.0, 2)" in table.page
     panel = table.page.split("| SNR without massive tokens [dB] ↑")[1].split("\n\n")[0]
     assert panel.count("**9.00**") == 2

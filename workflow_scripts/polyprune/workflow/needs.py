@@ -1,7 +1,8 @@
 """Threads, memory, minutes and GPU of each kind of job, as Snakemake takes them: a mapping for `resources`.
 
-Memory is what such a job needed by the records in `logs/`, with room, or a formula where there is none. What grows with
-attempts does so because a job that failed may have lacked it.
+Memory is what such a job needed by the records in `logs/`, with room, or a formula where there is none; with a GPU not
+less than the formula, for what its driver pins may be in no record. What grows with attempts does so because a job that
+failed may have lacked it.
 """
 
 from __future__ import annotations
@@ -80,7 +81,11 @@ class Needs:
 
         def memory(wildcards: Wildcards) -> int:
             recorded = self._recorded.get(record_key(rule(wildcards), dict(wildcards.items())))
-            return memory_mb(self._model(wildcards), wildcards) if recorded is None else math.ceil(_ROOM * recorded)
+            formula = memory_mb(self._model(wildcards), wildcards)
+            if recorded is None:
+                return formula
+            with_room = math.ceil(_ROOM * recorded)
+            return max(with_room, formula) if gpu(wildcards) else with_room
 
         def gpu(wildcards: Wildcards) -> int:
             return costs.gpus(self._model(wildcards))

@@ -61,10 +61,12 @@ def report(
     without = make_blocks(means, robust.METRICS)
     about = framing_sentences(headers.values(), scores, titles)
     about += robust.robust_sentences(blocks, without, scores, titles)
+    on_page = robust.beside(blocks, without)
+    bold = [robust.BOLD] if any(len(block.panels) > len(PRINTED) for block in on_page) else []
     return Report(
         schema=TABLE,
         rows=long_table(kept),
-        page=render_markdown(robust.beside(blocks, without), table.title, titles, notes(headers.values()), about),
+        page=render_markdown(on_page, table.title, titles, notes(headers.values()), [*about, *bold]),
         picture=heatmap.picture(blocks, table.title, titles, about),
         log=summaries(blocks, titles),
     )

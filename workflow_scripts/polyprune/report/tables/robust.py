@@ -15,6 +15,7 @@ METRICS = (
     Metric("snr_robust", f"SNR{_WITHOUT}", larger_is_better=True, unit="dB"),
     Metric("pruning_error_robust", f"Pruning error{_WITHOUT}", larger_is_better=False, scaled=True),
 )
+BOLD = "**Bold** in panels without massive tokens: the best of its column."
 _COUNT = "massive_tokens"
 
 
@@ -35,13 +36,13 @@ def robust_sentences(blocks: Sequence[Block], robust: Sequence[Block], rows: pd.
     massive = f"those of more than 5 times the median norm (DRIFT-3: {left_out} of {total} a layer)"
     without = f"Without massive tokens, {massive}"
     found = [
-        f"{titles.heading(block.model, block.method, block.scheme)} {', '.join(others)}"
+        f"{titles.heading(block.model, block.method, block.scheme)}, {', '.join(others)}"
         for block, each in zip(blocks, robust, strict=True)
         if (others := _other_columns(block, each))
     ]
     if not found:
         return [f"{without}, the same calibrations are best in SNR and pruning error."]
-    return [f"{without}, SNR and pruning error disagree with these on which calibration is best: {'; '.join(found)}."]
+    return [f"{without}, another calibration is best by SNR or pruning error: {'; '.join(found)}."]
 
 
 def _other_columns(block: Block, without: Block) -> list[str]:
