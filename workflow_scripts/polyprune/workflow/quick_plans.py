@@ -56,7 +56,7 @@ def only_plan(logger: logging.Logger, settings: Any) -> None:
         return
     from snakemake.scheduling.job_scheduler import JobScheduler  # it brings pandas
 
-    JobScheduler._free_resources = lambda scheduler, job: None  # noqa: ARG005
+    JobScheduler._free_resources = lambda self, job: None  # noqa: ARG005
     if Quietness.RULES in (settings.quiet or ()) and {*settings.log_handler_settings} <= OWN_LOGGERS:
         Job.log_info = lambda job, **_: logger.info("", extra=_planned(job))  # pyright: ignore[reportAttributeAccessIssue]
 
