@@ -14,6 +14,7 @@ PACKAGES = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(PACKAGES))
 
 try:
+    from polyprune.running import lifeline, terminal, worker
     from polyprune.settings.load import load_settings
 except ModuleNotFoundError as error:
     raise WorkflowError(
@@ -26,7 +27,6 @@ from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_p
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
-from polyprune.running import lifeline, terminal, worker
 from polyprune.running.run import export_engine
 from polyprune.running.submitted import write_plan
 from polyprune.workflow import beside

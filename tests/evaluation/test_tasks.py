@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from polyprune.corpora.demo.benchmarks import write_benchmark
@@ -17,6 +18,10 @@ from polyprune.grammar.columns import OWN_TASKS, Column
 from polyprune.provenance import PACKAGE, import_closure
 from polyprune.settings.scores import Mkqa
 
+OPTIONS = ["option_a", "option_b", "option_c", "option_d"]
+QUESTIONS = Dataset.from_list(
+    [{"id": "1", "instruction": "3 + 4 =", **dict.fromkeys(OPTIONS, "7"), "option_e": None, "answer": "A"}]
+)
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
 
 
@@ -111,6 +116,9 @@ def test_stock_prompts_are_untouched_apart_from_the_data(data: Path) -> None:
                     stock = {key: value for key, value in load_yaml(file).items() if key != "tag"}
                     ours = task_config(column, file, data, prompting("current"))
                     assert ours.pop("dataset_path") == str(data / column.dataset)
+                    if column.dataset == "alexandrainst/m_arc":  # which may lack a fifth option: it is read alike
+                        read = [each.pop("process_docs")(QUESTIONS).to_list() for each in (ours, stock)]
+                        assert read[0] == read[1] != []
                     assert ours == {key: value for key, value in stock.items() if key != "dataset_path"}
 
 

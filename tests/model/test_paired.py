@@ -124,7 +124,7 @@ def test_drift_of_the_sums_is_drift_of_the_states(
 
 
 def test_massive_tokens_are_those_of_the_whole_text(tmp_path: Path) -> None:
-    """DRIFT-3 and DRIFT-4 by their definitions, with one token's embedding 100 times as long.
+    """MASSIVE-1 and DRIFT-3 by their definitions, with one token's embedding 100 times as long.
 
     It is most of one batch, whose median is another than the text's, and once in another.
     """

@@ -89,11 +89,11 @@ def test_markdown_marks_the_best_single_language(tmp_path: Path) -> None:
 def test_what_massive_tokens_decide_is_said_and_shown(tmp_path: Path) -> None:
     """English is best in SNR for both languages; without massive tokens each language is its own best."""
     agreeing = made(tiny_study(tmp_path))
-    assert "No token has more than 5 times the median norm (DRIFT-3)." in agreeing.page
+    assert "No token has more than 5 times the median norm (MASSIVE-1)." in agreeing.page
     assert "SNR without massive tokens" not in agreeing.page
     table = made(tiny_study(tmp_path, {"de": (9.0, 8.0), "en": (8.0, 9.0)}))
     said = (
-        "Without massive tokens, those of more than 5 times the median norm (DRIFT-3: 2.5 to 4.0 of 100 a layer), "
+        "Without massive tokens, those of more than 5 times the median norm (MASSIVE-1: 2.5 to 4.0 of 100 a layer), "
         "another calibration is best by SNR or pruning error: Model, Wanda 50 %, SNR in 1 of 2 columns."
     )
     assert said in table.page and table.picture.caption.endswith(said)

@@ -14,7 +14,7 @@ of T tokens, model width d, K sampled tokens. A dump of the dense model has only
     /sums/dot          f8   (S, L+2)             Σ_t h·h̃
     /sums/diff         f8   (S, L+2)             Σ_t ‖h − h̃‖²
     /sums/distance     f8   (S, L+2)             Σ_t ‖h − h̃‖
-    /sums/robust_n     f8   (S, L+2)          *  tokens without those of massive norm (DRIFT-3, over the text);
+    /sums/robust_n     f8   (S, L+2)          *  tokens without those of massive norm (MASSIVE-1, over the text);
     /sums/robust_norm, robust_sq  f8 (S, L+2) *  Σ_t ‖h‖, Σ_t ‖h‖² over these,
     /sums/robust_diff  f8   (S, L+2)             Σ_t ‖h − h̃‖²
     /sums/nll_dense    f4   (S, T-1)          *  nats per predicted token

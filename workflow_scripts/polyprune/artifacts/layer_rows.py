@@ -12,7 +12,7 @@ over the tokens that count. A dump of the dense model has only what is marked *.
     /sums/dot            f8   (N, L+2)        Σ_t h·h̃
     /sums/diff           f8   (N, L+2)        Σ_t ‖h − h̃‖²
     /sums/distance       f8   (N, L+2)        Σ_t ‖h − h̃‖
-    /sums/robust_n       f8   (N, L+2)     *  tokens without those of massive norm (DRIFT-3, over all N); over these:
+    /sums/robust_n       f8   (N, L+2)     *  tokens without those of massive norm (MASSIVE-1, over all N); over these:
     /sums/robust_norm    f8   (N, L+2)     *  Σ_t ‖h‖
     /sums/robust_sq      f8   (N, L+2)     *  Σ_t ‖h‖²
     /sums/robust_diff    f8   (N, L+2)        Σ_t ‖h − h̃‖²

@@ -6,7 +6,7 @@ corpus                               string
 metric                               string   perplexity, bits_per_byte, nll, kl, top1_agreement, pruning_error, snr;
                                               special_targets: predicted tokens that are special, and so no target;
                                               pruning_error_robust, snr_robust: without tokens of massive norm
-                                              (DRIFT-4); massive_tokens: how many these are
+                                              (DRIFT-3); massive_tokens: how many these are
 eval_language                        string
 layer                                string        "1" … "L_normed", or "mean" over layers; null where there is none
 value                                double

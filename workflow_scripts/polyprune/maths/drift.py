@@ -2,27 +2,15 @@
 
     DRIFT-1   E   = 1/(N d) Σ_i ‖(h_i − h̃_i) / μ‖²      eq. 1: pruning error; μ is the mean norm of the dense h_i
     DRIFT-2   SNR = 10 log10( Σ_i ‖h_i‖² / Σ_i ‖h_i − h̃_i‖² )      eq. 2: in dB; μ cancels
-    DRIFT-3   M   = { i : ‖h_i‖ > 5 median_j ‖h_j‖ }      ours: tokens of massive norm, layer by layer
-    DRIFT-4   E′, SNR′: DRIFT-1 and DRIFT-2 over the tokens that are not in M, μ too      ours: robust variants
+    DRIFT-3   E′, SNR′: DRIFT-1 and DRIFT-2 over the tokens whose norm is not massive (MASSIVE-1), μ too      ours
 
 h_i are a layer's hidden states of N tokens in the dense model, h̃_i in the compressed one. Of a model: the mean over
 layers of the layers' values (for SNR, of decibels). Both follow from four sums over tokens, so they are exact over all
 tokens however these are batched: N, Σ‖h‖, Σ‖h‖², Σ‖h − h̃‖². NumPy, because what reads these sums has no need of torch.
-
-A few tokens, the first one and delimiters, have massive activations in many models (Sun et al. 2024, arXiv:2402.17762):
-squared, they outweigh hundreds of others, so that E and SNR tell what became of them. The robust variants tell what
-became of the rest.
 """
 
 import numpy as np
 from jaxtyping import Float64
-
-_MASSIVE = 5.0
-
-
-def largest_usual_norm(norms: Float64[np.ndarray, " n"]) -> float:
-    """DRIFT-3: the largest norm of a layer's dense state at which its token is not in M."""
-    return _MASSIVE * float(np.median(norms))
 
 
 def pruning_error(

@@ -15,10 +15,7 @@ from torch import Tensor
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.tensors import Changes
 from polyprune.errors import UserError
-from polyprune.model.building import build, read_config
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.fewer_experts import FewerExperts, left_of
-from polyprune.model.layout import Layout
 
 
 @dataclass
@@ -61,6 +58,11 @@ def remaining(checkpoint: Checkpoint, cell: CellReader) -> Remaining:
     found = Remaining()
     if not cell.removes_experts:
         return found
+    # Imported here because only such cells need transformers.
+    from polyprune.model.building import build, read_config
+    from polyprune.model.fewer_experts import FewerExperts, left_of
+    from polyprune.model.layout import Layout
+
     folder = checkpoint.folder
     parts = build(read_config(folder), checkpoint.dtype, folder, checkpoint.architecture)
     layout = Layout(parts.model, checkpoint.file_of)

@@ -20,7 +20,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.layer_rows import MEANS, RowWriter
 from polyprune.errors import UserError
 from polyprune.log import Progress
-from polyprune.maths.drift import largest_usual_norm
+from polyprune.maths.massive import largest_usual_norm
 from polyprune.maths.token_sums import sum_over_tokens
 from polyprune.model.calls import LayerCall
 from polyprune.model.compression import compressed, propagate
@@ -121,7 +121,7 @@ class Recorder:
         return mean.cpu().numpy()
 
     def _keep_robust(self, row: int, norms: Sequence[Tensor], distances: Sequence[Sequence[Tensor]]) -> None:
-        """Keep the sums without DRIFT-3's tokens, from norms (n, length) of dense states and distances of cells'."""
+        """Keep the sums without MASSIVE-1's tokens, from norms (n, length) of dense states and distances of cells'."""
         counted = [norm[batch.content] for norm, batch in zip(norms, self._batches, strict=True)]
         limit = largest_usual_norm(torch.cat(counted).cpu().numpy())
         for batch, norm, of_cells in zip(self._batches, norms, distances, strict=True):

@@ -85,7 +85,7 @@ def prediction_scores(sums: Arrays) -> Iterator[Value]:
 
 
 def drift_scores(sums: Arrays, d_model: int) -> Iterator[Value]:
-    """DRIFT-1, -2 and -4 and DRIFT-3's tokens per layer, and means over the layers as transformers counts them.
+    """DRIFT-1, -2 and -3 and MASSIVE-1's tokens per layer, and means over the layers as transformers counts them.
 
     These are the outputs of blocks 1..L-1 and, for the last, the output of the final norm: the paper's 32 layers.
     """

@@ -1,4 +1,4 @@
-"""What tokens of massive norm decide: drift without them (DRIFT-4), beside the paper's, and a sentence for captions."""
+"""What tokens of massive norm decide: drift without them (DRIFT-3), beside the paper's, and a sentence for captions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def beside(blocks: Sequence[Block], robust: Sequence[Block]) -> list[Block]:
 
 
 def robust_sentences(blocks: Sequence[Block], robust: Sequence[Block], rows: pd.DataFrame, titles: Titles) -> list[str]:
-    """How many tokens DRIFT-3 leaves out, from all rows of score files, and where it matters to what is best."""
+    """How many tokens MASSIVE-1 leaves out, from all rows of score files, and where it matters to what is best."""
     counts = rows[rows["metric"] == _COUNT]
     if not counts["value"].any():
-        return ["No token has more than 5 times the median norm (DRIFT-3)."]
+        return ["No token has more than 5 times the median norm (MASSIVE-1)."]
     left_out, total = _range(counts["value"], "{:.1f}"), _range(counts["n"], "{:,}")
-    massive = f"those of more than 5 times the median norm (DRIFT-3: {left_out} of {total} a layer)"
+    massive = f"those of more than 5 times the median norm (MASSIVE-1: {left_out} of {total} a layer)"
     without = f"Without massive tokens, {massive}"
     found = [
         f"{titles.heading(block.model, block.method, block.scheme)}, {', '.join(others)}"
