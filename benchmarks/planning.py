@@ -85,7 +85,7 @@ def plan(words: list[str], finish: bool) -> None:
         contextlib.redirect_stderr(said),
         contextlib.suppress(SystemExit),
     ):
-        main(["-n", *words])
+        main(["-n", "--profile", "local", *words])
     signal.setitimer(signal.ITIMER_PROF, 0)
     text = output.read_text(encoding="utf-8")[-20_000:]
     jobs = re.search(r"^total +(\d+)$", text, re.MULTILINE)
@@ -113,8 +113,8 @@ def _finish_instead_of_printing() -> None:
     JobScheduler.schedule = schedule
 
 
-def measured(command: list[str], folder: Path) -> tuple[str, str]:
-    """What a command prints last, and in words what it took."""
+def measured(command: list[str], folder: Path) -> tuple[list[str], str]:
+    """The lines that a command prints, and in words what it took."""
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -124,14 +124,14 @@ def measured(command: list[str], folder: Path) -> tuple[str, str]:
         sys.exit(f"{' '.join(command)} failed")
     cpu = usage.ru_utime + usage.ru_stime
     words = f"{cpu:6.1f} CPU-s {time.monotonic() - started:6.1f} s {usage.ru_maxrss / 1024:6.0f} MiB"
-    return (said.strip().splitlines() or [""])[-1], words
+    return said.splitlines(), words
 
 
 def dry_run(name: str, words: list[str], folder: Path, finish: bool = False) -> None:
     """Print a line on a dry run, and where its time went."""
     command = [sys.executable, str(Path(__file__).resolve()), "--finish" if finish else "--plan", *words]
     said, took = measured(command, folder)
-    result = json.loads(said)
+    result = json.loads(next(line for line in said if line.startswith("{")))
     print(f"{name:34} {result['jobs']:6} jobs {took}", flush=True)
     if finish:
         return
