@@ -94,7 +94,8 @@ def test_an_old_python_says_which_one_to_name(goal: str, clone: Path, tmp_path: 
     old.write_text("#!/bin/bash\nexit 1\n")
     old.chmod(0o755)
     shutil.copy(ROOT / "Makefile", clone)
-    run = subprocess.run(["make", "--no-print-directory", f"PYTHON={old}", goal], cwd=clone, capture_output=True, text=True)
+    command = ["make", "--no-print-directory", f"PYTHON={old}", goal]
+    run = subprocess.run(command, cwd=clone, capture_output=True, text=True)
     said = f"polyprune needs Python 3.11 or newer, {old} is older: make PYTHON=/path/to/python3.11 {goal}\n"
     assert run.returncode == 2 and run.stdout.endswith(said)
     assert not (clone / ".venv").exists()
