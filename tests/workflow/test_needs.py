@@ -99,14 +99,15 @@ def test_memory_is_what_such_jobs_needed_with_room(
     assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:2]), 2) == 125004
 
 
-def test_less_than_the_formula_is_asked_for_where_there_is_no_gpu(
+def test_records_of_less_than_the_formula_change_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """They may be of the warm worker, which had the libraries in memory before."""
     monkeypatch.chdir(tmp_path)
-    for model, asked in (("small", 500), ("llama-3-8b", None)):
+    for model in ("small", "llama-3-8b"):
         wildcards = {"model": model, "method": "wanda"}
         formula = Needs(settings, None, None).compression()["mem_mb"](wildcards, 1)
         record = Path(f"logs/{model}/wanda/0.50/de/seed0/prune_model.memory.json")
         record.parent.mkdir(parents=True)
         record.write_text('{"needed_mb": 400.0}')
-        assert Needs(settings, None, None).compression()["mem_mb"](wildcards, 1) == (asked or formula) <= formula
+        assert Needs(settings, None, None).compression()["mem_mb"](wildcards, 1) == formula

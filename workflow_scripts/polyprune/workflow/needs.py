@@ -80,12 +80,9 @@ class Needs:
         rate = self.settings.engine.planning_flops
 
         def memory(wildcards: Wildcards) -> int:
-            recorded = self._recorded.get(record_key(rule(wildcards), dict(wildcards.items())))
-            formula = memory_mb(self._model(wildcards), wildcards)
-            if recorded is None:
-                return formula
-            with_room = math.ceil(_ROOM * recorded)
-            return max(with_room, formula) if gpu(wildcards) else with_room
+            # Never below the formula: a record may be of the warm worker, which had the libraries in memory before.
+            recorded = self._recorded.get(record_key(rule(wildcards), dict(wildcards.items())), 0.0)
+            return max(memory_mb(self._model(wildcards), wildcards), math.ceil(_ROOM * recorded))
 
         def gpu(wildcards: Wildcards) -> int:
             return costs.gpus(self._model(wildcards))
