@@ -4,9 +4,9 @@
 rule evaluate_dense:
     input:
         outside.questions,
+        lacking.languages,
         model="results/{model}/model.json",
         data=inputs.benchmark,
-        languages=lacking.languages,
     output:
         scores="results/{model}/dense/evaluation/{benchmark}.parquet",
         answers="results/{model}/dense/evaluation/items/{benchmark}.parquet",
@@ -30,10 +30,10 @@ rule evaluate_dense:
 rule evaluate_model:
     input:
         outside.questions,
+        lacking.languages,
         model="results/{model}/model.json",
         cell=inputs.cell,
         data=inputs.benchmark,
-        languages=lacking.languages,
     output:
         scores="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/evaluation/{benchmark}.parquet",
         answers="results/{model}/{method}/{scheme}/{calibration}/seed{seed}/evaluation/items/{benchmark}.parquet",

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import yaml
+
 from polyprune.grammar.benchmarks import BENCHMARKS, datasets
+from polyprune.places import export_places
+from polyprune.settings.load import load_settings
+from polyprune.workflow.outside import Outside, places_of
 
 
 def put_outside_things(config: Mapping[str, Any], folder: Path = Path()) -> None:
@@ -52,3 +58,18 @@ def put(file: Path, text: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def look_outside(kind: str, wildcards: dict[str, str], config: str, main: bool = True) -> tuple[set[str], list[str]]:
+    """Files that `Outside` forces under the configuration, which is written to own.yaml, and what it says; asked twice,
+    it says things once.
+    """
+    put(Path("own.yaml"), config)
+    settings = load_settings(yaml.safe_load(config), [Path("own.yaml")])
+    export_places(places_of(settings))
+    workflow = SimpleNamespace(is_main_process=main, dag=SimpleNamespace(forcefiles=set()))
+    said: list[str] = []
+    outside = Outside(settings, [Path("own.yaml")], workflow, said.append)
+    for _ in range(2):
+        assert getattr(outside, kind)(wildcards) == []
+    return workflow.dag.forcefiles, said

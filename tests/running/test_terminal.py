@@ -124,6 +124,8 @@ def test_warnings_are_said_while_work_runs():
 def test_every_rule_has_a_stage():
     assert stage_of("reconstruct_model") == "compressed models" and stage_of("evaluate_dense") == "benchmarks"
     assert stage_of("dump_cells_demo_1") == "hidden states" and stage_of("measure_drift") == "scores"
+    assert stage_of("remove_experts") == stage_of("import_masks") == "compressed models"
+    assert stage_of("convert_model") == stage_of("register_checkpoint") == "models"
     assert stage_of("write_report_demo") == "tables and figures"
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import yaml
-from tests.helpers.outside import put
+from tests.helpers.outside import look_outside, put
 
 from polyprune.artifacts.benchmark_data import save_manifest
 from polyprune.grammar.benchmarks import datasets
-from polyprune.places import export_places, reference
-from polyprune.settings.load import load_settings
-from polyprune.workflow.outside import Outside, places_of
+from polyprune.places import reference
 
 CONFIG = """
 corpora:
@@ -33,12 +28,7 @@ ARC = {"benchmark": "arc"}
 
 
 def look(kind: str, wildcards: dict[str, str]) -> tuple[set[str], list[str]]:
-    """Files that are made again, and what is said."""
-    settings, said = load_settings(yaml.safe_load(CONFIG)), []
-    export_places(places_of(settings))
-    workflow: Any = SimpleNamespace(is_main_process=True, dag=SimpleNamespace(forcefiles=set()))
-    getattr(Outside(settings, [Path("own.yaml")], workflow, said.append), kind)(wildcards)
-    return workflow.dag.forcefiles, said
+    return look_outside(kind, wildcards, CONFIG)
 
 
 def register() -> None:
@@ -57,7 +47,6 @@ def test_a_data_root_needs_the_data_sets_of_the_languages_that_a_model_has_texts
 ) -> None:
     """The model has texts in German: English ARC may be missing, come later, and go again; the others may not."""
     monkeypatch.chdir(tmp_path)
-    put(Path("own.yaml"), CONFIG)
     for name in datasets("arc", "hub"):
         put(Path("bench") / name / "test.jsonl", "{}\n")
     asked = {"model": "mine", "benchmark": "arc"}

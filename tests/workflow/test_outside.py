@@ -6,23 +6,21 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from tests.helpers.outside import put, put_model
+from tests.helpers.outside import look_outside, put, put_model
 
 from polyprune.artifacts.benchmark_data import save_manifest
 from polyprune.grammar.benchmarks import datasets
 from polyprune.model.foreign.files import write_checkpoint_manifest
 from polyprune.model.source import read_manifest, write_manifest
-from polyprune.places import export_places, reference
+from polyprune.places import reference
 from polyprune.settings.load import load_settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts
 from polyprune.stages.collect_documents import collect_documents
 from polyprune.stages.collect_prompts import collect_prompts
-from polyprune.workflow.outside import Outside, places_of
 
 CONFIG = """\
 corpora:
@@ -75,16 +73,7 @@ def outside_things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(kind: str, wildcards: dict[str, str], config: str = CONFIG, main: bool = True) -> tuple[set[str], list[str]]:
-    """Files that are forced, and what is said."""
-    put(Path("own.yaml"), config)
-    settings = load_settings(yaml.safe_load(config), [Path("own.yaml")])
-    export_places(places_of(settings))
-    workflow = SimpleNamespace(is_main_process=main, dag=SimpleNamespace(forcefiles=set()))
-    said: list[str] = []
-    outside = Outside(settings, [Path("own.yaml")], workflow, said.append)
-    for _ in range(2):
-        assert getattr(outside, kind)(wildcards) == []
-    return workflow.dag.forcefiles, said
+    return look_outside(kind, wildcards, config, main)
 
 
 def refusal(kind: str, wildcards: dict[str, str], config: str = CONFIG) -> str:

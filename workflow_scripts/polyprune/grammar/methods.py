@@ -48,9 +48,9 @@ METHODS = {
 def traits_of(method: str) -> Traits:
     """Of a method, or of `wanda@paper`, whose title names the origin too."""
     name, _, origin = method.partition(ORIGIN)
-    if not origin:
-        return METHODS[name]
     traits = METHODS[name]
+    if not origin:
+        return traits
     return replace(traits, title=f"{traits.title} ({origin})", gram=False, settings=())
 
 

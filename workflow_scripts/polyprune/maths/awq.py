@@ -46,12 +46,12 @@ def awq(
         ValueError: weights or statistics are not finite; `where` names the matrices.
     """
     require_full_float32()
-    rows = [weight.to(gram.dtype) for weight in weights]
-    for tensor, what in ((torch.cat(rows), "weights"), (gram, "inputs"), (sizes, "inputs")):
+    weight = torch.cat([each.to(gram.dtype) for each in weights])
+    for tensor, what in ((weight, "weights"), (gram, "inputs"), (sizes, "inputs")):
         require_finite(tensor, f"{what} of {where}")
-    scales = best_scales(rows, gram, sizes, settings, duo_scaling)
+    scales = best_scales(weight, gram, sizes, settings, duo_scaling)
     gram_of_scaled = gram / scales / scales[:, None]
-    columns = [(weight * scales).T for weight in rows]
+    columns = list((weight * scales).T.split([len(each) for each in weights], dim=1))
     limited = [
         clip(each, gram_of_scaled, settings) if ask else each for each, ask in zip(columns, clipped, strict=True)
     ]
@@ -59,14 +59,13 @@ def awq(
 
 
 def best_scales(
-    rows: Sequence[Float[Tensor, "_ d_in"]],
+    weight: Float[Tensor, "rows d_in"],
     gram: Float[Tensor, "d_in d_in"],
     sizes: Float[Tensor, " d_in"],
     settings: GridSettings,
     duo_scaling: bool,
 ) -> Float[Tensor, " d_in"]:
-    """AWQ-2: s(α) with the smallest error over all matrices, the first of equals."""
-    weight = torch.cat(list(rows))
+    """AWQ-2: s(α) with the smallest error over all rows, of all matrices; the first of equals."""
     evenness = _evenness(weight, settings.group_size) if duo_scaling else None
 
     def error(scales: Tensor) -> float:

@@ -24,9 +24,12 @@ from polyprune.log import TERMINAL_VARIABLE as VARIABLE
 
 STAGES = {
     "text and prompts": ("collect_", "fetch_documents", "fetch_translations", "fetch_prompts"),
-    "models": ("train_model", "fetch_model", "register_model"),
+    "models": ("train_model", "fetch_model", "convert_model", "register_model", "register_checkpoint"),
     "calibration text": ("build_",),
-    "compressed models": ("measure_outliers", "prune_model", "reconstruct_model", "compose_", "export_"),
+    "compressed models": (
+        *("measure_outliers", "prune_model", "reconstruct_model", "remove_experts"),
+        *("compose_", "import_", "export_"),
+    ),
     "hidden states": ("dump_", "count_activations"),
     "scores": ("measure_",),
     "benchmarks": ("generate_benchmark", "fetch_benchmark", "register_benchmark", "evaluate_"),

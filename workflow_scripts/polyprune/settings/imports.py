@@ -8,22 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import ORIGIN, Cell
-from polyprune.grammar.spelling import nearest
 from polyprune.settings.base import Commit, Section, Seed
-from polyprune.settings.studies import CalibrationName, SchemeName
+from polyprune.settings.studies import CalibrationName, SchemeName, choice_of, one_of
 
 _COLUMNS = ("model", "method", "scheme", "calibration", "seed", "repository")
 _PICKLES = "where there are no safetensors, read weights, and nothing else, of pytorch_model*.bin"
-
-
-def _known_method(name: str) -> str:
-    if name not in METHODS:
-        raise ValueError(f"{name!r} is {nearest(name, METHODS)}")
-    return name
 
 
 class FolderCheckpoint(Section):
@@ -50,7 +43,7 @@ class ImportedCell(Section):
     """A checkpoint, and which cell it is by what its maker says of it."""
 
     model: str = Field(description="the dense model that it was made from: a key of `models`")
-    method: Annotated[str, AfterValidator(_known_method), WithJsonSchema({"type": "string", "enum": list(METHODS)})]
+    method: Annotated[str, AfterValidator(one_of(METHODS)), choice_of(METHODS)]
     scheme: SchemeName
     calibration: CalibrationName
     seed: Seed

@@ -33,7 +33,7 @@ def _canonical_calibration(text: str) -> str:
     return text
 
 
-def _one_of(names: Iterable[str]) -> Callable[[str], str]:
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
     """Validator: the name is one of these; another is refused with the nearest."""
 
     def known(name: str) -> str:
@@ -52,7 +52,7 @@ def _known_method(name: str) -> str:
     return name
 
 
-def _choice(names: Iterable[str]) -> WithJsonSchema:
+def choice_of(names: Iterable[str]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(names)})
 
 
@@ -63,9 +63,9 @@ MethodName = Annotated[
     AfterValidator(_known_method),
     WithJsonSchema({"anyOf": [{"enum": list(METHODS)}, {"type": "string", "pattern": f"{ORIGIN}."}]}),
 ]
-Benchmark = Annotated[str, AfterValidator(_one_of(BENCHMARKS)), _choice(BENCHMARKS)]
-TableKind = Annotated[str, AfterValidator(_one_of(TABLES)), _choice(TABLES)]
-DrawingKind = Annotated[str, AfterValidator(_one_of(DRAWINGS)), _choice(DRAWINGS)]
+Benchmark = Annotated[str, AfterValidator(one_of(BENCHMARKS)), choice_of(BENCHMARKS)]
+TableKind = Annotated[str, AfterValidator(one_of(TABLES)), choice_of(TABLES)]
+DrawingKind = Annotated[str, AfterValidator(one_of(DRAWINGS)), choice_of(DRAWINGS)]
 GridNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
 
 
