@@ -1,4 +1,5 @@
-# Neurons and channels: how often and how strongly they are active, and how language-specific that is (LAPE).
+# Neurons and channels: how often and how strongly they are active, how language-specific that is (LAPE), and how wide
+# they range in each language.
 
 
 rule count_activations_dense:
@@ -100,3 +101,25 @@ rule measure_mean_activations:
     shell:
         "python -m polyprune measure_mean_activations --settings {params.spec:q} --dense {input.dense} --cell "
         "{input.cell} --output {output} --log {log} --threads {threads}"
+
+
+rule measure_activation_ranges:
+    input:
+        model="results/{model}/model.json",
+        evaluation=inputs.texts_of_model,
+    output:
+        "results/{model}/dense/activation_ranges.parquet",
+    log:
+        "logs/{model}/dense/measure_activation_ranges.log",
+    benchmark:
+        "logs/{model}/dense/measure_activation_ranges.benchmark.jsonl"
+    conda:
+        "../envs/polyprune.yaml"
+    threads: needs.threads
+    resources:
+        **needs.dump("measure_activation_ranges", 0),
+    params:
+        spec=specs.measure_activation_ranges,
+    shell:
+        "python -m polyprune measure_activation_ranges --settings {params.spec:q} --model {input.model} --evaluation "
+        "{input.evaluation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"

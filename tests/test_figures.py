@@ -61,13 +61,16 @@ def test_what_cannot_be_drawn_is_refused(figure: str, values: dict[str, Any], co
     ],
 )
 def test_no_more_schemes_than_a_figure_tells_apart(draws: str, seeds: list[int], most: str | None):
-    """Four of them: as one, their numbers would lie on one another. Figures of the dense model show none."""
+    """Four of them: as one, their numbers would lie on one another. Figures of the dense model show neither them
+    nor methods.
+    """
     config = copy.deepcopy(CONFIG)
     study = config["studies"]["demo"]
     schemes = ["0.20", "0.30", "0.40", "0.50"]
     study["grids"]["four"] = study["grids"]["neurons"] | {"schemes": schemes, "seeds": seeds}
     study["figures"]["figure99"] = {"title": "Four", "draws": draws, "grids": ["four"]}
     if most is None:
+        study["grids"]["four"]["methods"] = ["wanda", "sparsegpt"]
         assert load_settings(config)
     else:
         with pytest.raises(UserError, match=f"figure99.grids: {draws} draws {most}"):

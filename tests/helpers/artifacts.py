@@ -22,6 +22,7 @@ from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.measurements import (
+    ACTIVATION_RANGES,
     FRAME,
     LAPE,
     LSAR,
@@ -171,6 +172,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     f"{SEED0}/lape.parquet": lambda path: load_measurements([path], LAPE),
     f"{SEED0}/mean_activations/demo/de.parquet": lambda path: load_measurements([path], MEAN_ACTIVATIONS),
     f"{SEED0}/routing.parquet": lambda path: load_measurements([path], ROUTING),
+    "tiny/dense/activation_ranges.parquet": lambda path: load_measurements([path], ACTIVATION_RANGES),
     "mask_iou/masks.parquet": lambda path: load_measurements([path], MASK_IOU),
     "table1.parquet": read_table(TABLE),
     "figure1.parquet": read_table(FRAME),
@@ -207,6 +209,7 @@ def make_results(root: Path) -> None:
     score = CELL | {"corpus": "demo", "metric": "perplexity", "eval_language": "de", "value": 3.5, "unit": "1", "n": 9}
     save_scores(root / SEED0 / "perplexity.parquet", [score, score | {"eval_language": "en"}], scored(CELL))
     save_answers(root / SEED0 / "evaluation")
+    save_measurements(root / "tiny/dense/activation_ranges.parquet", [DENSE], ACTIVATION_RANGES, scored(DENSE))
     layouts = {"lsar": LSAR, "lape": LAPE, "mean_activations/demo/de": MEAN_ACTIVATIONS, "routing": ROUTING}
     for name, layout in layouts.items():
         rows = [CELL | {"n": number} for number in range(20)]

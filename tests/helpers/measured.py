@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING, Layout
+from polyprune.artifacts.measurements import (
+    ACTIVATION_RANGES,
+    LAPE,
+    LSAR,
+    MASK_IOU,
+    MEAN_ACTIVATIONS,
+    ROUTING,
+    Layout,
+)
 from polyprune.artifacts.tables import save_table
 from polyprune.maths.lape import BOX
 
@@ -120,3 +128,19 @@ def routing(
             where = {"layer": layer, "eval_language": language, "expert": expert, "n": 320}
             rows.append(variant | where | {"value": float(value), "removed": bool(gone[expert])})
     return _frame(rows, ROUTING)
+
+
+def activation_ranges(languages: Sequence[str], n_layers: int = 2) -> pd.DataFrame:
+    """Of the dense model: two inputs a layer, all numbers different."""
+    draws, rows = np.random.default_rng(6), list[dict[str, Any]]()
+    for layer, matrix in itertools.product(range(n_layers), ("q k v", "ffn.down")):
+        where = DENSE | {"layer": layer, "matrix": matrix}
+        for language in languages:
+            values = {"lowest": -float(draws.uniform(1, 9)), "highest": float(draws.uniform(1, 9))}
+            values |= {"median_range": float(draws.uniform(0.1, 1))}
+            of_language = where | {"eval_language": language, "n": 1000}
+            rows += [of_language | {"metric": metric, "value": value} for metric, value in values.items()]
+        for first, second in itertools.combinations(languages, 2):
+            pair = {"eval_language": first, "other_language": second, "metric": "salient_overlap", "n": 3}
+            rows.append(where | pair | {"value": float(draws.uniform(0, 1))})
+    return _frame(rows, ACTIVATION_RANGES)

@@ -42,7 +42,7 @@ KINDS = {
     "drift": ("measure_drift",),
     "lsar": ("measure_lsar",),
     "lape": ("measure_lape",),
-    "routes": ("measure_routing",),
+    "routes": ("measure_routing", "measure_activation_ranges"),
     "means": ("measure_mean_activations",),
     "iou": ("measure_mask_iou", "compare_masks"),
     "bench": ("generate_benchmark", "fetch_benchmark", "register_benchmark"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tests.helpers import measured
 
-from polyprune.artifacts.measurements import LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING
+from polyprune.artifacts.measurements import ACTIVATION_RANGES, LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING
 from polyprune.grammar.reports import DRAWINGS
 from polyprune.settings.studies import Figure
 from polyprune.stages.plot_figure import plot_figure
@@ -22,6 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 LAYOUTS = {"lsar": LSAR, "lape": LAPE, "mask_iou": MASK_IOU, "mean_activations": MEAN_ACTIVATIONS, "routing": ROUTING}
+LAYOUTS |= {"activation_ranges": ACTIVATION_RANGES}
 
 
 def measurements(draws: str) -> pd.DataFrame:
@@ -32,6 +33,8 @@ def measurements(draws: str) -> pd.DataFrame:
         return measured.lape(2, ("0.20", "0.50") if draws == "neuron_overview" else ("0.50",))
     if kind == "routing":
         return measured.routing(LANGUAGES, removed=[1])
+    if kind == "activation_ranges":
+        return measured.activation_ranges(LANGUAGES)
     return measured.mask_iou(LANGUAGES) if kind == "mask_iou" else measured.mean_activations(20)
 
 

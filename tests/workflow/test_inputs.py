@@ -95,6 +95,7 @@ def test_a_table_of_scores_has_the_dense_models_and_the_cells_each_on_every_benc
         ("figure10", [f"{DENSE}/lape.parquet"]),
         ("table6", [f"{DENSE}/routing.parquet", *(f"{each}/routing.parquet" for each in (CELL, REMOVED))]),
         ("figure13", [f"{DENSE}/routing.parquet", f"{REMOVED}/routing.parquet"]),
+        ("figure15", [f"{DENSE}/activation_ranges.parquet"]),
         ("figure12", [f"{CELL}/mean_activations/made/de.parquet"]),
     ],
 )

@@ -100,6 +100,7 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
         ("dense", "activations/mc4/de", "count_activations_dense"),
         ("dense", "measure_routing_dense", "measure_routing_dense"),
         ("wanda/0.50/de/seed0", "measure_routing_cell", "measure_routing_cell"),
+        ("dense", "measure_activation_ranges", "measure_activation_ranges"),
         ("wanda/0.50/de/seed0", "remove_experts", "remove_experts"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_0f3a97c1"),

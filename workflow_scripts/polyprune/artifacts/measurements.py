@@ -52,6 +52,15 @@ seed                                 int32    null for the uncompressed model, a
     value        double   share of the choices of the language's tokens (ROUTE-1)
     n            int64    choices: tokens times the experts that each is sent to
     removed      bool     the cell has this expert no more
+
+`activation_ranges.parquet`   how inputs of a dense model's matrices range (RANGE-1), and whose features are salient
+    layer        int32    decoder layer, from 0
+    matrix       string   those that read the input, as in mask_iou: `q k v`; experts of a mixture all together
+    eval_language, other_language   string   the latter null but for salient_overlap
+    metric       string   lowest, highest: of all features; median_range: of the feature in the middle;
+                          salient_overlap: of the salient features of two languages (RANGE-3)
+    value        double
+    n            int64    tokens; for salient_overlap salient features of a language
 """
 
 from __future__ import annotations
@@ -148,6 +157,16 @@ ROUTING = Layout(
         ("value", pa.float64()),
         ("n", pa.int64()),
         ("removed", pa.bool_()),
+    ],
+)
+ACTIVATION_RANGES = Layout(
+    "activation_ranges/1",
+    [
+        *_VARIANT,
+        ("layer", pa.int32()),
+        *((name, pa.string()) for name in ("matrix", "eval_language", "other_language", "metric")),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
     ],
 )
 

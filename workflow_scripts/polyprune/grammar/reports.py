@@ -50,5 +50,6 @@ DRAWINGS = {
     "neuron_output": Kind("neurons", "lape", of_dense=True, settings=_LAYERS),
     "routing_shares": Kind("routing", "routing", settings=_LAYERS),
     "routing_overlap": Kind("routing", "routing", settings=_LAYERS),
+    "activation_ranges": Kind("ranges", "activation_ranges", of_dense=True, settings=_LAYERS),
     "mean_activations": Kind("channels", "mean_activations", settings=("layers", "matrix")),
 }

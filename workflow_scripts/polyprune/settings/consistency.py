@@ -239,13 +239,15 @@ def _of_figure(figure: Figure, place: Place, study: StudyEntry, entries: Entries
     grids = [study.grids[name] for name in figure.grids if name in study.grids]
     cells = [cell for grid in grids for cell in grid.cells()]
     models = {name: model for grid in grids for name, model in _models_of(grid, entries)}
-    if len({cell.model for cell in cells}) > 1 or len({cell.method for cell in cells}) > 1:
-        yield (*place, "grids"), "a figure draws one model and one method"
+    kind = DRAWINGS[figure.draws]
+    several_methods = not kind.of_dense and len({cell.method for cell in cells}) > 1
+    if several_methods or len({cell.model for cell in cells}) > 1:
+        yield (*place, "grids"), "a figure draws one model" + ("" if kind.of_dense else " and one method")
     for name, model in models.items():
         for index, layer in enumerate(figure.layers):
             if (sizes := model.known_sizes) and layer > sizes.layers:
                 yield (*place, "layers", index), f"{name} has {sizes.layers} layers, counted from 1"
-    if DRAWINGS[figure.draws].measurements == "mask_iou":
+    if kind.measurements == "mask_iou":
         yield from _of_masks(figure.grids, (*place, "grids"), study)
     if (figure.matrix is not None) != (figure.draws == "mean_activations"):
         yield (*place, "matrix"), "mean_activations draws one matrix, other figures none"

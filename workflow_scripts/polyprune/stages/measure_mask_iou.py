@@ -15,6 +15,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.identity import calibration_texts, of_variant, require_agreement
 from polyprune.artifacts.measurements import MASK_IOU, save_measurements
 from polyprune.errors import UserError
+from polyprune.grammar.matrices import matrix_title
 from polyprune.log import logger
 from polyprune.maths.iou import (
     chance_iou,
@@ -26,17 +27,6 @@ from polyprune.maths.iou import (
     pairwise_iou_within,
     stable_kept,
 )
-
-MATRICES = {
-    "q_proj": "q",
-    "k_proj": "k",
-    "v_proj": "v",
-    "o_proj": "attn.out",
-    "gate_proj": "ffn.gate",
-    "up_proj": "ffn.up",
-    "down_proj": "ffn.down",
-}
-"""The paper's names."""
 
 Readers = dict[str, list[CellReader]]
 """Cells by calibration, a list over seeds."""
@@ -101,7 +91,7 @@ def compare(readers: Readers) -> Iterator[dict[str, Any]]:
             raise UserError(f"{cell.path} has other matrices than the cells it is compared with")
     for name, d_in in columns.items():
         kept = {calibration: [cell.packed_keep(name) for cell in cells] for calibration, cells in readers.items()}
-        where = {"layer": layer_of(name), "matrix": MATRICES.get(name.split(".")[-1], name.split(".")[-1])}
+        where = {"layer": layer_of(name), "matrix": matrix_title(name)}
         for row in compare_matrix(kept, d_in):
             yield where | row
 

@@ -279,17 +279,13 @@ class Inputs:
     def _lsar_files(self, study: str, name: str) -> list[str]:
         return [f"{cell.folder}/lsar.parquet" for cell in self._cells(study, name)]
 
-    def _lape_files(self, study: str, name: str) -> list[str]:
-        return self._beside_dense(study, name, "lape")
-
-    def _routing_files(self, study: str, name: str) -> list[str]:
-        return self._beside_dense(study, name, "routing")
-
-    def _beside_dense(self, study: str, name: str, measured: str) -> list[str]:
+    def _beside_dense(self, study: str, name: str) -> list[str]:
         """The dense models' and, where pruned models are shown, each cell's."""
-        cells = self._cells(study, name)
-        pruned = [] if self.kind(study, name).of_dense else [f"{cell.folder}/{measured}.parquet" for cell in cells]
-        return [f"results/{model}/dense/{measured}.parquet" for model in models_of(cells)] + pruned
+        cells, kind = self._cells(study, name), self.kind(study, name)
+        pruned = [] if kind.of_dense else [f"{cell.folder}/{kind.measurements}.parquet" for cell in cells]
+        return [f"results/{model}/dense/{kind.measurements}.parquet" for model in models_of(cells)] + pruned
+
+    _lape_files = _routing_files = _activation_ranges_files = _beside_dense
 
     def _mean_activations_files(self, study: str, name: str) -> list[str]:
         """Each cell's, in its own calibration language."""

@@ -212,10 +212,12 @@ class MadeWith:
             "inputs": self.of_pair(wildcards, self.activations),
         }
 
-    def routing(self, wildcards: Wildcards) -> Entries:
-        """Where a variant's routers send each language of its corpus."""
+    def each_language(self, wildcards: Wildcards) -> Entries:
+        """What is measured of a variant in each language of its corpus."""
         model = wildcards["model"]
         return {"languages": self.settings.languages_of(model), **self.activations(wildcards)}
+
+    routing = activation_ranges = each_language
 
     def mean_activations(self, wildcards: Wildcards) -> Entries:
         """A variant's channels."""

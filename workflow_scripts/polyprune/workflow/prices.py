@@ -21,6 +21,7 @@ from polyprune.workflow.bundles import record_key, recorded_rule
 
 GPU_RULES = (
     *("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "measure_routing"),
+    "measure_activation_ranges",
     "remove_experts",
     "evaluate",
 )
@@ -29,8 +30,10 @@ COMPOSING = "compose_"
 """Of those that need none and write cells."""
 EVALUATION_BYTES = 2e6
 """Scores and items of one benchmark, a few megabytes."""
-ROUTING_BYTES = 1e6
-"""A row an expert, layer and language."""
+IN_EACH_LANGUAGE = ("measure_routing", "measure_activation_ranges")
+"""Beginnings of those that send the first evaluation text of every language through a model."""
+IN_EACH_LANGUAGE_BYTES = 1e6
+"""Of what they write: a row an expert, or a few a matrix, of each layer and language."""
 OUTLIERS_BYTES = 1e4
 """A fraction a layer."""
 
@@ -85,7 +88,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         flops = costs.dump_flops(model, len(settings.languages_of(job["wildcards"]["model"])), _n_cells(job))
     elif job["rule"].startswith("count_activations"):
         flops = costs.forward_flops(model.sizes, settings.analysis.activation_tokens, model.text.sequence_length)
-    elif job["rule"].startswith("measure_routing"):
+    elif job["rule"].startswith(IN_EACH_LANGUAGE):
         tokens = settings.analysis.activation_tokens * len(settings.languages_of(job["wildcards"]["model"]))
         flops = costs.forward_flops(model.sizes, tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
@@ -124,8 +127,8 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
         return EVALUATION_BYTES
     if job["rule"] == "measure_outliers":
         return OUTLIERS_BYTES
-    if job["rule"].startswith("measure_routing"):
-        return ROUTING_BYTES
+    if job["rule"].startswith(IN_EACH_LANGUAGE):
+        return IN_EACH_LANGUAGE_BYTES
     if job["rule"].startswith("count_activations"):
         return costs.activation_bytes(model)
     return costs.cell_bytes(model, job["wildcards"]["method"], job["wildcards"]["scheme"])

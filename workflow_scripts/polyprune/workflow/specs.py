@@ -13,40 +13,18 @@ Snakemake has no record of (`artifacts/identity.py`).
 
 from __future__ import annotations
 
-from typing import Any
-
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
-from polyprune.grammar.reports import DRAWINGS, TABLES
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.places import reference
-from polyprune.settings.config import Settings
-from polyprune.workflow.by_place import ByPlace, of_study
-from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
-from polyprune.workflow.spec_values import (
-    benchmarks_of,
-    cell_at,
-    name_in_figure,
-    named_cell,
-    page_of_study,
-    plugins_of_evaluation,
-    shares_of_training,
-    spec,
-    titles_of,
-    titles_of_study,
-    variant_of,
-    with_digest,
-)
+from polyprune.workflow.spec_values import cell_at, named_cell, plugins_of_evaluation, spec, variant_of
+from polyprune.workflow.study_specs import SpecsOfStudies
 from polyprune.workflow.wildcards import Wildcards
 
 
-class Specs:
+class Specs(SpecsOfStudies):
     """Specs of all stages under some settings."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.made_with = settings, MadeWith(settings)
-        self.by_place = ByPlace(settings, self.made_with)
 
     # Text, prompts and models.
 
@@ -194,6 +172,10 @@ class Specs:
     def measure_routing(self, wildcards: Wildcards) -> str:
         return spec("measure_routing", wildcards, variant=variant_of(wildcards), **self.made_with.routing(wildcards))
 
+    def measure_activation_ranges(self, wildcards: Wildcards) -> str:
+        made_with = self.made_with.activation_ranges(wildcards)
+        return spec("measure_activation_ranges", wildcards, variant=variant_of(wildcards), **made_with)
+
     def measure_mask_iou(self, study: str, grid: str) -> str:
         cells = self.settings.studies[study].grids[grid].cells()
         return spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
@@ -220,89 +202,6 @@ class Specs:
     def evaluate_model(self, wildcards: Wildcards) -> str:
         asked = self.made_with.evaluation(wildcards)
         return spec("evaluate_model", wildcards, *plugins_of_evaluation(asked), variant=variant_of(wildcards), **asked)
-
-    # Tables and figures.
-
-    def tabulate(self, study: str, table: str) -> str:
-        entry, cells = self.settings.studies[study].tables[table], self.settings.studies[study].cells(table)
-        kind = TABLES[entry.report]
-        made_with = self.by_place.of_report(study, table, kind)
-        return spec(
-            "tabulate",
-            {},
-            f"report/tables/{kind.module}.py",
-            module=kind.module,
-            table=entry.model_dump(mode="json", exclude={"grids"}),
-            titles=titles_of(self.settings, cells, entry.benchmarks),
-            **with_digest(made_with),
-        )
-
-    def plot_figure(self, study: str, figure: str) -> str:
-        entry, cells = self.settings.studies[study].figures[figure], self.settings.studies[study].cells(figure)
-        kind = DRAWINGS[entry.draws]
-        return spec(
-            "plot_figure",
-            {},
-            f"report/figures/{kind.module}.py",
-            module=kind.module,
-            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
-            names=name_in_figure(self.settings, cells, kind.of_dense),
-            **with_digest(self.by_place.of_report(study, figure, kind)),
-        )
-
-    # Answers and the paper.
-
-    def answer_question(self, study: str) -> str:
-        cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
-        return spec(
-            "answer_question",
-            {},
-            title=f"The best calibration, study {study}",
-            titles=titles_of_study(self.settings, study),
-            **with_digest(self.by_place.dumps(cells) | self.by_place.evaluations(cells, asked)),
-        )
-
-    def compare_with_paper(self, study: str) -> str:
-        titles = titles_of_study(self.settings, study)
-        return spec("compare_with_paper", {}, title=f"study {study}", titles=titles, made_with=self._tables(study))
-
-    def tabulate_claims(self, study: str) -> str:
-        titles = titles_of_study(self.settings, study)
-        made_with = with_digest(self._tables(study))
-        return spec("tabulate_claims", {}, title=f"study {study}", titles=titles, **made_with)
-
-    def explain_damage(self, study: str) -> str:
-        cells, asked = self.settings.studies[study].all_cells(), benchmarks_of(self.settings, study)
-        models = dict.fromkeys(cell.model for cell in cells)
-        made_with = self.by_place.scores(cells) | self.by_place.prompts(models)
-        return spec(
-            "explain_damage",
-            {},
-            shares=shares_of_training(self.settings, models),
-            title=f"Why, in study {study}",
-            titles=titles_of_study(self.settings, study),
-            made_with=made_with | self.by_place.evaluations(cells, asked),
-        )
-
-    def write_report(self, study: str) -> str:
-        entry = self.settings.studies[study]
-        made = {f"{table}.json": self.tabulate(study, table) for table in entry.tables}
-        made |= {f"{figure}.png": self.plot_figure(study, figure) for figure in entry.figures}
-        made["best_calibration.parquet"] = self.answer_question(study)
-        made["claims.parquet"] = self.tabulate_claims(study)
-        parts = [f"report/page/page.{kind}" for kind in ("html", "css", "js")]
-        return spec(
-            "write_report",
-            {},
-            *parts,
-            study=page_of_study(self.settings, study),
-            inputs=self.made_with.of_page(entry.all_cells()),
-            made_with=of_study(study, made),
-        )
-
-    def _tables(self, study: str) -> dict[str, Any]:
-        tables = self.settings.studies[study].tables
-        return of_study(study, {f"{table}.parquet": self.tabulate(study, table) for table in tables})
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]

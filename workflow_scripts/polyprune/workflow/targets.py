@@ -18,6 +18,8 @@ CHECKPOINT = "checkpoint.json"
 """Of a cell that is read from a checkpoint: where that lies and what identifies it."""
 PAGE = "report.html"
 """Of a study, for readers."""
+OF_DENSE = ("activation_ranges.parquet",)
+"""What only the dense model's folder may hold."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "routing.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
@@ -117,7 +119,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if "evaluation" in parts:
         _check_benchmark(parts[parts.index("evaluation") + 1 :])
     if parts[0] == "dense":
-        _check_variant_file(parts[1:2], OF_VARIANTS)
+        _check_variant_file(parts[1:2], [*OF_DENSE, *OF_VARIANTS])
         return
     methods = [*METHODS, *settings.imported_methods]
     if parts[0] not in methods:

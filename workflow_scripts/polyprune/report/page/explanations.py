@@ -82,6 +82,11 @@ FIGURES = {
         "How alike languages are routed, and how much of a language's routing compression keeps, layer by layer.",
         "Whether another routing is a worse one: experts may be able to stand in for one another.",
     ),
+    "activation_ranges": Explanation(
+        "How wide the inputs of the dense model's matrices range in each language, and whether the features that are "
+        "largest in one language, which AWQ protects, are so in others.",
+        "That a wider range makes a language lose more: that is for the tables of quantised models to say.",
+    ),
     "mean_activations": Explanation(
         "Mean outputs of a matrix, channel by channel, before and after compression, in the calibration language.",
         "Whether a change of a channel matters for what the model says.",
