@@ -15,13 +15,13 @@ import jinja2
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from polyprune.artifacts.json_files import read_object
 from polyprune.errors import UserError
 from polyprune.evaluation.generation import Limits, generate
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import Weights, score_rows
 from polyprune.log import logger
 from polyprune.model.chat import render, render_accepted, template_digest
-from polyprune.model.source import read_object
 from polyprune.model.tokenizer import open_tokenizer
 
 _DEFAULT_MAX_LENGTH = 2048

@@ -18,9 +18,10 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from polyprune.artifacts.json_files import read_object
 from polyprune.artifacts.tokens import Frame
 from polyprune.errors import UserError
-from polyprune.model.source import CONFIG, TOKENIZER, read_config, read_object, special_tokens
+from polyprune.model.source import CONFIG, TOKENIZER, read_config, special_tokens
 from polyprune.settings.models import FROM_MODEL, NO_TOKEN, PUBLISHED
 
 _SAMPLE, _SAMPLE_LENGTH = 32, 2048

@@ -84,6 +84,9 @@ class Specs:
     def convert_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("convert_model", wildcards)
 
+    def register_prompting(self, wildcards: Wildcards) -> str:
+        return spec("register_prompting", wildcards, inputs={"model": self.made_with.model(wildcards["model"])})
+
     # Text in a model's tokens.
 
     def build_calibration_set(self, wildcards: Wildcards) -> str:
