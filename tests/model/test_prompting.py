@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def register(folder: Path) -> tuple[str, str]:
     return read_manifest(manifest)["digest"], read_prompting(prompting_of(manifest), manifest)["digest"]
 
 
-def configure(entries: dict[str, object]) -> Change:
+def configure(entries: Mapping[str, object]) -> Change:
     return lambda folder: (folder / "tokenizer_config.json").write_text(json.dumps(entries), encoding="utf-8")
 
 
@@ -78,7 +78,7 @@ def test_what_prompts_read_is_no_part_of_the_model(model: Path, name: str) -> No
     assert locate_prompting(prompting, manifest) == model
 
 
-OF_TEXT = {
+OF_TEXT: dict[str, Mapping[str, object]] = {
     "another end of text": WORDS | {"eos_token": "<s>"},
     "an added token": WORDS | {"added_tokens_decoder": {"5": {"content": "x"}}},
     "another class": WORDS | {"tokenizer_class": "TokenizersBackend"},
@@ -88,7 +88,7 @@ OF_TEXT = {
 @pytest.mark.parametrize("name", OF_TEXT)
 def test_all_else_in_tokenizer_config_is_of_the_model(model: Path, name: str) -> None:
     before = register(model)
-    configure(OF_TEXT[name] | {"chat_template": TEMPLATE})(model)
+    configure({**OF_TEXT[name], "chat_template": TEMPLATE})(model)
     with pytest.raises(UserError, match=r"tokenizer_config\.json has SHA-256 .*makes all results of the model anew"):
         locate_prompting(model.with_name("prompting.json"), model.with_name("model.json"))
     now = register(model)

@@ -112,9 +112,8 @@ def test_another_template_in_the_file_is_no_other_model(file: Path, tmp_path: Pa
     """The digest without it is the same, with one, another, or none; any other entry and the weights are part of it."""
     manifest = converted(GgufSource(kind="gguf", path=str(file)), tmp_path)
     checkpoint, prompting = manifest.parent / "checkpoint", manifest.with_name("prompting.json")
-    digests = set()
+    digests, renewed = set(), file.with_name("renewed.gguf")
     for number, template in enumerate((None, "{{ messages }}" * 7, "{{ messages[0] }}")):
-        renewed = file.with_name(f"{number}.gguf")
         add_entries(file, renewed, {} if template is None else {"tokenizer.chat_template": template})
         renewed.replace(file)
         assert without_template(file) == read_manifest(manifest)["source"]["without_template"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +16,12 @@ from polyprune.model.prompting import locate_prompting, read_prompting
 from polyprune.model.source import write_manifest
 from polyprune.model.training import build_model, save_model, train_tokenizer
 from polyprune.places import export_places, reference
-from polyprune.settings.models import PickledSource, Shape, TrainedSource
+from polyprune.settings.models import PickledSource, Shape
 from polyprune.stages.convert_model import convert_model
 from polyprune.stages.register_prompting import register_prompting
 
 SHAPE = Shape(layers=1, hidden=16, intermediate=16, heads=2, kv_heads=1, vocabulary=300, max_positions=32)
-TRAINED = TrainedSource(kind="train", architecture="llama", vocabulary=300)
+TRAINED: Any = SimpleNamespace(architecture="llama", seed=0)
 
 
 @pytest.fixture

@@ -158,14 +158,12 @@ class Specs:
         )
 
     def export_model(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
+        model, source = wildcards["model"], self.made_with.source(wildcards["model"])
         return spec(
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
-            source={
-                name: value for name, value in self.made_with.source(model).items() if name in ("kind", "id", "gated")
-            },
+            source={name: source[name] for name in ("kind", "id", "gated") if name in source},
             inputs=self.made_with.of_variant(wildcards),
         )
 
@@ -198,12 +196,10 @@ class Specs:
         return spec("measure_routing", wildcards, variant=variant_of(wildcards), **self.made_with.routing(wildcards))
 
     def measure_mask_iou(self, study: str, grid: str) -> str:
-        cells = self.settings.studies[study].grids[grid].cells()
-        return spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
+        return spec("measure_mask_iou", {}, **self.made_with.mask_iou(self.settings.studies[study].grids[grid].cells()))
 
     def compare_masks(self, study: str, grid: str) -> str:
-        cells = self.settings.studies[study].grids[grid].cells()
-        return spec("compare_masks", {}, **self.made_with.mask_iou(cells))
+        return spec("compare_masks", {}, **self.made_with.mask_iou(self.settings.studies[study].grids[grid].cells()))
 
     # Benchmarks.
 
