@@ -37,7 +37,7 @@ from polyprune.settings.models import Shape
 from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+CONFIG, TOKENIZER, ADAPTER = "config.json", "tokenizer.json", "adapter_config.json"
 OF_TEXT = (CONFIG, TOKENIZER, "added_tokens.json", "special_tokens_map.json", TOKENIZER_CONFIG)
 """What decides results beside the weights, where it is there: the architecture, and a text's tokens."""
 _PLAIN_WEIGHTS = "use the model it was made from, or have its tool write plain float16, bfloat16 or float32 weights"
@@ -58,6 +58,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     if "auto_map" in config:
         raise UserError(
             f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
+        )
+    if (folder / ADAPTER).exists():
+        raise UserError(
+            f"{folder} has an adapter ({ADAPTER}), which transformers puts on top of the weights and polyprune does "
+            "not: merge it into them (merge_and_unload of peft), or take it out of the folder"
         )
     _refuse_quantised(config, folder)
     refuse_impossible(text_part(config), folder / CONFIG)

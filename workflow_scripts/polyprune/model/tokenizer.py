@@ -37,6 +37,8 @@ _ENDS_OF_DOCUMENTS = {
 }
 """What ends a turn of a chat and is named as EOS by chat models, and what ends a document in the same vocabulary: of
 ChatML (Qwen, SmolLM2), Llama 3 and 4, gpt-oss, Gemma, and Cohere."""
+_IDS = 1 << 32
+"""Numbers that the tokenizers library can count tokens with."""
 _BEGIN_TURNS = ("<|im_start|>", "<|im_end|>")
 """Of ChatML: config.json may name one as BOS, and nothing stood before a document when such a model was pretrained."""
 
@@ -146,7 +148,7 @@ class ModelTokenizer:
         """The token that config.json means by an id."""
         if id is None:
             return None
-        token = self.stored.id_to_token(id) if type(id) is int and id >= 0 else None
+        token = self.stored.id_to_token(id) if type(id) is int and 0 <= id < _IDS else None
         if token is None:
             raise UserError(
                 f"{self.folder / CONFIG} names token {id} as BOS or EOS, which {TOKENIZER} does not have (it has "
