@@ -63,7 +63,7 @@ class Clock:
         return call
 
 
-DIGESTS = (seals.seal, seals.require_seal, seals.digest_of, hdf5._digest, hdf5._index, known_digests.known_digest)
+DIGESTS = (seals.seal, seals.require_seal, seals.digest_of, hdf5._digest, hdf5._seal, known_digests.known_digest)
 
 
 @contextmanager

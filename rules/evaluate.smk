@@ -6,6 +6,7 @@ rule evaluate_dense:
         outside.questions,
         lacking.languages,
         model="results/{model}/model.json",
+        prompting="results/{model}/prompting.json",
         data=inputs.benchmark,
     output:
         scores="results/{model}/dense/evaluation/{benchmark}.parquet",
@@ -22,9 +23,9 @@ rule evaluate_dense:
     params:
         spec=specs.evaluate_model,
     shell:
-        "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --cell --data "
-        "{input.data} --scores {output.scores} --items {output.answers} --log {log} --threads {threads} --gpus "
-        "{resources.gpu}"
+        "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --prompting "
+        "{input.prompting} --cell --data {input.data} --scores {output.scores} --items {output.answers} --log {log} "
+        "--threads {threads} --gpus {resources.gpu}"
 
 
 rule evaluate_model:
@@ -32,6 +33,7 @@ rule evaluate_model:
         outside.questions,
         lacking.languages,
         model="results/{model}/model.json",
+        prompting="results/{model}/prompting.json",
         cell=inputs.cell,
         data=inputs.benchmark,
     output:
@@ -49,6 +51,6 @@ rule evaluate_model:
     params:
         spec=specs.evaluate_model,
     shell:
-        "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--data {input.data} --scores {output.scores} --items {output.answers} --log {log} --threads {threads} "
-        "--gpus {resources.gpu}"
+        "python -m polyprune evaluate_model --settings {params.spec:q} --model {input.model} --prompting "
+        "{input.prompting} --cell {input.cell} --data {input.data} --scores {output.scores} --items {output.answers} "
+        "--log {log} --threads {threads} --gpus {resources.gpu}"

@@ -1,4 +1,5 @@
-# A model's manifest says where it lies and identifies it; everything that uses the model depends on the manifest.
+# A model's manifest says where it lies and identifies it; everything that uses the model depends on the manifest. What
+# only prompts and answers read of it has another.
 
 
 rule train_model:
@@ -84,3 +85,23 @@ rule register_model:
     shell:
         "python -m polyprune register_model --settings {params.spec:q} --output {output} --log {log} --threads "
         "{threads}"
+
+
+rule register_prompting:
+    input:
+        outside.prompting,
+        model="results/{model}/model.json",
+    output:
+        "results/{model}/prompting.json",
+    log:
+        "logs/{model}/register_prompting.log",
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
+    params:
+        spec=specs.register_prompting,
+    shell:
+        "python -m polyprune register_prompting --settings {params.spec:q} --model {input.model} --output {output} "
+        "--log {log} --threads {threads}"

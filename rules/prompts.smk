@@ -48,6 +48,7 @@ for prompts in settings.prompts:
             f"build_prompt_set_{prompts}"
         input:
             model="results/{model}/model.json",
+            prompting="results/{model}/prompting.json",
             prompts=inputs.prompts(prompts),
         output:
             inputs.prompt_set(prompts),
@@ -63,5 +64,5 @@ for prompts in settings.prompts:
         params:
             spec=specs.build_prompt_set,
         shell:
-            "python -m polyprune build_prompt_set --settings {params.spec:q} --model {input.model} --prompts "
-            "{input.prompts} --output {output} --log {log} --threads {threads}"
+            "python -m polyprune build_prompt_set --settings {params.spec:q} --model {input.model} --prompting "
+            "{input.prompting} --prompts {input.prompts} --output {output} --log {log} --threads {threads}"

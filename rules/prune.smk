@@ -104,6 +104,7 @@ use rule compose_masks as compose_weights with:
 rule export_model:
     input:
         model="results/{model}/model.json",
+        prompting="results/{model}/prompting.json",
         cell=inputs.cell,
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export/config.json",
@@ -118,5 +119,5 @@ rule export_model:
     params:
         spec=specs.export_model,
     shell:
-        "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--output {output} --log {log} --threads {threads}"
+        "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --prompting "
+        "{input.prompting} --cell {input.cell} --output {output} --log {log} --threads {threads}"

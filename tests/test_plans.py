@@ -20,7 +20,7 @@ def test_the_papers_table_1_plans_its_84_cells(clean: Path) -> None:
     jobs = planned(clean, "results/table1.parquet")
     assert jobs["prune_model"] == jobs["reconstruct_model"] == 2 * 7 * 3
     assert jobs["dump_cell_mc4"] == jobs["measure_drift"] == 84
-    assert jobs["fetch_model"] == jobs["dump_dense_mc4"] == 2
+    assert jobs["fetch_model"] == jobs["dump_dense_mc4"] == 2 and "register_prompting" not in jobs
 
 
 def test_the_causal_test_prunes_whole_cells_only(clean: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:
     jobs = planned(clean, "paper")
     pruned = jobs["prune_model"] + jobs["reconstruct_model"]
     assert (pruned, jobs["compose_weights"]) == (361 + 1 - 21, 21)
-    assert jobs["fetch_model"] == jobs["fetch_benchmark"] == 5
+    assert jobs["fetch_model"] == jobs["register_prompting"] == jobs["fetch_benchmark"] == 5
     assert jobs["fetch_documents"] == jobs["fetch_prompts"] == 7
     assert jobs["dump_cell_mc4"] == 84
     assert sum(jobs.values()) < 4000
@@ -159,7 +159,7 @@ def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_al
     assert planned(folder, f"{cell}/perplexity.parquet", f"{cell}/lsar.parquet") == {
         **dict.fromkeys(["fetch_model", "build_calibration_set", "prune_model", "build_evaluation_set_mc4"], 1),
         **dict.fromkeys(["dump_cell_mc4", "measure_drift", "build_prompt_set_belebele", "measure_lsar"], 1),
-        **dict.fromkeys(["dump_dense_belebele", "dump_cell_belebele"], 1),
+        **dict.fromkeys(["register_prompting", "dump_dense_belebele", "dump_cell_belebele"], 1),
         "fetch_documents": 7,
         "fetch_prompts": 7,
     }

@@ -156,10 +156,12 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
     assert planned(folder, "own", configfile="own.yaml") == of_swahili
     shutil.copy(folder / "text/sw.txt", folder / "copy/sw.txt")
     (folder / "moved/generation_config.json").write_text('{"eos_token_id": 2}', encoding="utf-8")
+    assert planned(folder, "own", configfile="own.yaml") == {}, "nobody asks it anything"
+    (folder / "moved/added_tokens.json").write_text("{}", encoding="utf-8")
     of_the_model = of_swahili | {"register_model": 1, "build_calibration_set": 2, "prune_model": 2}
     del of_the_model["collect_documents"]
     assert planned(folder, "own", configfile="own.yaml") == of_the_model
-    shutil.copy(finished / "results/quick-llama/checkpoint/generation_config.json", folder / "moved")
+    (folder / "moved/added_tokens.json").unlink()
 
     own["corpora"]["own"]["files"]["zh"] = "text/zh.txt"
     grid["calibrations"].append("zh")

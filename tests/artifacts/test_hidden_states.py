@@ -110,7 +110,7 @@ def test_the_layout_is_the_documented_one(tmp_path: Path):
             **dict.fromkeys(("n", "robust_n", "agree"), "token"), **dict.fromkeys((*PER_LAYER, "target"), "1"),
         }  # fmt: skip
         assert dict(file.attrs) == {
-            "schema": "hidden/4", "provenance": '{"a":"语","b":1}', "model": "m", "seed": 3,
+            "schema": "hidden/5", "provenance": '{"a":"语","b":1}', "model": "m", "seed": 3,
             "index": file.attrs["index"], "seal": file.attrs["seal"],
         }  # fmt: skip
 

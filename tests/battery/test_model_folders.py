@@ -73,6 +73,15 @@ def named_index(folder: Path) -> None:
     index({"weight_map": dict.fromkeys(load_file(folder / "model.safetensors"), "a.safetensors")})(folder)
 
 
+def twice(folder: Path) -> None:
+    """A second file that holds other weights of one name, and an index over both."""
+    named_index(folder)
+    state = load_file(folder / "a.safetensors")
+    save_file({UP: state[UP] * 2}, folder / "b.safetensors")
+    places = {**dict.fromkeys(state, "a.safetensors"), UP: "b.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+
+
 def gone(file: str) -> Damage:
     return lambda folder: (folder / file).unlink()
 
@@ -148,6 +157,9 @@ TABLE: list[tuple[str, Damage, Any]] = [
     ("index: out of the folder", index({"weight_map": {UP: "../a.safetensors"}}), REFUSED),
     ("index: absolute", index({"weight_map": {UP: "/etc/passwd"}}), REFUSED),
     ("index: a shard less", index({"weight_map": {UP: "b.safetensors"}}), REFUSED),
+    ("index: a tensor twice", twice, REFUSED),
+    ("an adapter beside", put("adapter_config.json", b"{}"), REFUSED),
+    ("BOS beyond all numbers", entries(CONFIG, bos_token_id=10**12), REFUSED),
     ("BOS unknown", entries(OF_TOKENIZER, bos_token="<|begin|>"), REFUSED),
     ("EOS unknown", entries(OF_TOKENIZER, eos_token="<|end|>"), REFUSED),
     ("EOS a number beyond", entries(CONFIG, eos_token_id=99_999), REFUSED),
@@ -188,10 +200,11 @@ LATER: list[tuple[str, Damage, Any]] = [
     ),
     ("a file more", put("README.md", b"x"), GOOD),
     *((f"{file}: gone", gone(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)),
-    *((f"{file}: a byte more", longer(file), REFUSED) for file in (CONFIG, TOKENIZER, OF_TOKENIZER, SINGLE)),
+    *((f"{file}: a byte more", longer(file), REFUSED) for file in (CONFIG, TOKENIZER, SINGLE)),
+    ("a space in tokenizer_config.json", longer(OF_TOKENIZER), GOOD),
     ("weights times 1.05", weights(lambda state: state.update({UP: state[UP] * 1.05})), REFUSED),
-    ("another template", put("chat_template.jinja", b"{{ messages }}"), REFUSED),
-    ("other ends of an answer", put("generation_config.json", b'{"eos_token_id": [1, 2]}'), REFUSED),
+    ("another template, which no text needs", put("chat_template.jinja", b"{{ messages }}"), GOOD),
+    ("other ends of an answer", put("generation_config.json", b'{"eos_token_id": [1, 2]}'), GOOD),
     ("another configuration", entries(CONFIG, rms_norm_eps=0.1), REFUSED),
     ("moved away", lambda folder: folder.rename(folder.parent / "x"), REFUSED),
     ("a file in its place", lambda folder: folder.rename(folder.parent / "x") and folder.write_bytes(b""), REFUSED),
@@ -222,4 +235,4 @@ def test_a_flipped_bit_after_registration_is_refused(cases: Judge, folder: Path,
     for _ in range(4):
         at, bit = draw.randrange(len(whole)), draw.randrange(8)
         (folder / file).write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
-        judge.judge((file, at, bit), lambda: used(manifest), says=(file, "SHA-256"))
+        judge.judge((file, at, bit), lambda: used(manifest), says=(file,))

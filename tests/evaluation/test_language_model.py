@@ -216,12 +216,19 @@ def test_a_model_without_bos_and_eos_answers_what_has_a_prompt(tmp_path: Path) -
         lm.encode_pairs([("", " Here")])
 
 
-@pytest.mark.parametrize("said", ["x", [1, "x"], 1.5, {"a": 1}])
+@pytest.mark.parametrize("said", ["x", [1, "x"], 1.5, {"a": 1}, True, [1, -1]])
 def test_an_end_that_is_no_token_is_refused(said: Any, tmp_path: Path) -> None:
     """It would never be met, and no generation would end."""
     folder = model_folder(tmp_path, "llama")
     rewrite(folder / "generation_config.json", eos_token_id=said)
     with pytest.raises(UserError, match=r"generation_config\.json: eos_token_id is .*, no token's number"):
+        language_model(folder)
+
+
+def test_an_end_beyond_the_embedding_is_refused(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "llama")
+    rewrite(folder / "generation_config.json", eos_token_id=[1, 99_999])
+    with pytest.raises(UserError, match=r"the end of an answer, by generation_config\.json, has token 99999 .*, but"):
         language_model(folder)
 
 

@@ -18,7 +18,7 @@ from polyprune.artifacts.cells import CellReader, join_layers, save_layer
 from polyprune.artifacts.corpus import load_documents, save_corpus
 from polyprune.artifacts.evaluations import ITEMS_SCHEMA, join_parts, save_part
 from polyprune.artifacts.hidden_states import SAMPLE, load_sums, write_hidden_states
-from polyprune.artifacts.identity import MODEL
+from polyprune.artifacts.identity import MODEL, PROMPTING
 from polyprune.artifacts.json_files import load_record, save_record
 from polyprune.artifacts.layer_rows import MEANS
 from polyprune.artifacts.measurements import (
@@ -155,6 +155,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "prompts/asked/de.parquet": load_prompts,
     "benchmarks/demo/arc.json": lambda path: load_manifest(path).revisions,
     "tiny/model.json": lambda path: load_record(path, MODEL),
+    "tiny/prompting.json": lambda path: load_record(path, PROMPTING, {"model_digest": "m"}),
     "tiny/calibration/de/seed0/tokens.safetensors": read_tokens,
     "tiny/calibration/de/seed0/outliers.json": lambda path: load_outliers(path, {"model_digest": "m"}),
     "tiny/evaluation_text/demo/de.safetensors": read_tokens,
@@ -191,6 +192,7 @@ def make_results(root: Path) -> None:
     save_manifest(root / "benchmarks/demo/arc.json", "arc", {"org/arc": "1"}, {"benchmark": "arc"})
     manifest = {"source": {"kind": "train"}, "digest": "m", "architecture": "LlamaForCausalLM", "files": {}}
     save_record(root / "tiny/model.json", MODEL, manifest)
+    save_record(root / "tiny/prompting.json", PROMPTING, {"model_digest": "m", "kind": "train", "files": {}})
     tokens = np.arange(20, dtype=np.int32).reshape(4, 5)
     special = (tokens % 5 == 0).astype(np.uint8)
     shard = root / "tiny/calibration/de/seed0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,17 @@ def test_the_day_is_always_the_same(
     assert render(tokenizer, [{"role": "user", "content": "x"}]).split("|")[0] == said
     assert PROMPT_DATE.strftime("%Y-%m-%d") == "2024-07-26"
     assert chat_template_utils.datetime is Tomorrow, "others are told the time as before"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("template", ["{{ range(10**4) | random }}", "{{ lipsum() }}"])
+def test_what_a_template_draws_is_always_the_same(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    random.seed(5)
+    drawn = {render(tokenizer, [{"role": "user", "content": "x"}]) for _ in range(3)}
+    assert len(drawn) == 1 and len({template_digest(tokenizer) for _ in range(3)}) == 1
+    assert random.random() == random.Random(5).random(), "others draw as before"
 
 
 def test_the_template_and_what_it_prints_are_its_identity(

@@ -24,12 +24,14 @@ DECIDING = {
     "config.json": json.dumps(CONFIG),
     "tokenizer.json": "{}",
     "model.safetensors": "weights",
-    "tokenizer_config.json": '{"eos_token": "</s>"}',
+    "tokenizer_config.json": '{"eos_token":"</s>"}',
+    "special_tokens_map.json": "{}",
+    "added_tokens.json": "{}",
+}
+OF_PROMPTS = {
     "chat_template.jinja": "{{ messages }}",
     "chat_template.json": "{}",
     "generation_config.json": '{"eos_token_id": 1}',
-    "special_tokens_map.json": "{}",
-    "added_tokens.json": "{}",
     "additional_chat_templates/tool.jinja": "{{ tools }}",
 }
 LONG_AGO = time.time() - 3600
@@ -37,9 +39,9 @@ LONG_AGO = time.time() - 3600
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A folder with all files that decide, at rest for an hour, and one that does not."""
+    """A folder with all files that decide, at rest for an hour, those that prompts read, and one that is nothing."""
     folder = tmp_path / "model"
-    for name, text in (DECIDING | {"README.md": "about"}).items():
+    for name, text in (DECIDING | OF_PROMPTS | {"README.md": "about"}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
         os.utime(folder / name, (LONG_AGO, LONG_AGO))
@@ -74,7 +76,8 @@ def test_the_manifest_holds_every_file_that_decides(model: Path, tmp_path: Path)
 @pytest.mark.parametrize("name", DECIDING)
 def test_each_of_them_is_part_of_the_digest(model: Path, tmp_path: Path, name: str) -> None:
     before = read_manifest(register(model, tmp_path / "a"))["digest"]
-    (model / name).write_text(DECIDING[name] + " ", encoding="utf-8")
+    other = DECIDING[name].replace("</s>", "<s>") if name == "tokenizer_config.json" else DECIDING[name] + " "
+    (model / name).write_text(other, encoding="utf-8")
     changed = read_manifest(register(model, tmp_path / "b"))["digest"]
     assert changed != before
     if name not in ("config.json", "tokenizer.json", "model.safetensors"):
@@ -86,20 +89,18 @@ def test_the_digest_knows_no_path(model: Path, tmp_path: Path) -> None:
     before = read_manifest(register(model, tmp_path / "a"))["digest"]
     shutil.copytree(model, tmp_path / "elsewhere")
     assert read_manifest(register(tmp_path / "elsewhere", tmp_path / "b"))["digest"] == before
-    (model / "README.md").write_text("more about it", encoding="utf-8")
+    for name in ("README.md", *OF_PROMPTS):
+        (model / name).write_text("more about it", encoding="utf-8")
+    (model / "chat_template.json").unlink()
     assert read_manifest(register(model, tmp_path / "c"))["digest"] == before
 
 
 CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights of the same size and times": (rewrite("WEIGHTS", "model.safetensors"), "model.safetensors has SHA-256"),
-    "a longer template": (rewrite("{{ messages }}!", "chat_template.jinja"), "has 15 bytes, registered were 14"),
-    "no template": (lambda folder: (folder / "chat_template.jinja").unlink(), "chat_template.jinja is gone"),
-    "a new one": (
-        lambda folder: (folder / "additional_chat_templates" / "a.jinja").write_text("x"),
-        "additional_chat_templates/a.jinja is new",
-    ),
+    "longer tokens": (rewrite("{ }!", "added_tokens.json"), "added_tokens.json has 4 bytes, registered were 2"),
+    "no special tokens": (lambda folder: (folder / "special_tokens_map.json").unlink(), "tokens_map.json is gone"),
+    "another end of text": (rewrite('{"eos_token": "<s>"}', "tokenizer_config.json"), "_config.json has SHA-256"),
     "other shards": (lambda folder: (folder / "model.safetensors").unlink(), "has neither model.safetensors nor"),
-    "the end of answers": (rewrite('{"eos_token_id": 2}', "generation_config.json"), "generation_config.json has SHA"),
     "a folder in a file's place": (
         lambda folder: ((folder / "tokenizer_config.json").unlink(), (folder / "tokenizer_config.json").mkdir()),
         "tokenizer_config.json is no file but a folder or device; put the model's file there",
@@ -149,10 +150,10 @@ def test_changes_are_listed_for_who_asks_before_a_run(model: Path, tmp_path: Pat
     manifest = register(model, tmp_path)
     about = read_manifest(manifest)
     assert registered.changes(about, model, deciding_files(model)) == []
-    (model / "chat_template.jinja").unlink()
+    (model / "added_tokens.json").unlink()
     rewrite("[]", "tokenizer.json")(model)
     found = registered.changes(about, model, deciding_files(model))
-    assert [line.split(" ")[0] for line in found] == ["chat_template.jinja", "tokenizer.json"]
+    assert [line.split(" ")[0] for line in found] == ["added_tokens.json", "tokenizer.json"]
 
 
 def test_it_can_be_asked_before_a_run_without_torch() -> None:

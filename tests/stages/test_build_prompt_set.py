@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.helpers.digests import digest_by_hand
 from tests.helpers.parallel_prompts import LLAMA_LIKE, row, write_prompts
+from tests.helpers.prompting import prompting_of
 from tests.helpers.tiny import random_model, save_checkpoint
 
 from polyprune.artifacts.prompts import load_prompt_set
@@ -40,7 +41,14 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
 ) -> None:
     files = write_prompts(tmp_path, ROWS)
     collect_prompts(files, "en", tmp_path / "prompts" / "en.parquet", {"code": "x", "language": "en"})
-    build_prompt_set(model, [tmp_path / "prompts" / "en.parquet"], 200, [tmp_path / "en.safetensors"], {"code": "abc"})
+    build_prompt_set(
+        model,
+        prompting_of(model),
+        [tmp_path / "prompts" / "en.parquet"],
+        200,
+        [tmp_path / "en.safetensors"],
+        {"code": "abc"},
+    )
     expected = {
         "code": "abc",
         "dataset": "files",
@@ -60,6 +68,13 @@ def test_the_header_says_data_set_language_model_tokenizer_and_mask(
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: rows)
     hub = HubPrompts(kind="hub", dataset="facebook/belebele", revision=None, codes={"en": "eng_Latn"}, n_prompts=2)
     fetch_prompts(hub, "en", tmp_path / "hub" / "en.parquet", {"language": "en"})
-    build_prompt_set(model, [tmp_path / "hub" / "en.parquet"], 200, [tmp_path / "hub.safetensors"], {"code": "abc"})
+    build_prompt_set(
+        model,
+        prompting_of(model),
+        [tmp_path / "hub" / "en.parquet"],
+        200,
+        [tmp_path / "hub.safetensors"],
+        {"code": "abc"},
+    )
     found = load_prompt_set(tmp_path / "hub.safetensors")
     assert found.metadata == expected | {"dataset": "facebook/belebele", "revision": "f" * 40}

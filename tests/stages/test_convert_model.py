@@ -18,11 +18,14 @@ from transformers.models.auto import AutoModelForCausalLM
 
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
+from polyprune.model.gguf_template import template_of, without_template
+from polyprune.model.prompting import locate_prompting, read_prompting
 from polyprune.model.source import locate, read_manifest
 from polyprune.model.training import train_tokenizer
 from polyprune.report.card import model_card
 from polyprune.settings.models import GgufSource, PickledSource, Shape
 from polyprune.stages.convert_model import convert_model
+from polyprune.stages.register_prompting import register_prompting
 
 QUIET = pytest.mark.filterwarnings("ignore")
 OF_LAYERS = {
@@ -102,6 +105,51 @@ def test_a_gguf_file_becomes_the_model_that_it_was_made_from(original: Any, file
     assert about["architecture"] == "LlamaForCausalLM"
     assert about["source"]["quantised"] == {"F32": 2 + 3 * 6, "Q8_0": 3}
     assert list(about["source"]["original"]) == ["small.gguf"]
+
+
+@QUIET
+def test_another_template_in_the_file_is_no_other_model(file: Path, tmp_path: Path) -> None:
+    """The digest without it is the same, with one, another, or none; any other entry and the weights are part of it."""
+    manifest = converted(GgufSource(kind="gguf", path=str(file)), tmp_path)
+    checkpoint, prompting = manifest.parent / "checkpoint", manifest.with_name("prompting.json")
+    digests, renewed = set(), file.with_name("renewed.gguf")
+    for number, template in enumerate((None, "{{ messages }}" * 7, "{{ messages[0] }}")):
+        add_entries(file, renewed, {} if template is None else {"tokenizer.chat_template": template})
+        renewed.replace(file)
+        assert without_template(file) == read_manifest(manifest)["source"]["without_template"]
+        register_prompting(manifest, prompting, {})
+        found = AutoTokenizer.from_pretrained(locate_prompting(prompting, manifest)).chat_template
+        assert found == template == template_of(file)
+        digests.add(read_prompting(prompting)["digest"])
+        if template:
+            assert converted(GgufSource(kind="gguf", path=str(file)), tmp_path / str(number))
+            assert (tmp_path / f"{number}/results/small/checkpoint/chat_template.jinja").read_text() == template
+    assert len(digests) == 3
+    add_entries(file, renewed, {"general.name": "another"})
+    assert without_template(renewed) != without_template(file)
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert without_template(file) != read_manifest(manifest)["source"]["without_template"]
+    assert checkpoint.is_dir()
+
+
+def add_entries(file: Path, output: Path, entries: dict[str, str]) -> None:
+    """The file with these entries, and no template beside."""
+    reader, writer = gguf.GGUFReader(file), gguf.GGUFWriter(output, "llama")
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name in ("general.architecture", "tokenizer.chat_template", *entries):
+            continue
+        kinds = field.types
+        writer.add_key_value(name, field.contents(), kinds[0], kinds[1] if len(kinds) > 1 else None)
+    for name, value in entries.items():
+        writer.add_string(name, value)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 @QUIET

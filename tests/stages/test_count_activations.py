@@ -76,7 +76,7 @@ def test_files_say_what_they_are_of(model: Path, cells: list[Path], tmp_path: Pa
     """Every attribute, of the dense model and of each cell: the data are those that were counted."""
     for number, cell in [(None, None), *enumerate(cells)]:
         path = count(model, cell, tmp_path / "x.h5")
-        assert_says_what_it_is_of(path, model, "activations/3", first_tokens(TEXT, WANTED), number, "down_proj")
+        assert_says_what_it_is_of(path, model, "activations/4", first_tokens(TEXT, WANTED), number, "down_proj")
         assert not without_unit(path)
 
 

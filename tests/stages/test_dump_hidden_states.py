@@ -56,7 +56,7 @@ def test_files_say_what_they_are_of(model: Path, cells: list[Path], tmp_path: Pa
     dense, of_cells = dump(model, [], tmp_path / "dense"), dump(model, cells, tmp_path / "cells")
     for cell, paths in ((None, dense), (0, of_cells[:2]), (1, of_cells[2:])):
         for path, text in zip(paths, (TEXT, OTHER_TEXT), strict=True):
-            assert_says_what_it_is_of(path, model, "hidden/4", text, cell, "L_normed")
+            assert_says_what_it_is_of(path, model, "hidden/5", text, cell, "L_normed")
             assert without_unit(path) <= PLACES
 
 

@@ -52,7 +52,7 @@ def test_files_say_what_they_are_of(model: Path, cells: list[Path], tmp_path: Pa
     """Every attribute, of the dense model and of each cell."""
     dense, of_cells = dump(model, [], tmp_path / "dense"), dump(model, cells, tmp_path / "cells")
     for cell, path in [(None, dense[0]), *enumerate(of_cells)]:
-        assert_says_what_it_is_of(path, model, "prompt-states/3", PROMPTS, cell, "L_normed")
+        assert_says_what_it_is_of(path, model, "prompt-states/4", PROMPTS, cell, "L_normed")
         assert without_unit(path) <= PLACES
 
 

@@ -18,10 +18,12 @@ from safetensors.torch import load_file
 from tests.helpers.checkout import ROOT
 from tests.helpers.engine import linears_of
 from tests.helpers.harness import model_folder
+from tests.helpers.prompting import prompting_of
 
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import join_layers, save_layer
 from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import save_record
 from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
@@ -50,6 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     folder = model_folder(home / "checkpoint", "llama")
     write_manifest(home / "model.json", {"kind": "train"}, folder, {})
+    prompting_of(home / "model.json")
     for benchmark in ("arc", "mkqa"):
         generate_benchmark(benchmark, N, home / f"{benchmark}.json", {"benchmark": benchmark})
     decoder = Decoder(Checkpoint(folder), torch.device("cpu"))
@@ -74,6 +77,7 @@ def run(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     arguments: dict[str, Any] = {
         "model": home / "model.json",
+        "prompting": home / "prompting.json",
         "cell": [],
         "data": home / f"{benchmark}.json",
         "benchmark": benchmark,
@@ -199,9 +203,11 @@ def test_parts_of_another_job_are_not_taken_over(home: Path, tmp_path: Path, mon
 def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
     manifest = read_manifest(home / "model.json") | {"digest": "0" * 16}
     (tmp_path / "checkpoint").symlink_to(home / "checkpoint")
-    save_record(tmp_path / "model.json", "model/2", manifest)
+    save_record(tmp_path / "model.json", MODEL, manifest)
+    prompting_of(tmp_path / "model.json")
     with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected 0{16}"):
-        run(home, tmp_path, model=tmp_path / "model.json", cell=[home / "mask.safetensors"], variant=CELL)
+        model = {"model": tmp_path / "model.json", "prompting": tmp_path / "prompting.json"}
+        run(home, tmp_path, **model, cell=[home / "mask.safetensors"], variant=CELL)
 
 
 def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

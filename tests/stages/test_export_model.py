@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.helpers.battery import contents
 from tests.helpers.cells import arguments, register
+from tests.helpers.prompting import prompting_of
 from tests.helpers.tiny import random_model, random_tokens
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -40,6 +41,10 @@ def logits_of_the_cell(checkpoint: Path, cell: CellReader, tokens: Tensor) -> Te
     return decoder.logits(decoder.normalise(hidden))
 
 
+def exported(model: Path, cell: Path, output: Path) -> None:
+    export_model(model, prompting_of(model), cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+
+
 def load(folder: Path) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
 
@@ -57,7 +62,7 @@ def test_transformers_loads_what_the_cell_stands_for(
     cell = tmp_path / artifact(method)
     assert run(arguments(tmp_path, method, scheme, cell)) == 0
     output = tmp_path / "export" / "config.json"
-    export_model(tmp_path / "model.json", cell, output, "Tiny", SOURCE, {"code": "1"})
+    exported(tmp_path / "model.json", cell, output)
     tokens, reader = random_tokens(3, 24, seed=5), CellReader(cell)
     loaded, expected = load(output.parent), load(tmp_path / "checkpoint")
     with torch.inference_mode():
@@ -84,7 +89,7 @@ def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
     output = tmp_path / "export" / "config.json"
     (output.parent).mkdir()
     (output.parent / "model-99999.safetensors").write_text("left by another export")
-    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    exported(tmp_path / "model.json", cell, output)
     card = (output.parent / "README.md").read_text()
     for line in (
         "base_model: meta-llama/Meta-Llama-3-8B-Instruct",
@@ -102,12 +107,12 @@ def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
 def test_the_same_cell_has_the_same_export_before_and_after_it_is_scored(tmp_path: Path) -> None:
     cell = cell_of(tmp_path)
     output = tmp_path / "export" / "config.json"
-    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    exported(tmp_path / "model.json", cell, output)
     before = contents(output.parent)
     row: dict[str, Any] = dict.fromkeys(("model", "method", "scheme", "calibration", "corpus", "unit"), "x") | {"n": 1}
     perplexity = row | {"metric": "perplexity", "eval_language": "de", "layer": None, "value": 7.25}
     save_scores(tmp_path / "perplexity.parquet", [perplexity], {})
-    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    exported(tmp_path / "model.json", cell, output)
     assert contents(output.parent) == before
     assert set(json.loads((output.parent / RECORD).read_text())["files"]) == set(before) - {RECORD}
 
@@ -117,7 +122,7 @@ def test_a_damaged_export_or_checkpoint_is_found(damage: str, tmp_path: Path) ->
     results = tmp_path / "results" / "tiny"
     cell = cell_of(results)
     write_manifest(results / "model.json", {"kind": "train"}, results / "checkpoint", {})
-    export_model(results / "model.json", cell, results / "export" / "config.json", "Tiny", SOURCE, {"code": "1"})
+    exported(results / "model.json", cell, results / "export" / "config.json")
     for of, folder in (("model.json", "checkpoint"), ("export/config.json", "export")):
         target, file = results / of, results / folder / "model.safetensors"
         assert complaint(target, tmp_path / "results") is None
@@ -140,4 +145,4 @@ def test_a_cell_of_another_version_of_the_model_is_refused(tmp_path: Path) -> No
     cell = cell_of(tmp_path / "one")
     register(random_model("llama", seed=1), tmp_path / "two")
     with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected"):
-        export_model(tmp_path / "two" / "model.json", cell, tmp_path / "x" / "config.json", "T", SOURCE, {})
+        exported(tmp_path / "two" / "model.json", cell, tmp_path / "x" / "config.json")

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from tests.helpers.outside import look_outside, put, put_model
+from tests.helpers.prompting import prompting_of
 
 from polyprune.artifacts.benchmark_data import save_manifest
 from polyprune.grammar.benchmarks import datasets
 from polyprune.model.foreign.files import write_checkpoint_manifest
-from polyprune.model.source import read_manifest, write_manifest
+from polyprune.model.source import write_manifest
 from polyprune.places import reference
 from polyprune.settings.load import load_settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts
@@ -89,6 +90,7 @@ def register() -> None:
     look("model", {"model": "mine"})
     source = {"kind": "folder", "path": reference("models", "mine")}
     write_manifest(Path("results/mine/model.json"), source, Path("models/mine"), {})
+    prompting_of(Path("results/mine/model.json"))
     place = {"kind": "folder", "path": reference("imports", *MANIFEST.split("/")[1:-1]), "pickles": False}
     write_checkpoint_manifest(Path(MANIFEST), place, Path("theirs"), {})
     corpus = load_settings(yaml.safe_load(CONFIG)).corpora["own"]
@@ -102,6 +104,7 @@ def register() -> None:
 
 ALL = {
     "model": ({"model": "mine"}, "results/mine/model.json"),
+    "prompting": ({"model": "mine"}, "results/mine/prompting.json"),
     "documents": (DE, "results/corpora/own/de.parquet"),
     "prompts": (ASKED, "results/prompts/asked/de.parquet"),
     "checkpoint": (THEIRS, MANIFEST),
@@ -114,8 +117,8 @@ def forced(config: str = CONFIG) -> dict[str, list[str]]:
     found = {}
     for kind, (wildcards, output) in ALL.items():
         files, said = look(kind, wildcards, config)
-        assert files == ({output} if said else set())
-        if said:
+        assert files == ({output} if said else set()) or (kind == "prompting" and files == {ALL["model"][1]})
+        if output in files:
             assert said[0].startswith(f"{output} is made again, with all that depends on it: ")
             found[kind] = said
     return found
@@ -136,7 +139,13 @@ CHANGES: dict[str, tuple[Callable[[], Any], str, str]] = {
         "model",
         "model.safetensors has SHA-256 ",
     ),
-    "a template": (lambda: put(Path("models/mine/chat_template.jinja"), "x"), "model", "chat_template.jinja is new"),
+    "a token": (lambda: put(Path("models/mine/added_tokens.json"), "{}"), "model", "added_tokens.json is new"),
+    "a template": (
+        lambda: put(Path("models/mine/chat_template.jinja"), "x"),
+        "prompting",
+        "chat_template.jinja is new",
+    ),
+    "an end": (lambda: put(Path("models/mine/generation_config.json"), "{}"), "prompting", "_config.json is new"),
     "a checkpoint": (lambda: put(Path("theirs/model.safetensors"), "WEIGHTS"), "checkpoint", "safetensors has SHA-"),
     "a packing": (lambda: put(Path("theirs/quantize_config.json"), "{}"), "checkpoint", "quantize_config.json is new"),
     "a line of text": (
@@ -276,9 +285,12 @@ def test_a_model_in_the_hubs_cache_is_looked_at_where_it_is_cached(
     monkeypatch.setattr("polyprune.model.source.cached_model", lambda *_: cached[0])
     write_manifest(manifest, {"kind": "hub", "id": "org/hubbed", "revision": "f" * 40}, cached[0], {})
     assert look("model", {"model": "hubbed"}) == (set(), [])
-    put(Path("models/mine/generation_config.json"), "{}")
-    files, said = look("model", {"model": "hubbed"})
-    assert files == {str(manifest)} and "generation_config.json is new" in said[0]
+    prompting = prompting_of(manifest)
+    put(Path("models/mine/chat_template.jinja"), "{}")
+    files, said = look("prompting", {"model": "hubbed"})
+    assert files == {str(prompting)} and "chat_template.jinja is new" in said[0]
+    put(Path("models/mine/added_tokens.json"), "{}")
+    assert look("prompting", {"model": "hubbed"})[0] == {str(manifest)}
     cached[0] = tmp_path / "nowhere"
     files, said = look("model", {"model": "hubbed"})
     assert files == set() and "what is finished stays as results/hubbed/model.json registered it" in said[0]
@@ -289,11 +301,10 @@ def test_a_trained_model_whose_checkpoint_was_changed_is_trained_again() -> None
     trained = trained.replace("{calibration: 0.5,", "{train: 0.1, calibration: 0.4,")
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         put(Path(f"results/hubbed/checkpoint/{name}"), Path(f"models/mine/{name}").read_text())
-    manifest = Path("results/hubbed/model.json")
+    manifest, weights = Path("results/hubbed/model.json"), Path("results/hubbed/checkpoint/model.safetensors")
     write_manifest(manifest, {"kind": "train"}, Path("results/hubbed/checkpoint"), {})
     assert look("model", {"model": "hubbed"}, trained) == (set(), [])
-    put(Path("results/hubbed/checkpoint/model.safetensors"), "WEIGHTS")
+    put(weights, "WEIGHTS")
     assert look("model", {"model": "hubbed"}, trained)[0] == {str(manifest)}
-    assert read_manifest(manifest)["source"] == {"kind": "train"}
-    Path("results/hubbed/checkpoint/model.safetensors").unlink()
+    weights.unlink()
     assert look("model", {"model": "hubbed"}, trained)[0] == {str(manifest)}

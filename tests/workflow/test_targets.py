@@ -59,6 +59,7 @@ CELL = "results/llama-3-8b/wanda/0.50/de/seed0"
         "results/corpora/mc4/de.parquet",
         "results/corpora/demo/zh.parquet",
         "results/tiny-llama/model.json",
+        "results/tiny-llama/prompting.json",
         "results/tiny-llama/evaluation_text/demo/de.safetensors",
         "results/tiny-llama/calibration/de/seed0/tokens.safetensors",
         "results/tiny-llama/calibration/ar-de-en-es-ru-sw-zh/seed12/tokens.safetensors",
@@ -76,7 +77,9 @@ def test_valid_targets_pass(target: str, settings: Settings):
     check_target(target, settings)
 
 
-MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", "evaluation_text", "model.json"]))
+MODEL_PARTS = ", ".join(
+    sorted([*METHODS, "calibration", "checkpoint", "dense", "evaluation_text", "model.json", "prompting.json"])
+)
 
 
 @pytest.mark.parametrize(

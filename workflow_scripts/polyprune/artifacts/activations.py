@@ -1,4 +1,4 @@
-"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/3`.
+"""What neurons and channels do on a text: `activations/{corpus}/{language}.h5`, schema `activations/4`.
 
 L decoder layers, F MLP neurons a layer, model width d, B blocks of consecutive sequences.
 
@@ -24,7 +24,7 @@ import numpy as np
 from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader, Hdf5Writer, create_hdf5
 from polyprune.artifacts.identity import Header
 
-SCHEMA = "activations/3"
+SCHEMA = "activations/4"
 NEURONS = {"active": np.int64, "sum_abs_act": np.float64, "sum_abs_out": np.float64}
 MATRICES = ("o_proj", "down_proj")
 
@@ -63,7 +63,7 @@ class ActivationWriter:
                 (n_blocks, self._n_layers, n_neurons),
                 kind,
                 axis=1,
-                unit="token" if name == "active" else "1",
+                about={"unit": "token" if name == "active" else "1"},
                 chunks=(n_blocks, 1, n_neurons),
                 shuffle=True,
                 compression=hdf5plugin.Zstd(clevel=1),
@@ -71,7 +71,7 @@ class ActivationWriter:
         for matrix in MATRICES:
             for name in ("sum", "sum_abs"):
                 shape = (self._n_layers, layer.outputs[matrix].shape[1])
-                self._file.create(f"outputs/{matrix}/{name}", shape, np.float64, axis=0, unit="1")
+                self._file.create(f"outputs/{matrix}/{name}", shape, np.float64, axis=0, about={"unit": "1"})
 
 
 @contextmanager

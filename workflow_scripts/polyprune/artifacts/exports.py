@@ -8,7 +8,7 @@ published proves that it is whole, as the checkpoint of a trained model does by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,12 @@ def _description(file: Path) -> dict[str, Any]:
     return {"bytes": file.stat().st_size, "sha256": file_digest(file)}
 
 
-def require_files(folder: Path, files: Mapping[str, Header], target: Path) -> None:
+def require_files(
+    folder: Path,
+    files: Mapping[str, Header],
+    target: Path,
+    describe: Callable[[Path], Mapping[str, Any]] = _description,
+) -> None:
     """Compare a folder with the list of its files; `target` is what is asked for to have it made again.
 
     Raises:
@@ -44,14 +49,14 @@ def require_files(folder: Path, files: Mapping[str, Header], target: Path) -> No
     for name, wanted in files.items():
         file = folder / name
         try:
-            size = file.stat().st_size
-            found = file_digest(file) if size == wanted["bytes"] else None
+            found = describe(file)
         except FileNotFoundError as error:
             raise DamagedError(f"{file} is gone; {again(target)}") from error
         except OSError as error:
             raise unreadable(file, error) from error
-        if found != wanted["sha256"]:
-            said = f"has SHA-256 {found[:16]}…" if found else f"has {size:,} bytes"
+        if found != wanted:
+            same_size = found["bytes"] == wanted["bytes"]
+            said = f"has SHA-256 {found['sha256'][:16]}…" if same_size else f"has {found['bytes']:,} bytes"
             raise DamagedError(
                 f"{file} is damaged: it {said}, recorded were {wanted['bytes']:,} bytes with {wanted['sha256'][:16]}…; "
                 f"{again(target)}"

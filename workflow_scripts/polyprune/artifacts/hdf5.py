@@ -2,13 +2,14 @@
 
 Root attributes are the header: who the file is (`artifacts/identity.py`), what it is of (`model/variant.py` lists
 them), and `provenance`, which is JSON and says how it was made. Two are for the program: `index`, all other root
-attributes and every dataset's shape, type and attributes as canonical JSON, and `seal`, the digest of `index`
-(`artifacts/seals.py`), which is set last, so that a file without one is unfinished. Reading goes by the index alone: an
-attribute takes HDF5 as long as a digest of 200 kB. Whether the others are what it says, `check` compares.
+attributes and every dataset's shape, type, attributes and digests as canonical JSON, and `seal`, the digest of `index`
+(`artifacts/seals.py`), which is set last, so that a file without one is unfinished. Reading goes by the index alone,
+and it is written from what was given, not from what HDF5 says of the file: an attribute takes HDF5 as long as a digest
+of 200 kB. Whether the others are what it says, `check` compares.
 
-Every dataset has an attribute `digests`, u1 (n, 16): the XXH3-128 of its bytes, little-endian and row by row; one for
-the whole, or, of a dataset with an attribute `axis`, one for each index along this axis, so that layers can be read
-and checked one by one. Text is digested with a zero byte after each entry.
+Digests are the XXH3-128 of a dataset's bytes, little-endian and row by row: one of the whole, or, of a dataset with an
+attribute `axis`, one for each index along this axis, so that layers can be read and checked one by one. Text is
+digested with a zero byte after each entry.
 
 No timestamps: datasets are made with `create_dataset`, because assignment (`file["a/b"] = …`) would store the time at
 which a group was made. Finished files are opened without locks: nobody writes them any more, and some file systems have
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 Attributes = Mapping[str, str | int | bool | Mapping[str, object]]
 """Root attributes by name; mappings are stored as JSON."""
 _JSON = "provenance"
+_INDEX = ("attributes", "datasets", "digests")
 
 
 class _PatientFile(FileIO):
@@ -79,46 +81,54 @@ class _NewFile(h5py.File):
 class Hdf5Writer:
     """A file that is being written; keeps the digests of what is written."""
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: h5py.File, attributes: Header) -> None:
         self._file = file
-        self._digests: dict[str, list[bytes]] = {}
+        self._index: dict[str, Any] = {"attributes": attributes, "datasets": {}, "digests": {}}
+        self._filled: dict[str, h5py.Dataset] = {}
+        for name, value in attributes.items():
+            file.attrs[name] = value
 
     def store(self, name: str, data: np.ndarray, unit: str | None = None) -> None:
         """A whole dataset."""
         dataset = self._file.create_dataset(name, data=data)
-        self._digests[name] = [_digest(data)]
-        if unit is not None:
-            dataset.attrs["unit"] = unit
+        self._describe(name, dataset, {} if unit is None else {"unit": unit}, [_digest(data)])
 
     def create(
-        self, name: str, shape: tuple[int, ...], kind: Any, axis: int, unit: str, **options: Any
-    ) -> h5py.Dataset:
-        """A dataset to be filled by `write`, index by index along `axis`."""
-        dataset = self._file.create_dataset(name, shape, kind, **options)
-        dataset.attrs["unit"], dataset.attrs["axis"] = unit, axis
-        self._digests[name] = [b""] * shape[axis]
-        return dataset
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        kind: Any,
+        axis: int,
+        about: Mapping[str, str],
+        **options: Any,
+    ) -> None:
+        """A dataset to be filled by `write`, index by index along `axis`; `about` are attributes, such as `unit`."""
+        dataset = self._filled[name] = self._file.create_dataset(name, shape, kind, **options)
+        self._describe(name, dataset, {**about, "axis": axis}, [""] * shape[axis])
 
     def write(self, name: str, index: int, values: np.ndarray) -> None:
         """All that a dataset has at one index of its axis."""
-        dataset = cast(h5py.Dataset, self._file[name])
+        dataset, (_, _, about) = self._filled[name], self._index["datasets"][name]
         values = np.asarray(values, dataset.dtype)
-        dataset[_at(int(cast(np.integer, dataset.attrs["axis"])), index)] = values
-        self._digests[name][index] = _digest(values)
+        dataset[_at(about["axis"], index)] = values
+        self._index["digests"][name][index] = _digest(values)
+
+    def _describe(self, name: str, dataset: h5py.Dataset, about: Mapping[str, Any], digests: list[str]) -> None:
+        for entry, value in about.items():
+            dataset.attrs[entry] = value
+        self._index["datasets"][name] = [list(dataset.shape), dataset.dtype.str, about]
+        self._index["digests"][name] = digests
 
     def flush(self) -> None:
         """Hand everything on to the disk. Raises `OSError` if it was full at that, or before."""
         self._file.flush()
 
     def finish(self) -> None:
-        """Set digests and seal. Raises `ValueError` if a dataset was not filled."""
-        for name, digests in self._digests.items():
+        """Set index and seal. Raises `ValueError` if a dataset was not filled."""
+        for name, digests in self._index["digests"].items():
             if not all(digests):
                 raise ValueError(f"{name} was written at {sum(map(bool, digests))} of {len(digests)} places")
-            table = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-            self._file[name].attrs["digests"] = table
-        self._file.attrs["index"] = text = _index(self._file)
-        self._file.attrs["seal"] = digest_of(text.encode())
+        _seal(self._file, self._index)
 
 
 @contextmanager
@@ -132,11 +142,14 @@ def create_hdf5(path: Path, schema: str, attributes: Attributes) -> Iterator[Hdf
     """
     with atomic_write(path) as part, _PatientFile(part, "wb+") as stream:
         try:
+            about = sorted(introduced(path, schema, attributes).items())
+            given = {
+                name: canonical_json(value) if isinstance(value, Mapping) else value
+                for name, value in about
+                if value is not None
+            }
             with _NewFile(stream) as file:
-                for name, value in sorted(introduced(path, schema, attributes).items()):
-                    if value is not None:
-                        file.attrs[name] = canonical_json(value) if isinstance(value, Mapping) else value
-                writer = Hdf5Writer(file)
+                writer = Hdf5Writer(file, given)
                 yield writer
                 writer.finish()
         finally:
@@ -172,10 +185,10 @@ class Hdf5Reader:
         except OSError as error:
             raise self._complaint(error) from error
         try:
-            self._text, seal = (str(self._file.attrs.get(name)) for name in ("index", "seal"))
-            right = seal == digest_of(self._text.encode())
-            index = json.loads(self._text) if right else {"attributes": {}, "datasets": {}}
-            self.header, self._datasets = _header(index["attributes"]), index["datasets"]
+            text, seal = (str(self._file.attrs.get(name)) for name in ("index", "seal"))
+            right = seal == digest_of(text.encode())
+            self._index: dict[str, Any] = json.loads(text) if right else {name: {} for name in _INDEX}
+            self.header, self._datasets = _header(self._index["attributes"]), self._index["datasets"]
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             self._file.close()
             raise self._complaint(error) from error
@@ -218,10 +231,10 @@ class Hdf5Reader:
     def check(self) -> None:
         """Read everything, a layer at a time. Raises `UserError` if anything is damaged."""
         try:
-            found = _index(self._file)
+            found = _as_it_is(self._file)
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             raise self._complaint(error) from error
-        if found != self._text:
+        if found != {name: self._index[name] for name in found}:
             raise DamagedError(f"{self.path} is damaged: its attributes are not those of its index; {again(self.path)}")
         for name in self.datasets:
             shape, _, about = self._datasets[name]
@@ -232,12 +245,12 @@ class Hdf5Reader:
                 self.whole(name)
 
     def _checked(self, name: str, where: Any, number: int) -> np.ndarray:
-        shape, kind, about = self._datasets[name]
+        shape, kind, _ = self._datasets[name]
         try:
             dataset = cast(h5py.Dataset, self._file[name])
             values = np.asarray(dataset[where])
             is_as_written = [list(dataset.shape), dataset.dtype.str] == [shape, kind]
-            right = is_as_written and _digest(values) == bytes(about["digests"][number])
+            right = is_as_written and _digest(values) == self._index["digests"][name][number]
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             raise self._complaint(error) from error
         if not right:
@@ -252,17 +265,22 @@ class Hdf5Reader:
         return DamagedError(f"{self.path} cannot be read as HDF5 ({error}); {again(self.path)}")
 
 
+def _seal(file: h5py.File, index: Header) -> None:
+    file.attrs["index"] = text = canonical_json(index)
+    file.attrs["seal"] = digest_of(text.encode())
+
+
 def _at(axis: int, index: int) -> tuple[slice | int, ...]:
     return (*[slice(None)] * axis, index)
 
 
-def _digest(values: np.ndarray) -> bytes:
-    """XXH3-128 of an array's bytes, 16 bytes."""
+def _digest(values: np.ndarray) -> str:
+    """XXH3-128 of an array's bytes, 32 hex digits."""
     if values.dtype.kind == "O":
         words = (word if isinstance(word, bytes) else str(word).encode() for word in values.flat)
-        return bytes.fromhex(digest_of(b"".join(word + b"\0" for word in words)))
+        return digest_of(b"".join(word + b"\0" for word in words))
     plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return bytes.fromhex(digest_of(plain.reshape(-1).view(np.uint8).data))
+    return digest_of(plain.reshape(-1).view(np.uint8).data)
 
 
 def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -276,13 +294,14 @@ def _header(attributes: Header) -> dict[str, Any]:
     return {name: json.loads(value) if name == _JSON else value for name, value in attributes.items()}
 
 
-def _index(file: h5py.File) -> str:
+def _as_it_is(file: h5py.File) -> dict[str, Any]:
+    """What the index says of a file, but for digests, as HDF5 says it."""
     about = {name: _plain(value) for name, value in file.attrs.items() if name not in ("index", "seal")}
     datasets = {
         name: [list(dataset.shape), dataset.dtype.str, {key: _plain(value) for key, value in dataset.attrs.items()}]
         for name, dataset in _datasets(file).items()
     }
-    return canonical_json({"attributes": about, "datasets": datasets})
+    return {"attributes": about, "datasets": datasets}
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/4`.
+"""Hidden-state dump of one variant in one language: `hidden_states/{corpus}/{language}.h5`, schema `hidden/5`.
 
 Sequence by sequence what `artifacts/layer_rows.py` lays out, over all tokens; and what a text has besides. S sequences
 of T tokens, model width d, K sampled tokens. A dump of the dense model has only what is marked *.
@@ -42,7 +42,7 @@ from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
 from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "hidden/4"
+SCHEMA = "hidden/5"
 SAMPLE = "tokens/hidden"
 _CHUNK_BYTES = 2 << 20
 _STORED = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype("<u2")}
@@ -67,8 +67,8 @@ def write_hidden_states(
         stored, n_sampled = _STORED[dtype], len(sample["token_id"])
         chunk = _CHUNK_BYTES // (d_model * stored.itemsize)
         zstd = hdf5plugin.Zstd(clevel=1)
-        hidden = writer.create_rows(SAMPLE, n_sampled, d_model, stored, chunk, shuffle=True, compression=zstd)
-        hidden.attrs["encoding"] = dtype
+        about = {"encoding": dtype}
+        writer.create_rows(SAMPLE, n_sampled, d_model, stored, chunk, about, shuffle=True, compression=zstd)
         writer.write_names("tokens", sample)
         yield writer
 

@@ -26,8 +26,10 @@ from typing import Any
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE
 
-MODEL = "model/2"
+MODEL = "model/3"
 """Schema of a model's manifest (`model/source.py`)."""
+PROMPTING = "prompting/1"
+"""Schema of the manifest of what prompts and answers read besides (`model/prompting.py`)."""
 CHECKPOINT = "checkpoint/1"
 """Schema of the manifest of a checkpoint that a cell is read from (`model/foreign/files.py`)."""
 RESULTS = "results"

@@ -23,6 +23,29 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not JSON ({error}): it is truncated or was edited; restore it") from error
 
 
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON object that others wrote.
+
+    Raises:
+        UserError: not UTF-8, not JSON, nested too deeply, or not an object; names the file.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); fetch or save it again"
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deeply to be read; fetch or save it again") from error
+    except ValueError as error:
+        raise UserError(
+            f"{file} is not JSON ({error}): it is truncated or was edited; fetch or save it again"
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} holds a {type(found).__name__}, not an object with names; fetch or save it again")
+    return found
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write atomically; equal values, equal bytes."""
     with atomic_write(path) as part:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from polyprune.artifacts.atomic import atomic_write
@@ -19,13 +20,13 @@ _SETTLED = 2.0
 """Seconds. A file touched later than this before its reading may change again within the resolution of its times."""
 
 
-def known_digest(file: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
+def known_digest(file: Path, of: Callable[[Path], str] = file_digest) -> str:
+    """SHA-256 of a file, or of what `of` takes of it, 64 hex digits."""
     signature, settled = _signature(file)
-    memory = _memory(file)
+    memory = _memory(file, "" if of is file_digest else of.__name__)
     if memory and (sha256 := _remembered(memory, signature)):
         return sha256
-    sha256 = file_digest(file)
+    sha256 = of(file)
     if memory and settled and _signature(file)[0] == signature:
         _remember(memory, f"{signature}\n{sha256}\n")
     return sha256
@@ -38,13 +39,13 @@ def _signature(file: Path) -> tuple[str, bool]:
     return digest(*map(str, parts)), time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED
 
 
-def _memory(file: Path) -> Path | None:
-    """The file of the cache that is about this one; None for a user without a home."""
+def _memory(file: Path, of: str) -> Path | None:
+    """The file of the cache that is about this one, or about a part; None for a user without a home."""
     try:
         around = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
-    return around / "polyprune" / "digests" / digest(str(file.resolve()))
+    return around / "polyprune" / "digests" / digest(str(file.resolve()), *filter(None, [of]))
 
 
 def _remembered(memory: Path, signature: str) -> str | None:

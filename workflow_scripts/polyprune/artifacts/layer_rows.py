@@ -58,10 +58,19 @@ class RowWriter:
         self.file, self._n_rows = file, n_layers + 2
         file.store("layer", np.array(row_names(n_layers), dtype=h5py.string_dtype()))
 
-    def create_rows(self, name: str, n: int, width: int, kind: Any, chunk: int, **filters: Any) -> h5py.Dataset:
-        """A dataset (L+2, n, width) for `write_row`, in chunks of a row's `chunk` vectors."""
+    def create_rows(
+        self,
+        name: str,
+        n: int,
+        width: int,
+        kind: Any,
+        chunk: int,
+        about: Mapping[str, str] | None = None,
+        **filters: Any,
+    ) -> None:
+        """A dataset (L+2, n, width) for `write_row`, in chunks of a row's `chunk` vectors, with attributes `about`."""
         shape, chunks = (self._n_rows, n, width), (1, max(1, min(chunk, n)), width)
-        return self.file.create(name, shape, kind, axis=0, unit="1", chunks=chunks, **filters)
+        self.file.create(name, shape, kind, 0, {"unit": "1", **(about or {})}, chunks=chunks, **filters)
 
     def write_row(self, name: str, row: int, values: np.ndarray) -> None:
         """One row of a dataset that `create_rows` made, (n, width). Raises `OSError` if the disk is full."""

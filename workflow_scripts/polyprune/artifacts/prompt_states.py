@@ -1,4 +1,4 @@
-"""What prompts look like inside a model: `hidden_states/{prompts}/{language}.h5`, schema `prompt-states/3`.
+"""What prompts look like inside a model: `hidden_states/{prompts}/{language}.h5`, schema `prompt-states/4`.
 
 Prompt by prompt what `artifacts/layer_rows.py` lays out, over the user's content tokens only, none of the chat
 template's. Besides, for P prompts, in a dump of any variant:
@@ -20,7 +20,7 @@ from polyprune.artifacts.hdf5 import Attributes, Hdf5Reader
 from polyprune.artifacts.identity import Header
 from polyprune.artifacts.layer_rows import MEANS, RowWriter, write_rows
 
-SCHEMA = "prompt-states/3"
+SCHEMA = "prompt-states/4"
 
 
 @contextmanager

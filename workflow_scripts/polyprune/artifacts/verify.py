@@ -37,8 +37,19 @@ from polyprune.artifacts import (
     tokens,
 )
 from polyprune.artifacts.hdf5 import Hdf5Reader
-from polyprune.artifacts.identity import CHECKPOINT, MODEL, RESULTS, DamagedError, ForeignError, Header, again, require
+from polyprune.artifacts.identity import (
+    CHECKPOINT,
+    MODEL,
+    PROMPTING,
+    RESULTS,
+    DamagedError,
+    ForeignError,
+    Header,
+    again,
+    require,
+)
 from polyprune.artifacts.json_files import read_json
+from polyprune.artifacts.model_files import description
 from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
 from polyprune.artifacts.tensors import TensorReader
@@ -64,7 +75,7 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, CHECKPOINT, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
+    ".json": {MODEL, PROMPTING, CHECKPOINT, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
 }
 """What this program reads, by the ending of a file's name."""
 _CHECKPOINT, _EXPORT = "checkpoint", "export"
@@ -117,8 +128,16 @@ def check(path: Path, root: Path) -> None:
             _require_known(path, header, root)
             if header["schema"] == benchmark_data.SCHEMA and not is_reference(header["folder"]):
                 benchmark_data.require_data(path, header, file_digest)
-            if header["schema"] == MODEL and header["source"]["kind"] in ("train", "gguf", "pickles"):
-                exports.require_files(path.with_name(_CHECKPOINT), header["files"], path)
+            if header["schema"] in (MODEL, PROMPTING):
+                _check_checkpoint(path, header)
+
+
+def _check_checkpoint(path: Path, header: Header) -> None:
+    """The files that a manifest lists of a model that was made here."""
+    prompting = header["schema"] == PROMPTING
+    if (header if prompting else header["source"])["kind"] in ("train", "gguf", "pickles"):
+        describe = partial(description, prompting=prompting, sha256_of=file_digest)
+        exports.require_files(path.with_name(_CHECKPOINT), header["files"], path, describe)
 
 
 def _check_export(config: Path, root: Path) -> None:

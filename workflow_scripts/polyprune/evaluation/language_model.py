@@ -15,13 +15,13 @@ import jinja2
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from polyprune.artifacts.json_files import read_object
 from polyprune.errors import UserError
 from polyprune.evaluation.generation import Limits, generate
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import Weights, score_rows
 from polyprune.log import logger
 from polyprune.model.chat import render, render_accepted, template_digest
-from polyprune.model.source import read_object
 from polyprune.model.tokenizer import open_tokenizer
 
 _DEFAULT_MAX_LENGTH = 2048
@@ -42,6 +42,7 @@ class SharedPrefixLM(LM):
         self._first = bos if bos is not None else eos
         self._first_text = None if self._first is None else self.tokenizer.decode([self._first])
         self._ends = frozenset(end for end in (eos, *_end_tokens(folder)) if end is not None)
+        self._tokenizer.require_embedded(sorted(self._ends), "the end of an answer, by generation_config.json,")
 
     @property
     def tokenizer_name(self) -> str:
@@ -182,6 +183,6 @@ def _end_tokens(folder: Path) -> list[int | None]:
     file = folder / "generation_config.json"
     said = read_object(file).get("eos_token_id") if file.is_file() else None
     ends = said if isinstance(said, list) else [said]
-    if any(not isinstance(end, int | None) for end in ends):
+    if any(end is not None and (type(end) is not int or end < 0) for end in ends):
         raise UserError(f"{file}: eos_token_id is {said!r}, no token's number nor a list of such; correct the file")
     return ends

@@ -4,11 +4,12 @@ The template is rendered to text, the user's text is found in it, and a token co
 one of its characters: special tokens, role names and line breaks of the template do not.
 
 Templates may print the day. It is always `PROMPT_DATE`: the same prompts on every day, and those that Llama 3.1's
-template makes where it is told no date.
+template makes where it is told no date. They may also choose at random (`random`, `lipsum` of Jinja): always the same.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -56,7 +57,7 @@ def render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], **op
         UserError: the template is no template, or fails.
     """
     try:
-        with _on_the_prompt_date():
+        with _on_the_prompt_date(), _without_chance():
             return str(
                 tokenizer.apply_chat_template(list(messages), tokenize=False, date_string=_DATE_STRING, **options)  # type: ignore[arg-type]
             )
@@ -97,6 +98,17 @@ def _on_the_prompt_date() -> Iterator[None]:
         yield
     finally:
         module.datetime = clock
+
+
+@contextmanager
+def _without_chance() -> Iterator[None]:
+    """Within: what a template draws is what it drew before."""
+    state = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 class _StoppedClock(datetime):

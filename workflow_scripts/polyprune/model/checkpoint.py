@@ -46,8 +46,16 @@ class Checkpoint:
 
     @cached_property
     def file_of(self) -> dict[str, str]:
-        """File name of every tensor."""
-        return {name: file for file in self.files for name in self._open(file).keys() if not _COMPUTED.search(name)}  # noqa: SIM118
+        """File name of every tensor; raises `UserError` if two files hold one of the same name."""
+        found: dict[str, str] = {}
+        for file in self.files:
+            for name in self._open(file).keys():  # noqa: SIM118
+                if found.setdefault(name, file) != file:
+                    raise UserError(
+                        f"{self.folder} holds {name} twice, in {found[name]} and in {file}: its files are not of one "
+                        "model; fetch it again"
+                    )
+        return {name: file for name, file in found.items() if not _COMPUTED.search(name)}
 
     @cached_property
     def stored_as(self) -> dict[str, str]:

@@ -22,8 +22,10 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 from transformers.models.auto import AutoModelForCausalLM
 
+from polyprune.artifacts.json_files import read_object
 from polyprune.errors import UserError
-from polyprune.model.source import CONFIG, INDEX, SINGLE, read_object
+from polyprune.model.prompting import bring, prompting_files
+from polyprune.model.source import CONFIG, INDEX, SINGLE
 
 _PICKLE, _PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 _BESIDE = ("*.json", "*.jinja", "*.model", "*.txt", "LICENSE*")
@@ -82,6 +84,7 @@ def convert_pickles(original: Path, folder: Path, dtype: str | None) -> list[str
         for file in sorted(original.glob(pattern)):
             if not file.name.endswith(".index.json"):
                 shutil.copyfile(file, folder / file.name)
+    bring({name: (original / name).read_bytes() for name in prompting_files(original)}, folder)
     tensors: dict[str, Tensor] = {}
     for name in names:
         try:

@@ -1,6 +1,6 @@
 """What a registration says of a model's files, and whether they are still the same. No torch.
 
-A manifest (see `source.py`) holds size and SHA-256 of every file that decides results:
+A manifest (see `source.py` and `prompting.py`) holds size and SHA-256 of every file that decides results:
 
     "files": {"config.json": {"bytes": 714, "sha256": "<64 hex>"}, …}
 
@@ -15,20 +15,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from polyprune.artifacts.known_digests import known_digest
+from polyprune.artifacts.model_files import TOKENIZER_CONFIG, Files, describe
 from polyprune.errors import UserError
 from polyprune.hub import require_as_named
 
-Files = dict[str, dict[str, Any]]
-"""Of each file by its name in the folder: `bytes`, its size, and `sha256`."""
 
-
-def describe(folder: Path, names: Iterable[str]) -> Files:
-    """Sizes and digests of files of a folder."""
-    return {name: {"bytes": (folder / name).stat().st_size, "sha256": known_digest(folder / name)} for name in names}
-
-
-def changes(registered: Mapping[str, Any], folder: Path, names: Iterable[str]) -> list[str]:
+def changes(registered: Mapping[str, Any], folder: Path, names: Iterable[str], prompting: bool = False) -> list[str]:
     """What of a folder differs from its registration: a sentence a file, with both identities. Empty if nothing does.
 
     `names` are the files of the folder that decide today.
@@ -41,23 +33,28 @@ def changes(registered: Mapping[str, Any], folder: Path, names: Iterable[str]) -
     found = [f"{name} is new" for name in sorted(now - set(before))]
     found += [f"{name} is gone" for name in sorted(set(before) - now)]
     kept = sorted(now & set(before))
-    resized = {name: (folder / name).stat().st_size for name in kept}
-    grown = [name for name in kept if resized[name] != before[name]["bytes"]]
+    whole = [name for name in kept if Path(name).name != TOKENIZER_CONFIG]
+    resized = {name: (folder / name).stat().st_size for name in whole}
+    grown = [name for name in whole if resized[name] != before[name]["bytes"]]
     found += [f"{name} has {resized[name]:,} bytes, registered were {before[name]['bytes']:,}" for name in grown]
-    now_sha = {name: file["sha256"] for name, file in describe(folder, [n for n in kept if n not in grown]).items()}
-    others = [name for name, sha256 in now_sha.items() if sha256 != before[name]["sha256"]]
+    read = describe(folder, [name for name in kept if name not in grown], prompting)
+    others = [name for name, file in read.items() if file["sha256"] != before[name]["sha256"]]
     found += [
-        f"{name} has SHA-256 {now_sha[name][:16]}…, registered was {before[name]['sha256'][:16]}…" for name in others
+        f"{name} has SHA-256 {read[name]['sha256'][:16]}…, registered was {before[name]['sha256'][:16]}…"
+        for name in others
     ]
     require_as_named(folder, grown + others)
     return found
 
 
-def check_unchanged(registered: Mapping[str, Any], folder: Path, names: Iterable[str], manifest: Path) -> None:
+def check_unchanged(
+    registered: Mapping[str, Any], folder: Path, names: Iterable[str], manifest: Path, prompting: bool = False
+) -> None:
     """Raises `UserError` where a model's folder is not what its manifest registered; names files and what to type."""
-    if found := changes(registered, folder, names):
+    if found := changes(registered, folder, names, prompting):
         more = f" (and {len(found) - 1} more files)" if len(found) > 1 else ""
+        of_model = "prompts, evaluations and exports of the model" if prompting else "all results of the model"
         raise UserError(
             f"{folder} is not the model that {manifest} registered: {found[0]}{more}; restore the folder, or run "
-            "snakemake again to take it as it is now, which makes all results of the model anew (-n shows them)"
+            f"snakemake again to take it as it is now, which makes {of_model} anew (-n shows them)"
         )

@@ -1,6 +1,6 @@
 """Where a model comes from and lies: manifests and folders in Hugging Face layout. No torch.
 
-Every model has a manifest, `results/{model}/model.json`, schema `model/2`: where it came from and what identifies it.
+Every model has a manifest, `results/{model}/model.json`, schema `model/3`: where it came from and what identifies it.
 
     {"source": {"kind": "train" | "hub" | "folder" | "gguf" | "pickles", …}, "digest": "<16 hex>",
      "architecture": "LlamaForCausalLM",
@@ -9,8 +9,9 @@ Every model has a manifest, `results/{model}/model.json`, schema `model/2`: wher
 If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
 that too.
 
-The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
-The digest is one over all of theirs, whatever folder they lie in.
+The files are those that decide results: weights, configuration and tokenizer. The digest is one over all of theirs,
+whatever folder they lie in. Chat templates and what ends an answer have a manifest of their own (`prompting.py`): cells
+and hidden states do not depend on them.
 
 `locate` leads from a manifest to the folder: beside it (`checkpoint/`) for models trained or converted here, the hub's
 cache for hub models, where the configuration says for local folders (`places.py`). So a manifest is the same on every
@@ -19,33 +20,26 @@ machine. It refuses a folder whose files are no longer the registered ones.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.identity import MODEL
-from polyprune.artifacts.json_files import load_record, save_record
+from polyprune.artifacts.json_files import load_record, read_object, save_record
+from polyprune.artifacts.model_files import TOKENIZER_CONFIG, Files, describe
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
 from polyprune.model.config_values import refuse_impossible
-from polyprune.model.registered import Files, check_unchanged, describe
+from polyprune.model.registered import check_unchanged
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
 from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-_BESIDE = (
-    "added_tokens.json",
-    "additional_chat_templates/*.jinja",
-    "chat_template.jinja",
-    "chat_template.json",
-    "generation_config.json",
-    "special_tokens_map.json",
-    "tokenizer_config.json",
-)
-"""What else decides results, where it is there: a text's tokens, how questions are put, what ends an answer."""
+CONFIG, TOKENIZER, ADAPTER = "config.json", "tokenizer.json", "adapter_config.json"
+OF_TEXT = (CONFIG, TOKENIZER, "added_tokens.json", "special_tokens_map.json", TOKENIZER_CONFIG)
+"""What decides results beside the weights, where it is there: the architecture, and a text's tokens."""
 _PLAIN_WEIGHTS = "use the model it was made from, or have its tool write plain float16, bfloat16 or float32 weights"
 _QUANTISED = ("quantization_config", "compression_config")
 
@@ -65,34 +59,16 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"{folder} needs code from its repository (auto_map in config.json); polyprune runs no remote code"
         )
+    if (folder / ADAPTER).exists():
+        raise UserError(
+            f"{folder} has an adapter ({ADAPTER}), which transformers puts on top of the weights and polyprune does "
+            "not: merge it into them (merge_and_unload of peft), or take it out of the folder"
+        )
     _refuse_quantised(config, folder)
     refuse_impossible(text_part(config), folder / CONFIG)
     if not _is_file(folder / TOKENIZER):
         raise UserError(f"{folder} has no tokenizer.json (fast tokenizer); save one with AutoTokenizer.save_pretrained")
     return config
-
-
-def read_object(file: Path) -> dict[str, Any]:
-    """A JSON object that others wrote.
-
-    Raises:
-        UserError: not UTF-8, not JSON, nested too deeply, or not an object; names the file.
-    """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); fetch or save it again"
-        ) from error
-    except RecursionError as error:
-        raise UserError(f"{file} is nested too deeply to be read; fetch or save it again") from error
-    except ValueError as error:
-        raise UserError(
-            f"{file} is not JSON ({error}): it is truncated or was edited; fetch or save it again"
-        ) from error
-    if not isinstance(found, dict):
-        raise UserError(f"{file} holds a {type(found).__name__}, not an object with names; fetch or save it again")
-    return found
 
 
 def _is_file(path: Path) -> bool:
@@ -185,9 +161,13 @@ def deciding_files(folder: Path) -> list[str]:
     Raises:
         UserError: the folder is not a whole model.
     """
-    patterns = (CONFIG, TOKENIZER, *_BESIDE)
-    beside = (file for pattern in patterns for file in folder.glob(pattern) if _is_file(file))
-    return sorted({*tensor_files(folder), *(file.relative_to(folder).as_posix() for file in beside)})
+    return sorted({*tensor_files(folder), *files_of(folder, OF_TEXT)})
+
+
+def files_of(folder: Path, patterns: Iterable[str]) -> list[str]:
+    """Names, in order, of files of a folder; raises `UserError` where something else has such a name."""
+    found = (file for pattern in patterns for file in folder.glob(pattern) if _is_file(file))
+    return sorted({file.relative_to(folder).as_posix() for file in found})
 
 
 def model_digest(files: Files, dtype: str | None) -> str:

@@ -18,9 +18,10 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from polyprune.artifacts.json_files import read_object
 from polyprune.artifacts.tokens import Frame
 from polyprune.errors import UserError
-from polyprune.model.source import CONFIG, TOKENIZER, read_config, read_object, special_tokens
+from polyprune.model.source import CONFIG, TOKENIZER, read_config, special_tokens
 from polyprune.settings.models import FROM_MODEL, NO_TOKEN, PUBLISHED
 
 _SAMPLE, _SAMPLE_LENGTH = 32, 2048
@@ -36,6 +37,8 @@ _ENDS_OF_DOCUMENTS = {
 }
 """What ends a turn of a chat and is named as EOS by chat models, and what ends a document in the same vocabulary: of
 ChatML (Qwen, SmolLM2), Llama 3 and 4, gpt-oss, Gemma, and Cohere."""
+_IDS = 1 << 32
+"""Numbers that the tokenizers library can count tokens with."""
 _BEGIN_TURNS = ("<|im_start|>", "<|im_end|>")
 """Of ChatML: config.json may name one as BOS, and nothing stood before a document when such a model was pretrained."""
 
@@ -145,7 +148,7 @@ class ModelTokenizer:
         """The token that config.json means by an id."""
         if id is None:
             return None
-        token = self.stored.id_to_token(id) if type(id) is int and id >= 0 else None
+        token = self.stored.id_to_token(id) if type(id) is int and 0 <= id < _IDS else None
         if token is None:
             raise UserError(
                 f"{self.folder / CONFIG} names token {id} as BOS or EOS, which {TOKENIZER} does not have (it has "

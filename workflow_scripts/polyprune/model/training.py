@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW, Optimizer
 from transformers import (
+    AutoConfig,
     CohereConfig,
     CohereForCausalLM,
+    GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
     OlmoeConfig,
@@ -28,6 +31,7 @@ from transformers import (
 )
 
 from polyprune.log import Progress
+from polyprune.model.prompting import GENERATION, JINJA
 from polyprune.settings.models import Shape, TrainedSource
 
 BOS, EOS = "<s>", "</s>"
@@ -187,3 +191,10 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folde
     """Write a folder in Hugging Face layout: config.json, model.safetensors, tokenizer files."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def prompting_of(folder: Path) -> dict[str, bytes]:
+    """Of such a folder the files that only prompting uses, by name, as transformers has written them."""
+    with TemporaryDirectory() as name:
+        GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder)).save_pretrained(name)
+        return {GENERATION: Path(name, GENERATION).read_bytes(), JINJA: CHAT_TEMPLATE.encode()}

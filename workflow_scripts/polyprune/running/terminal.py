@@ -24,7 +24,10 @@ from polyprune.log import TERMINAL_VARIABLE as VARIABLE
 
 STAGES = {
     "text and prompts": ("collect_", "fetch_documents", "fetch_translations", "fetch_prompts"),
-    "models": ("train_model", "fetch_model", "convert_model", "register_model", "register_checkpoint"),
+    "models": (
+        *("train_model", "fetch_model", "convert_model"),
+        *("register_model", "register_prompting", "register_checkpoint"),
+    ),
     "calibration text": ("build_",),
     "compressed models": (
         *("measure_outliers", "prune_model", "reconstruct_model", "remove_experts"),

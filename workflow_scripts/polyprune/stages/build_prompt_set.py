@@ -9,15 +9,21 @@ from polyprune.artifacts.prompts import TEXT, load_prompts, save_prompt_set
 from polyprune.artifacts.tables import origin_of
 from polyprune.log import logger
 from polyprune.model.chat import open_chat_tokenizer, template_digest, tokenise_prompts
-from polyprune.model.source import locate, read_manifest
+from polyprune.model.prompting import locate_prompting
+from polyprune.model.source import read_manifest
 from polyprune.provenance import file_digest
 
 
 def build_prompt_set(
-    model: Path, prompts: list[Path], max_positions: int, output: list[Path], provenance: dict[str, Any]
+    model: Path,
+    prompting: Path,
+    prompts: list[Path],
+    max_positions: int,
+    output: list[Path],
+    provenance: dict[str, Any],
 ) -> None:
     """Write one file a language (see `artifacts/prompts.py`)."""
-    folder = locate(model)
+    folder = locate_prompting(prompting, model)
     tokenizer = open_chat_tokenizer(folder)
     metadata = provenance | {
         "model_digest": read_manifest(model)["digest"],

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.atomic import share
+from polyprune.artifacts.known_digests import known_digest
+from polyprune.artifacts.model_files import describe
 from polyprune.hub import download_file_of_model, download_pickles, lock_sizes, resolve_revision
 from polyprune.log import logger
 from polyprune.model.converted import convert_gguf, convert_pickles
-from polyprune.model.registered import describe
-from polyprune.model.source import check_shape, read_config, write_manifest
+from polyprune.model.gguf_template import without_template
+from polyprune.model.source import OF_TEXT, check_shape, files_of, read_config, write_manifest
 from polyprune.places import path_at
 from polyprune.settings.models import GgufSource, PickledSource, Shape
 
@@ -22,8 +24,9 @@ def convert_model(
 ) -> None:
     """Write `output` (manifest, see `model/source.py`) and the folder `checkpoint/` beside it.
 
-    The manifest's `source` says what the model was made from: `original`, size and SHA-256 of each file, and, of GGUF,
-    `quantised`, the types of its matrices with how many have each.
+    The manifest's `source` says what the model was made from: `original`, size and SHA-256 of each file that decides;
+    of GGUF also `quantised`, the types of its matrices with how many have each, and `without_template`, a digest of all
+    that is not its chat template.
     """
     said = source.model_dump(exclude_none=True, exclude={"gated", "dtype"})
     if source.id is not None:
@@ -35,9 +38,11 @@ def convert_model(
         at_hub = source.id is not None
         file = download_file_of_model(str(source.id), said["revision"], str(source.file)) if at_hub else _at(source)
         said |= {"original": describe(file.parent, [file.name]), "quantised": convert_gguf(file, made, source.dtype)}
+        said["without_template"] = known_digest(file, without_template)
     else:
         original = download_pickles(source.id, said["revision"]) if source.id is not None else _at(source)
-        said["original"] = describe(original, convert_pickles(original, made, source.dtype))
+        pickles = convert_pickles(original, made, source.dtype)
+        said["original"] = describe(original, [*pickles, *files_of(original, OF_TEXT)])
     sizes = check_shape(read_config(made), shape, f"models.{name}.shape")
     importlib.import_module("polyprune.model.probing").probe_folder(made, source.dtype)
     if source.id is not None:

@@ -23,13 +23,15 @@ from polyprune.log import logger
 from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
-from polyprune.model.source import locate, read_manifest
+from polyprune.model.prompting import locate_prompting, read_prompting
+from polyprune.model.source import read_manifest
 from polyprune.settings.engine import Engine
 from polyprune.settings.scores import Mkqa
 
 
 def evaluate_model(
     model: Path,
+    prompting: Path,
     cell: list[Path],
     data: Path,
     benchmark: str,
@@ -49,7 +51,7 @@ def evaluate_model(
     `cell` is the compressed weights, or empty for the dense model; `variant` holds the columns that name it. `mkqa` and
     `generation` are for that benchmark alone.
     """
-    manifest = read_manifest(model)
+    manifest, asked_by = read_manifest(model), read_prompting(prompting, model)["digest"]
     reader = open_cell(cell[0], model, of_variant(variant)) if cell else None
     found = load_manifest(data, {"benchmark": benchmark})
     revisions = {column.dataset: found.revision(column.dataset) for column in columns}
@@ -57,7 +59,9 @@ def evaluate_model(
         "model_digest": manifest["digest"],
         "variant": variant,
         "benchmark": benchmark,
-        "sources": {"model": manifest["digest"], **calibration_texts([reader.brief] if reader else [])},
+        "prompting_digest": asked_by,
+        "sources": {"model": manifest["digest"], **calibration_texts([reader.brief] if reader else [])}
+        | {"templates and ends of answers": asked_by},
         "cell": None if reader is None else reader.brief,
         "data": revisions,
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
@@ -67,9 +71,10 @@ def evaluate_model(
     if len(missing) < len(columns):
         logger.info("%d of %d languages are finished from before", len(columns) - len(missing), len(columns))
     if missing:
-        lm = _language_model(model, reader, generation, device, engine.tokens_per_batch)
+        folder = locate_prompting(prompting, model)
+        lm = _language_model(model, folder, reader, generation, device, engine.tokens_per_batch)
         asking = mkqa or Mkqa()
-        prompting = Prompting(profile, asking.prompt, asking.max_new_tokens)
+        puts = Prompting(profile, asking.prompt, asking.max_new_tokens)
         facts = {
             "benchmark": benchmark,
             "profile": profile,
@@ -81,7 +86,7 @@ def evaluate_model(
         }
         for column in missing:
             with data_cache(data.parent / ".cache" / found.digest) as cache:
-                rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, prompting)
+                rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, puts)
             about = {"eval_language": column.name, "data_revision": revisions[column.dataset]}
             save_part(parts, column.name, [variant | facts | about | row for row in rows], answers, provenance)
             value = next(row for row in rows if row["headline"])
@@ -93,10 +98,15 @@ def evaluate_model(
 
 
 def _language_model(
-    model: Path, reader: CellReader | None, generation: str | None, device: torch.device, tokens_per_batch: int
+    model: Path,
+    folder: Path,
+    reader: CellReader | None,
+    generation: str | None,
+    device: torch.device,
+    tokens_per_batch: int,
 ) -> SharedPrefixLM:
     """Generating by our own means, or by `evaluation/vllm_backend.py`, which is imported where it is chosen."""
     kind = SharedPrefixLM
     if generation == "vllm":
         kind = importlib.import_module("polyprune.evaluation.vllm_backend").VllmLM
-    return kind(Weights(Decoder(open_model(model), device), reader), locate(model), tokens_per_batch)
+    return kind(Weights(Decoder(open_model(model), device), reader), folder, tokens_per_batch)

@@ -14,6 +14,7 @@ from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
 from polyprune.model.export import export_weights
 from polyprune.model.export_experts import remaining
+from polyprune.model.prompting import locate_prompting
 from polyprune.model.source import read_manifest
 from polyprune.report.card import model_card
 
@@ -22,12 +23,19 @@ BESIDE_THE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
 
 
 def export_model(
-    model: Path, cell: Path, output: Path, title: str, source: dict[str, Any], provenance: dict[str, Any]
+    model: Path,
+    prompting: Path,
+    cell: Path,
+    output: Path,
+    title: str,
+    source: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> None:
     """Fill the folder of `output`, its config.json, which appears last, with a record of all files (see
     `artifacts/exports.py`); `source` is the model's in config.yaml.
     """
     reader, quantised = open_cell(cell, model), read_manifest(model)["source"].get("quantised")
+    locate_prompting(prompting, model)
     checkpoint, folder = open_model(model), output.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

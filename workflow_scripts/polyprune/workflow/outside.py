@@ -25,6 +25,12 @@ from polyprune.settings.models import FolderSource, GgufSource, PickledSource
 from polyprune.settings.problems import explain
 from polyprune.settings.text import FilesCorpus, FilesPrompts, TmxCorpus
 from polyprune.settings.yaml_lines import Place, read_yaml_lines
+from polyprune.workflow.outside_models import (
+    changes_of_original,
+    changes_of_prompting,
+    changes_where_it_lies,
+    registration,
+)
 from polyprune.workflow.spec_values import cell_at, place_of_import
 from polyprune.workflow.wildcards import Wildcards
 
@@ -67,6 +73,10 @@ class Outside:
 
     def model(self, wildcards: Wildcards) -> list[str]:
         return self._look(self._model, "results/{model}/model.json", wildcards)
+
+    def prompting(self, wildcards: Wildcards) -> list[str]:
+        self.model(wildcards)
+        return self._look(self._prompting, "results/{model}/prompting.json", wildcards)
 
     def checkpoint(self, wildcards: Wildcards) -> list[str]:
         pattern = "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/checkpoint.json"
@@ -112,7 +122,7 @@ class Outside:
     def _model(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
         # Imported here because only some configurations have such models, and it takes a second.
         from polyprune.model.registered import changes
-        from polyprune.model.source import check_shape, deciding_files, folder_of, read_config, read_manifest
+        from polyprune.model.source import check_shape, deciding_files, read_config, read_manifest
 
         name = wildcards["model"]
         model = self.settings.models[name]
@@ -125,7 +135,7 @@ class Outside:
             config = self._told(lambda: read_config(folder), place)
             self._told(lambda: check_shape(config, model.shape, "the shape"), ("models", name, "shape"))
             names = self._told(lambda: deciding_files(folder), place)
-            if registered := _read(read_manifest, manifest):
+            if registered := registration(read_manifest, manifest):
                 yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
         elif isinstance(model.source, GgufSource | PickledSource) and model.source.path is not None:
             original = path_at(reference("models", name))
@@ -134,28 +144,25 @@ class Outside:
                     raise self._refusal(("models", name, "source", "path"), f"{original} does not exist")
                 self._say_missing(f"the model's original {original} does not exist", manifest)
                 return
-            if registered := _read(read_manifest, manifest):
-                files, at = registered["source"]["original"], original if original.is_dir() else original.parent
-                now = [file for file in files if (at / file).is_file()]
-                yield from (f"{at}: {change}" for change in changes({"files": files}, at, now))
-        elif registered := _read(read_manifest, manifest):
-            try:
-                folder = folder_of(registered["source"], manifest)
-                names = deciding_files(folder)
-            except UserError as error:
-                if registered["source"]["kind"] != "hub":
-                    yield str(error)  # made here, and can be made again
-                else:
-                    self._say_missing(str(error), manifest)
-                return
-            yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
+            if registered := registration(read_manifest, manifest):
+                yield from changes_of_original(original, registered["source"])
+                yield from changes_where_it_lies(registered, manifest, self._say_missing)
+        elif registered := registration(read_manifest, manifest):
+            yield from changes_where_it_lies(registered, manifest, self._say_missing)
+
+    def _prompting(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
+        name = wildcards["model"]
+        model, source = Path(f"results/{name}/model.json"), self.settings.models[name].source
+        if str(model) not in self.workflow.dag.forcefiles and manifest.exists():
+            converted = isinstance(source, GgufSource | PickledSource) and source.path is not None
+            yield from changes_of_prompting(manifest, model, path_at(reference("models", name)) if converted else None)
 
     def _checkpoint(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
         from polyprune.model.foreign.files import checkpoint_folder, deciding_files, read_checkpoint_manifest
         from polyprune.model.registered import changes
 
         cell = cell_at(wildcards)
-        source, registered = self.settings.imported.get(cell), _read(read_checkpoint_manifest, manifest)
+        source, registered = self.settings.imported.get(cell), registration(read_checkpoint_manifest, manifest)
         if isinstance(source, FolderCheckpoint):
             folder = path_at(reference(*place_of_import(cell)))
             if manifest.exists() and not folder.exists():
@@ -243,7 +250,7 @@ class Outside:
         place = ("evaluation", "data_root")
         names = self._told(lambda: present(root, datasets(wildcards["benchmark"], "hub")), place)
         now = {name: self._told(lambda name=name: folder_digest(root / name), place) for name in names}
-        if registered := _read(read_registered, manifest):
+        if registered := registration(read_registered, manifest):
             before = registered["digests"]
             for name in now:
                 if now[name] != before.get(name, now[name]):
@@ -257,7 +264,7 @@ class Outside:
         from polyprune.artifacts.benchmark_data import read_registered
 
         root, languages = path_at(reference(DATA_ROOT)), self.settings.languages_of(wildcards["model"])
-        manifest = _read(read_registered, Path(f"results/benchmarks/hub/{wildcards['benchmark']}.json"))
+        manifest = registration(read_registered, Path(f"results/benchmarks/hub/{wildcards['benchmark']}.json"))
         for name in datasets(wildcards["benchmark"], "hub", languages):
             if not (root / name).is_dir() and name not in (manifest or {"digests": ()})["digests"]:
                 raise self._refusal(
@@ -283,19 +290,11 @@ class Outside:
         self.say(f"{what}; what is finished stays as {output} registered it, jobs that need more of it will fail")
 
 
-def _read(reader: Callable[[Path], Any], path: Path) -> Any:
-    """A registration; None if there is none or if it is damaged, which the jobs say that read it."""
-    try:
-        return reader(path) if path.exists() else None
-    except UserError:
-        return None
-
-
 def _changes_of_files(files: Sequence[Path], output: Path, schema: str) -> Iterator[str]:
     """Compare files with what was made from them."""
     from polyprune.artifacts.tables import read_header
 
-    if registered := _read(lambda path: read_header(path, schema), output):
+    if registered := registration(lambda path: read_header(path, schema), output):
         now, before = content_digest(files), registered.get("revision")
         if now != before:
             yield f"{', '.join(map(str, files))} has digest {now}, registered was {before}"

@@ -62,6 +62,9 @@ class Specs(SpecsOfStudies):
     def convert_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("convert_model", wildcards)
 
+    def register_prompting(self, wildcards: Wildcards) -> str:
+        return spec("register_prompting", wildcards, inputs={"model": self.made_with.model(wildcards["model"])})
+
     # Text in a model's tokens.
 
     def build_calibration_set(self, wildcards: Wildcards) -> str:
@@ -133,14 +136,12 @@ class Specs(SpecsOfStudies):
         )
 
     def export_model(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
+        model, source = wildcards["model"], self.made_with.source(wildcards["model"])
         return spec(
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
-            source={
-                name: value for name, value in self.made_with.source(model).items() if name in ("kind", "id", "gated")
-            },
+            source={name: source[name] for name in ("kind", "id", "gated") if name in source},
             inputs=self.made_with.of_variant(wildcards),
         )
 
@@ -177,12 +178,10 @@ class Specs(SpecsOfStudies):
         return spec("measure_activation_ranges", wildcards, variant=variant_of(wildcards), **made_with)
 
     def measure_mask_iou(self, study: str, grid: str) -> str:
-        cells = self.settings.studies[study].grids[grid].cells()
-        return spec("measure_mask_iou", {}, **self.made_with.mask_iou(cells))
+        return spec("measure_mask_iou", {}, **self.made_with.mask_iou(self.settings.studies[study].grids[grid].cells()))
 
     def compare_masks(self, study: str, grid: str) -> str:
-        cells = self.settings.studies[study].grids[grid].cells()
-        return spec("compare_masks", {}, **self.made_with.mask_iou(cells))
+        return spec("compare_masks", {}, **self.made_with.mask_iou(self.settings.studies[study].grids[grid].cells()))
 
     # Benchmarks.
 

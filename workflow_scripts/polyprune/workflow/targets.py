@@ -14,6 +14,8 @@ from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
 
+MANIFESTS = ("model.json", "prompting.json")
+"""Of a model: what identifies it, and what only prompts and answers read of it besides."""
 CHECKPOINT = "checkpoint.json"
 """Of a cell that is read from a checkpoint: where that lies and what identifies it."""
 PAGE = "report.html"
@@ -74,7 +76,7 @@ def models_of(words: Sequence[str], settings: Settings) -> set[str]:
 
 def require_sizes(words: Sequence[str], settings: Settings) -> None:
     """Raises `UserError` if targets are of a model whose sizes are not known; its registration alone needs none."""
-    named = [word for word in words if not word.endswith("/model.json")]
+    named = [word for word in words if not word.endswith(MANIFESTS)]
     known = {*settings.models, *settings.studies}
     named = [word for word in named if word.removeprefix("results/").split("/")[0] in known]
     for model in sorted(models_of(named, settings)) if named else []:
@@ -110,7 +112,7 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 
 
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
-    if parts[0] in ("checkpoint", "evaluation_text", "model.json", "prompts"):
+    if parts[0] in ("checkpoint", "evaluation_text", "prompts", *MANIFESTS):
         return
     known = settings.languages_of(model)
     if parts[0] == "calibration":
@@ -123,7 +125,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         return
     methods = [*METHODS, *settings.imported_methods]
     if parts[0] not in methods:
-        choices = [*methods, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
+        choices = [*methods, "dense", "calibration", "evaluation_text", "checkpoint", *MANIFESTS]
         raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], choices)}")
     if len(parts) > 1:
         scheme = parse_scheme(parts[1])

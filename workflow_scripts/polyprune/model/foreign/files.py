@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.identity import CHECKPOINT
-from polyprune.artifacts.json_files import load_record, save_record
+from polyprune.artifacts.json_files import load_record, read_object, save_record
+from polyprune.artifacts.model_files import describe
 from polyprune.errors import UserError
 from polyprune.hub import cached_model
-from polyprune.model.registered import check_unchanged, describe
-from polyprune.model.source import CONFIG, INDEX, SINGLE, model_digest, read_object, tensor_files
+from polyprune.model.registered import check_unchanged
+from polyprune.model.source import CONFIG, INDEX, SINGLE, model_digest, tensor_files
 from polyprune.places import path_at
 
 QUANTISATION = ("quantize_config.json", "quant_config.json")

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from polyprune.artifacts.json_files import read_object
 from polyprune.artifacts.tensors import open_tensors
 from polyprune.errors import UserError
 from polyprune.model.foreign.files import QUANTISATION, weight_files
-from polyprune.model.source import CONFIG, read_object
+from polyprune.model.source import CONFIG
 
 _NO_WEIGHTS = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "attn.masked_bias", "attn.bias")
 """Tables that models compute themselves, and old files hold."""
