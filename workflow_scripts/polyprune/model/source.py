@@ -6,8 +6,8 @@ Every model has a manifest, `results/{model}/model.json`, schema `model/2`: wher
      "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
 
-If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
-that too.
+If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`; if a CPU computes
+them faster in another, `chosen_dtype` says in which (`arithmetic.py`). The digest is of that too.
 
 The files are those that decide results: weights, configuration, tokenizer, chat template and what ends a generation.
 The digest is one over all of theirs, whatever folder they lie in.
@@ -196,15 +196,21 @@ def model_digest(files: Files, dtype: str | None) -> str:
     return digest(*named, *([] if dtype is None else [dtype]))
 
 
-def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any]) -> None:
-    """Describe a model folder that was found whole; raises `UserError` like `read_config` and `tensor_files`."""
+def write_manifest(
+    path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any], chosen: str | None = None
+) -> None:
+    """Describe a model folder that was found whole; raises `UserError` like `read_config` and `tensor_files`.
+
+    `chosen` is a dtype that weights are used in although nobody asked for it (`arithmetic.py`).
+    """
     config = read_config(folder)
     files = describe(folder, deciding_files(folder))
     manifest = {
         "source": source,
         "architecture": architecture(config),
-        "digest": model_digest(files, source.get("dtype")),
+        "digest": model_digest(files, chosen or source.get("dtype")),
         "files": files,
+        **({"chosen_dtype": chosen} if chosen else {}),
         "provenance": provenance,
     }
     save_record(path, MODEL, manifest)
@@ -213,6 +219,12 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Raises `UserError` if the manifest is missing, damaged, or of another model."""
     return load_record(path, MODEL)
+
+
+def dtype_of(manifest: Path) -> str | None:
+    """The dtype that weights are used in where it is not their own."""
+    about = read_manifest(manifest)
+    return about.get("chosen_dtype") or about["source"].get("dtype")
 
 
 def locate(manifest: Path) -> Path:

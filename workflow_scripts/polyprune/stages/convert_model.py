@@ -14,11 +14,17 @@ from polyprune.model.converted import convert_gguf, convert_pickles
 from polyprune.model.registered import describe
 from polyprune.model.source import check_shape, read_config, write_manifest
 from polyprune.places import path_at
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import GgufSource, PickledSource, Shape
 
 
 def convert_model(
-    source: GgufSource | PickledSource, shape: Shape | None, name: str, output: Path, provenance: dict[str, Any]
+    source: GgufSource | PickledSource,
+    shape: Shape | None,
+    name: str,
+    output: Path,
+    engine: Engine,
+    provenance: dict[str, Any],
 ) -> None:
     """Write `output` (manifest, see `model/source.py`) and the folder `checkpoint/` beside it.
 
@@ -39,14 +45,14 @@ def convert_model(
         original = download_pickles(source.id, said["revision"]) if source.id is not None else _at(source)
         said["original"] = describe(original, convert_pickles(original, made, source.dtype))
     sizes = check_shape(read_config(made), shape, f"models.{name}.shape")
-    importlib.import_module("polyprune.model.probing").probe_folder(made, source.dtype)
+    chosen = importlib.import_module("polyprune.model.probing").probe_folder(made, source.dtype, engine.device)
     if source.id is not None:
         asked = f"{source.id}/{source.file}" if isinstance(source, GgufSource) else source.id
         lock_sizes(asked, said["revision"], sizes)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
     share(folder)
-    write_manifest(output, said, folder, provenance)
+    write_manifest(output, said, folder, provenance, chosen)
     logger.info("%s: %.2f GB", folder, sum(file.stat().st_size for file in folder.iterdir()) / 1e9)
 
 
