@@ -55,6 +55,10 @@ class Checkpoint:
         handles = {file: self._open(file) for file in self.files}
         return {name: handles[file].get_slice(name).get_dtype() for name, file in self.file_of.items()}
 
+    def shape_of(self, name: str) -> list[int]:
+        """Shape of a tensor in its file."""
+        return self._open(self.file_of[name]).get_slice(name).get_shape()
+
     def tensor(self, name: str) -> Tensor:
         """One tensor in the dtype it is stored in; raises `UserError` if the checkpoint lacks it or holds codes."""
         if name not in self.file_of:

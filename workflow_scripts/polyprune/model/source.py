@@ -32,7 +32,7 @@ from polyprune.model.registered import Files, check_unchanged, describe
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
-from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
+from polyprune.settings.sizes import NOT_COMPARED, TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -172,7 +172,7 @@ def check_shape(config: dict[str, Any], shape: Shape | None, place: str) -> dict
     is_nested = any(isinstance(config.get(name), dict) for name in TEXT_PARTS)
     found = named_sizes(config) if is_nested else sizes_of_config(config, place, shape.max_positions)
     named = {name: value for name, value in found.items() if value}
-    compared = [name for name in named if name not in ("bytes_per_weight", "head")]
+    compared = [name for name in named if name not in NOT_COMPARED]
     wrong = [f"{name}: {named[name]}" for name in compared if named[name] != getattr(shape, name)]
     if wrong:
         raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
