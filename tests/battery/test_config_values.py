@@ -17,6 +17,7 @@ from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 from polyprune.running.device import choose_device
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource
 from polyprune.stages.register_model import register_model
 
@@ -114,5 +115,5 @@ def test_without_kv_heads_there_are_as_many_as_heads(good: Path, tmp_path: Path)
     shutil.copy(good / "tokenizer.json", whole)
     with_entries(whole, {"num_key_value_heads": None})
     shape = SHAPE.model_copy(update={"kv_heads": SIZES["num_attention_heads"]})
-    register_model(FolderSource(kind="folder", path=str(whole)), shape, "mine", tmp_path / "model.json", {})
+    register_model(FolderSource(kind="folder", path=str(whole)), shape, "mine", tmp_path / "model.json", Engine(), {})
     Decoder(Checkpoint(whole), choose_device("cpu", []))

@@ -16,6 +16,7 @@ from polyprune.model.source import locate
 from polyprune.model.tokenizer import open_tokenizer
 from polyprune.model.training import train_tokenizer
 from polyprune.running.device import choose_device
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.register_model import register_model
 
@@ -36,7 +37,7 @@ def good_folder(folder: Path) -> Path:
 
 def registered(folder: Path) -> Path:
     manifest = folder.parent / "results" / "mine" / "model.json"
-    register_model(FolderSource(kind="folder", path=str(folder)), SHAPE, "mine", manifest, {})
+    register_model(FolderSource(kind="folder", path=str(folder)), SHAPE, "mine", manifest, Engine(), {})
     return manifest
 
 

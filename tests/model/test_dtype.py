@@ -20,6 +20,7 @@ from polyprune.model.checkpoint import open_model
 from polyprune.model.decoder import Decoder
 from polyprune.model.source import read_manifest
 from polyprune.running.run import run
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.export_model import export_model
 from polyprune.stages.register_model import register_model
@@ -38,7 +39,7 @@ def register(checkpoint: Path, folder: Path, dtype: str | None) -> Path:
     """The manifest of the model in a dtype, and a shard of calibration text beside it."""
     source = FolderSource.model_validate({"kind": "folder", "path": str(checkpoint), "dtype": dtype})
     folder.mkdir()
-    register_model(source, SHAPE, "mine", folder / "model.json", {"code": "abc"})
+    register_model(source, SHAPE, "mine", folder / "model.json", Engine(), {"code": "abc"})
     tokens = random_tokens(4, 16).numpy().astype("int32")
     about = {"model_digest": read_manifest(folder / "model.json")["digest"], "languages": ["de", "en"], "seed": 0}
     save_tokens(folder / "tokens.safetensors", TokenSet(tokens, tokens * 0 + 1, (tokens * 0).astype("uint8"), about))

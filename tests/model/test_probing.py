@@ -14,6 +14,7 @@ from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 from polyprune.model.probing import probe
 from polyprune.model.source import check_shape, read_config
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.register_model import register_model
 
@@ -23,7 +24,7 @@ SHAPE = Shape.model_validate(SIZES | {"max_positions": 64})
 
 def register(folder: Path, shape: Shape = SHAPE) -> Path:
     manifest = folder.parent / "results" / "model.json"
-    register_model(FolderSource(kind="folder", path=str(folder)), shape, "mine", manifest, {})
+    register_model(FolderSource(kind="folder", path=str(folder)), shape, "mine", manifest, Engine(), {})
     return manifest
 
 

@@ -13,18 +13,58 @@ from tests.helpers.families import VOCABULARY, shaken, tiny_config
 from tests.helpers.tiny import save_checkpoint
 from tests.helpers.tried import compared, their_logits, walk_through
 
+from polyprune.artifacts.cells import EXPERTS, CellReader, join_layers
+from polyprune.grammar.schemes import parse_scheme
+from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 from polyprune.model.export import export_weights
 from polyprune.model.probing import probe
+from polyprune.model.removal import remove_experts_of
+from polyprune.model.source import read_manifest, write_manifest
+from polyprune.stages.export_model import export_model
 
 WRAPPERS = {
     "gemma3": "Gemma3ForConditionalGeneration",
     "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
+    "qwen3_vl_moe": "Qwen3VLMoeForConditionalGeneration",
     "llama4": "Llama4ForConditionalGeneration",
     "mistral3": "Mistral3ForConditionalGeneration",
     "aya_vision": "AyaVisionForConditionalGeneration",
 }
+
+
+MIXTURES = ("llama4", "qwen3_vl_moe")
+"""Of these, those whose decoder of text has experts."""
+
+
+@pytest.mark.parametrize("model_type", MIXTURES)
+def test_experts_of_the_text_decoder_are_removed_and_the_rest_is_copied(model_type: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = shaken(getattr(transformers, WRAPPERS[model_type])(tiny_config(model_type)))
+    folder = save_checkpoint(model, tmp_path / "model")
+    write_manifest(tmp_path / "model.json", {"kind": "folder", "path": str(folder)}, folder, {})
+    tokens = torch.randint(2, VOCABULARY, (3, 16), generator=torch.Generator().manual_seed(0))
+    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, False, {})
+    about = {"method": "reap", "scheme": "0.25", "calibration": "de", "seed": 0, "unit": EXPERTS}
+    about |= {
+        "model_digest": read_manifest(tmp_path / "model.json")["digest"],
+        "calibration_digest": "0" * 16,
+        "code": "1",
+    }
+    remove_experts_of(calibration, parse_scheme("0.25"), tmp_path / "layers", about)
+    join_layers(tmp_path / "layers", calibration.decoder.n_layers, tmp_path / "mask.safetensors", about)
+    export_model(tmp_path / "model.json", tmp_path / "mask.safetensors", tmp_path / "export/config.json", "T", {}, {})
+    cell = CellReader(tmp_path / "mask.safetensors")
+    ours = walk_through(Decoder(Checkpoint(folder), CPU), tokens, cell)
+    assert (
+        compared(ours, their_logits(tmp_path / "export", tokens))
+        == "exact"
+        != compared(ours, their_logits(folder, tokens))
+    )
+    before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "export" / "model.safetensors")
+    changed = {name for name in before if name not in after or not torch.equal(before[name], after[name])}
+    assert changed and all("experts" in name or "router" in name or "mlp.gate" in name for name in changed)
 
 
 @pytest.mark.parametrize("model_type", WRAPPERS)

@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from gguf import GGUFWriter
 from tests.helpers.checkout import ROOT
-from transformers import BloomConfig, FalconConfig, Gemma3Config, GPT2Config, LlamaConfig, MptConfig, Phi3Config
+from transformers import (
+    CONFIG_MAPPING,
+    BloomConfig,
+    FalconConfig,
+    Gemma3Config,
+    GPT2Config,
+    LlamaConfig,
+    MptConfig,
+    Phi3Config,
+)
+from transformers.models.auto import AutoModelForCausalLM
 
 from polyprune.errors import UserError
 from polyprune.settings.models import FolderSource, GgufSource, HubSource, Model, Shape, TextSettings
@@ -74,6 +85,38 @@ def test_weights_of_16_bits_and_a_head_of_its_own_width_count() -> None:
     assert (sizes.head, sizes.bytes_per_weight) == (32, 2)
     assert sizes.linear_weights == 2 * (64 * 32 * (2 * 4 + 2 * 2) + 3 * 64 * 96)
     assert sizes_of_config({**wide, "dtype": "float32"}, "x")["bytes_per_weight"] == 4
+
+
+MIXTURES = ("mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "deepseek_v3", "glm4_moe", "gpt_oss", "granitemoeshared")
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_weights_of_all_experts_count(family: str) -> None:
+    """Of the published sizes of each, two layers; MLA's four matrices are not exactly those of an attention."""
+    config: Any = CONFIG_MAPPING[family](num_hidden_layers=2)
+    config.first_k_dense_replace = 0
+    if config.to_dict().get("mlp_layer_types"):
+        config.mlp_layer_types = ["sparse", "sparse"]
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    matrices = [(name, each) for name, each in model.named_parameters() if ".layers." in name and each.dim() > 1]
+    routers = sum(each.numel() for name, each in matrices if name.rpartition(".")[0].endswith(("gate", "router")))
+    sizes = Shape.model_validate(sizes_of_config(config.to_dict(), "x"))
+    actual = sum(each.numel() for _, each in matrices) - routers
+    assert sizes.linear_weights == pytest.approx(actual, rel=0.005)
+    assert sizes.active_weights < sizes.linear_weights / 2
+
+
+def test_a_token_meets_its_experts_and_the_shared_ones() -> None:
+    config = FAMILIES["llama"][0].to_dict() | {
+        "num_experts": 8, "moe_intermediate_size": 16, "num_experts_per_tok": 2, "n_shared_experts": 3,
+    }  # fmt: skip
+    sizes = Shape.model_validate(sizes_of_config(config, "x"))
+    attention = 64 * 16 * (2 * 4 + 2 * 2)
+    assert sizes.linear_weights == 2 * (attention + 3 * 64 * (8 * 16 + 3 * 16))
+    assert sizes.active_weights == 2 * (attention + 3 * 64 * (2 * 16 + 3 * 16))
+    dense = Shape.model_validate(sizes_of_config(config | {"num_experts": 1}, "x"))
+    assert dense.linear_weights == dense.active_weights == 2 * (attention + 3 * 64 * 96)
 
 
 def test_a_shape_by_hand_is_taken_and_nothing_is_read() -> None:

@@ -23,6 +23,7 @@ from polyprune.model.prompting import locate_prompting, read_prompting
 from polyprune.model.source import locate, read_manifest
 from polyprune.model.training import train_tokenizer
 from polyprune.report.card import model_card
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import GgufSource, PickledSource, Shape
 from polyprune.stages.convert_model import convert_model
 from polyprune.stages.register_prompting import register_prompting
@@ -84,7 +85,7 @@ def file(original: Any, tmp_path: Path) -> Iterator[Path]:
 
 def converted(source: Any, folder: Path, shape: Shape | None = None) -> Path:
     manifest = folder / "results/small/model.json"
-    convert_model(source, shape, "small", manifest, {"code": "abc"})
+    convert_model(source, shape, "small", manifest, Engine(), {"code": "abc"})
     return manifest
 
 

@@ -15,6 +15,7 @@ from polyprune import hub
 from polyprune.errors import UserError
 from polyprune.hub import MODEL_FILES
 from polyprune.model import probing
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import HubSource, Shape
 from polyprune.stages.fetch_model import fetch_model
 
@@ -64,7 +65,7 @@ def test_fetching_locks_downloads_checks_and_describes_the_model(tmp_path: Path,
 
     monkeypatch.setattr(hub, "snapshot_download", download)
     output = tmp_path / "results" / "model.json"
-    fetch_model(SOURCE, SHAPE, "short", output, {"code": "abc"})
+    fetch_model(SOURCE, SHAPE, "short", output, Engine(), {"code": "abc"})
     assert calls == [(("org/name",), {"revision": NOW, "allow_patterns": MODEL_FILES})]
     manifest = json.loads(output.read_text())
     assert manifest["source"] == {"kind": "hub", "id": "org/name", "revision": NOW}
@@ -72,15 +73,15 @@ def test_fetching_locks_downloads_checks_and_describes_the_model(tmp_path: Path,
     assert manifest["provenance"] == {"code": "abc"}
     assert manifest["digest"] == digest_by_hand(folder)
     lock = json.loads(Path("revisions.lock").read_text())
-    sizes = SHAPE.model_dump(exclude={"head"}) | {"bytes_per_weight": 4}
+    sizes = SHAPE.model_dump(exclude_none=True) | {"bytes_per_weight": 4}
     assert lock == {"models": {"org/name": NOW}, "sizes": {f"org/name@{NOW}": sizes}}
     assert str(tmp_path) not in output.read_text(), "a hub model's manifest is the same on every machine"
 
     first = output.read_bytes()
-    fetch_model(SOURCE, SHAPE, "short", output, {"code": "abc"})
+    fetch_model(SOURCE, SHAPE, "short", output, Engine(), {"code": "abc"})
     assert output.read_bytes() == first
     (folder / "model.safetensors").write_bytes(b"Weights")
-    fetch_model(SOURCE, SHAPE, "short", output, {"code": "abc"})
+    fetch_model(SOURCE, SHAPE, "short", output, Engine(), {"code": "abc"})
     assert json.loads(output.read_text())["digest"] != manifest["digest"]
 
 
@@ -88,7 +89,7 @@ def test_a_model_of_another_shape_is_refused_with_the_right_values(tmp_path: Pat
     answer(monkeypatch, NOW)
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot(tmp_path / "cache", hidden_size=128)))
     with pytest.raises(UserError) as refused:
-        fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", {})
+        fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", Engine(), {})
     assert str(refused.value) == ("models.short.shape differs from the model's config.json: set hidden: 128")
     assert not (tmp_path / "model.json").exists()
 
@@ -99,19 +100,21 @@ def test_the_locked_commit_is_fetched_and_not_todays(tmp_path: Path, monkeypatch
     fetched: list[str] = []
     folder = snapshot(tmp_path / "cache")
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, revision, **__: fetched.append(revision) or str(folder))
-    fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", {})
+    fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", Engine(), {})
     assert fetched == [NOW] and json.loads((tmp_path / "model.json").read_text())["source"]["revision"] == NOW
     with pytest.raises(
         UserError, match=f"model org/name: config.yaml pins revision {LATER}, revisions.lock says {NOW}"
     ):
-        fetch_model(SOURCE.model_copy(update={"revision": LATER}), SHAPE, "short", tmp_path / "other.json", {})
+        fetch_model(
+            SOURCE.model_copy(update={"revision": LATER}), SHAPE, "short", tmp_path / "other.json", Engine(), {}
+        )
     assert fetched == [NOW] and not (tmp_path / "other.json").exists()
 
 
 def test_a_hub_out_of_reach_leaves_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     refuse(monkeypatch, LocalEntryNotFoundError("no"))
     with pytest.raises(UserError, match="model org/name is not in this machine's cache and the hub is off"):
-        fetch_model(SOURCE.model_copy(update={"revision": NOW}), SHAPE, "short", tmp_path / "model.json", {})
+        fetch_model(SOURCE.model_copy(update={"revision": NOW}), SHAPE, "short", tmp_path / "model.json", Engine(), {})
     assert not (tmp_path / "model.json").exists()
 
 
@@ -121,5 +124,5 @@ def test_half_a_download_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (folder / "model.safetensors").unlink()
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(folder))
     with pytest.raises(UserError, match=r"has neither model\.safetensors nor model\.safetensors\.index\.json"):
-        fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", {})
+        fetch_model(SOURCE, SHAPE, "short", tmp_path / "model.json", Engine(), {})
     assert not (tmp_path / "model.json").exists()

@@ -13,6 +13,7 @@ from polyprune.errors import UserError
 from polyprune.model import probing
 from polyprune.model.source import locate, read_manifest
 from polyprune.places import VARIABLE, export_places, reference
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource, Shape
 from polyprune.stages.register_model import register_model
 
@@ -48,7 +49,7 @@ def configure(folder: Path, **changes: Any) -> None:
 def register(folder: Path, shape: Shape = SHAPE) -> dict[str, Any]:
     output = folder.parent / "results" / "model.json"
     export_places({"models/mine": str(folder)})
-    register_model(MINE, shape, "mine", output, {"code": "abc"})
+    register_model(MINE, shape, "mine", output, Engine(), {"code": "abc"})
     return read_manifest(output)
 
 
@@ -78,7 +79,7 @@ def test_a_relative_path_and_a_home_folder_lead_to_the_same_bytes(folder: Path, 
         if path == "elsewhere":
             folder.rename(path)
         export_places({"models/mine": path})
-        register_model(MINE, SHAPE, "mine", Path("results/model.json"), {"code": "abc"})
+        register_model(MINE, SHAPE, "mine", Path("results/model.json"), Engine(), {"code": "abc"})
         assert locate(Path("results/model.json")).resolve() == (folder.parent / path.replace("~", ".")).resolve()
         written.append(Path("results/model.json").read_bytes())
     assert len(set(written)) == 1

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from tests.helpers.prompting import prompting_of
 from tests.helpers.tiny import random_model, save_checkpoint
 from tests.helpers.tried import compared, loaded, their_logits, walk_through
 from tests.helpers.variants import ENGINE, RUN, TEXT
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import silu
 
 from polyprune.artifacts.cell_notes import notes_on
@@ -66,6 +65,12 @@ def sigmoid(x: Tensor, router: dict[str, Tensor]) -> Tensor:
     return 2.5 * chosen(p + router["e_score_correction_bias"], p, True)
 
 
+def before(x: Tensor, router: dict[str, Tensor]) -> Tensor:
+    """Llama 4: a sigmoid of the chosen one's, with which the token is multiplied before its expert sees it."""
+    logits = x @ router["weight"].T
+    return torch.zeros_like(logits).scatter(1, logits.topk(K, dim=1).indices, 1.0) * logits.sigmoid()
+
+
 @dataclass(frozen=True)
 class Kind:
     block: str
@@ -74,10 +79,23 @@ class Kind:
     experts: str
     parts: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
     first: int = 0
+    weighs_input: bool = False
+
+    def added(self, layer: int, x: Tensor, weights: Tensor, stored: dict[str, Tensor]) -> Tensor:
+        """Norms (n, N) of what each expert adds."""
+        made = [
+            self.expert(layer, e, weights[:, e : e + 1] * x if self.weighs_input else x, stored).norm(dim=1)
+            for e in range(N)
+        ]
+        norms = torch.stack(made, dim=1)
+        return norms * (weights > 0) if self.weighs_input else norms * weights
 
     def expert(self, layer: int, e: int, x: Tensor, stored: dict[str, Tensor]) -> Tensor:
         """What expert e makes of tokens."""
         where = f"model.layers.{layer}.{self.experts}"
+        if self.weighs_input:
+            gate, up = (x @ stored[f"{where}.gate_up_proj"][e]).chunk(2, dim=1)
+            return (silu(gate) * up) @ stored[f"{where}.down_proj"][e]
         if "{e}" in where:
             gate, up, down = (stored[f"{where.format(e=e)}.{part}.weight"] for part in self.parts)
             return (silu(x @ gate.T) * (x @ up.T)) @ down.T
@@ -98,6 +116,7 @@ KINDS = {
     "deepseek_v3": Kind("mlp", "mlp.gate", sigmoid, EACH, first=1),
     "granitemoe": Kind("block_sparse_moe", "block_sparse_moe.router.layer", renormalised, "block_sparse_moe",
                        ("input_linear", "", "output_linear")),
+    "llama4_text": Kind("feed_forward", "feed_forward.router", before, "feed_forward.experts", weighs_input=True),
     "gpt_oss": Kind("mlp", "mlp.router", renormalised, "mlp.experts", ("gate_up_proj", "", "down_proj")),
 }  # fmt: skip
 
@@ -136,14 +155,13 @@ def saliencies(name: str, model: Path, layer: int) -> Tensor:
     kind, folder = KINDS[name], model.parent / "model"
     stored = {key: value.double() for key, value in load_file(folder / "model.safetensors").items()}
     theirs, seen = loaded(folder, experts_implementation="eager").double(), list[Tensor]()
-    block = cast(nn.ModuleList, theirs.get_decoder().layers)[layer].get_submodule(kind.block)
+    block = theirs.get_submodule(f"model.layers.{layer}.{kind.block}")
     block.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(0, 1)))
     theirs(input_ids=tokens_of(model), use_cache=False)
     prefix = f"model.layers.{layer}.{kind.router}."
     router = {key.removeprefix(prefix): value for key, value in stored.items() if key.startswith(prefix)}
     weights = kind.weigh(seen[0], router)
-    norms = torch.stack([kind.expert(layer, e, seen[0], stored).norm(dim=1) for e in range(N)], dim=1)
-    return (weights * norms).sum(0) / (weights > 0).sum(0)
+    return kind.added(layer, seen[0], weights, stored).sum(0) / (weights > 0).sum(0)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -226,7 +244,6 @@ def test_same_bytes_twice_and_experts_without_a_token_are_said(tmp_path: Path) -
     [
         ("mixtral", "0.75", {}, "sends a token to 2 of 4 experts: 1 are too few; remove a smaller share"),
         ("deepseek_v3", "0.25", {"n_group": 2, "topk_group": 2}, "chooses among 2 groups of experts"),
-        ("llama4_text", "0.25", {}, "Llama4TextExperts is not handed tokens, a choice of experts and weights"),
     ],
 )
 def test_what_cannot_be_removed_is_refused(

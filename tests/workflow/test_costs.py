@@ -57,6 +57,22 @@ def test_gram_operations_by_hand():
     assert costs.gram_flops(shape, 10) == 2 * 10 * (3 * 4**2 + 6**2)
 
 
+def test_experts_wait_with_their_gram_matrices_and_a_token_pays_for_those_that_it_meets():
+    """OLMoE: 64 experts of 1024 a layer, 8 for a token; of each, inputs 2048 and 1024 wide."""
+    olmoe = Shape(
+        layers=16, hidden=2048, intermediate=1024, heads=16, kv_heads=16, vocabulary=50304, max_positions=4096,
+        experts=64, expert_width=1024, experts_per_token=8,
+    )  # fmt: skip
+    attention = 4 * 2048**2
+    assert olmoe.linear_weights == 16 * (attention + 64 * 3 * 2048 * 1024)
+    assert costs.forward_flops(olmoe, 10, 0) == 2 * 10 * 16 * (attention + 8 * 3 * 2048 * 1024)
+    assert costs.gram_flops(olmoe, 10) == 16 * 10 * (2 * 2048**2 + 8 * (2048**2 + 1024**2))
+    grams = 4 * (3 * 1024**2 + 64 * (2048**2 + 1024**2)) // 2**20
+    mixture = model(olmoe)
+    found = costs.compression_memory_mb(mixture, "sparsegpt") - costs.compression_memory_mb(mixture, "wanda")
+    assert found == grams == 1292
+
+
 def test_methods_with_a_gram_matrix_cost_more():
     plain = costs.compression_flops(MODELS["8b"], "wanda")
     n_tokens = 128 * 8192

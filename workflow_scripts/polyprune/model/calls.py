@@ -157,8 +157,12 @@ def width_returned(base: nn.Module, layers: nn.ModuleList) -> int:
     return 0
 
 
-def what_follows(base: nn.Module, layers: nn.ModuleList, width: int, architecture: str) -> list[nn.Module]:
+def what_follows(
+    base: nn.Module, layers: nn.ModuleList, width: int, architecture: str
+) -> tuple[list[nn.Module], list[nn.Module]]:
     """The modules that a decoder sends the last layer's output through, in order: mostly its final norm.
+
+    Apart come those from the first on that makes states of another width, as OPT-350m's projection before the head.
 
     Raises:
         UserError: it does more than that, or hands layers more than hidden states and what every batch gets.
@@ -210,15 +214,16 @@ def what_follows(base: nn.Module, layers: nn.ModuleList, width: int, architectur
 
 def _chain(
     start: Tensor, end: Tensor, passed: Sequence[tuple[nn.Module, Tensor, Any]], architecture: str
-) -> list[nn.Module]:
-    found: list[nn.Module] = []
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    kept: list[nn.Module] = []
+    projected: list[nn.Module] = []
     state = start
     for module, given, output in passed:
         if given is state and isinstance(output, Tensor):
-            found.append(module)
+            (projected if projected or output.shape != start.shape else kept).append(module)
             state = output
     if state is not end and not torch.equal(state, end):
         raise UserError(
             f"{architecture} cannot be walked: what it makes of its last layer's output is more than a norm"
         )
-    return found
+    return kept, projected

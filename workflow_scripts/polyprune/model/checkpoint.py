@@ -22,7 +22,7 @@ from torch import Tensor
 from polyprune.artifacts.tensors import open_tensors
 from polyprune.errors import UserError
 from polyprune.log import logger
-from polyprune.model.source import architecture, locate, read_config, read_manifest, tensor_files
+from polyprune.model.source import architecture, dtype_of, locate, read_config, tensor_files
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """What weights may be stored as, by safetensors' names."""
@@ -62,6 +62,10 @@ class Checkpoint:
         """Dtype of every tensor in its file, in safetensors' names."""
         handles = {file: self._open(file) for file in self.files}
         return {name: handles[file].get_slice(name).get_dtype() for name, file in self.file_of.items()}
+
+    def shape_of(self, name: str) -> list[int]:
+        """Shape of a tensor in its file."""
+        return self._open(self.file_of[name]).get_slice(name).get_shape()
 
     def tensor(self, name: str) -> Tensor:
         """One tensor in the dtype it is stored in; raises `UserError` if the checkpoint lacks it or holds codes."""
@@ -117,7 +121,7 @@ class Checkpoint:
         if {DTYPES[kind] for kind in stored} - {used}:
             counts = ", ".join(f"{count} tensors as {kind}" for kind, count in sorted(stored.items()))
             source = "config.json says so" if said is not None else "the first tensor has it"
-            source = "the configuration wants it" if self.asked else source
+            source = "it is chosen or asked for" if self.asked else source
             logger.info("%s stores %s; all are used in %s (%s)", self.folder, counts, used, source)
         return used
 
@@ -138,4 +142,4 @@ class Checkpoint:
 
 def open_model(manifest: Path) -> Checkpoint:
     """The checkpoint that a manifest stands for, in the dtype that it says."""
-    return Checkpoint(locate(manifest), read_manifest(manifest)["source"].get("dtype"))
+    return Checkpoint(locate(manifest), dtype_of(manifest))

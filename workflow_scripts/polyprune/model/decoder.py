@@ -40,16 +40,16 @@ class Decoder:
         parts = build(read_config(checkpoint.folder), self.dtype, checkpoint.folder, checkpoint.architecture)
         self.model, self.base, self.layers, self.prefix = parts.model, parts.base, parts.layers, parts.prefix
         self.config = self.base.config
-        self.layout = Layout(self.model, checkpoint.file_of)
+        self.layout = Layout(self.model, checkpoint.file_of, checkpoint.shape_of)
         self._load_surroundings(parts.around)
         try:
             self._width = width_returned(self.base, self.layers)
-            self._following = what_follows(self.base, self.layers, self._width, checkpoint.architecture)
+            after = what_follows(self.base, self.layers, self._width, checkpoint.architecture)
         except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError, AssertionError) as error:
             said = " ".join(str(error).split())
-            raise UserError(
-                f"{checkpoint.architecture} cannot be walked layer by layer ({type(error).__name__}: {said})"
-            ) from error
+            said = f"{checkpoint.architecture} cannot be walked layer by layer ({type(error).__name__}: {said})"
+            raise UserError(said) from error
+        self._following, self._projected = after
         self._products: dict[int, list[Product]] = {}
         self._before: dict[int, dict[str, nn.Module | None]] = {}
 
@@ -280,6 +280,8 @@ class Decoder:
     @torch.inference_mode()
     def logits(self, normalised: Tensor) -> Tensor:
         """Next-token logits from the final norm's output, by the model's own head (scale and caps included)."""
+        for module in self._projected if normalised.shape[-1] == self.d_model else ():
+            normalised = module(normalised)
         output = _Output(last_hidden_state=normalised)  # type: ignore[arg-type]
         self.base.forward = lambda *_, **__: output
         try:

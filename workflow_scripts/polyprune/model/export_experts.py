@@ -65,7 +65,7 @@ def remaining(checkpoint: Checkpoint, cell: CellReader) -> Remaining:
 
     folder = checkpoint.folder
     parts = build(read_config(folder), checkpoint.dtype, folder, checkpoint.architecture)
-    layout = Layout(parts.model, checkpoint.file_of)
+    layout = Layout(parts.model, checkpoint.file_of, checkpoint.shape_of)
     fewer = FewerExperts(checkpoint, parts.layers, torch.device("cpu"))
     for index, layer in enumerate(parts.layers):
         if (keep := cell.experts_kept(index)) is None:
@@ -78,14 +78,15 @@ def remaining(checkpoint: Checkpoint, cell: CellReader) -> Remaining:
                 continue
             if target not in layout.sources:
                 raise UserError(f"{folder} has no tensor for {target}, of which an expert is removed")
-            if (tensor := layout.sources[target].plain) is not None:
-                shape = wanted[name]
+            source, shape = layout.sources[target], wanted[name]
+            if (tensor := source.plain or source.turned) is not None:
+                shape = shape if source.plain else torch.Size((shape[0], shape[2], shape[1]))
                 found.shapes[tensor] = list(shape)
                 found.cut[tensor] = lambda whole, shape=shape, places=places, of=tensor: left_of(
                     whole, shape, places, of
                 )
             else:
-                stacked = layout.sources[target].stacked(target)
+                stacked = source.stacked(target)
                 found.names |= {old: None for names in stacked for old in names}
                 for place, expert in enumerate(places.tolist()):
                     found.names |= dict(zip(stacked[expert], stacked[place], strict=True))

@@ -9,7 +9,7 @@ list of renamings and conversions a model type; this module follows them in the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import (
     Concatenate,
     MergeModulelist,
+    Transpose,
     WeightConverter,
     WeightRenaming,
     dot_natural_key,
@@ -44,6 +45,23 @@ class Source:
         """The tensor that the parameter is, if it is one."""
         return None if self.converter else self.parts[0][1]
 
+    @property
+    def turned(self) -> str | None:
+        """The tensor of which the parameter is each matrix transposed, if it is one."""
+        turn = self._turn
+        return self.parts[0][1] if turn and {turn.dim0, turn.dim1} == {1, 2} else None
+
+    @property
+    def fits_as_it_is(self) -> bool:
+        """Whether transformers turns the one tensor only if its shape is not the parameter's."""
+        return self._turn is not None and self._turn.check_dims
+
+    @property
+    def _turn(self) -> Transpose | None:
+        operations = self.converter.operations if self.converter else []
+        alone = len(operations) == len(self.parts) == 1
+        return operations[0] if alone and isinstance(operations[0], Transpose) else None
+
     def stacked(self, where: str) -> list[list[str]]:
         """Names of the tensors that a stack is made of, a list an expert: what lies from the top to the bottom of it.
 
@@ -67,8 +85,11 @@ class Source:
 class Layout:
     """The parameters and kept buffers of a model by name, and what of its files each is made of."""
 
-    def __init__(self, model: PreTrainedModel, stored: Iterable[str]) -> None:
-        """`model` may be without weights; `stored` are the names of all tensors of its files."""
+    def __init__(self, model: PreTrainedModel, stored: Iterable[str], shape_of: Callable[[str], Sequence[int]]) -> None:
+        """`model` may be without weights; `stored` are the names of all tensors of its files, `shape_of` tells shapes.
+
+        Some families' files have matrices either way round, and transformers turns those that do not fit.
+        """
         self._model = model
         self.wanted: Mapping[str, Tensor] = model.state_dict()
         rules = get_model_conversion_mapping(model)
@@ -90,6 +111,9 @@ class Layout:
                 self.sources.setdefault(target, Source(None)).parts.append((name, name))
             else:
                 self.sources.setdefault(target, Source(by_pattern[pattern])).parts.append((pattern, name))
+        for target, source in self.sources.items():
+            if source.fits_as_it_is and tuple(shape_of(source.parts[0][1])) == tuple(self.wanted[target].shape):
+                self.sources[target] = Source(None, [(source.parts[0][1], source.parts[0][1])])
 
     def load(self, prefix: str, read: Callable[[str, torch.dtype], Tensor]) -> dict[str, Tensor]:
         """All parameters and buffers whose names begin with `prefix`; `read` gives a tensor of the files in a dtype."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from polyprune.errors import UserError
 from polyprune.log import logger
+from polyprune.model.arithmetic import dtype_by_speed
 from polyprune.model.calls import through
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
@@ -25,9 +26,14 @@ _CLOSE = 0.02
 """Largest change of a hidden state, as a share of the largest, that a 16-bit layer's rounding may make."""
 
 
-def probe_folder(folder: Path, dtype: str | None) -> None:
-    """The model in a folder, used in `dtype` or, if that is None, in its own; raises `UserError` like `probe`."""
-    probe(Decoder(Checkpoint(folder, dtype), torch.device("cpu")))
+def probe_folder(folder: Path, dtype: str | None, device: str) -> str | None:
+    """Probe the model in a folder as it is going to be used: in `dtype`; if that is None, in its own or a faster one.
+
+    `device` is `engine.device`. Returns the faster dtype if it was chosen; raises `UserError` like `probe`.
+    """
+    chosen = dtype_by_speed(folder, device) if dtype is None else None
+    probe(Decoder(Checkpoint(folder, chosen or dtype), torch.device("cpu")))
+    return chosen
 
 
 @torch.inference_mode()

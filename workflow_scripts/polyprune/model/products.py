@@ -192,11 +192,12 @@ def _stack(name: str, module: nn.Module, attribute: str, prefix: str, layout: La
     n_experts = len(weights)
     source = layout.sources.get(full)
     matrices: list[Matrix] = []
-    if source is None or source.plain is not None:
-        tensor = (source and source.plain) or full
+    if source is None or source.plain or source.turned:
+        tensor = (source and (source.plain or source.turned)) or full
         short = tensor.removesuffix(_WEIGHT)
+        turned = transposed != bool(source and source.turned)
         for expert in range(n_experts):
-            place = {"expert": expert, "index": expert, "transposed": transposed}
+            place = {"expert": expert, "index": expert, "transposed": turned}
             matrices.append(Matrix(f"{short}.{expert}", tensor, slice(None), **place))
     else:
         d_out = weights.shape[-1 if transposed else -2]

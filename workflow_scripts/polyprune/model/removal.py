@@ -75,13 +75,22 @@ def remove_experts_of(calibration: Calibration, scheme: Scheme, parts: Path, met
 def contributions(module: nn.Module, see: See, where: str) -> Iterator[None]:
     """Within: `see` is told what each expert of a module adds to its output, weighted as the layer weights it.
 
+    Experts are handed tokens, a choice of experts and weights; or, as Llama 4's, tokens already times their weights,
+    all of them once for each expert: zeros where a token is not sent.
+
     Raises:
-        UserError: these experts are not handed tokens, a choice of experts and weights.
+        UserError: these experts are handed something else.
     """
     routed = module.forward
+    n_experts = next(len(each) for each in module.parameters() if each.dim() == 3)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         handed = [*args, *kwargs.values()]
+        if len(handed) == 1 and one_each(handed[0]):
+            added = routed(*args, **kwargs)
+            for expert, (given, made) in enumerate(zip(by_expert(handed[0]), by_expert(added), strict=True)):
+                see(expert, made[given.any(dim=-1)].float().norm(dim=-1))
+            return added
         if len(handed) != 3 or handed[1].is_floating_point():
             raise UserError(
                 f"{where}: {type(module).__name__} is not handed tokens, a choice of experts and weights, so that it "
@@ -93,6 +102,14 @@ def contributions(module: nn.Module, see: See, where: str) -> Iterator[None]:
             alone = routed(tokens[token], chosen[token, place][:, None], weights[token, place][:, None])
             see(expert, alone.float().norm(dim=-1))
         return routed(*args, **kwargs)
+
+    def by_expert(states: Tensor) -> Tensor:
+        return states.view(n_experts, -1, states.shape[-1])
+
+    def one_each(states: Tensor) -> bool:
+        """Whether the first rows are the first expert's, and so on: then equal rows come out as different ones."""
+        out = routed(states.new_ones(n_experts, states.shape[-1]))
+        return not torch.equal(out[0], out[-1])
 
     try:
         module.forward = forward

@@ -6,8 +6,8 @@ Every model has a manifest, `results/{model}/model.json`, schema `model/3`: wher
      "architecture": "LlamaForCausalLM",
      "files": {"config.json": {"bytes": …, "sha256": "<64 hex>"}, …}}
 
-If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`, and the digest is of
-that too.
+If the configuration wants the weights in another dtype than their own, `source` has it as `dtype`; if a CPU computes
+them faster in another, `chosen_dtype` says in which (`arithmetic.py`). The digest is of that too.
 
 The files are those that decide results: weights, configuration and tokenizer. The digest is one over all of theirs,
 whatever folder they lie in. Chat templates and what ends an answer have a manifest of their own (`prompting.py`): cells
@@ -34,7 +34,7 @@ from polyprune.model.registered import check_unchanged
 from polyprune.places import path_at
 from polyprune.provenance import digest
 from polyprune.settings.models import Shape
-from polyprune.settings.sizes import TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
+from polyprune.settings.sizes import NOT_COMPARED, TEXT_PARTS, named_sizes, sizes_of_config, why_no_folder
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER, ADAPTER = "config.json", "tokenizer.json", "adapter_config.json"
@@ -148,7 +148,7 @@ def check_shape(config: dict[str, Any], shape: Shape | None, place: str) -> dict
     is_nested = any(isinstance(config.get(name), dict) for name in TEXT_PARTS)
     found = named_sizes(config) if is_nested else sizes_of_config(config, place, shape.max_positions)
     named = {name: value for name, value in found.items() if value}
-    compared = [name for name in named if name not in ("bytes_per_weight", "head")]
+    compared = [name for name in named if name not in NOT_COMPARED]
     wrong = [f"{name}: {named[name]}" for name in compared if named[name] != getattr(shape, name)]
     if wrong:
         raise UserError(f"{place} differs from the model's config.json: set {', '.join(wrong)}")
@@ -176,15 +176,21 @@ def model_digest(files: Files, dtype: str | None) -> str:
     return digest(*named, *([] if dtype is None else [dtype]))
 
 
-def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any]) -> None:
-    """Describe a model folder that was found whole; raises `UserError` like `read_config` and `tensor_files`."""
+def write_manifest(
+    path: Path, source: dict[str, Any], folder: Path, provenance: dict[str, Any], chosen: str | None = None
+) -> None:
+    """Describe a model folder that was found whole; raises `UserError` like `read_config` and `tensor_files`.
+
+    `chosen` is a dtype that weights are used in although nobody asked for it (`arithmetic.py`).
+    """
     config = read_config(folder)
     files = describe(folder, deciding_files(folder))
     manifest = {
         "source": source,
         "architecture": architecture(config),
-        "digest": model_digest(files, source.get("dtype")),
+        "digest": model_digest(files, chosen or source.get("dtype")),
         "files": files,
+        **({"chosen_dtype": chosen} if chosen else {}),
         "provenance": provenance,
     }
     save_record(path, MODEL, manifest)
@@ -193,6 +199,12 @@ def write_manifest(path: Path, source: dict[str, Any], folder: Path, provenance:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Raises `UserError` if the manifest is missing, damaged, or of another model."""
     return load_record(path, MODEL)
+
+
+def dtype_of(manifest: Path) -> str | None:
+    """The dtype that weights are used in where it is not their own."""
+    about = read_manifest(manifest)
+    return about.get("chosen_dtype") or about["source"].get("dtype")
 
 
 def locate(manifest: Path) -> Path:

@@ -138,6 +138,6 @@ def skipped(product: Product) -> Iterator[None]:
 
 
 def zeros_for(product: Product, x: Tensor) -> Tensor:
-    """Zeros in place of a product with `x` (…, d_in)."""
+    """Zeros in place of a product with `x` (…, d_in): one row, seen as many, as some layers view rows as numbers."""
     d_out = product.weights.shape[-1 if product.transposed else -2]
-    return x.new_zeros(()).expand(*x.shape[:-1], d_out)
+    return x.new_zeros(d_out).expand(*x.shape[:-1], d_out)

@@ -24,7 +24,9 @@ class HubSource(Section):
     revision: Commit | None = Field(default=None, description="else resolved once into revisions.lock")
     gated: str | None = Field(default=None, description="licence that must be accepted on the model's page first")
     dtype: Dtype | None = Field(
-        default=None, description="weights are used in it; else in the one that config.json names"
+        default=None,
+        description="weights are used in it; else in the one that config.json names or, if that has 16 bits and a CPU "
+        "that computes the model is faster in it, in float32",
     )
 
 
@@ -34,7 +36,9 @@ class FolderSource(Section):
     kind: Literal["folder"]
     path: str
     dtype: Dtype | None = Field(
-        default=None, description="weights are used in it; else in the one that config.json names"
+        default=None,
+        description="weights are used in it; else in the one that config.json names or, if that has 16 bits and a CPU "
+        "that computes the model is faster in it, in float32",
     )
 
 
@@ -108,13 +112,31 @@ class Shape(Section):
     max_positions: Count
     bytes_per_weight: Literal[2, 4] = 2
     head: Count | None = Field(default=None, description="width of an attention head, where it is not hidden / heads")
+    experts: Count | None = Field(default=None, description="of a layer of a mixture of experts, shared ones left out")
+    expert_width: Count | None = Field(default=None, description="of one expert, where it is not `intermediate`")
+    experts_per_token: Count | None = Field(default=None, description="to which a router sends a token")
+    shared_width: Count | None = Field(default=None, description="of all experts together that see every token")
 
     @property
     def linear_weights(self) -> int:
-        """Weights in the linear layers of the decoder."""
+        """Weights in the linear layers of the decoder; of a mixture as if all layers had experts."""
+        return self._weights(self.experts or 1)
+
+    @property
+    def active_weights(self) -> int:
+        """Of these, those that a token meets."""
+        return self._weights(min(self.experts_per_token or 1, self.experts or 1))
+
+    @property
+    def mlp_width(self) -> int:
+        """Of one expert, or of the MLP where there is one only."""
+        return (self.experts and self.expert_width) or self.intermediate
+
+    def _weights(self, n_experts: int) -> int:
         head = self.head or self.hidden // self.heads
         attention = self.hidden * head * (2 * self.heads + 2 * self.kv_heads)
-        return self.layers * (attention + 3 * self.hidden * self.intermediate)
+        mlps = n_experts * self.mlp_width + (self.shared_width or 0)
+        return self.layers * (attention + 3 * self.hidden * mlps)
 
     def why_not(self, scheme: Scheme) -> str | None:
         """Why the scheme does not fit the model's layers or the rows of its matrices, or None."""
@@ -123,7 +145,7 @@ class Shape(Section):
             return f"it has {self.layers} layers, counted from 1"
         if len(exchanged) == self.layers:
             return f"these are all of its {self.layers} layers"
-        for name, width in (("hidden", self.hidden), ("intermediate", self.intermediate)):
+        for name, width in (("hidden", self.hidden), ("intermediate", self.mlp_width)):
             if scheme.n_of_m and width % scheme.n_of_m[1]:
                 return f"its {name} width {width} is no multiple of {scheme.n_of_m[1]}"
         return None

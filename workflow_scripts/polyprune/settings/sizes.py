@@ -24,8 +24,17 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "vocabulary": ("vocab_size",),
     "max_positions": ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"),
     "head": ("head_dim",),
+    "experts": ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"),
+    "expert_width": ("moe_intermediate_size", "expert_ffn_hidden_size"),
+    "experts_per_token": ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k"),
+    "shared_width": ("shared_expert_intermediate_size", "shared_experts_intermediate_size", "shared_intermediate_size"),
 }
 """What families call each size in config.json."""
+_SHARED_EXPERTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+OPTIONAL = frozenset(("head", "experts", "expert_width", "experts_per_token", "shared_width"))
+"""What only some models have."""
+NOT_COMPARED = OPTIONAL | {"bytes_per_weight"}
+"""Sizes that only plan memory and time: another one by hand makes no other result."""
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 """Where models of several kinds of input keep what is about text."""
 _FOURFOLD = 4
@@ -39,6 +48,10 @@ _GGUF = {
     "vocabulary": "vocab_size",
     "max_positions": "context_length",
     "head": "attention.key_length",
+    "experts": "expert_count",
+    "expert_width": "expert_feed_forward_length",
+    "experts_per_token": "expert_used_count",
+    "shared_width": "expert_shared_feed_forward_length",
 }
 """What GGUF calls them, after the name of the architecture."""
 _GGUF_TOKENS = "tokenizer.ggml.tokens"
@@ -62,6 +75,7 @@ def named_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
     if found["intermediate"] is None and found["hidden"] is not None:
         found["intermediate"] = _FOURFOLD * found["hidden"]
     found["kv_heads"] = found["kv_heads"] or found["heads"]
+    found |= _of_experts(found, _first(inner, _SHARED_EXPERTS))
     dtype = str(inner.get("dtype") or inner.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype"))
     return found | {"bytes_per_weight": 2 if dtype.removeprefix("torch.").endswith("16") else 4}
 
@@ -98,6 +112,7 @@ def sizes_of_gguf(file: Path, place: str, dtype: str | None) -> dict[str, int]:
     found = {name: header.get(f"{family}.{key}") for name, key in _GGUF.items()}
     found["vocabulary"] = found["vocabulary"] or header.get(_GGUF_TOKENS)
     found["kv_heads"] = found["kv_heads"] or found["heads"]
+    found |= _of_experts(found, header.get(f"{family}.expert_shared_count"))
     plain = {name: max(value) if isinstance(value, list) else value for name, value in found.items()}
     return _complete(plain, place) | {"bytes_per_weight": 2 if dtype in ("bfloat16", "float16") else 4}
 
@@ -112,6 +127,18 @@ def locked_sizes(name: str, revision: str | None, file: str | None = None) -> di
     return lock.get("sizes", {}).get(f"{name}/{file}@{commit}" if file else f"{name}@{commit}")
 
 
+def _of_experts(found: Mapping[str, Any], n_shared: int | None) -> dict[str, Any]:
+    """Sizes of a mixture's experts, all None where a layer has one MLP.
+
+    Experts are as wide as the MLP where nothing else is said, and so are `n_shared` experts that see every token.
+    """
+    if (found["experts"] or 1) < 2:
+        return dict.fromkeys(("experts", "expert_width", "experts_per_token", "shared_width"))
+    width = found["expert_width"] or found["intermediate"]
+    shared = found["shared_width"] or ((n_shared or 0) * width if width else None)
+    return {"expert_width": width, "shared_width": shared or None}
+
+
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """A list has a size a layer: the largest counts."""
     values = (config.get(name) for name in names)
@@ -120,7 +147,7 @@ def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _complete(found: Mapping[str, Any], place: str) -> dict[str, int]:
-    wrong = [name for name, value in found.items() if name != "head" and (type(value) is not int or value < 1)]
+    wrong = [name for name, value in found.items() if name not in OPTIONAL and (type(value) is not int or value < 1)]
     if wrong:
         raise UserError(
             f"{place}: the model's files name no {', '.join(wrong)} that is a whole number above 0; restore them, "

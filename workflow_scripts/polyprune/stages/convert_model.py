@@ -16,11 +16,17 @@ from polyprune.model.converted import convert_gguf, convert_pickles
 from polyprune.model.gguf_template import without_template
 from polyprune.model.source import OF_TEXT, check_shape, files_of, read_config, write_manifest
 from polyprune.places import path_at
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import GgufSource, PickledSource, Shape
 
 
 def convert_model(
-    source: GgufSource | PickledSource, shape: Shape | None, name: str, output: Path, provenance: dict[str, Any]
+    source: GgufSource | PickledSource,
+    shape: Shape | None,
+    name: str,
+    output: Path,
+    engine: Engine,
+    provenance: dict[str, Any],
 ) -> None:
     """Write `output` (manifest, see `model/source.py`) and the folder `checkpoint/` beside it.
 
@@ -44,14 +50,14 @@ def convert_model(
         pickles = convert_pickles(original, made, source.dtype)
         said["original"] = describe(original, [*pickles, *files_of(original, OF_TEXT)])
     sizes = check_shape(read_config(made), shape, f"models.{name}.shape")
-    importlib.import_module("polyprune.model.probing").probe_folder(made, source.dtype)
+    chosen = importlib.import_module("polyprune.model.probing").probe_folder(made, source.dtype, engine.device)
     if source.id is not None:
         asked = f"{source.id}/{source.file}" if isinstance(source, GgufSource) else source.id
         lock_sizes(asked, said["revision"], sizes)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
     share(folder)
-    write_manifest(output, said, folder, provenance)
+    write_manifest(output, said, folder, provenance, chosen)
     logger.info("%s: %.2f GB", folder, sum(file.stat().st_size for file in folder.iterdir()) / 1e9)
 
 

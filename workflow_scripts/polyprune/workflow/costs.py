@@ -33,14 +33,19 @@ def cpus(model: Model) -> int:
 
 def forward_flops(shape: Shape, n_tokens: int, sequence_length: int) -> float:
     """Operations of the decoder layers for `n_tokens`, causal attention included."""
-    linear = 2 * shape.linear_weights * n_tokens
+    linear = 2 * shape.active_weights * n_tokens
     attention = 2 * shape.layers * shape.hidden * sequence_length * n_tokens
     return linear + attention
 
 
 def gram_flops(shape: Shape, n_tokens: int) -> float:
-    """Operations of the Gram matrices of a model's four distinct layer inputs, half of each by symmetry."""
-    return shape.layers * n_tokens * (3 * shape.hidden**2 + shape.intermediate**2)
+    """Operations of the Gram matrices of a layer's distinct inputs, half of each by symmetry: two of attention, and two
+    of each MLP that a token meets.
+    """
+    n_mlps = min(shape.experts_per_token or 1, shape.experts or 1)
+    of_mlps = n_mlps * (shape.hidden**2 + shape.mlp_width**2)
+    of_shared = shape.hidden**2 + shape.shared_width**2 if shape.shared_width else 0
+    return shape.layers * n_tokens * (2 * shape.hidden**2 + of_mlps + of_shared)
 
 
 def _tokens(text: TextSettings, n_sequences: int) -> int:
@@ -104,10 +109,19 @@ def _weights_mb(shape: Shape) -> int:
     return (surroundings + 3 * shape.linear_weights // shape.layers) * shape.bytes_per_weight // 2**20
 
 
+def _grams_mb(shape: Shape) -> int:
+    """float32 matrices of the widest input: its Gram matrix, factor and what is inverted; and two of every expert of a
+    layer, which wait together.
+    """
+    widest = max(shape.intermediate, shape.shared_width or 0)
+    of_experts = (shape.experts or 0) * (shape.hidden**2 + shape.mlp_width**2)
+    return 4 * (3 * widest**2 + of_experts) // 2**20
+
+
 def compression_memory_mb(model: Model, method: str) -> int:
     """Host memory: enough for everything, so that it also holds where there is no GPU."""
-    factors = 3 * 4 * model.sizes.intermediate**2 // 2**20 if traits_of(method).gram else 0
-    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.sizes) + factors
+    grams = _grams_mb(model.sizes) if traits_of(method).gram else 0
+    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.sizes) + grams
 
 
 def dump_memory_mb(model: Model, n_cells: int) -> int:

@@ -16,6 +16,7 @@ from polyprune.grammar.paths import Cell, origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
+from polyprune.settings.sizes import NOT_COMPARED
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts, TmxCorpus
 from polyprune.workflow.spec_values import cell_at, framing, place_of_import
 from polyprune.workflow.wildcards import Wildcards
@@ -72,7 +73,7 @@ class MadeWith:
     def shape(self, model: str) -> Entries | None:
         """What config.json also says, if it is given by hand; not what only plans memory."""
         shape = self.settings.models[model].shape
-        return shape and shape.model_dump(mode="json", exclude={"bytes_per_weight", "head"})
+        return shape and shape.model_dump(mode="json", exclude=set(NOT_COMPARED))
 
     def corpus_files(self, model: str, languages: Sequence[str]) -> list[Entries]:
         """A model's corpus in some languages."""
