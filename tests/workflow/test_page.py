@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.helpers.shipped import ROOT
 
 from polyprune.grammar.methods import artifact_of
 from polyprune.settings.load import SHIPPED_FILES
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.ledger import Line, read_config
-from polyprune.workflow.page import page
+from polyprune.workflow.page import main, page
 
 SETTINGS = read_config([ROOT / file for file in SHIPPED_FILES])
 TOTAL = Line(outstanding=177)
@@ -62,3 +63,19 @@ def test_of_a_study_of_which_all_is_there_nothing_is_told(tmp_path: Path) -> Non
     found = page(SETTINGS, "demo", [Line(done=177)], set(), tmp_path)
     assert found["lines"] == [] and {each["state"] for each in found["parts"]} == {"finished"}
     assert page(SETTINGS, "demo", [Line(done=177)], {"results/demo/figure1.png"}, tmp_path)["lines"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mix"], "; it is in studies/mix.yaml: make report STUDY=mix CONFIGFILE=studies/mix.yaml\n"),
+        (["dmeo"], "STUDY: 'dmeo' is not one of demo, paper; did you mean demo?\n"),
+        (["mix", "--configfile", "studies/mix.yml"], "; did you mean studies/mix.yaml?\n"),
+    ],
+)
+def test_a_study_that_is_not_known_says_where_it_is(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(words) == 1
+    assert capsys.readouterr().err.endswith(said)

@@ -28,6 +28,7 @@ from polyprune.settings.load import SHIPPED_FILES
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.ledger import Line, cells_of, incomplete_outputs, ledger, planned_jobs, read_config, tidy
 from polyprune.workflow.spec_values import page_of_study, titles_of
+from polyprune.workflow.starts import file_of
 from polyprune.workflow.targets import PAGE
 
 
@@ -146,7 +147,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_config([*map(Path, SHIPPED_FILES), *options.configfile])
         if options.study not in settings.studies:
-            raise UserError(f"STUDY: {options.study!r} is {nearest(options.study, settings.studies)}")
+            file = file_of(options.study)
+            where = f"; it is in {file}: make report STUDY={options.study} CONFIGFILE={file}" if file else ""
+            raise UserError(f"STUDY: {options.study!r} is {nearest(options.study, settings.studies)}{where}")
         words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
         jobs = planned_jobs([options.study], words)
         lines = ledger(settings, cells_of(settings, [options.study]), jobs, incomplete_outputs())
