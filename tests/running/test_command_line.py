@@ -47,6 +47,13 @@ def test_a_target_that_an_option_swallows_is_put_behind_dashes(words: str, typed
     require_start(typed.split(), here)
 
 
+@pytest.mark.parametrize("words", ["--cores 0 quick", "-c 0 -- quick", "-c0 quick", "--cores=0 quick"])
+def test_no_cores_are_refused_because_snakemake_would_wait_for_ever(words: str, here: Path):
+    with pytest.raises(SystemExit, match="type --cores 1 or more"):
+        require_start(words.split(), here)
+    require_start(words.replace("0", "10").split(), here)
+
+
 def test_a_file_that_is_not_there_is_named_with_the_nearest(here: Path):
     with pytest.raises(SystemExit) as ended:
         require_start(["--configfile", "studies/quik.yaml", "--", "quick"], here)

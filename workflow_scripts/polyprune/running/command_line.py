@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _OPTIONS = ("--configfile", "--configfiles")
+_CORES = ("--cores", "-c")
 _SNAKEFILE = ("-s", "--snakefile")
 _ENDINGS = (".yaml", ".yml", ".json")
 
@@ -21,8 +22,17 @@ def require_start(argv: Sequence[str], repository: Path) -> None:
     Raises:
         SystemExit: with the message.
     """
-    if problem := _elsewhere(argv, repository) or _config_files(argv):
+    if problem := _elsewhere(argv, repository) or _config_files(argv) or _no_cores(argv):
         raise SystemExit(f"error: {problem}")
+
+
+def _no_cores(argv: Sequence[str]) -> str | None:
+    """Snakemake takes it, and waits for ever."""
+    words = " ".join(argv).replace("=", " ").split()
+    named = zip(words, [*words[1:], ""], strict=True)
+    if "-c0" in words or any(option in _CORES and value == "0" for option, value in named):
+        return "with 0 cores no job ever runs: type --cores 1 or more, or nothing for all that there are"
+    return None
 
 
 def _elsewhere(argv: Sequence[str], repository: Path) -> str | None:
