@@ -217,7 +217,7 @@ def show_table(words: Iterable[str]) -> None:
     """Print the last table among the targets on a command line, as `report/answers/brief.py` does."""
     tables = [Path(word).with_suffix(".json") for word in words if Path(word).name.startswith("table")]
     if found := [path for path in tables if path.is_file()]:
-        sys.stdout.flush()
+        print(flush=True)
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
         subprocess.run(
             [sys.executable, "-m", "polyprune.report.answers.brief", str(found[-1])], env=environment, check=False
