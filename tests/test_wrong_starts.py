@@ -73,6 +73,8 @@ def test_a_dry_run_ends_with_the_ledgers_total_and_a_run_without_profile_names_o
     assert code == 0, output
     assert last.startswith("In all, cells and uncompressed models: 0 done, 0 begun, 74 outstanding; ")
     assert "GPU-hours" in last and "at 8 GPUs" in last and "make outstanding" in last
+    _, output = start(clone, "--profile local -n --batch tabulate_demo_table1=1/2 -- results/demo/table1.parquet")
+    assert output.strip().splitlines()[-1].startswith("In this part of the plan, 33 cells and uncompressed models are ")
     _, output = start(clone, "--cores 1 --unlock results/table1.parquet")
     assert "No profile was named. Type snakemake --profile local" in output
 

@@ -100,7 +100,12 @@ def test_in_print_nothing_is_cut_and_controls_are_gone(chromium: Browser, page: 
         chromium.screenshot(shots(page) / "print.png", whole=True)
     finally:
         chromium.call("Emulation.setEmulatedMedia", media="")
+    closed = "document.querySelectorAll('details:not([open])').length"
+    chromium.evaluate(f"addEventListener('beforeprint', () => {{ window.closedOnPaper = {closed}; }})")
+    before = chromium.evaluate(closed)
     chromium.print(shots(page) / "page.pdf")
+    assert chromium.evaluate("window.closedOnPaper") == 0
+    assert chromium.evaluate(closed) == before > 0
     assert (shots(page) / "page.pdf").read_bytes().startswith(b"%PDF")
 
 

@@ -13,8 +13,9 @@ from polyprune.running.command_line import require_start
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "studies").mkdir()
-    for name in ("Snakefile", "mine.yaml", "studies/quick.yaml"):
-        (tmp_path / name).touch()
+    (tmp_path / "Snakefile").touch()
+    for name in ("mine.yaml", "studies/quick.yaml"):
+        (tmp_path / name).write_text("studies: {}\n", encoding="utf-8")
     return tmp_path
 
 
@@ -45,6 +46,29 @@ def test_a_target_that_an_option_swallows_is_put_behind_dashes(words: str, typed
         require_start(words.split(), here)
     assert str(ended.value).endswith(f"snakemake {typed}")
     require_start(typed.split(), here)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"studies:\n\tmine: {}\n", "bad.yaml:2: no YAML: found character '\\t' that cannot start any token; indent"),
+        (b"", "bad.yaml has no sections: begin as studies/mix.yaml does"),
+        (b"- a\n", "bad.yaml has no sections"),
+        (b"studies: {m\xfcller: 1}\n", "bad.yaml is not in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named_with_its_line(content: bytes, said: str, here: Path):
+    (here / "bad.yaml").write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        require_start(["--configfile", "mine.yaml", "bad.yaml", "--", "quick"], here)
+    assert str(ended.value).startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("words", ["--cores 0 quick", "-c 0 -- quick", "-c0 quick", "--cores=0 quick"])
+def test_no_cores_are_refused_because_snakemake_would_wait_for_ever(words: str, here: Path):
+    with pytest.raises(SystemExit, match="type --cores 1 or more"):
+        require_start(words.split(), here)
+    require_start(words.replace("0", "10").split(), here)
 
 
 def test_a_file_that_is_not_there_is_named_with_the_nearest(here: Path):

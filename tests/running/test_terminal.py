@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +38,9 @@ class Filter:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(VARIABLE, "quiet")
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    before = signal.getsignal(signal.SIGINT)
     yield
+    signal.signal(signal.SIGINT, before)
 
 
 def snakemakes_logger(stream: io.StringIO, file: Path) -> logging.Logger:
@@ -65,6 +68,25 @@ def test_it_takes_the_place_of_snakemakes_and_the_file_has_everything(tmp_path: 
     assert "DefaultStreamHandler" not in names
     file = logger.handlers[names.index("DefaultLogFileHandler")]
     assert [each.quiet for each in file.filters if isinstance(each, Filter)] == [set()]
+
+
+def test_after_ctrl_c_nothing_is_told_but_that_and_where_the_log_is(tmp_path: Path):
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        terminal.heed_interrupts()
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    emit(terminal, "job_error", rule_name="prune_model", log=[tmp_path / "log"], output=["results/m/mask"])
+    emit(terminal, "error", "WorkflowError:\nAt least one job did not complete successfully.", logging.ERROR)
+    terminal.stop()
+    terminal.stop([str(tmp_path / "log")])
+    said, where = stream.getvalue().splitlines()
+    assert said.startswith("Stopped by Ctrl-C.") and len(said) < 80
+    assert where.startswith("All that Snakemake said: ") and pressed == [signal.SIGINT]
 
 
 @pytest.mark.usefixtures("asked")

@@ -158,6 +158,18 @@ def test_killing_the_caller_ends_its_job(
     wait_until(lambda: not status_of(pid))
 
 
+def test_ctrl_c_ends_a_job_without_a_word(environment: dict[str, str], warm: Warm, tmp_path: Path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have its background ignore it
+    try:
+        client, pid = start_nap(environment, warm, tmp_path / "pid", stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    client.send_signal(signal.SIGINT)
+    _, said = client.communicate(timeout=20)
+    assert (client.returncode, said) == (130, b"")
+    wait_until(lambda: not status_of(pid))
+
+
 def test_a_job_that_dies_without_an_answer_fails_and_says_so(environment: dict[str, str], warm: Warm, tmp_path: Path):
     client, pid = start_nap(environment, warm, tmp_path / "pid", stderr=subprocess.PIPE)
     os.kill(pid, signal.SIGKILL)

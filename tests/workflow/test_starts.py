@@ -48,7 +48,10 @@ def test_targets_pass(target: str, settings: Settings):
         ("demo/table1", "demo/table1 is no target: type results/demo/table1.parquet"),
         (CELL, f"{CELL} is no target: type results/{CELL}"),
         ("papr", "papr is no target: type paper"),
-        ("own", "it is in studies/own.yaml, which was not named: type --configfile studies/own.yaml -- own"),
+        (
+            "own",
+            "which was not named (make: CONFIGFILE=studies/own.yaml): type --configfile studies/own.yaml -- own",
+        ),
         ("results/own/table1.md", "type --configfile studies/own.yaml -- results/own/table1.md"),
         ("results/my-model/model.json", "type --configfile studies/own.yaml -- results/my-model/model.json"),
         ("results/other/table1.md", "known where it is named: --configfile FILE -- results/other/table1.md"),

@@ -92,6 +92,7 @@ MODEL_PARTS = ", ".join(
             "'llama3-8b' is not one of benchmarks, corpora, demo, llama-3-8b, paper, tiny-llama; "
             "did you mean llama-3-8b?",
         ),
+        ("results/demo/table1.pdf", "'pdf' is not one of json, md, parquet, png: type results/demo/table1.parquet"),
         ("results/corpora/mc5/de.parquet", "'mc5' is not one of demo, mc4; did you mean mc4?"),
         ("results/corpora/mc4/xx.parquet", "'xx' is not one of ar, de, en, es, ru, sw, zh (corpus mc4)"),
         ("results/tiny-llama/wnda/0.50/de/seed0/x", f"'wnda' is not one of {MODEL_PARTS}; did you mean wanda?"),

@@ -1,11 +1,15 @@
 """`python -m polyprune STAGE --output … --settings JSON`: how every rule runs its stage."""
 
 import os
+import signal
 import sys
 
 from polyprune.running import lifeline
 from polyprune.running.network import OFFLINE, may_fetch
 from polyprune.running.worker import delegate
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""As shells say it of a command that Ctrl-C ended. Who pressed it knows where: no traceback."""
 
 
 def main() -> int:
@@ -23,4 +27,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

@@ -1,6 +1,8 @@
-"""What is wrong with a command line before Snakemake reads any file of ours: both profiles ask. No library is imported.
+"""What is wrong with a command line before Snakemake reads any file of ours: both profiles ask. No library is imported
+that Snakemake does not bring.
 
-Snakemake's `--configfile` takes all words up to the next option, and a file that is not there ends it in a traceback.
+Snakemake's `--configfile` takes all words up to the next option, and a file that is not there ends it in a traceback;
+of one that is no YAML it does not say which, nor where.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _OPTIONS = ("--configfile", "--configfiles")
+_CORES = ("--cores", "-c")
 _SNAKEFILE = ("-s", "--snakefile")
 _ENDINGS = (".yaml", ".yml", ".json")
 
@@ -21,8 +24,17 @@ def require_start(argv: Sequence[str], repository: Path) -> None:
     Raises:
         SystemExit: with the message.
     """
-    if problem := _elsewhere(argv, repository) or _config_files(argv):
+    if problem := _elsewhere(argv, repository) or _config_files(argv) or _no_cores(argv):
         raise SystemExit(f"error: {problem}")
+
+
+def _no_cores(argv: Sequence[str]) -> str | None:
+    """Snakemake takes it, and waits for ever."""
+    words = " ".join(argv).replace("=", " ").split()
+    named = zip(words, [*words[1:], ""], strict=True)
+    if "-c0" in words or any(option in _CORES and value == "0" for option, value in named):
+        return "with 0 cores no job ever runs: type --cores 1 or more, or nothing for all that there are"
+    return None
 
 
 def _elsewhere(argv: Sequence[str], repository: Path) -> str | None:
@@ -57,4 +69,20 @@ def _config_files(argv: Sequence[str]) -> str | None:
         hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
         what = f"--configfile names {missing[0]}, which is not" if missing else "--configfile names no file"
         return f"{what} in {Path.cwd()}{hint}" if missing else f"{what}{hint}"
+    return next(filter(None, map(_unreadable, words)), None)
+
+
+def _unreadable(file: str) -> str | None:
+    """Why a file is no configuration, with its line."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        return f"{file} is not in UTF-8: save it so"
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        return f"{file}{line}: no YAML: {error.problem}; indent with blanks alone"
+    if not isinstance(content, dict):
+        return f"{file} has no sections: begin as studies/mix.yaml does, with studies: or models:"
     return None

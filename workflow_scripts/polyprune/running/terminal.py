@@ -10,11 +10,13 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console
@@ -49,6 +51,7 @@ _STREAM, _FILE = "DefaultStreamHandler", "DefaultLogFileHandler"
 """Snakemake's names of its handlers."""
 _CHATTER = ("Building DAG", "Assuming unrestricted", "Using shell", "Conda environments", "Singularity containers")
 _NOTHING = "Nothing to be done"
+_STOPPED = "Stopped by Ctrl-C. What is finished is kept: the same command goes on."
 _TOLD = "RuleException:\nCalledProcessError"
 """Of a failed command, which `JOB_ERROR` has told."""
 
@@ -77,6 +80,7 @@ def attach(logger: logging.Logger, settings: Settings) -> Terminal | None:
         return None
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     ours = Terminal(theirs.stream)  # type: ignore[attr-defined]
+    ours.heed_interrupts()
     logger.removeHandler(theirs)
     logger.addHandler(ours)
     for handler in logger.handlers:
@@ -99,9 +103,23 @@ class Terminal(logging.Handler):
         self._spoke = 0.0
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._stopped = self._ended = False
         atexit.register(self.stop)
 
+    def heed_interrupts(self) -> None:
+        """What is said after Ctrl-C is of its making: not told, but that it was pressed."""
+        before = signal.getsignal(signal.SIGINT)
+        if callable(before):
+
+            def stopped(number: int, frame: FrameType | None) -> Any:
+                self._stopped = True
+                return before(number, frame)
+
+            signal.signal(signal.SIGINT, stopped)
+
     def emit(self, record: logging.LogRecord) -> None:
+        if self._stopped:
+            return
         about = record.__dict__
         match str(getattr(record, "event", None) or ""):
             case "run_info":
@@ -183,6 +201,9 @@ class Terminal(logging.Handler):
         if self._bars:
             self._bars.stop()
             self._bars = None
+        if self._stopped and not self._ended:
+            self._print(_STOPPED)
+        self._ended = True
         for path in logs:
             self._print(f"All that Snakemake said: {os.path.relpath(path)}")
 
@@ -199,7 +220,7 @@ def show_table(words: Iterable[str]) -> None:
     """Print the last table among the targets on a command line, as `report/answers/brief.py` does."""
     tables = [Path(word).with_suffix(".json") for word in words if Path(word).name.startswith("table")]
     if found := [path for path in tables if path.is_file()]:
-        sys.stdout.flush()
+        print(flush=True)
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
         subprocess.run(
             [sys.executable, "-m", "polyprune.report.answers.brief", str(found[-1])], env=environment, check=False

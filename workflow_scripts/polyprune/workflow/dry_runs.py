@@ -12,6 +12,9 @@ from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, Cell
 from polyprune.settings.config import Settings
 
+_PARTS = ("--batch", "--until", "-U", "--omit-from", "-O")
+"""Options that leave jobs out of a plan, so that it does not tell what is done."""
+
 
 class _Planned(logging.Handler):
     """Collects the jobs that Snakemake says it would run."""
@@ -40,10 +43,16 @@ def tell_total(logger: logging.Logger, settings: Settings, argv: Sequence[str]) 
 
 def _tell(planned: _Planned, settings: Settings, argv: Sequence[str]) -> None:
     if planned.jobs:
-        from polyprune.workflow.ledger import incomplete_outputs, ledger, total_in_words
+        from polyprune.workflow.ledger import cost_in_words, incomplete_outputs, ledger, total_in_words
 
-        lines = ledger(settings, _cells(settings, argv), planned.jobs, incomplete_outputs())
-        print(f"In all, {total_in_words(lines[-1])}. By model and method, and what failed: make outstanding")
+        total = ledger(settings, _cells(settings, argv), planned.jobs, incomplete_outputs())[-1]
+        if any(word.split("=")[0] in _PARTS for word in argv):
+            print(
+                f"In this part of the plan, {total.incomplete + total.outstanding} cells and uncompressed models are "
+                f"worked on; {cost_in_words(total)}. All that is outstanding: make outstanding"
+            )
+        else:
+            print(f"In all, {total_in_words(total)}. By model and method, and what failed: make outstanding")
 
 
 def _cells(settings: Settings, argv: Sequence[str]) -> list[Cell]:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from polyprune.workflow.prices import (
     needed_mb,
     output_bytes,
 )
-from polyprune.workflow.starts import require_target
+from polyprune.workflow.starts import require_target, study_files
 from polyprune.workflow.targets import PAGE
 
 GPUS = (1, 8)
@@ -199,6 +200,9 @@ def read_config(files: Sequence[Path]) -> Settings:
 
     config: Any = {}
     for file in files:
+        if not file.is_file():
+            close = get_close_matches(str(file), map(str, study_files()), n=1)
+            raise UserError(f"there is no {file} in {Path.cwd()}{f'; did you mean {close[0]}?' if close else ''}")
         try:
             config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
         except (OSError, yaml.YAMLError) as error:
@@ -209,12 +213,17 @@ def read_config(files: Sequence[Path]) -> Settings:
 def total_in_words(total: Line) -> str:
     """`cells and uncompressed models: 12 done, 3 begun, 347 outstanding; 1,024.5 GPU-hours (…), 812.3 GB`."""
     counts = f"{total.done} done, {total.incomplete} begun, {total.outstanding} outstanding"
+    return f"cells and uncompressed models: {counts}; {cost_in_words(total)}"
+
+
+def cost_in_words(total: Line) -> str:
+    """`1,024.5 GPU-hours (42.7 days at 1 GPU, …), 812.3 GB`."""
     if total.gpu_hours:
         times = ", ".join(f"{_duration(total.gpu_hours / n)} at {n} GPU{'s' * (n > 1)}" for n in GPUS)
         cost = f"{total.gpu_hours:,.1f} GPU-hours ({times}, at best)"
     else:
         cost = "no GPU needed"
-    return f"cells and uncompressed models: {counts}; {cost}, {total.gigabytes:,.1f} GB"
+    return f"{cost}, {total.gigabytes:,.1f} GB"
 
 
 def _duration(hours: float) -> str:

@@ -4,8 +4,9 @@
 
 It prints a JSON object for `polyprune.report.page`: `study`, what the page says of it; the files there are: `sheets`,
 `pictures`, `answer`, `claims`, `manifests`, `corpora`; of tables that are not finished what can be shown of them
-(`partial`), and of a missing answer `items` and `dumps`; `missing`, what is not there; `lines` of the ledger, none if
-nothing is outstanding; `finish`, what to type; `output`. As for `make answer`, finished is what lies there.
+(`partial`), and of a missing answer `items` and `dumps`; `lines` of the ledger, none if nothing is outstanding;
+`parts`, how far its tables and figures are; `made`, how many cells are compressed; `finish`, what to type; `output`.
+What is shown is what lies there, as for `make answer`; what is finished, Snakemake's plan says.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from polyprune.errors import UserError
+from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import PAPER, Cell, cell_of, study_path
 from polyprune.grammar.reports import TABLES
 from polyprune.grammar.spelling import nearest
@@ -26,13 +28,22 @@ from polyprune.settings.load import SHIPPED_FILES
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.ledger import Line, cells_of, incomplete_outputs, ledger, planned_jobs, read_config, tidy
 from polyprune.workflow.spec_values import page_of_study, titles_of
+from polyprune.workflow.starts import file_of
 from polyprune.workflow.targets import PAGE
 
 
 def page(
-    settings: Settings, study: str, lines: Sequence[Line], root: Path, words: Sequence[str] = ()
+    settings: Settings,
+    study: str,
+    lines: Sequence[Line],
+    planned: Collection[str],
+    root: Path,
+    words: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What the module prints; `root` is where `results/` is, `words` name the configuration files for Snakemake."""
+    """What the module prints: `planned` files are still to be made, `root` is where `results/` is.
+
+    `words` name the configuration files for Snakemake.
+    """
     inputs = Inputs(settings, root)
     entry = settings.studies[study]
 
@@ -42,8 +53,9 @@ def page(
     sheets, pictures = there(inputs.sheets(study)), there(inputs.pictures(study))
     answer, claims = (there([study_path(study, f"{name}.parquet")]) for name in ("best_calibration", "claims"))
     open_tables = [name for name in entry.tables if study_path(study, f"{name}.json") not in sheets]
-    open_figures = [name for name in entry.figures if study_path(study, f"{name}.png") not in pictures]
+    parts = [_part(inputs, study, name, planned, root) for name in (*entry.tables, *entry.figures)]
     unfinished = bool(lines and lines[-1].outstanding + lines[-1].incomplete)
+    finished = not unfinished and all(part["state"] == "finished" for part in parts)
     return {
         "study": page_of_study(settings, study),
         "sheets": sheets,
@@ -55,11 +67,34 @@ def page(
         "manifests": there(inputs.manifests(study)),
         "corpora": there(inputs.texts(study)),
         "partial": [found for name in open_tables if (found := _partial(settings, inputs, study, name, root))],
-        "missing": [*open_tables, *open_figures],
-        "lines": list(tidy(lines)) if unfinished or open_tables or open_figures else [],
+        "lines": [] if finished else list(tidy(lines)),
+        "parts": parts,
+        "made": len(_there([artifact_of(cell) for cell in entry.all_cells()], planned, root)),
         "finish": " ".join(["snakemake --profile local", *words, "--", study, study_path(study, PAGE)]),
         "output": study_path(study, PAGE),
     }
+
+
+def _there(paths: Iterable[str], planned: Collection[str], root: Path) -> list[str]:
+    """Those that lie there and need not be made again."""
+    return [path for path in paths if path not in planned and (root / path).is_file()]
+
+
+def _part(inputs: Inputs, study: str, name: str, planned: Collection[str], root: Path) -> dict[str, Any]:
+    """How far a table or a figure is, of `report/page/content.py`."""
+    entry = inputs.settings.studies[study]
+    table = entry.tables.get(name)
+    picture = study_path(study, f"{name}.{'json' if table else 'png'}")
+    files = _by_cell(inputs.measurements(study, name) + (inputs.evidence(study, name) if table else []))
+    cells = entry.cells(name)
+    done = 0
+    for cell in cells:
+        needed = files.get(cell) or [artifact_of(cell)]
+        done += len(_there(needed, planned, root)) == len(needed)
+    there = (root / picture).is_file()
+    state = "outstanding" if not there else "outdated" if picture in planned else "finished"
+    title = (table or entry.figures[name]).title
+    return {"name": name, "title": title, "state": state, "done": done, "cells": len(cells)}
 
 
 def _partial(settings: Settings, inputs: Inputs, study: str, name: str, root: Path) -> dict[str, Any] | None:
@@ -112,11 +147,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_config([*map(Path, SHIPPED_FILES), *options.configfile])
         if options.study not in settings.studies:
-            raise UserError(f"STUDY: {options.study!r} is {nearest(options.study, settings.studies)}")
+            file = file_of(options.study)
+            where = f"; it is in {file}: make report STUDY={options.study} CONFIGFILE={file}" if file else ""
+            raise UserError(f"STUDY: {options.study!r} is {nearest(options.study, settings.studies)}{where}")
         words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
         jobs = planned_jobs([options.study], words)
         lines = ledger(settings, cells_of(settings, [options.study]), jobs, incomplete_outputs())
-        print(json.dumps(page(settings, options.study, lines, Path(), words)))
+        planned = {path for job in jobs for path in job["output"]}
+        print(json.dumps(page(settings, options.study, lines, planned, Path(), words)))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

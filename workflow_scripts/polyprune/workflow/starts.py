@@ -122,13 +122,24 @@ def _elsewhere(word: str, settings: Settings) -> str:
     name = parts[1] if parts[0] == "results" and len(parts) > 2 else parts[0]
     if name in settings.studies or name in settings.models:
         return ""
-    for file in sorted([*Path("studies").glob("*.yaml"), *Path().glob("*.yaml")]):
+    if file := file_of(name):
+        return f"; it is in {file}, which was not named (make: CONFIGFILE={file}): type --configfile {file} -- {word}"
+    return f"; what a file of your own adds is known where it is named: {_LOADED_BY}{word}"
+
+
+def study_files() -> list[Path]:
+    """What may be meant by a file of a study, in studies/ and in this folder."""
+    return sorted([*Path("studies").glob("*.yaml"), *Path().glob("*.yaml")])
+
+
+def file_of(name: str) -> Path | None:
+    """The first file of studies/ or of this folder that has a study, model or corpus of this name."""
+    for file in study_files():
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             continue
         sections = content if isinstance(content, dict) else {}
-        for section in ("studies", "models", "corpora"):
-            if name in (sections.get(section) or {}):
-                return f"; it is in {file}, which was not named: type --configfile {file} -- {word}"
-    return f"; what a file of your own adds is known where it is named: {_LOADED_BY}{word}"
+        if any(name in (sections.get(section) or {}) for section in ("studies", "models", "corpora")):
+            return file
+    return None

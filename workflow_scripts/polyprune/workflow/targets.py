@@ -9,7 +9,7 @@ from pathlib import Path
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
-from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of
+from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of, study_path
 from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
 from polyprune.grammar.spelling import SpellingError, nearest
 from polyprune.settings.config import Settings
@@ -22,6 +22,8 @@ PAGE = "report.html"
 """Of a study, for readers."""
 OF_DENSE = ("activation_ranges.parquet",)
 """What only the dense model's folder may hold."""
+_ENDINGS = {"table": ("parquet", "md", "png", "json"), "figure": ("pdf", "png", "parquet")}
+"""Of a study's files."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "routing.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
@@ -91,6 +93,9 @@ def _check_study_file(name: str, study: str, settings: Settings) -> None:
     known = [*settings.studies[study].tables, *settings.studies[study].figures] if study in settings.studies else []
     if stem not in [*known, *OF_STUDIES, Path(PAGE).stem]:
         raise SpellingError(f"{stem!r} is {nearest(stem, known)} (study {study})")
+    endings = _ENDINGS.get(stem.rstrip("0123456789"), ())
+    if "." in name and endings and (ending := name.removeprefix(f"{stem}.")) not in endings:
+        raise SpellingError(f"{ending!r} is {nearest(ending, endings)}: type {study_path(study, stem)}.{endings[0]}")
 
 
 def _check_prompts_file(parts: list[str], settings: Settings) -> None:

@@ -8,6 +8,7 @@ Of each model, method and scheme the first number that the table reports; the pa
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,19 @@ WIDTH = 80
 def brief(sheet: Mapping[str, Any], page: str) -> str:
     """The text; `page` is where all of the table is."""
     grids = [(section, section["grids"][0]) for section in sheet["sections"]]
-    parts = [sheet["title"]]
+    parts = [_wrapped(sheet["title"])]
     for section, grid in grids:
         direction = {True: ", larger is better", False: ", smaller is better", None: ""}[grid["larger_is_better"]]
         title = grid["title"].rstrip(" ↑↓")
-        parts.append("\n".join([f"{section['heading']}: {title}{direction}", *_lines(section, grid)]))
-    parts.append(sentence(grids))
+        parts.append("\n".join([_wrapped(f"{section['heading']}: {title}{direction}"), *_lines(section, grid)]))
+    parts.append(_wrapped(sentence(grids)))
     others = list(dict.fromkeys(grid["title"] for section in sheet["sections"] for grid in section["grids"][1:]))
     more = f", with {', '.join(title.rstrip(' ↑↓') for title in others)}" if others else ""
-    return "\n\n".join([*parts, f"* cannot be told from the best of its column. All of it{more}: {page}"])
+    return "\n\n".join([*parts, _wrapped(f"* cannot be told from the best of its column. All of it{more}: {page}")])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _lines(section: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[str]:

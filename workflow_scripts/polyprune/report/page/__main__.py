@@ -26,6 +26,7 @@ from polyprune.report.measured import load_columns
 from polyprune.report.page import machine
 from polyprune.report.page.content import (
     Content,
+    Part,
     Shown,
     Study,
     Work,
@@ -60,8 +61,7 @@ def content_of(found: Mapping[str, Any], root: Path) -> Content:
             *(corpus_source(root / path) for path in found["corpora"]),
             *table_sources(list(sheets.values())),
         ],
-        missing=[name for name in found["missing"] if name not in shown],
-        work=Work(found["lines"], found["finish"]),
+        work=Work(found["lines"], [Part(**part) for part in found["parts"]], found["made"], found["finish"]),
     )
 
 

@@ -52,11 +52,27 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Part:
+    """How far a table or a figure is: `finished`, `outdated` (there, and to be made again) or `outstanding`."""
+
+    name: str
+    title: str
+    state: str
+    done: int
+    """Of its cells, those of which all is there that it needs."""
+    cells: int
+
+
+@dataclass(frozen=True)
 class Work:
     """How far a study is, and what it costs."""
 
     lines: Sequence[Mapping[str, Any]] = ()
-    """Of `workflow/ledger.py`; the last is the total."""
+    """Of `workflow/ledger.py`; the last is the total. None where nothing is outstanding."""
+    parts: Sequence[Part] = ()
+    """Its tables and figures, in their order."""
+    made: int = 0
+    """How many of its cells are compressed."""
     finish: str = ""
     """What to type to finish it."""
 
@@ -72,8 +88,6 @@ class Content:
     """Rows of `report/paper/claims.py`, of the study alone."""
     sources: Sequence[Mapping[str, str]]
     """What the numbers were made from: `what`, `name`, `origin`, `revision`, `digest`, `with`."""
-    missing: Sequence[str] = ()
-    """Titles or names of what is not there yet."""
     work: Work = field(default_factory=Work)
 
 

@@ -149,6 +149,13 @@
         minor: { tickvals: codes.map((_, at) => at + 0.5), showgrid: true, gridcolor: "#dfe4e8" } },
     }, { responsive: true, displaylogo: false, displayModeBar: false });
   }
+  // On paper every list is open.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = all("details:not([open])");
+    closed.forEach((each) => { each.open = true; });
+  });
+  addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
   selects.forEach((select) => select && select.addEventListener("change", draw));
   draw();
   document.documentElement.dataset.ready = "yes";

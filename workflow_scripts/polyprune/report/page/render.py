@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 
 from polyprune.report.answers.answer_text import NOTES, REFERENCES, gain_text
 from polyprune.report.figures.drawing import SHADES
-from polyprune.report.page import explanations, verdict
+from polyprune.report.page import explanations, progress, verdict
 from polyprune.report.page.content import Content, Shown
 from polyprune.report.tables.blocks import NUMBERS
 from polyprune.report.tables.picture import ink_on
@@ -41,9 +41,12 @@ def render(content: Content, machine: Sequence[tuple[str, str]], spent: Sequence
         title=f"Study {content.study.name}",
         study=content.study,
         version=_versions(content),
-        missing=content.missing,
         total=total,
-        percent=_percent(total),
+        states=list(progress.states(work.parts)),
+        parts=[part for part in work.parts if part.state != "finished"],
+        made=work.made,
+        percent=math.floor(100 * work.made / content.study.cells),
+        label=progress.label,
         finish=work.finish,
         lines=work.lines,
         sections=_sections(figures, claims),
@@ -91,13 +94,6 @@ def _json(value: Any) -> Markup:
 def _versions(content: Content) -> str:
     made = sorted({str(row["with"]).removeprefix("polyprune ") for row in content.sources if row["with"]})
     return "; ".join(made)
-
-
-def _percent(total: Mapping[str, Any] | None) -> int:
-    if total is None:
-        return 100
-    cells = total["done"] + total["incomplete"] + total["outstanding"]
-    return math.floor(100 * total["done"] / cells) if cells else 0
 
 
 def _sections(figures: Sequence[Any], claims: Sequence[Any]) -> list[tuple[str, str]]:
@@ -160,7 +156,7 @@ def _table(shown: Shown) -> dict[str, Any]:
     said = explanations.TABLES.get(shown.kind, explanations.UNKNOWN)
     return {
         "name": shown.name,
-        "label": _label(shown.name),
+        "label": progress.label(shown.name),
         "title": sheet["title"],
         "caption": sheet["caption"],
         "ends": sheet["ends"],
@@ -192,6 +188,7 @@ def _grid(grid: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[st
     filled = [
         {**row, "cells": [_cell(grid, at, column, columns[column]["language"]) for column in range(len(columns))]}
         for at, row in enumerate(rows)
+        if any(text.strip() for text in grid["texts"][at])
     ]
     arrow = {True: " ↑", False: " ↓", None: ""}[grid["larger_is_better"]]
     return {
@@ -226,13 +223,7 @@ def _figure(shown: Shown) -> dict[str, Any]:
     return {
         **shown.content,
         "name": shown.name,
-        "label": _label(shown.name),
+        "label": progress.label(shown.name),
         "shows": said.shows,
         "not_shows": said.not_shows,
     }
-
-
-def _label(name: str) -> str:
-    """`table1` is Table 1."""
-    stem = name.rstrip("0123456789")
-    return f"{stem.capitalize()} {name.removeprefix(stem)}"

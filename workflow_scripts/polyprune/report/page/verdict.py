@@ -32,7 +32,7 @@ def sentences(rows: pd.DataFrame) -> Iterator[str]:
         own = rows[rows["is_target"].astype(bool) & (rows["eval_language"] != ALL) & (rows["metric"] == metric)]
         if len(english := own[own["reference"] == "english"]):
             counts = english["verdict"].value_counts()
-            said = ", ".join(f"{word} in {counts.get(name, 0)}" for name, word in _WORDS.items())
+            said = ", ".join(f"{word} in {counts[name]}" for name, word in _WORDS.items() if name in counts)
             yield (
                 f"Against calibrating in English, by {heading}, the target language is {said} of {len(english)} "
                 "comparisons, one a language and combination (p < .05 after Holm)."
