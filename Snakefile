@@ -72,6 +72,10 @@ if workflow.is_main_process:
             "No profile was named. Type snakemake --profile local, or --profile slurm on a cluster: they say what "
             "makes a result out of date, how many GPUs there are, and what is shown."
         )
+    if not workflow.output_settings.dryrun:
+        from polyprune.cluster.submission import replace_plugin  # it brings the plugin, which jobs do not need
+
+        replace_plugin()
 if caching:
     share(workflow.rules)
 strangers.watch(workflow.rules)
@@ -93,7 +97,7 @@ onstart:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":
             if not os.environ.get("SNAKEMAKE_SLURM_PARTITIONS"):
-                slurm.require_partitions(cluster.partitions, cluster_file(), cluster_file() == TEMPLATE)
+                logger.warning(require_cluster(cluster, cluster_file(), cluster_file() == TEMPLATE))
             slurm.take_over(workflow.dag, Path.cwd(), logger)
     except UserError as error:
         raise WorkflowError(str(error)) from None

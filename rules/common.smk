@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 
 from polyprune.cluster import slurm
 from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_prefix
+from polyprune.cluster.start import require_cluster
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places

@@ -1,6 +1,6 @@
 # What compression does to hidden states and predictions: dense and compressed model pushed through the same text or
 # prompts. One job a variant, or for the cells of a bundle (engine.cells_per_dump), with all languages as its outputs.
-
+from functools import partial
 
 for corpus in settings.corpora:
 
@@ -36,7 +36,7 @@ for corpus in settings.corpora:
                 dump.rule
             input:
                 model="results/{model}/model.json",
-                cell=inputs.cells(dump.variants),
+                cell=dump.cells,
                 evaluation=inputs.evaluation_text(corpus),
             output:
                 inputs.dumps(corpus, *dump.variants),
@@ -45,16 +45,14 @@ for corpus in settings.corpora:
             benchmark:
                 f"logs/{dump.variants[0]}/hidden_states/{dump.log}.benchmark.jsonl"
             wildcard_constraints:
-                model=dump.model,
-                method=dump.method,
-                scheme=dump.scheme,
+                **dump.wildcards,
             conda:
                 "../envs/polyprune.yaml"
             threads: needs.threads
             resources:
                 **needs.dump(dump.rule, len(dump.variants)),
             params:
-                spec=specs.dump_hidden_states,
+                spec=partial(specs.dump_hidden_states, mixed=dump.mixed),
             shell:
                 "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
                 "{input.cell} --evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus "
@@ -97,7 +95,7 @@ for prompts in settings.prompts:
                 dump.rule
             input:
                 model="results/{model}/model.json",
-                cell=inputs.cells(dump.variants),
+                cell=dump.cells,
                 prompts=inputs.prompt_set(prompts),
             output:
                 inputs.dumps(prompts, *dump.variants),
@@ -106,16 +104,14 @@ for prompts in settings.prompts:
             benchmark:
                 f"logs/{dump.variants[0]}/hidden_states/{dump.log}.benchmark.jsonl"
             wildcard_constraints:
-                model=dump.model,
-                method=dump.method,
-                scheme=dump.scheme,
+                **dump.wildcards,
             conda:
                 "../envs/polyprune.yaml"
             threads: needs.threads
             resources:
                 **needs.dump(dump.rule, len(dump.variants)),
             params:
-                spec=specs.dump_prompts,
+                spec=partial(specs.dump_prompts, mixed=dump.mixed),
             shell:
                 "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
                 "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"

@@ -152,7 +152,9 @@ def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_al
     replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 6")
     jobs = planned(folder, "results/table1.parquet", "results/figure5.pdf")
     bundles = {rule for rule in jobs if rule.startswith("dump_cells")}
-    assert len([rule for rule in bundles if "_mc4_" in rule]) == 4 * 4, "21 cells of each model and method: 6, 6, 6, 3"
+    assert len([rule for rule in bundles if "_mc4_" in rule]) == 4 * 3, "of 21 cells of each model and method: 6, 6, 6"
+    mixed = [rule for rule in jobs if rule.startswith("dump_mixed_mc4")]
+    assert len(mixed) == 2, "of the 3 that are left of each method, 6 of each model"
     assert len([rule for rule in bundles if "_belebele_" in rule]) == 4
     assert not {"dump_cell_mc4", "dump_cell_belebele"} & set(jobs) and jobs["measure_drift"] == 84
     cell = "results/llama-3-8b/wanda/0.65/sw/seed7"

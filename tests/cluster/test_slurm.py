@@ -50,19 +50,6 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     return made
 
 
-@pytest.mark.parametrize("template", [True, False])
-def test_partitions_that_the_cluster_does_not_have_are_refused(fake: FakeSlurm, tmp_path: Path, template: bool):
-    """As where the template was left as shipped; where Slurm does not answer, `queued_jobs` says so."""
-    fake.command("sinfo", "echo batch; echo big")
-    slurm.require_partitions(["batch"], tmp_path / "mine.yaml", template)
-    assert fake.called("sinfo") == ["--all --noheader --format=%R"]
-    what = r"cp slurm/partitions\.yaml ~/\.config/polyprune/" if template else "correct it"
-    with pytest.raises(UserError, match=rf"mine\.yaml names .* \(cpu, gpu; there are batch, big\): .*{what}"):
-        slurm.require_partitions(["gpu", "batch", "cpu"], tmp_path / "mine.yaml", template)
-    fake.command("sinfo", "echo 'sinfo: error' >&2; exit 1")
-    slurm.require_partitions(["gpu"], tmp_path / "mine.yaml", template)
-
-
 def test_work_is_named_as_the_plugin_names_it():
     for wildcards in ([], ["tiny"], ["tiny", "wanda", "0.50", "de-en", "0"], ["a/b"]):
         job = SimpleNamespace(wildcards=wildcards)
@@ -115,6 +102,7 @@ MAY_WRITE_THE_SAME = [
     "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_de-en_0",
     "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_wanda_0.50",
     "rule_dump_cells_demo_93d0e81b_wildcards_tiny_wanda_0.50",
+    "rule_dump_mixed_demo_5ad0e81b_wildcards_tiny",
 ]
 WRITES_OTHERS = [
     "rule_dump_cell_demo_wildcards_tiny_wanda_0.50_sw_0",
@@ -124,6 +112,8 @@ WRITES_OTHERS = [
     "rule_dump_cells_demo_0f3a97c1_wildcards_tiny_sparsegpt_0.50",
     "rule_dump_cells_demo_0f3a97c1_wildcards_tiny2_wanda_0.50",
     "rule_dump_cells_mc4_0f3a97c1_wildcards_tiny_wanda_0.50",
+    "rule_dump_mixed_mc4_5ad0e81b_wildcards_tiny",
+    "rule_dump_mixed_demo_5ad0e81b_wildcards_tiny2",
     "rule_dump_dense_demo_wildcards_tiny",
 ]
 
@@ -132,6 +122,7 @@ WRITES_OTHERS = [
     ("rule", "wildcards", "output"),
     [
         ("dump_cell_demo", [*SHARED, "de-en", "0"], dumped("tiny/wanda/0.50/de-en/seed0")),
+        ("dump_mixed_demo_77", ["tiny"], dumped("tiny/wanda/0.50/de-en/seed0")),
         ("dump_cells_demo_93d0e81b", SHARED, dumped("tiny/wanda/0.50/de-en/seed0", "tiny/wanda/0.50/zh/seed0")),
     ],
 )
@@ -142,8 +133,8 @@ def test_a_dump_that_may_write_the_same_is_an_orphan_however_it_was_bundled(
     rows = [f"{number}|polyprune_0-1|{tmp_path}|{work}\n" for number, work in enumerate(works, start=1)]
     fake.queue.write_text("".join(rows))
     slurm.end_orphans(bundles.works_like(rule, wildcards, output), tmp_path, lambda _: None)
-    assert fake.called("scancel") == ["1 2 3"]
-    assert fake.queue.read_text() == "".join(rows[3:])
+    assert fake.called("scancel") == ["1 2 3 4"]
+    assert fake.queue.read_text() == "".join(rows[4:])
 
 
 def test_other_rules_are_known_by_their_own_name_and_wildcards():
@@ -196,7 +187,7 @@ def checkout(fake: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         shutil.copy(ROOT / name, folder / name)
     monkeypatch.setenv("POLYPRUNE_CLUSTER", str(folder / "slurm/partitions.yaml"))
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    fake.command("sinfo", "echo cpu; echo gpu")
+    fake.command("sinfo", "echo 'cpu|(null)|(null)'; echo 'gpu|gpu:8|(null)'")
     fake.command("scontrol", "echo MinJobAge = 300 sec")
     fake.command("sacct", "exit 1")
     fake.command("sbatch", "echo 'Invalid account or account/partition combination specified' >&2; exit 1")

@@ -1,6 +1,6 @@
-"""A throw-away Slurm in a folder: controller, three node daemons, munge; no systemd, no root, no slurmdbd.
+"""A throw-away Slurm in a folder: controller, three node daemons, munge; no systemd, no root; slurmdbd if asked for.
 
-    python tests/slurm/cluster.py FOLDER
+    python -m tests.slurm.cluster FOLDER [accounting]
 
 runs it until standard input ends, and then takes down everything that it started: also after Ctrl-C in the tests, and
 when they are killed. Tests use `Cluster`, which does that and talks to it. Debian's packages let several slurmd live on
@@ -25,26 +25,24 @@ import socket
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from tests.slurm.accounting import CLUSTER, in_slurm_conf, start_accounting
+from tests.slurm.ports import reserve_ports
 
 NODES = {
     "c1": "Feature=plain",
     "g1": "Gres=gpu:h100:2 Feature=fast",
     "g2": "Gres=gpu:h100:2 Feature=fast",
 }
-COMMANDS = ("srun", "sbatch", "squeue", "sinfo", "scancel", "scontrol", "sacct")
-ACCOUNT = "lab"
-"""What sacctmgr says that there is: the plugin asks it before it hands on an account. There is no slurmdbd to know."""
+COMMANDS = ("srun", "sbatch", "squeue", "sinfo", "scancel", "scontrol", "sacct", "sacctmgr")
 PACKAGED = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_FOLDER = 70  # unix sockets have paths of at most 107 characters
-PORTS = 20  # a cluster's block: 0 reserves it, 1 the controller, 2… the nodes
-FIRST_PORT, LAST_PORT = 20000, 32000  # below the ports that the kernel gives to outgoing connections
 SUBREAPER = 36  # prctl(2)
 
 
-def slurm_conf(folder: Path, port: int) -> str:
+def slurm_conf(folder: Path, port: int, accounting: bool) -> str:
     """slurm.conf of a cluster whose ports start at `port`."""
     host = socket.gethostname().split(".")[0]
     user = pwd.getpwuid(os.getuid()).pw_name
@@ -55,7 +53,7 @@ def slurm_conf(folder: Path, port: int) -> str:
     ]
     return "\n".join(
         [
-            "ClusterName=test",
+            f"ClusterName={CLUSTER}",
             f"SlurmctldHost={host}(127.0.0.1)",
             f"SlurmctldPort={port + 1}",
             *(f"SlurmUser={user}", f"SlurmdUser={user}"),
@@ -64,7 +62,7 @@ def slurm_conf(folder: Path, port: int) -> str:
             f"SlurmdSpoolDir={folder}/spool/%n",
             f"SlurmctldPidFile={folder}/slurmctld.pid",
             f"SlurmdPidFile={folder}/slurmd.%n.pid",
-            "AccountingStorageType=accounting_storage/none",
+            *(in_slurm_conf(folder, port) if accounting else ["AccountingStorageType=accounting_storage/none"]),
             *("ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "SwitchType=switch/none", "MpiDefault=none"),
             *("JobAcctGatherType=jobacct_gather/linux", "JobAcctGatherFrequency=task=1"),
             "JobAcctGatherParams=OverMemoryKill",
@@ -75,6 +73,7 @@ def slurm_conf(folder: Path, port: int) -> str:
             *("PreemptType=preempt/partition_prio", "PreemptMode=REQUEUE"),
             "MinJobAge=3600",  # finished jobs can be asked about for that long
             "JobRequeue=0",  # unless they ask for it
+            "MaxArraySize=1",  # no arrays, which nobody needs
             *("KillWait=2", "SlurmdTimeout=30", "SlurmctldTimeout=30", "ReturnToService=2"),
             "PropagateResourceLimitsExcept=ALL",
             *nodes,
@@ -86,7 +85,7 @@ def slurm_conf(folder: Path, port: int) -> str:
     )
 
 
-def configure(folder: Path, port: int) -> None:
+def configure(folder: Path, port: int, accounting: bool) -> None:
     """All files that the daemons read, and `bin/` with the commands: Slurm's own, told where this cluster is.
 
     Through PATH, because the plugin takes SLURM_CONF out of its jobs' environment.
@@ -95,7 +94,7 @@ def configure(folder: Path, port: int) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "munge.key").touch(mode=0o600)
     (folder / "munge.key").write_bytes(os.urandom(256))
-    (folder / "slurm.conf").write_text(slurm_conf(folder, port))
+    (folder / "slurm.conf").write_text(slurm_conf(folder, port, accounting))
     for number, device in enumerate(("null", "zero")):
         (folder / f"dev/nvidia{number}").symlink_to(f"/dev/{device}")
     (folder / "gres.conf").write_text(f"NodeName=g[1-2] Name=gpu Type=h100 File={folder}/dev/nvidia[0-1]\n")
@@ -106,38 +105,10 @@ def configure(folder: Path, port: int) -> None:
     plugin = "disabled" if major >= 23 else "cgroup/v1"  # it is set up though nothing uses it
     (folder / "cgroup.conf").write_text(f"CgroupPlugin={plugin}\n")
     told = f"SLURM_CONF={folder}/slurm.conf exec /usr/bin"
-    for name, line in {**{name: f'{told}/{name} "$@"' for name in COMMANDS}, "sacctmgr": f"echo {ACCOUNT}"}.items():
+    for name in COMMANDS:
         command = folder / "bin" / name
-        command.write_text(f"#!/bin/sh\n{line}\n")
+        command.write_text(f'#!/bin/sh\n{told}/{name} "$@"\n')
         command.chmod(0o755)
-
-
-def reserve_ports(folder: Path) -> tuple[int, socket.socket]:
-    """A block of free ports, sought from where the folder's name says; its first is bound, which keeps others away."""
-    n_blocks = (LAST_PORT - FIRST_PORT) // PORTS
-    start = zlib.crc32(bytes(folder))
-    for block in range(n_blocks):
-        port = FIRST_PORT + (start + block) % n_blocks * PORTS
-        sign = bound_socket(port)
-        others = [bound_socket(port + number) for number in range(1, 2 + len(NODES))]
-        for other in filter(None, others):
-            other.close()
-        if sign and all(others):
-            return port, sign
-        if sign:
-            sign.close()
-    raise RuntimeError(f"no {PORTS} free ports in a row between {FIRST_PORT} and {LAST_PORT}")
-
-
-def bound_socket(port: int) -> socket.socket | None:
-    """None if the port is taken."""
-    found = socket.socket()
-    try:
-        found.bind(("127.0.0.1", port))
-    except OSError:
-        found.close()
-        return None
-    return found
 
 
 class Daemons:
@@ -157,11 +128,13 @@ class Daemons:
     def start_controller(self, *options: str) -> None:
         self.start("slurmctld", "slurmctld", "-D", "-f", f"{self.folder}/slurm.conf", *options)
 
-    def start_all(self) -> None:
+    def start_all(self, port: int, accounting: bool) -> None:
         """Raises `RuntimeError` if a daemon dies or the nodes are not idle within 30 s."""
         munge = (f"--{kind}={self.folder}/munge.{kind}" for kind in ("socket", "pid-file", "log-file", "seed-file"))
         self.start("munged", "munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key", *munge)
         self.until(lambda: (self.folder / "munge.socket").exists())
+        if accounting:
+            start_accounting(self, self.folder, port)
         self.start_controller("-c")
         for name in NODES:
             self.start(name, "slurmd", "-D", "-N", name, "-f", f"{self.folder}/slurm.conf")
@@ -215,8 +188,8 @@ def children() -> list[int]:
     return found
 
 
-def supervise(folder: Path) -> None:
-    """Run a cluster; obey `stop` and `start` (of the controller) from standard input, until it ends."""
+def supervise(folder: Path, accounting: bool) -> None:
+    """Run a cluster; obey `stop`, `start` and `forget` (of the controller) from standard input, until it ends."""
     if len(str(folder)) > LONGEST_FOLDER:
         raise SystemExit(f"{folder}: longer than {LONGEST_FOLDER} characters, too long for unix sockets")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -225,15 +198,18 @@ def supervise(folder: Path) -> None:
     daemons = Daemons(folder)
     port, sign = reserve_ports(folder)
     with sign:
-        configure(folder, port)
+        configure(folder, port, accounting)
         try:
-            daemons.start_all()
+            daemons.start_all(port, accounting)
             print("ready", flush=True)
             for line in sys.stdin:
-                if line.strip() == "stop":
-                    daemons.end("slurmctld")
-                else:
-                    daemons.start_controller()
+                match line.strip():
+                    case "stop":
+                        daemons.end("slurmctld")
+                    case "start":
+                        daemons.start_controller()
+                    case "forget":
+                        daemons.start_controller("-c")
                 print("done", flush=True)
         finally:
             daemons.end_all()
@@ -242,11 +218,12 @@ def supervise(folder: Path) -> None:
 class Cluster:
     """A running cluster and what tests ask it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, accounting: bool = False) -> None:
         """Raises `RuntimeError`, with the reason on standard error, if it does not start."""
         self.folder = folder
         self.supervisor = subprocess.Popen(
-            [sys.executable, __file__, str(folder)],
+            [sys.executable, "-m", "tests.slurm.cluster", str(folder), *(["accounting"] if accounting else [])],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -296,14 +273,14 @@ class Cluster:
         assert self._output.readline().strip() == "done"
 
     @contextlib.contextmanager
-    def without_controller(self) -> Iterator[None]:
-        """slurmctld is ended, and started again with the state that it saved."""
+    def without_controller(self, forgetful: bool = False) -> Iterator[None]:
+        """slurmctld is ended, and started again with the state that it saved, or without."""
         self.order("stop")
         try:
             yield
         finally:
-            self.order("start")
+            self.order("forget" if forgetful else "start")
 
 
 if __name__ == "__main__":
-    supervise(Path(sys.argv[1]).resolve())
+    supervise(Path(sys.argv[1]).resolve(), accounting="accounting" in sys.argv[2:])

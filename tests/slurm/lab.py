@@ -64,6 +64,9 @@ class Run:
         code = self.code()
         assert code == 0, self.output
 
+    def says(self, pattern: str) -> None:
+        assert re.search(pattern, self.output), self.output
+
     def meanwhile(self, wanted: Callable[[], T], what: str) -> T:
         """The first true value of `wanted`, which should come before snakemake ends."""
         end = time.monotonic() + PATIENCE

@@ -44,7 +44,20 @@ def test_a_full_disk_is_named_and_nothing_half_finished_stays(disturbed: Workpla
     disturbed.is_as_undisturbed()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_home_is_nothing_to_a_run(disturbed: Workplace) -> None:
+    home = disturbed.folder.parent / "home"
+    home.mkdir()
+    with small_disk(home, kilobytes=16):
+        (home / "filler").write_bytes(bytes(8 << 10))
+        with pytest.raises(OSError, match="No space left"):
+            (home / "more").write_bytes(bytes(16 << 10))
+        disturbed.start("--", MASK, HOME=str(home)).succeed()
+    disturbed.is_as_undisturbed()
+
+
 def test_truncated_files_are_found_before_they_are_used(workplace: Workplace) -> None:
+    """A retry would find them, too, so there is none."""
     files = [
         MASK,
         "results/mini/sparsegpt/0.50/de/seed0/hidden_states/pair/sw.h5",
@@ -52,8 +65,11 @@ def test_truncated_files_are_found_before_they_are_used(workplace: Workplace) ->
     ]
     for path in (workplace.folder / file for file in files):
         os.truncate(path, path.stat().st_size // 2)
-    run = workplace.start("--retries", "0", "--", "fault")
+    run = workplace.start("--", "fault")
     assert run.code() == 1
+    submitted = [job["Comment"] for job in workplace.jobs()]
+    assert submitted and len(submitted) == len(set(submitted)), submitted
+    run.says("it is not tried again, as more memory and time are no help")
     for file in files:
         assert re.search(
             f"{file} (has no seal|is damaged|cannot be read as).*delete it and make it again", run.output

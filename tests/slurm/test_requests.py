@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
+from tests.slurm.accounting import ACCOUNT
 from tests.slurm.asked import asked_for, compression_needs
-from tests.slurm.cluster import ACCOUNT
 from tests.slurm.lab import MASK, PARTITIONS, Workplace
 
 LARGE = "llama-3-70b"

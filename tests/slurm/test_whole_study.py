@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.slurm.accounting import ACCOUNT
 from tests.slurm.asked import asked_for, compression_needs, declared
-from tests.slurm.cluster import ACCOUNT, Cluster
+from tests.slurm.cluster import Cluster
 from tests.slurm.lab import PARTITIONS, Workplace, rule_of
 
 from polyprune.grammar.methods import artifact

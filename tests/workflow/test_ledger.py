@@ -84,10 +84,11 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
     bundle = dump(
         "dump_cells_mc4_0f3a97c1", some, ["wanda/0.50/de/seed0", "wanda/0.50/en/seed0", "wanda/0.50/zh/seed0"]
     )
+    mixed = dump("dump_mixed_mc4_9", {"model": "llama-3-8b"}, ["wanda/0.50/de/seed0", "ria/0.50/de/seed0"])
     alone = dump("dump_cell_mc4", WILDCARDS, ["wanda/0.50/de/seed0"])
     dense = dump("dump_dense_mc4", {"model": "llama-3-8b"}, ["dense"])
     one_pass = costs.dump_flops(model, 7, 0) / rate
-    for job_of, passes in ((bundle, 4), (alone, 2), (dense, 1)):
+    for job_of, passes in ((bundle, 4), (mixed, 3), (alone, 2), (dense, 1)):
         assert job_seconds(job_of, settings, {}) == (pytest.approx(passes * one_pass), "formula")
 
 
@@ -104,6 +105,7 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
         ("wanda/0.50/de/seed0", "remove_experts", "remove_experts"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_0f3a97c1"),
+        ("wanda/0.50/de/seed0", "hidden_states/mc4-mixed", "dump_mixed_mc4_0f3a97c1"),
         ("wanda/0.50/de/seed0", "hidden_states/belebele", "dump_cell_belebele"),
         ("wanda/0.50/de/seed0", "activations/mc4/de", "count_activations_cell"),
         ("wanda/0.50/de/seed0", "prune_model", "prune_model"),
@@ -116,7 +118,7 @@ def test_the_record_of_every_job_on_a_gpu_is_found(
     path = tmp_path / "logs/llama-3-8b" / folder / f"{log}.benchmark.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"s": 11.0}) + "\n")
-    wildcards = {"model": "llama-3-8b"} if folder == "dense" else WILDCARDS
+    wildcards = {"model": "llama-3-8b"} if folder == "dense" or "mixed" in rule else WILDCARDS
     wildcards |= {"benchmark": "arc"} if "evaluation" in log else {}
     records = benchmark_seconds(tmp_path / "logs")
     assert job_seconds({"rule": rule, "wildcards": wildcards, "output": []}, settings, records) == (11.0, "benchmark")

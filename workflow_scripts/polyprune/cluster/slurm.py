@@ -17,6 +17,7 @@ from typing import Any
 
 from polyprune.errors import UserError
 from polyprune.workflow.bundles import essence, works_like
+from polyprune.workflow.failures import tells_mistake
 
 PREFIX = "polyprune_"
 """Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
@@ -25,6 +26,8 @@ _ROW = re.compile(rf"(\d+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)")
 _PATIENCE = 300.0
 _SLURM_LOG = re.compile(r"\d+\.log")
 """Names of Slurm's logs of jobs: their numbers, as the plugin has it."""
+REFUSED, NOT_SUBMITTED = "SLURM sbatch failed", "not submitted: "
+"""In messages of a job that did not get into the queue: the plugin's, and ours (`submission.py`)."""
 _LOG_END = 100_000
 _LINES_SHOWN = 15
 
@@ -61,33 +64,6 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
         )
     rows = (match.groups() for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line)))
     return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
-
-
-def require_partitions(named: Collection[str], file: Path, template: bool) -> None:
-    """Refuse `file`, which names partitions, where Slurm has others; `template` is the file that nobody has adapted.
-
-    Where Slurm does not answer, `queued_jobs` says so.
-
-    Raises:
-        UserError: which partitions there are, and what to do.
-    """
-    try:
-        done = subprocess.run(["sinfo", "--all", "--noheader", "--format=%R"], capture_output=True, text=True)
-    except FileNotFoundError:
-        return
-    there = set(done.stdout.split())
-    if done.returncode or not there or not (lacking := sorted(set(named) - there)):
-        return
-    adapt = (
-        "it is the template: mkdir -p ~/.config/polyprune && cp slurm/partitions.yaml ~/.config/polyprune/, and say in "
-        "the copy what your partitions allow"
-        if template
-        else "correct it"
-    )
-    raise UserError(
-        f"{file} names partitions that this cluster does not have ({', '.join(lacking)}; there are "
-        f"{', '.join(sorted(there))}): {adapt} (docs/cluster.md)"
-    )
 
 
 def queued_work() -> set[str]:
@@ -145,8 +121,8 @@ def end_of(path: Path) -> str:
         return ""
 
 
-def account_of_failure(job: Any, message: str, logs: Sequence[Path], stale: Collection[Path] = ()) -> str:
-    """What befell a job of Snakemake's, in words for its user.
+def account_of_failure(job: Any, message: str, logs: Sequence[Path], stale: Collection[Path] = ()) -> tuple[str, bool]:
+    """What befell a job of Snakemake's, in words for its user, and whether it may be tried again.
 
     `message` is the plugin's. `logs` are the job's own and, last, Slurm's if the job began. Those that are `stale` an
     earlier attempt wrote and this one did not.
@@ -154,15 +130,24 @@ def account_of_failure(job: Any, message: str, logs: Sequence[Path], stale: Coll
     slurm_log = next((path for path in logs if _SLURM_LOG.fullmatch(path.name)), None)
     why = reason(message, end_of(slurm_log) if slurm_log else "")
     what = " ".join([job.rule.name, *job.wildcards])
+    telling = [path for path in logs if path not in stale] if slurm_log else []
+    useless = None if why else _useless(message, telling)
     again = f"it is tried again, with more memory and time (attempt {job.attempt + 1} of {job.restart_times + 1})"
-    outlook = again if job.attempt <= job.restart_times else "it is not tried again"
+    never = f"it is not tried again{f', {useless}' if useless else ''}"
+    outlook = again if job.attempt <= job.restart_times and not useless else never
     if why:
         account = f"{what} was {why.format(mem_mb=job.resources.get('mem_mb'), runtime=job.resources.get('runtime'))}"
     else:
-        telling = [path for path in logs if path not in stale] if slurm_log else []
         said = next((text for path in telling if (text := end_of(path).strip())), message).splitlines()[-_LINES_SHOWN:]
         account = "\n    ".join([f"{what} failed:", *said])
-    return f"{account}\n  {outlook}. Logs: {', '.join(map(str, logs))}"
+    return f"{account}\n  {outlook}. Logs: {', '.join(map(str, logs))}", useless is None
+
+
+def _useless(message: str, logs: Sequence[Path]) -> str | None:
+    """Why another attempt, which has more memory and time, would end like this one; None if it may not."""
+    if REFUSED in message or NOT_SUBMITTED in message:
+        return "as it would be refused again"
+    return "as more memory and time are no help" if any(map(tells_mistake, logs)) else None
 
 
 def written(path: Path) -> int | None:
@@ -174,7 +159,10 @@ def written(path: Path) -> int | None:
 
 
 class FailureReports(logging.Handler):
-    """Handler of Snakemake's log: says of every Slurm job that failed why. `job_of` finds the job of a job id."""
+    """Handler of Snakemake's log: says of every Slurm job that failed why, and ends attempts that cannot help.
+
+    `job_of` finds the job of a job id.
+    """
 
     def __init__(self, job_of: Callable[[int], Any], say: Say) -> None:
         super().__init__()
@@ -182,9 +170,9 @@ class FailureReports(logging.Handler):
         self._before: dict[Path, int | None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Of a job that is about to be submitted, note when its logs were written; account for one that failed.
+        """Of a job that is about to run, note when its logs were written; account for one that failed.
 
-        Of the latter, only events with a message of the plugin's: local jobs have none.
+        Of local jobs Snakemake tells itself; their events have no message of the plugin's.
         """
         event, details = getattr(record, "event", None), vars(record)
         if event is None:
@@ -192,9 +180,16 @@ class FailureReports(logging.Handler):
         logs = [Path(log) for log in details.get("log") or ()]
         if event.name == "JOB_INFO":
             self._before |= {log: written(log) for log in logs}
-        elif event.name == "JOB_ERROR" and (message := details["rule_msg"]):
+        elif event.name == "JOB_ERROR":
             stale = {log for log in logs if log in self._before and written(log) == self._before[log]}
-            self.say(account_of_failure(self.job_of(details["jobid"]), message, logs, stale))
+            job, message = self.job_of(details["jobid"]), details["rule_msg"]
+            if message:
+                account, again = account_of_failure(job, message, logs, stale)
+                self.say(account)
+            else:
+                again = not any(tells_mistake(log) for log in logs if log not in stale)
+            if not again:
+                job._attempt = job.restart_times + 1  # the last; not `attempt`, which would have resources anew
 
 
 def take_over(dag: Any, folder: Path, logger: logging.Logger) -> None:

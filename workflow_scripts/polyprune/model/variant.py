@@ -87,9 +87,19 @@ def open_dumps(
     """A dump of each variant, by `write(path, attributes=…)`; all appear when the block ends without error."""
     with ExitStack() as files:
         yield [
-            files.enter_context(write(path, attributes=variants.attributes(variant, data, hooks, provenance)))
-            for variant, path in zip(variants, paths, strict=True)
+            files.enter_context(
+                write(path, attributes=variants.attributes(variant, data, hooks, _of_one(provenance, number)))
+            )
+            for number, (variant, path) in enumerate(zip(variants, paths, strict=True))
         ]
+
+
+def _of_one(provenance: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """Of a job whose cells were to be made differently, what its dump of one of them says: as if it had been alone."""
+    inputs = provenance.get("inputs", {})
+    if not isinstance(inputs.get("cell"), list):
+        return provenance
+    return {**provenance, "inputs": inputs | {"cell": inputs["cell"][number]}}
 
 
 def open_variants(model: Path, cells: list[Path], device: torch.device) -> Variants:

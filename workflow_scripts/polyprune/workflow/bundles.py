@@ -3,6 +3,7 @@
     dump_dense_{data}             the dense model on a corpus or on prompts
     dump_cell_{data}              any cell by itself
     dump_cells_{data}_{digest}    a bundle, named by its members: a job of this name does the same whatever the settings
+    dump_mixed_{data}_{digest}    one whose cells are of several methods or schemes
 
 These names are made and read here only: rules take them from `Bundles`, the ledger and the reader of Slurm's queue ask.
 """
@@ -14,28 +15,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import Cell, cell_of, origin_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
 from polyprune.settings.config import Settings
-from polyprune.workflow.inputs import CELL_VARIANT, Inputs
+from polyprune.workflow.inputs import CELL_VARIANT, InputFunction, Inputs
 from polyprune.workflow.wildcards import Only, any_of
 
-_CELLS = re.compile(r"dump_cell_(.+)|dump_cells_(.+)_[0-9a-f]+")
-_BUNDLE = re.compile(r"(rule_dump_cells_.+)_[0-9a-f]+(_wildcards_.+)")
-_LOG_OF_BUNDLE = "-bundle"
+_CELLS = re.compile(r"dump_cell_(.+)|dump_(?:cells|mixed)_(.+)_[0-9a-f]+")
+_BUNDLE = re.compile(r"(rule_dump_(?:cells|mixed)_.+)_[0-9a-f]+(_wildcards_.+)")
+MIXED = "dump_mixed_"
+_LOG_OF_BUNDLE, _LOG_OF_MIXED = "-bundle", "-mixed"
 
 
 @dataclass(frozen=True)
 class Dump:
-    """How cells are dumped by one job: its rule, patterns of the variants, name of its logs, wildcard constraints."""
+    """How cells are dumped by one job.
+
+    Its rule, patterns of the variants and of their compressed weights, name of its logs, wildcard constraints; and its
+    cells where they are of several methods or schemes, which are no wildcards then.
+    """
 
     rule: str
     variants: list[str]
+    cells: InputFunction | list[str]
     log: str
-    model: str
-    method: str
-    scheme: str
+    wildcards: dict[str, str]
+    mixed: list[Cell]
 
 
 class Bundles:
@@ -65,44 +72,62 @@ class Bundles:
 
     def _dumps(self, data: str, models: str, cells: Iterable[Cell]) -> list[Dump]:
         made_here = [cell for cell in cells if origin_of(cell.method) is None]
-        bundled = [
-            Dump(
-                _rule_of_bundle(data, bundle),
-                [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle],
-                data + _LOG_OF_BUNDLE,
-                *(any_of([name]) for name in (bundle[0].model, bundle[0].method, bundle[0].scheme)),
+        bundled = [self._bundle(data, bundle) for bundle in bundles(made_here, self.settings.engine.cells_per_dump)]
+        wildcards = {"model": models, "method": self.only.everywhere()["method"], "scheme": SCHEME_PATTERN}
+        return [*bundled, Dump(f"dump_cell_{data}", [CELL_VARIANT], self.inputs.cell, data, wildcards, [])]
+
+    def _bundle(self, data: str, bundle: list[Cell]) -> Dump:
+        first, name = bundle[0], digest(*(cell.folder for cell in bundle))[:8]
+        model = {"model": any_of([first.model])}
+        if _is_mixed(bundle):
+            variants = [f"{{model}}/{cell.variant}" for cell in bundle]
+            return Dump(
+                f"{MIXED}{data}_{name}",
+                variants,
+                [artifact_of(cell) for cell in bundle],
+                data + _LOG_OF_MIXED,
+                model,
+                bundle,
             )
-            for bundle in bundles(made_here, self.settings.engine.cells_per_dump)
-        ]
-        by_itself = Dump(
-            f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN
-        )
-        return [*bundled, by_itself]
+        variants = [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle]
+        shared = model | {"method": any_of([first.method]), "scheme": any_of([first.scheme])}
+        cells = self.inputs.cells(variants)
+        return Dump(f"dump_cells_{data}_{name}", variants, cells, data + _LOG_OF_BUNDLE, shared, [])
 
 
 def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
-    """Cells whose dumps one job makes: up to `size` of a model, method and scheme, neighbours by seed and calibration.
+    """Cells whose dumps one job makes: up to `size` of a model.
 
-    Cells without a neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed changes
-    no bundle but the last.
+    First of one method and scheme, neighbours by seed and calibration; then what that leaves, of any. Cells without a
+    neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed, another method or
+    scheme changes none of the first kind that is full.
     """
     ordered = sorted(set(cells), key=lambda cell: (cell.model, cell.method, cell.scheme, cell.seed, cell.calibration))
     found: list[list[Cell]] = []
-    for _, group in groupby(ordered, key=lambda cell: (cell.model, cell.method, cell.scheme)):
-        members = list(group)
-        found += [members[start : start + size] for start in range(0, len(members), size)]
+    for _, of_model in groupby(ordered, key=lambda cell: cell.model):
+        left: list[Cell] = []
+        for _, alike in groupby(of_model, key=lambda cell: (cell.method, cell.scheme)):
+            members = list(alike)
+            full = len(members) // size * size
+            found += _in_parts(members[:full], size)
+            left += members[full:]
+        found += _in_parts(left, size)
     return [bundle for bundle in found if len(bundle) > 1]
 
 
-def _rule_of_bundle(data: str, bundle: Iterable[Cell]) -> str:
-    return f"dump_cells_{data}_{digest(*(cell.folder for cell in bundle))[:8]}"
+def _in_parts(cells: list[Cell], size: int) -> list[list[Cell]]:
+    return [cells[start : start + size] for start in range(0, len(cells), size)]
+
+
+def _is_mixed(bundle: Iterable[Cell]) -> bool:
+    return len({(cell.method, cell.scheme) for cell in bundle}) > 1
 
 
 def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
     """Jobs that cost alike: rule (of an evaluation with its benchmark, all bundles of dumps are one), model, method."""
     if "benchmark" in wildcards:
         rule = f"evaluate_{wildcards['benchmark']}"
-    if rule.startswith("dump_cells_"):
+    if rule.startswith(("dump_cells_", MIXED)):
         rule = rule.rpartition("_")[0]
     return rule, wildcards.get("model", ""), wildcards.get("method", "")
 
@@ -112,8 +137,10 @@ def recorded_rule(log: str, variant: str) -> str:
 
     `variant` is `dense` or `cell`.
     """
-    data = log.removesuffix(_LOG_OF_BUNDLE)
-    return f"dump_{variant}_{data}" if data == log else f"dump_cells_{data}"
+    for ending, kind in ((_LOG_OF_BUNDLE, "cells"), (_LOG_OF_MIXED, "mixed")):
+        if log.endswith(ending):
+            return f"dump_{kind}_{log.removesuffix(ending)}"
+    return f"dump_{variant}_{log}"
 
 
 def work_of(rule: str, wildcards: Sequence[str]) -> str:
@@ -125,17 +152,20 @@ def works_like(rule: str, wildcards: Sequence[str], output: Sequence[str]) -> se
     """Works (see `essence`) of all jobs that may write what this one will: its own, of dumps also others.
 
     Settings decide which cells are dumped by one job. So a dump may be under way cell by cell, or in a bundle whose
-    members are not known here, beyond that they have its model, method and scheme: its first three wildcards.
+    members are not known here, beyond that they have its model, if not its method and scheme too.
     """
     match = _CELLS.fullmatch(rule)
     if match is None:
         return {work_of(rule, wildcards)}
-    data, shared = match[1] or match[2], list(wildcards)[:3]
-    cells = [cell for path in output if (cell := cell_of(path))]
-    alone = {work_of(f"dump_cell_{data}", [*shared, cell.calibration, str(cell.seed)]) for cell in cells}
-    return {work_of(f"dump_cells_{data}", shared), *alone}
+    data = match[1] or match[2]
+    works: set[str] = set()
+    for cell in filter(None, map(cell_of, output)):
+        shared = [cell.model, cell.method, cell.scheme]
+        works |= {work_of(f"dump_cell_{data}", [*shared, cell.calibration, str(cell.seed)])}
+        works |= {work_of(f"dump_cells_{data}", shared), work_of(f"{MIXED}{data}", shared[:1])}
+    return works
 
 
 def essence(work: str) -> str:
-    """The work without what tells one bundle of dumps of a model, method and scheme from another."""
+    """The work without what tells one bundle of dumps from another whose wildcards it shares."""
     return _BUNDLE.sub(r"\1\2", work)

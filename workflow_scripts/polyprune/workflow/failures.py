@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_ERROR = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ERROR (?:error: )?(.*?)(?=^\d{4}-\d\d-\d\d [\d:,]+ |\Z)", re.M | re.S)
+_ERROR = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ERROR (.*?)(?=^\d{4}-\d\d-\d\d [\d:,]+ |\Z)", re.M | re.S)
 """What a log says (`log.py`), up to the next line of its own."""
 _UNEXPECTED = "unexpected error"
+_MISTAKE = "error: "
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,21 @@ def failures_of(jobs: Iterable[Mapping[str, Any]], at_work: set[str], words: Seq
 
 def error_of(log: Path) -> str | None:
     """The last error that a log tells, in one line; of an unexpected one its exception."""
-    if not log.is_file():
+    if (error := _last_error(log)) is None:
         return None
-    errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
-    if not errors:
-        return None
-    lines = errors[-1].strip().splitlines()
+    lines = error.removeprefix(_MISTAKE).strip().splitlines()
     return (
         f"{_UNEXPECTED}: {lines[-1].strip()}" if lines[0].startswith(_UNEXPECTED) else " ".join(map(str.strip, lines))
     )
+
+
+def tells_mistake(log: Path) -> bool:
+    """Whether a log ends in an error that its stage foresaw (`UserError`): it comes again until somebody mends it."""
+    return (_last_error(log) or "").startswith(_MISTAKE)
+
+
+def _last_error(log: Path) -> str | None:
+    if not log.is_file():
+        return None
+    errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
+    return errors[-1] if errors else None

@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
@@ -30,6 +31,7 @@ from polyprune.grammar.paths import DENSE, OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
 from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.workflow import costs
+from polyprune.workflow.bundles import MIXED
 from polyprune.workflow.failures import Failure, failures_of
 from polyprune.workflow.prices import (
     COMPOSING,
@@ -135,6 +137,16 @@ def incomplete_outputs(folder: Path = Path(".snakemake/incomplete")) -> set[str]
     return {base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_").decode(errors="replace") for name in names}
 
 
+def _shares(job: Mapping[str, Any]) -> dict[tuple[str, str, str], float]:
+    """Model, method and scheme that a job is for; of a dump for several, each one's share of its files."""
+    wildcards = job["wildcards"]
+    if not job["rule"].startswith(MIXED):
+        return {(wildcards.get("model", ""), wildcards.get("method", DENSE), wildcards.get("scheme", DENSE)): 1.0}
+    cells = [cell for path in job["output"] if (cell := cell_of(path))]
+    counts = Counter((cell.model, cell.method, cell.scheme) for cell in cells)
+    return {place: count / len(cells) for place, count in counts.items()}
+
+
 def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str, Any]], begun: set[str]) -> list[Line]:
     """Lines by model, method and scheme, dense models first; then the total."""
     records, needed, cells = benchmark_seconds(), needed_mb(), list(cells)
@@ -142,22 +154,21 @@ def ledger(settings: Settings, cells: Iterable[Cell], jobs: Iterable[Mapping[str
     lines = {_row(unit): Line(*_row(unit)) for unit in units}
     planned: dict[Unit, bool] = {}
     for job in jobs:
-        wildcards = job["wildcards"]
-        place = (wildcards.get("model", ""), wildcards.get("method", DENSE), wildcards.get("scheme", DENSE))
         for unit, at_work in _touched(job, begun).items():
             planned[unit] = at_work or planned.get(unit, False)
         if not job["rule"].startswith((*GPU_RULES, COMPOSING)):
             continue
-        if place[1] == DENSE:
-            planned.setdefault((place[0], DENSE), False)
-        line = lines.setdefault(place, Line(*place))
-        if not job["rule"].startswith(COMPOSING):
-            line.memory_gib = max(line.memory_gib, job_memory_mb(job, settings, needed) / 1024)
-        if not job["rule"].startswith(COMPOSING) and costs.gpus(settings.models[place[0]]):
-            seconds, source = job_seconds(job, settings, records)
-            line.gpu_hours += seconds / 3600
-            line.sources.add(source)
-        line.gigabytes += output_bytes(job, settings) / 1e9
+        for place, share in _shares(job).items():
+            if place[1] == DENSE:
+                planned.setdefault((place[0], DENSE), False)
+            line = lines.setdefault(place, Line(*place))
+            if not job["rule"].startswith(COMPOSING):
+                line.memory_gib = max(line.memory_gib, job_memory_mb(job, settings, needed) / 1024)
+            if not job["rule"].startswith(COMPOSING) and costs.gpus(settings.models[place[0]]):
+                seconds, source = job_seconds(job, settings, records)
+                line.gpu_hours += share * seconds / 3600
+                line.sources.add(source)
+            line.gigabytes += share * output_bytes(job, settings) / 1e9
     for unit in units:
         line, state = lines[_row(unit)], planned.get(unit)
         line.done += state is None

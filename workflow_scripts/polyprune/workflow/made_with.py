@@ -168,22 +168,23 @@ class MadeWith:
         compression = self.settings.compression.read_by(wildcards["method"], wildcards["scheme"])
         return {"compression": compression, "inputs": {"tokens": self.shard(wildcards["model"])}}
 
-    def of_variant(self, wildcards: Wildcards) -> Entries:
-        """A model, and a cell unless it is the dense one."""
+    def of_variant(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
+        """A model, and a cell unless it is the dense one, or those that one job looks at."""
         cell = {"cell": self.cell(wildcards)} if _is_of_cell(wildcards) else {}
-        return {"model": self.model(wildcards["model"]), **cell}
+        cells = {"cell": [self.cell(asdict(each)) for each in mixed]} if mixed else {}
+        return {"model": self.model(wildcards["model"]), **cell, **cells}
 
-    def dump(self, wildcards: Wildcards) -> Entries:
+    def dump(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
         """A variant's hidden states on its corpus."""
         model = wildcards["model"]
         return {
             "sampled_tokens": self.settings.models[model].text.sampled_tokens,
-            "inputs": self.of_variant(wildcards) | {"evaluation": self.evaluation_text(model)},
+            "inputs": self.of_variant(wildcards, mixed) | {"evaluation": self.evaluation_text(model)},
         }
 
-    def prompt_dump(self, wildcards: Wildcards) -> Entries:
+    def prompt_dump(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
         """A variant's hidden states on its prompts."""
-        return {"inputs": self.of_variant(wildcards) | {"prompts": self.prompt_set(wildcards["model"])}}
+        return {"inputs": self.of_variant(wildcards, mixed) | {"prompts": self.prompt_set(wildcards["model"])}}
 
     def activations(self, wildcards: Wildcards) -> Entries:
         """A variant's activations on its corpus."""

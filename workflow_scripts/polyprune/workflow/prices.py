@@ -17,7 +17,7 @@ from typing import Any
 from polyprune.log import MEMORY_RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
-from polyprune.workflow.bundles import record_key, recorded_rule
+from polyprune.workflow.bundles import MIXED, record_key, recorded_rule
 
 GPU_RULES = (
     *("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "measure_routing"),
@@ -75,7 +75,7 @@ def _key_of(record: Path, ending: str) -> Key:
         rule = f"evaluate_{rule}"
     elif parts[-3:-2] == ["activations"]:
         rule = f"count_activations_{variant}"
-    return rule, parts[0], parts[1] if is_cell else ""
+    return rule, parts[0], parts[1] if is_cell and not rule.startswith(MIXED) else ""
 
 
 def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any, float]) -> tuple[float, str]:
@@ -115,7 +115,7 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
 
 def _n_cells(job: Mapping[str, Any]) -> int:
     """Cells of a dump: the folders that it writes into, unless it is of the dense model."""
-    return len({path.rpartition("/")[0] for path in job["output"]}) if "method" in job["wildcards"] else 0
+    return len({path.rpartition("/")[0] for path in job["output"]}) if "dense" not in job["rule"] else 0
 
 
 def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:

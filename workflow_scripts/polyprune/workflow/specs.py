@@ -13,8 +13,11 @@ Snakemake has no record of (`artifacts/identity.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
+from polyprune.grammar.paths import Cell
 from polyprune.grammar.schemes import parse_calibration, parse_scheme
 from polyprune.places import reference
 from polyprune.workflow.outside import DATA_ROOT
@@ -147,11 +150,12 @@ class Specs(SpecsOfStudies):
 
     # Dumps and what is measured in them.
 
-    def dump_hidden_states(self, wildcards: Wildcards) -> str:
-        return spec("dump_hidden_states", wildcards, **self.made_with.dump(wildcards))
+    def dump_hidden_states(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> str:
+        """`mixed` are the cells of one job, where they are of several methods or schemes."""
+        return spec("dump_hidden_states", wildcards, **self.made_with.dump(wildcards, mixed))
 
-    def dump_prompts(self, wildcards: Wildcards) -> str:
-        return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards))
+    def dump_prompts(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> str:
+        return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards, mixed))
 
     def count_activations(self, wildcards: Wildcards) -> str:
         return spec("count_activations", wildcards, **self.made_with.activations(wildcards))

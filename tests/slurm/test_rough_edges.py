@@ -1,0 +1,110 @@
+"""What a user's file, a queue and a stopped run meet on a real cluster: said at once, and survived where it passes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.helpers.warm_worker import wait_until
+from tests.slurm.asked import asked_for
+from tests.slurm.lab import MASK, PARTITIONS, SCORES, Run, Workplace
+
+
+@contextlib.contextmanager
+def pending(disturbed: Workplace, **environment: str) -> Iterator[Run]:
+    """A run whose prune waits in the queue."""
+    with disturbed.cluster.set_back("partitionname=batch", "state=down", "state=up"):
+        run = disturbed.start("--", MASK, **environment)
+        run.meanwhile(disturbed.jobs, "there was a job")
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (None, r"cpu, gpu; there are accelerated, batch, scavenge\): it is the template"),
+        ({"gpu_model": "h200"}, r"a gpu_model that this cluster does not have \(h200; there are h100\)"),
+        ({"constraint": "fast&ib"}, r"a constraint that this cluster does not have \(ib; there are fast, plain\)"),
+    ],
+)
+def test_what_the_cluster_does_not_have_is_refused_before_anything_is_submitted(
+    disturbed: Workplace, named: dict[str, str] | None, said: str
+) -> None:
+    if named is None:
+        disturbed.user_file = disturbed.folder / "slurm/partitions.yaml"
+    else:
+        disturbed.say_in_user_file(partitions=PARTITIONS, **named)
+    run = disturbed.start("--", MASK)
+    assert run.code() == 1 and not disturbed.jobs()
+    run.says(said)
+
+
+def test_a_retry_that_fits_nowhere_is_said_and_not_sent_to_the_default_partition(disturbed: Workplace) -> None:
+    """The second attempt wants twice the memory."""
+    with pending(disturbed) as run:
+        (first,) = disturbed.jobs()
+        run.process.send_signal(signal.SIGINT)
+        assert run.code() == 1
+    enough = asked_for(first)["mem_mb"]
+    disturbed.say_in_user_file(partitions={"batch": {**PARTITIONS["batch"], "max_mem_mb": enough}})
+    with pending(disturbed) as run:
+        run.meanwhile(lambda: len(disturbed.jobs()) == 2, "there was a job")
+        disturbed.cluster.run("scancel", disturbed.jobs()[1]["JobId"])
+        assert run.code() == 1
+    assert len(disturbed.jobs()) == 2
+    run.says(rf"no partition in .* allows what attempt 2 needs: threads 1, mem_mb {2 * enough}, runtime \d+\. ")
+    run.says("it is not tried again, as it would be refused again")
+
+
+def test_ctrl_c_ends_within_seconds_and_says_what_it_cancelled(disturbed: Workplace) -> None:
+    """Between two questions about jobs, which are three minutes apart."""
+    with pending(disturbed, FAULT_PAUSE="180") as run:
+        (job,) = disturbed.jobs()
+        began = time.monotonic()
+        run.process.send_signal(signal.SIGINT)
+        assert run.code() == 1 and time.monotonic() - began < 10
+    run.says(rf"Stopped\. 1 jobs in Slurm's queue were cancelled: {job['JobId']}\.")
+    assert [job["JobState"] for job in disturbed.jobs()] == ["CANCELLED"]
+    assert run.output.count("account") == 1, run.output
+
+
+def test_a_job_that_slurm_has_forgotten_is_judged_by_its_output(disturbed: Workplace) -> None:
+    """As where finished jobs are remembered for a minute only, or where the controller lost its state."""
+    run = disturbed.start_held("--", MASK)
+    disturbed.held(run)
+    with disturbed.cluster.without_controller(forgetful=True):
+        disturbed.release()
+        wait_until(lambda: (disturbed.folder / MASK).exists())
+    run.succeed()
+    assert not disturbed.jobs()
+    disturbed.is_as_undisturbed()
+
+
+def test_a_job_of_a_failed_node_runs_anew_after_its_last_layer(disturbed: Workplace) -> None:
+    run = disturbed.start_held("--", MASK)
+    (job,) = disturbed.held(run)
+    disturbed.cluster.run("scontrol", "update", "nodename=c1", "state=down", "reason=test")
+    run.meanwhile(lambda: disturbed.jobs()[0]["JobState"] == "PENDING", "the job was back in the queue")
+    disturbed.release()
+    run.meanwhile(lambda: "idle" in disturbed.cluster.run("sinfo", "-n", "c1", "-h", "-o", "%T"), "the node was back")
+    disturbed.cluster.run("scontrol", "update", f"jobid={job}", "StartTime=now")
+    run.succeed()
+    (prune,) = disturbed.jobs("prune_model")
+    assert (prune["JobId"], prune["Restarts"], prune["JobState"]) == (job, "1", "COMPLETED")
+    assert disturbed.has_taken_over_the_first_layer()
+    disturbed.is_as_undisturbed()
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_node_whose_clock_is_off_makes_nothing_again(disturbed: Workplace, hours: int) -> None:
+    """What it writes is older than what it was made from, or from the future."""
+    targets = [MASK, SCORES] if hours > 0 else [MASK]
+    disturbed.start("--", *targets, FAULT_CLOCK_HOURS=str(hours)).succeed()
+    assert ((disturbed.folder / MASK).stat().st_mtime > time.time() + 3600) == (hours > 0)
+    disturbed.is_as_undisturbed()
+    again = disturbed.start("-n", "--", *targets)
+    again.succeed()
+    again.says("Nothing to be done")
