@@ -7,9 +7,10 @@ import math
 import pytest
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.titles import compression_title, scheme_title
-from polyprune.report.names import PAPER_METHODS, calibration_label, is_single_language, method_rank, pair_label
+from polyprune.report.names import PAPER_METHODS, calibration_label, method_rank, pair_label
 from polyprune.report.numbers import decimals_of, exact_mean, format_number, format_printed
 
 

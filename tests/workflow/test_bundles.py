@@ -24,3 +24,15 @@ def test_bundles_are_of_one_method_and_a_new_seed_changes_none_that_is_full():
     models = [Cell(name, "wanda", "0.50", "de", 0) for name in ("8b", "70b")]
     schemes = [Cell("8b", "wanda", scheme, "de", 0) for scheme in ("0.20", "2of4")]
     assert bundles.bundles([*models, *schemes], 9) == []
+
+
+def test_a_bundles_calibrations_ask_the_same_of_the_model():
+    asked = cells("wanda", ["de", "de75-en25", "de+n8", "en+n8", "de+n16", "de@code", "en@code+n8"], [0, 1])
+    found = bundles.bundles(asked, 9)
+    assert [sorted({cell.calibration for cell in bundle}) for bundle in found] == [
+        ["de", "de75-en25"],
+        ["de@code"],
+        ["de+n8", "en+n8"],
+        ["en@code+n8"],
+        ["de+n16"],
+    ]

@@ -32,21 +32,6 @@ _BLANK = " "
 """What the published code puts between documents."""
 
 
-def equal_shares(n_sequences: int, languages: Sequence[str]) -> dict[str, int]:
-    """Sequences a language of a mix; the remainder goes to the first languages in alphabetical order, one each.
-
-    Raises:
-        UserError: fewer sequences than languages: a language of the mix would silently be left out.
-    """
-    if n_sequences < len(languages):
-        raise UserError(
-            f"{n_sequences} calibration sequences cannot hold a mix of {len(languages)} languages "
-            f"({', '.join(languages)}); raise `calibration_sequences` to at least {len(languages)}"
-        )
-    share, rest = divmod(n_sequences, len(languages))
-    return {language: share + (index < rest) for index, language in enumerate(sorted(languages))}
-
-
 def seeded_order(n: int, seed: str) -> list[int]:
     """A permutation of 0..n-1: sorted by the SHA-256 of seed and index."""
     return sorted(range(n), key=lambda index: hashlib.sha256(f"{seed}/{index}".encode()).digest())

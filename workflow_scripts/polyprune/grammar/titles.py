@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import Exchange, parse_scheme
 
@@ -51,11 +52,23 @@ def scheme_title(scheme: str) -> str:
 
 def _exchange_title(exchange: Exchange) -> str:
     """`layers 1-8 from DE`, `first and last layer from the dense model`."""
-    part = "the dense model" if exchange.part == DENSE else exchange.part.upper().replace("-", "+")
+    part = "the dense model" if exchange.part == DENSE else calibration_title(exchange.part)
     if exchange.span is None:
         return f"first and last layer from {part}"
     first, last = exchange.span
     return f"layer {first} from {part}" if first == last else f"layers {first}-{last} from {part}"
+
+
+def calibration_title(text: str) -> str:
+    """`de` is DE, `de-en` DE+EN, `de75-en25` DE 75 % + EN 25 %, `de@tico19` DE (tico19), `de+n64` DE, 64 sequences."""
+    asked = parse_calibration(text)
+    shares = [f" {float(100 * term.share):g} %" if not asked.is_equal else "" for term in asked.terms]
+    one_corpus = len(asked.corpora) == 1 and not asked.is_on_own_text
+    corpora = ["" if one_corpus or term.corpus is None else f" ({term.corpus})" for term in asked.terms]
+    languages = [language.upper() for language in asked.languages]
+    parts = ["".join(part) for part in zip(languages, shares, corpora, strict=True)]
+    said = ("+" if asked.is_equal else " + ").join(parts) + (f" ({asked.corpora[0]})" if one_corpus else "")
+    return said + ("" if asked.budget is None else f", {asked.budget:,} sequences")
 
 
 def compression_title(method: str, schemes: Iterable[str]) -> str:

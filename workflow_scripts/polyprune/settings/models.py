@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from polyprune.errors import UserError
 from polyprune.grammar.schemes import Scheme
-from polyprune.settings.base import Commit, Count, Language, Section, Seed
+from polyprune.settings.base import Commit, Count, Key, Language, Section, Seed
 from polyprune.settings.sizes import locked_sizes, sizes_of_folder, sizes_of_gguf
 
 Dtype = Literal["float16", "bfloat16", "float32"]
@@ -143,6 +143,10 @@ class TextSettings(Section):
     sampling: Literal["long_documents", "packed"] = Field(
         description="long_documents: a random window of a random document longer than the window (the paper's); "
         "packed: short documents joined"
+    )
+    sampling_of: dict[Key, Literal["long_documents", "packed"]] = Field(
+        default={},
+        description="the same of another corpus that calibrations name (`de@tico19`), where it is sampled otherwise",
     )
     framing: Literal["documents", "published"] = Field(
         default="documents",

@@ -13,7 +13,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.paths import Cell, cell_of, origin_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
@@ -36,6 +38,8 @@ class Dump:
     model: str
     method: str
     scheme: str
+    calibration: str
+    """One of them, of whose kind the others are; none of any cell by itself."""
 
 
 class Bundles:
@@ -70,12 +74,15 @@ class Bundles:
                 _rule_of_bundle(data, bundle),
                 [f"{{model}}/{{method}}/{{scheme}}/{cell.calibration}/seed{cell.seed}" for cell in bundle],
                 data + _LOG_OF_BUNDLE,
-                *(any_of([name]) for name in (bundle[0].model, bundle[0].method, bundle[0].scheme)),
+                any_of([bundle[0].model]),
+                any_of([bundle[0].method]),
+                any_of([bundle[0].scheme]),
+                bundle[0].calibration,
             )
             for bundle in bundles(made_here, self.settings.engine.cells_per_dump)
         ]
         by_itself = Dump(
-            f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN
+            f"dump_cell_{data}", [CELL_VARIANT], data, models, self.only.everywhere()["method"], SCHEME_PATTERN, ""
         )
         return [*bundled, by_itself]
 
@@ -83,12 +90,17 @@ class Bundles:
 def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
     """Cells whose dumps one job makes: up to `size` of a model, method and scheme, neighbours by seed and calibration.
 
-    Cells without a neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed changes
+    Their calibrations ask the same of the model's settings (`Calibration.kind`). Cells without a neighbour are in no
+    bundle. The order does not depend on the order of `cells`; a higher seed changes
     no bundle but the last.
     """
-    ordered = sorted(set(cells), key=lambda cell: (cell.model, cell.method, cell.scheme, cell.seed, cell.calibration))
+
+    def common(cell: Cell) -> tuple[Any, ...]:
+        return cell.model, cell.method, cell.scheme, parse_calibration(cell.calibration).kind
+
+    ordered = sorted(set(cells), key=lambda cell: (*common(cell), cell.seed, cell.calibration))
     found: list[list[Cell]] = []
-    for _, group in groupby(ordered, key=lambda cell: (cell.model, cell.method, cell.scheme)):
+    for _, group in groupby(ordered, key=common):
         members = list(group)
         found += [members[start : start + size] for start in range(0, len(members), size)]
     return [bundle for bundle in found if len(bundle) > 1]

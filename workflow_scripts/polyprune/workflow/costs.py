@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.models import Model, Shape, TextSettings
@@ -51,9 +52,13 @@ OUTLIERS_COST_LIKE = "wanda"
 """OWL's pass through the dense model takes the passes and the statistics of this method."""
 
 
-def compression_flops(model: Model, method: str) -> float:
+def _sequences(model: Model, calibration: str) -> int:
+    return parse_calibration(calibration).budget or model.text.calibration_sequences
+
+
+def compression_flops(model: Model, method: str, calibration: str = PLAIN) -> float:
     """Statistics pass, second pass and, for methods that need it, Gram matrices."""
-    n_tokens = _tokens(model.text, model.text.calibration_sequences)
+    n_tokens = _tokens(model.text, _sequences(model, calibration))
     passes = 2 * forward_flops(model.sizes, n_tokens, model.text.sequence_length)
     return passes + (gram_flops(model.sizes, n_tokens) if traits_of(method).gram else 0)
 
@@ -104,10 +109,10 @@ def _weights_mb(shape: Shape) -> int:
     return (surroundings + 3 * shape.linear_weights // shape.layers) * shape.bytes_per_weight // 2**20
 
 
-def compression_memory_mb(model: Model, method: str) -> int:
+def compression_memory_mb(model: Model, method: str, calibration: str = PLAIN) -> int:
     """Host memory: enough for everything, so that it also holds where there is no GPU."""
     factors = 3 * 4 * model.sizes.intermediate**2 // 2**20 if traits_of(method).gram else 0
-    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.sizes) + factors
+    return _BASE_MB + _streams_mb(model, _sequences(model, calibration), 1) + _weights_mb(model.sizes) + factors
 
 
 def dump_memory_mb(model: Model, n_cells: int) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.methods import artifact, artifact_of
 from polyprune.grammar.paths import DENSE, PAPER, Cell, models_of, study_path
 from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
-from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.config import Settings
 from polyprune.settings.studies import Figure, Table
 from polyprune.workflow.wildcards import Wildcards
@@ -35,9 +36,9 @@ class Inputs:
         return self.corpus(self._corpus_of(wildcards))
 
     def calibration_text(self, wildcards: Wildcards) -> list[str]:
-        """The corpus in the languages of the calibration."""
-        languages = parse_calibration(wildcards["calibration"])
-        return [f"results/corpora/{self._corpus_of(wildcards)}/{language}.parquet" for language in languages]
+        """The text of each term of the calibration: in its language, of its corpus or the model's own."""
+        own, terms = self._corpus_of(wildcards), parse_calibration(wildcards["calibration"]).terms
+        return [f"results/corpora/{term.corpus or own}/{term.language}.parquet" for term in terms]
 
     def prompts(self, prompts: str) -> list[str]:
         """Prompts, one file a language."""

@@ -50,8 +50,8 @@ class Needs:
         """OWL's pass through the dense model, which has no method, costs like one of Wanda's."""
         return self._on_gpu(
             _compressing,
-            lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards)),
-            lambda model, wildcards: costs.compression_flops(model, _method(wildcards)),
+            lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards), wildcards["calibration"]),
+            lambda model, wildcards: costs.compression_flops(model, _method(wildcards), wildcards["calibration"]),
         )
 
     def dump(self, rule: str, n_cells: int) -> Resources:

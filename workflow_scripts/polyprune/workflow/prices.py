@@ -91,7 +91,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
     elif job["rule"].startswith("evaluate"):
         flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
-        flops = costs.compression_flops(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
+        flops = costs.compression_flops(model, *_compression(job))
     return flops / settings.engine.planning_flops, "formula"
 
 
@@ -107,7 +107,12 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
         return costs.dump_memory_mb(model, 0)
     if job["rule"].startswith("evaluate"):
         return costs.evaluation_memory_mb(model)
-    return costs.compression_memory_mb(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
+    return costs.compression_memory_mb(model, *_compression(job))
+
+
+def _compression(job: Mapping[str, Any]) -> tuple[str, str]:
+    """Method and calibration of a cell, or of OWL's pass before it."""
+    return job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE), job["wildcards"]["calibration"]
 
 
 def _n_cells(job: Mapping[str, Any]) -> int:

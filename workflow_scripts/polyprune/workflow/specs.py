@@ -13,12 +13,14 @@ Snakemake has no record of (`artifacts/identity.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
+from polyprune.grammar.paths import DENSE
 from polyprune.grammar.reports import DRAWINGS, TABLES
-from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace, of_study
@@ -87,14 +89,15 @@ class Specs:
     # Text in a model's tokens.
 
     def build_calibration_set(self, wildcards: Wildcards) -> str:
-        model, languages = wildcards["model"], parse_calibration(wildcards["calibration"])
+        model, calibration = wildcards["model"], wildcards["calibration"]
+        corpus = self.made_with.calibration_files(model, calibration)
         return spec(
             "build_calibration_set",
             wildcards,
-            languages=languages,
+            calibration=calibration,
             seed=int(wildcards["seed"]),
-            **self.made_with.shard(model),
-            inputs={"model": self.made_with.model(model), "corpus": self.made_with.corpus_files(model, languages)},
+            **{"others": {}, **self.made_with.shard(model, calibration)},
+            inputs={"model": self.made_with.model(model), "corpus": corpus},
         )
 
     def build_evaluation_set(self, wildcards: Wildcards) -> str:
@@ -132,13 +135,18 @@ class Specs:
         return spec("remove_experts", wildcards, **named_cell(wildcards), inputs=inputs)
 
     def compose_cell(self, wildcards: Wildcards) -> str:
-        whole = self.made_with.whole_cell(wildcards)
+        exchange = parse_scheme(wildcards["scheme"]).exchange
+        part = wildcards["calibration"] if exchange is None or exchange.part == DENSE else exchange.part
         return spec(
             "compose_cell",
             wildcards,
             **named_cell(wildcards),
             n_layers=self.settings.models[wildcards["model"]].sizes.layers,
-            inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
+            inputs={
+                "model": self.made_with.model(wildcards["model"]),
+                "rest": self.made_with.whole_cell(wildcards),
+                "part": self.made_with.whole_cell({**wildcards, "calibration": part}),
+            },
         )
 
     def register_checkpoint(self, wildcards: Wildcards) -> str:
@@ -173,6 +181,12 @@ class Specs:
 
     def dump_prompts(self, wildcards: Wildcards) -> str:
         return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards))
+
+    def of_bundle(self, stage: str, calibration: str) -> Callable[[Wildcards], str]:
+        """The spec of a job that dumps cells, which have the settings of this calibration in common; empty: of one."""
+        made_with = {"dump_hidden_states": self.made_with.dump, "dump_prompts": self.made_with.prompt_dump}[stage]
+        named = {"calibration": calibration} if calibration else {}
+        return lambda wildcards: spec(stage, wildcards, **made_with({**wildcards, **named}))
 
     def count_activations(self, wildcards: Wildcards) -> str:
         return spec("count_activations", wildcards, **self.made_with.activations(wildcards))
@@ -240,13 +254,15 @@ class Specs:
     def plot_figure(self, study: str, figure: str) -> str:
         entry, cells = self.settings.studies[study].figures[figure], self.settings.studies[study].cells(figure)
         kind = DRAWINGS[entry.draws]
+        sequences = self.settings.models[cells[0].model].text.calibration_sequences
+        own = {"sequences": sequences} if "sequences" in kind.settings else {}
         return spec(
             "plot_figure",
             {},
             f"report/figures/{kind.module}.py",
             module=kind.module,
-            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
-            names=name_in_figure(self.settings, cells, kind.of_dense),
+            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}) | own,
+            names=name_in_figure(self.settings, cells, kind),
             **with_digest(self.by_place.of_report(study, figure, kind)),
         )
 
