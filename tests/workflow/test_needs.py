@@ -98,7 +98,7 @@ def test_memory_is_what_such_jobs_needed_with_room(
         record.write_text(json.dumps({"needed_mb": needed, "peak_mb": 90000.0, "mapped_mb": 80000.0, "s": 1.0}))
     assert of(asked(), LARGE) == before | {kind: 62502}
     assert [of(asked(), other) for other in others] == of_others
-    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:2]), 2) == 125004
+    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:3]), 2) == 125004
 
 
 def test_records_of_less_than_the_formula_change_nothing(

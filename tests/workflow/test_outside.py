@@ -13,6 +13,7 @@ import yaml
 from tests.helpers.outside import look_outside, put, put_model
 
 from polyprune.artifacts.benchmark_data import save_manifest
+from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
 from polyprune.model.foreign.files import write_checkpoint_manifest
 from polyprune.model.source import read_manifest, write_manifest
@@ -262,6 +263,29 @@ def test_too_little_text_is_refused_before_anything_is_tokenised() -> None:
         "own.yaml:13: models.mine.text: 2 sequences of 21 tokens are wanted, and all text in de is 20 bytes "
         "(text/de1.txt, text/de2.txt); bring more text, or ask for fewer or shorter ones"
     )
+
+
+def test_cells_of_studies_that_take_more_text_or_another_corpus_are_counted() -> None:
+    """Twenty bytes are five sequences of four tokens, as many as 6 of which a fifth is elsewhere, and no seventh."""
+    study = (
+        "studies:\n  more:\n    grids:\n      all: {models: [mine], methods: [wanda], schemes: ['0.50'], "
+        "calibrations: [CALIBRATION], seeds: [0]}\n    tables: {table1: {title: T, report: drift, grids: [all]}}\n"
+    )
+    other = CONFIG.replace("corpora:\n", "corpora:\n  far: {kind: files, files: {de: far.txt}, "
+                           "shares: {calibration: 0.5, evaluation: 0.5}}\n")  # fmt: skip
+    put(Path("far.txt"), "eins\n")
+
+    def refused(calibration: str, wildcards: dict[str, str]) -> str:
+        with pytest.raises(UserError) as found:
+            look("documents", wildcards, other.replace("studies: {}\n", study.replace("CALIBRATION", calibration)))
+        return str(found.value)
+
+    far = {"corpus": "far", "language": "de"}
+    for calibration, wildcards in (("de+n5", DE), ("de80-de20@far+n6", DE), ("de-de@far", far)):
+        config = other.replace("studies: {}\n", study.replace("CALIBRATION", calibration))
+        assert look("documents", wildcards, config) == (set(), [])
+    assert "models.mine.text: 6 sequences of 4 tokens are wanted" in refused("de+n6", DE)
+    assert "all text in de is 5 bytes (far.txt)" in refused("de@far", far)
 
 
 def test_too_few_prompts_are_refused() -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from polyprune.grammar.calibrations import PLAIN
 from polyprune.log import MEMORY_RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
@@ -111,8 +112,8 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
 
 
 def _compression(job: Mapping[str, Any]) -> tuple[str, str]:
-    """Method and calibration of a cell, or of OWL's pass before it."""
-    return job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE), job["wildcards"]["calibration"]
+    """Method and calibration of a cell; what other jobs cost like where they have none."""
+    return job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE), job["wildcards"].get("calibration", PLAIN)
 
 
 def _n_cells(job: Mapping[str, Any]) -> int:
