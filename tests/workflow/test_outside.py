@@ -266,7 +266,7 @@ def test_too_little_text_is_refused_before_anything_is_tokenised() -> None:
 
 
 def test_cells_of_studies_that_take_more_text_or_another_corpus_are_counted() -> None:
-    """Twenty bytes are five sequences of four tokens, as many as 6 of which a fifth is elsewhere, and no seventh."""
+    """Twenty bytes are ten sequences of four tokens at most, as many as of 12 of which a fifth is elsewhere."""
     study = (
         "studies:\n  more:\n    grids:\n      all: {models: [mine], methods: [wanda], schemes: ['0.50'], "
         "calibrations: [CALIBRATION], seeds: [0]}\n    tables: {table1: {title: T, report: drift, grids: [all]}}\n"
@@ -281,11 +281,11 @@ def test_cells_of_studies_that_take_more_text_or_another_corpus_are_counted() ->
         return str(found.value)
 
     far = {"corpus": "far", "language": "de"}
-    for calibration, wildcards in (("de+n5", DE), ("de80-de20@far+n6", DE), ("de-de@far", far)):
+    for calibration, wildcards in (("de+n10", DE), ("de80-de20@far+n12", DE), ("de-de@far", far)):
         config = other.replace("studies: {}\n", study.replace("CALIBRATION", calibration))
         assert look("documents", wildcards, config) == (set(), [])
-    assert "models.mine.text: 6 sequences of 4 tokens are wanted" in refused("de+n6", DE)
-    assert "all text in de is 5 bytes (far.txt)" in refused("de@far", far)
+    assert "models.mine.text: 11 sequences of 4 tokens are wanted" in refused("de+n11", DE)
+    assert "all text in de is 5 bytes (far.txt)" in refused("de@far+n3", far)
 
 
 def test_too_few_prompts_are_refused() -> None:
