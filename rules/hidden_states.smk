@@ -54,7 +54,7 @@ for corpus in settings.corpora:
             resources:
                 **needs.dump(dump.rule, len(dump.variants)),
             params:
-                spec=specs.of_bundle("dump_hidden_states", dump.calibration),
+                spec=bundles.spec(specs.dump_hidden_states, dump),
             shell:
                 "python -m polyprune dump_hidden_states --settings {params.spec:q} --model {input.model} --cell "
                 "{input.cell} --evaluation {input.evaluation} --output {output} --log {log} --threads {threads} --gpus "
@@ -115,7 +115,7 @@ for prompts in settings.prompts:
             resources:
                 **needs.dump(dump.rule, len(dump.variants)),
             params:
-                spec=specs.of_bundle("dump_prompts", dump.calibration),
+                spec=bundles.spec(specs.dump_prompts, dump),
             shell:
                 "python -m polyprune dump_prompts --settings {params.spec:q} --model {input.model} --cell {input.cell} "
                 "--prompts {input.prompts} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"

@@ -9,7 +9,9 @@ import pytest
 
 from polyprune.grammar.calibrations import (
     CALIBRATION_PATTERN,
+    FORMS,
     PLAIN,
+    SELF_PATTERN,
     Calibration,
     Term,
     is_single_language,
@@ -29,22 +31,30 @@ SPELT = {
     "de12.5-en87.5": ([Term("de", EIGHTH), Term("en", 7 * EIGHTH)], None, "DE 12.5 % + EN 87.5 %"),
     "de@tico19": ([Term("de", Fraction(1), "tico19")], None, "DE (tico19)"),
     "de-en@code": ([Term("de", HALF), Term("en", HALF, "code")], None, "DE+EN (code)"),
+    "de@tico19+n64": ([Term("de", Fraction(1), "tico19")], 64, "DE (tico19, 64 sequences)"),
     "de@code-en@code": ([Term("de", HALF, "code"), Term("en", HALF, "code")], None, "DE+EN (code)"),
     "de-de@tico19": ([Term("de", HALF), Term("de", HALF, "tico19")], None, "DE+DE (tico19)"),
     "de99.9@c4.en-en0.1+n2048": (
         [Term("de", Fraction(999, 1000), "c4.en"), Term("en", Fraction(1, 1000))],
         2048,
-        "DE 99.9 % (c4.en) + EN 0.1 %, 2,048 sequences",
+        "DE 99.9 % (c4.en) + EN 0.1 % (2,048 sequences)",
     ),
-    "de+n8": ([Term("de", Fraction(1))], 8, "DE, 8 sequences"),
+    "de+n8": ([Term("de", Fraction(1))], 8, "DE (8 sequences)"),
+    "de-en+chat": ([Term("de", HALF), Term("en", HALF)], None, "DE+EN (as chat)"),
+    "de+n64+self": ([Term("de", Fraction(1))], 64, "DE (64 sequences, written by the model)"),
+    "random": ([], None, "random tokens"),
+    "random+n64": ([], 64, "random tokens (64 sequences)"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", SPELT)
 def test_canonical_calibrations_are_parsed_and_spelt_and_match_the_wildcard(text: str):
     terms, budget, title = SPELT[text]
-    assert parse_calibration(text) == Calibration(text, tuple(terms), budget)
-    assert spelt(terms, budget) == text and calibration_title(text) == title
+    form = next((form for form in FORMS if text.endswith(f"+{form}")), None)
+    assert parse_calibration(text) == Calibration(text, tuple(terms), budget, form)
+    assert spelt(terms, budget, form) == text and calibration_title(text) == title
+    assert bool(re.fullmatch(SELF_PATTERN, text)) == (form == "self")
+    assert parse_calibration(text).source.text == re.sub(r"\+n\d+", "", text)
     assert re.fullmatch(CALIBRATION_PATTERN, text)
     assert parse_calibration(text).is_plain == (text in ("de", "de-en"))
     assert is_single_language(text) == (text == "de")
@@ -52,6 +62,10 @@ def test_canonical_calibrations_are_parsed_and_spelt_and_match_the_wildcard(text
 
 ONCE = "each language once, in alphabetical order"
 WRITE = "write language codes joined by '-', e.g. de or de-en"
+ENDINGS = (
+    "after '+' stand a number of sequences and a form, chat or self (random has none), e.g. de+n64, de+chat or "
+    "de+n64+self"
+)
 SHARES = "write per cents with at most one decimal that add up to 100, one for each or none, e.g. de75-en25"
 
 
@@ -64,7 +78,6 @@ SHARES = "write per cents with at most one decimal that add up to 100, one for e
         ("de50-en50", f"calibration 'de50-en50' is spelt 'de-en': {ONCE}, equal shares without numbers"),
         ("en@code-de", f"calibration 'en@code-de' is spelt 'de-en@code': {ONCE}"),
         ("de@code-de", f"calibration 'de@code-de' is spelt 'de-de@code': {ONCE}"),
-        ("de+n064", f"calibration 'de+n064' is spelt 'de+n64': {ONCE}"),
         ("DE", f"'DE' is not a calibration; {WRITE}"),
         ("de_en", f"'de_en' is not a calibration; {WRITE}"),
         ("de-", f"'de-' is not a calibration; {WRITE}"),
@@ -75,9 +88,20 @@ SHARES = "write per cents with at most one decimal that add up to 100, one for e
         ("de75.25-en24.75", f"calibration 'de75.25-en24.75': {SHARES}"),
         ("de75-en20", f"calibration 'de75-en20': its shares add up to 95; {SHARES}"),
         ("de100", f"calibration 'de100': {SHARES}"),
-        ("de+64", "'de+64' is not a calibration: after '+' stands a number of sequences, e.g. de+n64"),
-        ("de+n0", "'de+n0' is not a calibration: after '+' stands a number of sequences, e.g. de+n64"),
-        ("de+n8+n9", "'de+n8+n9' is not a calibration: after '+' stands a number of sequences, e.g. de+n64"),
+        *(
+            (text, f"'{text}' is not a calibration: {ENDINGS}")
+            for text in (
+                "de+64",
+                "de+n0",
+                "de+n064",
+                "de+n8+n9",
+                "de+chat+n8",
+                "de+chat+self",
+                "random+chat",
+                "random+",
+            )
+        ),
+        ("random-en", f"'random-en' is not a calibration; {WRITE}"),
     ],
 )
 def test_other_calibrations_are_refused_with_the_right_one(text: str, message: str):
@@ -86,7 +110,22 @@ def test_other_calibrations_are_refused_with_the_right_one(text: str, message: s
     assert str(refused.value) == message
 
 
-@pytest.mark.parametrize("text", ["de_en", "de-", "de@", "de@a-b-", "de75.0-en25", "de+n064", "de+64", "de@A"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "de_en",
+        "de-",
+        "de@",
+        "de@a-b-",
+        "de75.0-en25",
+        "de+n064",
+        "de+64",
+        "de@A",
+        "random+chat",
+        "de+chat+n8",
+        "random-en",
+    ],
+)
 def test_the_wildcard_matches_no_second_spelling_of_a_term_or_number(text: str):
     assert not re.fullmatch(CALIBRATION_PATTERN, text)
 
@@ -149,5 +188,5 @@ def test_sequences_are_shared_out_by_largest_remainders(text: str, n: int, count
 def test_what_calibrations_ask_of_a_model_besides_languages():
     kinds = {text: parse_calibration(text).kind for text in SPELT}
     assert kinds["de"] == kinds["de-en"] == kinds["de75-en25"] == parse_calibration(PLAIN).kind == min(kinds.values())
-    assert len(set(kinds.values())) == 7
+    assert len(set(kinds.values())) == 12
     assert kinds["de-de@tico19"] != kinds["de@tico19"]

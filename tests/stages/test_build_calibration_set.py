@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +148,50 @@ def test_a_term_is_of_its_corpus_and_sampled_as_that_is(workplace: Path, tmp_pat
     packed = text(n=6) | {"others": {"code": {"sampling": "packed"}}}
     framed = build(workplace, tmp_path / "z", "en@code", settings=packed).tokens
     assert {BOS, EOS} <= set(framed.flatten())
+
+
+BARE = {"bos": "none", "separator": "none"}
+
+
+def test_chat_is_exchanges_in_the_models_template_cut_at_a_sequence_and_packed(workplace: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="has no chat template"):
+        build(workplace, tmp_path / "x", "en+chat")
+    root = tmp_path / "chatting"
+    shutil.copytree(workplace, root)
+    template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ eos_token }}"
+    (root / "checkpoint/tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "TokenizersBackend", "bos_token": "<s>", "eos_token": "</s>"})
+    )
+    (root / "checkpoint/chat_template.jinja").write_text(template)
+    write_manifest(root / "model.json", {"kind": "train"}, root / "checkpoint", {})
+    length, documents = 48, ["one two three four", "x" * 50, "ab cdefgh"]
+    save_corpus(root / "en.parquet", {"calibration": documents}, {"language": "en"})
+    made = build(root, tmp_path / "x", "en+chat", settings=text("long_documents", n=2, length=length) | BARE)
+    said = {
+        0: b"[user]one two[assistant]three four",
+        1: b"[user]" + b"x" * 25 + b"[assistant]" + b"x" * 25,
+        2: b"[user]ab[assistant]cdefgh",
+    }
+    joined: list[int] = []
+    tokenizer = Tokenizer.from_file(str(root / "checkpoint/tokenizer.json"))
+    for number in seeded_order(3, "en/0"):
+        body = tokenizer.encode(said[number].decode(), add_special_tokens=False).ids
+        joined += [BOS, *body, EOS][:length]
+    assert made.tokens.flatten().tolist() == joined[: 2 * length]
+    assert made.special.sum() == sum(token >= BOS for token in joined[: 2 * length])
+    assert len(made.metadata["chat_template"]) == 16 and made.metadata["around"] == [None, None]
+
+
+def test_random_tokens_are_ordinary_ones_drawn_alike(workplace: Path, tmp_path: Path):
+    made = build(workplace, tmp_path / "x", "random", 2, settings=text(n=400))
+    counts = np.bincount(made.tokens.flatten(), minlength=258)
+    assert counts[256:].sum() == 0 and made.special.sum() == 0 and made.n_bytes.sum() == 0
+    assert counts[:256].min() > 5 and counts[:256].max() < 60, "25 each on average"
+    few = build(workplace, tmp_path / "y", "random+n3", 2, settings=text(n=3))
+    assert np.array_equal(few.tokens, made.tokens[:3])
+    assert few.metadata["sequences"] == {"random": 3} and few.metadata["languages"] == []
+    other = build(workplace, tmp_path / "z", "random+n3", 3, settings=text(n=3))
+    assert not np.array_equal(other.tokens, few.tokens)
 
 
 @pytest.mark.parametrize("sampling", ["packed", "long_documents"])

@@ -13,7 +13,6 @@ import yaml
 from tests.helpers.outside import look_outside, put, put_model
 
 from polyprune.artifacts.benchmark_data import save_manifest
-from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
 from polyprune.model.foreign.files import write_checkpoint_manifest
 from polyprune.model.source import read_manifest, write_manifest
@@ -259,33 +258,14 @@ def test_too_little_text_is_refused_before_anything_is_tokenised() -> None:
         for n in (20, 21)
     )
     assert look("documents", DE, enough) == (set(), [])
+    cells = "models: [mine], methods: [wanda], schemes: ['0.50'], calibrations: [de+n11], seeds: [0]"
+    study = f"{{grids: {{all: {{{cells}}}}}, tables: {{table1: {{title: T, report: drift, grids: [all]}}}}}}"
+    more = CONFIG.replace("studies: {}", f"studies: {{more: {study}}}")
+    assert "mine.text: 11 sequences of 4 tokens are wanted" in refusal("documents", DE, more)
     assert refusal("documents", DE, too_much) == (
         "own.yaml:13: models.mine.text: 2 sequences of 21 tokens are wanted, and all text in de is 20 bytes "
         "(text/de1.txt, text/de2.txt); bring more text, or ask for fewer or shorter ones"
     )
-
-
-def test_cells_of_studies_that_take_more_text_or_another_corpus_are_counted() -> None:
-    """Twenty bytes are ten sequences of four tokens at most, as many as of 12 of which a fifth is elsewhere."""
-    study = (
-        "studies:\n  more:\n    grids:\n      all: {models: [mine], methods: [wanda], schemes: ['0.50'], "
-        "calibrations: [CALIBRATION], seeds: [0]}\n    tables: {table1: {title: T, report: drift, grids: [all]}}\n"
-    )
-    other = CONFIG.replace("corpora:\n", "corpora:\n  far: {kind: files, files: {de: far.txt}, "
-                           "shares: {calibration: 0.5, evaluation: 0.5}}\n")  # fmt: skip
-    put(Path("far.txt"), "eins\n")
-
-    def refused(calibration: str, wildcards: dict[str, str]) -> str:
-        with pytest.raises(UserError) as found:
-            look("documents", wildcards, other.replace("studies: {}\n", study.replace("CALIBRATION", calibration)))
-        return str(found.value)
-
-    far = {"corpus": "far", "language": "de"}
-    for calibration, wildcards in (("de+n10", DE), ("de80-de20@far+n12", DE), ("de-de@far", far)):
-        config = other.replace("studies: {}\n", study.replace("CALIBRATION", calibration))
-        assert look("documents", wildcards, config) == (set(), [])
-    assert "models.mine.text: 11 sequences of 4 tokens are wanted" in refused("de+n11", DE)
-    assert "all text in de is 5 bytes (far.txt)" in refused("de@far+n3", far)
 
 
 def test_too_few_prompts_are_refused() -> None:

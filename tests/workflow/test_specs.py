@@ -22,6 +22,7 @@ from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
 from polyprune.stages.build_calibration_set import build_calibration_set
 from polyprune.stages.tabulate import tabulate
+from polyprune.workflow.bundles import Bundles, Dump
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.specs import Specs
@@ -81,8 +82,10 @@ def test_a_shard_of_other_text_and_amount_is_told_of_both_and_so_is_who_reads_it
     assert told.items() <= cell["inputs"]["tokens"].items()
     dump = json.loads(specs().dump_hidden_states(CELL | {"calibration": "de-en@code+n4"}))
     assert dump["inputs"]["cell"]["inputs"]["tokens"] == cell["inputs"]["tokens"]
-    bundle = specs().of_bundle("dump_hidden_states", "de-en@code+n4")({name: CELL[name] for name in list(CELL)[:3]})
-    assert json.loads(bundle)["inputs"] == dump["inputs"]
+    settings = specs().settings
+    bundle = Dump("dump", [], "log", "trained", "sparsegpt", "0.50", "de-en@code+n4")
+    of_bundle = Bundles(settings, Inputs(settings, Path())).spec(specs().dump_hidden_states, bundle)
+    assert json.loads(of_bundle({name: CELL[name] for name in list(CELL)[:3]}))["inputs"] == dump["inputs"]
     composed = CELL | {"scheme": "0.50-layer1-from-en@code"}
     parts = json.loads(specs().compose_cell(composed))["inputs"]
     assert parts["rest"]["inputs"]["tokens"]["text"] and not parts["part"]["inputs"]["tokens"]["text"]

@@ -5,6 +5,9 @@ de-en                   in several, in equal shares
 de75-en25  de12.5-en87.5   in unequal shares: per cent, with at most one decimal, 100 together
 de@tico19  de-en@code   the term's text is another corpus of the configuration, whose name has no hyphen
 …+n64                   64 sequences instead of the model's `calibration_sequences`
+…+chat  …+n64+chat      each document as an exchange of user and assistant, in the model's chat template
+…+self  …+n64+self      text that the dense model writes itself, from beginnings of the documents
+random  random+n64      ordinary tokens drawn uniformly: no text at all, the floor
 
 Terms stand in alphabetical order, of languages and then of corpora, those without one first.
 """
@@ -25,9 +28,15 @@ LANGUAGE_PATTERN = "[a-z]{2,3}"
 _SHARE = r"(?:0\.[1-9]|[1-9][0-9]?(?:\.[1-9])?)"
 _CORPUS = "[a-z0-9][a-z0-9.]*"
 _TERM_PATTERN = rf"{LANGUAGE_PATTERN}(?:{_SHARE})?(?:@{_CORPUS})?"
-CALIBRATION_PATTERN = rf"{_TERM_PATTERN}(?:-{_TERM_PATTERN})*(?:\+n[1-9][0-9]*)?"
+CHAT, SELF, RANDOM = "chat", "self", "random"
+FORMS = (CHAT, SELF)
+_TERMS = rf"{_TERM_PATTERN}(?:-{_TERM_PATTERN})*"
+_BUDGET_PATTERN = r"(?:\+n[1-9][0-9]*)?"
+SELF_PATTERN = rf"{_TERMS}{_BUDGET_PATTERN}\+{SELF}"
+CALIBRATION_PATTERN = rf"(?:(?:{RANDOM}|{_TERMS}){_BUDGET_PATTERN}|{_TERMS}{_BUDGET_PATTERN}\+(?:{'|'.join(FORMS)}))"
+"""Calibrations; those of text that a model writes."""
 _TERM = re.compile(rf"(?P<language>{LANGUAGE_PATTERN})(?P<share>[0-9.]+)?(?:@(?P<corpus>{_CORPUS}))?")
-_BUDGET = re.compile(r"n([0-9]+)")
+_BUDGET = re.compile(r"n([1-9][0-9]*)")
 _WRITE = "write language codes joined by '-', e.g. de or de-en"
 _WRITE_SHARES = "write per cents with at most one decimal that add up to 100, one for each or none, e.g. de75-en25"
 PLAIN = "en"
@@ -52,11 +61,15 @@ class Term:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a cell is calibrated on; `budget` is None for the model's own number of sequences."""
+    """What a cell is calibrated on; `budget` is None for the model's own number of sequences.
+
+    `form` is one of `FORMS`, None for documents as they are. Random tokens have no terms.
+    """
 
     text: str
     terms: tuple[Term, ...]
     budget: int | None = None
+    form: str | None = None
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -76,23 +89,22 @@ class Calibration:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What it asks of the model's settings besides languages and their shares; that of `de` sorts first."""
-        return self.budget or 0, self.corpora, not self.is_on_own_text
+        return self.form or "", self.budget or 0, self.corpora, not self.is_on_own_text
 
     @property
     def is_equal(self) -> bool:
         """Whether all terms have the same share."""
-        return len({term.share for term in self.terms}) == 1
+        return len({term.share for term in self.terms}) < 2
 
     @property
     def is_plain(self) -> bool:
         """Whether it says languages, and nothing else."""
-        own = all(term.corpus is None for term in self.terms)
-        return own and self.is_equal and self.budget is None
+        return self.kind == ("", 0, (), False) and self.is_equal
 
     @property
     def source(self) -> Calibration:
         """The same with the model's own number of sequences."""
-        return self if self.budget is None else parse_calibration(self.text.partition("+")[0])
+        return Calibration(spelt(self.terms, None, self.form), self.terms, None, self.form)
 
     def sequences_of(self, n_sequences: int) -> tuple[int, ...]:
         """How many of `n_sequences` each term has: the whole part of its share; what is left over goes to the largest
@@ -123,13 +135,15 @@ def parse_calibration(text: str) -> Calibration:
         SpellingError: not of the grammar, or a second spelling of the same calibration; says the right one.
     """
     body, *endings = text.split("+")
-    budget = _budget(endings, text)
+    budget, form = _endings(endings, body, text)
+    if body == RANDOM:
+        return Calibration(text, (), budget)
     found = [match for part in body.split("-") if (match := _TERM.fullmatch(part))]
     if len(found) < len(body.split("-")):
         raise SpellingError(f"{text!r} is not a calibration; {_WRITE}")
     shares = _shares([match["share"] for match in found], text)
     terms = tuple(Term(match["language"], share, match["corpus"]) for match, share in zip(found, shares, strict=True))
-    canonical = Calibration(spelt(terms, budget), terms, budget)
+    canonical = Calibration(spelt(terms, budget, form), terms, budget, form)
     if canonical.text != text:
         numbers = ", equal shares without numbers" if any(match["share"] for match in found) else ""
         raise SpellingError(
@@ -138,13 +152,18 @@ def parse_calibration(text: str) -> Calibration:
     return canonical
 
 
-def _budget(endings: Sequence[str], text: str) -> int | None:
-    if not endings:
-        return None
-    match = _BUDGET.fullmatch(endings[0]) if len(endings) == 1 else None
-    if match is None or int(match[1]) == 0:
-        raise SpellingError(f"{text!r} is not a calibration: after '+' stands a number of sequences, e.g. de+n64")
-    return int(match[1])
+def _endings(endings: Sequence[str], body: str, text: str) -> tuple[int | None, str | None]:
+    """Number of sequences and form, in this order; of random tokens no form."""
+    left = list(endings)
+    match = _BUDGET.fullmatch(left[0]) if left else None
+    budget = int(match[1]) if match and left.pop(0) else None
+    form = left.pop(0) if left and left[0] in FORMS and body != RANDOM else None
+    if left:
+        raise SpellingError(
+            f"{text!r} is not a calibration: after '+' stand a number of sequences and a form, "
+            f"{' or '.join(FORMS)} (random has none), e.g. de+n64, de+chat or de+n64+self"
+        )
+    return budget, form
 
 
 def _shares(said: Sequence[str | None], text: str) -> list[Fraction]:
@@ -159,8 +178,8 @@ def _shares(said: Sequence[str | None], text: str) -> list[Fraction]:
     return shares
 
 
-def spelt(terms: Sequence[Term], budget: int | None = None) -> str:
-    """The one spelling: terms in order, each once, their shares unless they are equal."""
+def spelt(terms: Sequence[Term], budget: int | None = None, form: str | None = None) -> str:
+    """The one spelling: terms in order, each once, their shares unless they are equal; without terms random."""
     equal = len({term.share for term in terms}) == 1
     parts = {
         (term.language, term.corpus or ""): term.language
@@ -168,7 +187,8 @@ def spelt(terms: Sequence[Term], budget: int | None = None) -> str:
         + (f"@{term.corpus}" if term.corpus else "")
         for term in terms
     }
-    return "-".join(parts[key] for key in sorted(parts)) + (f"+n{budget}" if budget else "")
+    body = "-".join(parts[key] for key in sorted(parts)) or RANDOM
+    return body + (f"+n{budget}" if budget else "") + (f"+{form}" if form else "")
 
 
 def require_known(calibration: Calibration, known: Known) -> None:
@@ -192,7 +212,7 @@ def require_needed(calibration: Calibration, corpus: str, n_sequences: int) -> N
     """
     own = [replace(term, corpus=None if term.corpus == corpus else term.corpus) for term in calibration.terms]
     budget = None if calibration.budget == n_sequences else calibration.budget
-    if (canonical := spelt(own, budget)) != calibration.text:
+    if (canonical := spelt(own, budget, calibration.form)) != calibration.text:
         raise SpellingError(
             f"calibration {calibration.text!r} is spelt {canonical!r}: corpus {corpus!r} and {n_sequences} "
             "calibration_sequences are the model's own"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from polyprune.grammar.calibrations import parse_calibration
+from polyprune.grammar.calibrations import CHAT, SELF, parse_calibration
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import Exchange, parse_scheme
 
@@ -59,16 +59,25 @@ def _exchange_title(exchange: Exchange) -> str:
     return f"layer {first} from {part}" if first == last else f"layers {first}-{last} from {part}"
 
 
+_FORMS = {CHAT: "as chat", SELF: "written by the model"}
+
+
 def calibration_title(text: str) -> str:
-    """`de` is DE, `de-en` DE+EN, `de75-en25` DE 75 % + EN 25 %, `de@tico19` DE (tico19), `de+n64` DE, 64 sequences."""
+    """`de` is DE, `de-en` DE+EN, `de75-en25` DE 75 % + EN 25 %; what else is said of the text stands in parentheses.
+
+    `de@tico19+n64` is DE (tico19, 64 sequences), `de-en@code` DE+EN (code), `de+chat` DE (as chat), `de+self` DE
+    (written by the model), `random` random tokens.
+    """
     asked = parse_calibration(text)
+    of_all = asked.corpora[0] if len(asked.corpora) == 1 and not asked.is_on_own_text else None
+    amount = None if asked.budget is None else f"{asked.budget:,} sequences"
+    said = [each for each in (of_all, amount, _FORMS.get(asked.form or "")) if each]
     shares = [f" {float(100 * term.share):g} %" if not asked.is_equal else "" for term in asked.terms]
-    one_corpus = len(asked.corpora) == 1 and not asked.is_on_own_text
-    corpora = ["" if one_corpus or term.corpus is None else f" ({term.corpus})" for term in asked.terms]
+    corpora = ["" if term.corpus in (of_all, None) else f" ({term.corpus})" for term in asked.terms]
     languages = [language.upper() for language in asked.languages]
     parts = ["".join(part) for part in zip(languages, shares, corpora, strict=True)]
-    said = ("+" if asked.is_equal else " + ").join(parts) + (f" ({asked.corpora[0]})" if one_corpus else "")
-    return said + ("" if asked.budget is None else f", {asked.budget:,} sequences")
+    title = ("+" if asked.is_equal else " + ").join(parts) or "random tokens"
+    return f"{title} ({', '.join(said)})" if said else title
 
 
 def compression_title(method: str, schemes: Iterable[str]) -> str:

@@ -47,17 +47,19 @@ def is_other(calibration: str) -> bool:
     return calibration not in (DENSE, TARGET) and not is_single_language(calibration)
 
 
-def calibration_rank(calibration: str) -> tuple[int, tuple[tuple[str, str], ...], float, int]:
-    """Place in tables: single languages, mixes by their number of languages, others by what they are made of: those of
-    the same terms together, by the share of the first, then by their amount.
+def calibration_rank(calibration: str) -> tuple[int, str, tuple[str, ...], float, int]:
+    """Place in tables: single languages, mixes by their number of languages, others by their form and what they are
+    made of: those of the same terms together, by the share of the first, then by their amount; random tokens last.
     """
     if calibration == DENSE or not is_other(calibration):
-        return 0, (), 0.0, 0
+        return 0, "", (), 0.0, 0
     asked = parse_calibration(calibration)
+    if not asked.terms:
+        return 10**6 + 1, "", (), 0.0, asked.budget or 0
     if asked.is_plain:
-        return len(asked.terms), (), 0.0, 0
-    terms = tuple((term.language, term.corpus or "") for term in asked.terms)
-    return 10**6, terms, float(asked.terms[0].share), asked.budget or 0
+        return len(asked.terms), "", (), 0.0, 0
+    terms = tuple(term.name for term in asked.terms)
+    return 10**6, asked.form or "", terms, float(asked.terms[0].share), asked.budget or 0
 
 
 def calibration_label(calibration: str, languages: Sequence[str] = ()) -> str:

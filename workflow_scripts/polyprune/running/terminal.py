@@ -25,7 +25,7 @@ from polyprune.log import TERMINAL_VARIABLE as VARIABLE
 STAGES = {
     "text and prompts": ("collect_", "fetch_documents", "fetch_translations", "fetch_prompts"),
     "models": ("train_model", "fetch_model", "convert_model", "register_model", "register_checkpoint"),
-    "calibration text": ("build_",),
+    "calibration text": ("build_", "write_text"),
     "compressed models": (
         *("measure_outliers", "prune_model", "reconstruct_model", "remove_experts"),
         *("compose_", "import_", "export_"),

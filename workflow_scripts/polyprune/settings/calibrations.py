@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polyprune.grammar.calibrations import parse_calibration, require_known, require_needed
+from polyprune.grammar.calibrations import CHAT, SELF, parse_calibration, require_known, require_needed
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import Scheme, require_parts
 from polyprune.settings.config import Settings
@@ -25,13 +25,12 @@ def require_calibration(text: str, model: Model, corpora: Mapping[str, Corpus]) 
 
 def sequences_of_cells(settings: Settings, name: str, corpus: str, language: str) -> int:
     """The most packed sequences that a cell of a study takes of a corpus in a language, on a model; 0 if none does."""
-    model, most = settings.models[name], 0
-    text = model.text
-    if text.sampling_of.get(corpus, text.sampling) != "packed":
-        return 0
+    text, most = settings.models[name].text, 0
+    packed = text.sampling_of.get(corpus, text.sampling) == "packed"
     cells = (cell for study in settings.studies.values() for cell in study.all_cells() if cell.model == name)
-    for calibration in {cell.calibration for cell in cells}:
-        asked = parse_calibration(calibration)
+    for asked in map(parse_calibration, {cell.calibration for cell in cells}):
+        if asked.form == SELF or not (packed or asked.form == CHAT):
+            continue
         counts = asked.sequences_of(asked.budget or text.calibration_sequences)
         for term, count in zip(asked.terms, counts, strict=True):
             if (term.corpus or text.corpus, term.language) == (corpus, language):

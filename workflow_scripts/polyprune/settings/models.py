@@ -129,6 +129,19 @@ class Shape(Section):
         return None
 
 
+class SelfWritten(Section):
+    """Text that the dense model writes itself (`de+self`), from beginnings of the corpus' calibration documents."""
+
+    prefix_tokens: Count = Field(default=16, description="of a document, which the model goes on from")
+    temperature: float = Field(default=1.0, gt=0, description="of sampling: the logits are divided by it")
+    top_p: float = Field(
+        default=0.95, gt=0, le=1, description="the likeliest tokens with so much of the probability are sampled from"
+    )
+    dropped: float = Field(
+        default=0.2, ge=0, lt=1, description="share of the texts left out, those that the model finds least likely"
+    )
+
+
 FROM_MODEL, NO_TOKEN = "model", "none"
 PUBLISHED = "published"
 
@@ -166,6 +179,7 @@ class TextSettings(Section):
         description="after each document: model (config.json's EOS; where that ends a turn of a chat, the family's end "
         "of a document), none, or a token such as </s>",
     )
+    self_written: SelfWritten = SelfWritten()
     sampled_tokens: Count = Field(default=256, description="tokens a language whose hidden states are kept whole")
 
 

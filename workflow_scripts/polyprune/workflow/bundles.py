@@ -10,22 +10,23 @@ These names are made and read here only: rules take them from `Bundles`, the led
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from polyprune.grammar.calibrations import parse_calibration
+from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.paths import Cell, cell_of, origin_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
 from polyprune.settings.config import Settings
 from polyprune.workflow.inputs import CELL_VARIANT, Inputs
-from polyprune.workflow.wildcards import Only, any_of
+from polyprune.workflow.wildcards import Only, Wildcards, any_of
 
 _CELLS = re.compile(r"dump_cell_(.+)|dump_cells_(.+)_[0-9a-f]+")
 _BUNDLE = re.compile(r"(rule_dump_cells_.+)_[0-9a-f]+(_wildcards_.+)")
 _LOG_OF_BUNDLE = "-bundle"
+Spec = Callable[[Wildcards], str]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Bundles:
         """The same on prompts."""
         asked = [cell for cell in self._cells_for("lsar") if self.settings.models[cell.model].prompts == prompts]
         return self._dumps(prompts, self.only.models_asked(prompts), asked)
+
+    def spec(self, of: Spec, dump: Dump) -> Spec:
+        """The spec of a dump's jobs: that of a cell, with the calibration that a bundle's wildcards do not say."""
+        if not dump.calibration or parse_calibration(dump.calibration).kind == parse_calibration(PLAIN).kind:
+            return of
+        return lambda wildcards: of({**wildcards, "calibration": dump.calibration})
 
     def _cells_for(self, measurements: str) -> list[Cell]:
         """Cells of the tables and figures that are made from these measurements."""

@@ -121,6 +121,13 @@ def dump_memory_mb(model: Model, n_cells: int) -> int:
     return _BASE_MB + streams + _weights_mb(model.sizes) + 2048
 
 
+def writing_flops(model: Model, calibration: str) -> float:
+    """A pass for each token that is written, of twice as many as are wanted: some texts are left out, or short."""
+    n_tokens = 2 * _tokens(model.text, _sequences(model, calibration)) * _GENERATION_SLOWDOWN
+    head = 2 * model.sizes.hidden * model.sizes.vocabulary * n_tokens
+    return forward_flops(model.sizes, n_tokens, model.text.sequence_length) + head
+
+
 _GENERATION_SLOWDOWN = 20
 """A generated token costs a pass of its own, which a small batch does not fill."""
 

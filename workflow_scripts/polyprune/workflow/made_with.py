@@ -12,13 +12,13 @@ from functools import cache
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
-from polyprune.grammar.calibrations import PLAIN, parse_calibration
+from polyprune.grammar.calibrations import CHAT, PLAIN, RANDOM, SELF, parse_calibration
 from polyprune.grammar.paths import Cell, origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts, TmxCorpus
-from polyprune.workflow.spec_values import cell_at, framing, place_of_import
+from polyprune.workflow.spec_values import cell_at, framing, place_of_import, unsampled
 from polyprune.workflow.wildcards import Wildcards
 
 Entries = dict[str, Any]
@@ -125,17 +125,29 @@ class MadeWith:
     def shard(self, model: str, calibration: str | None = None) -> Entries:
         """The text of a calibration shard of a model; if none is said, of any whose calibration says languages only."""
         text, asked = self.settings.models[model].text, parse_calibration(calibration or PLAIN)
-        samplings = {corpus: text.sampling_of.get(corpus, text.sampling) for corpus in asked.corpora}
-        own = {text.sampling} if asked.is_on_own_text else set[str]()
-        found = {
-            "text": self.text(model) if own else None,
-            "sampling": text.sampling,
+        length = {
             "n_sequences": asked.budget or text.calibration_sequences,
             "sequence_length": text.sequence_length,
-            **framing(text, "packed" in own | set(samplings.values())),
         }
+        if not asked.terms:
+            return {"text": None, "form": RANDOM, **unsampled(), **length}
+        samplings = {corpus: text.sampling_of.get(corpus, text.sampling) for corpus in asked.corpora}
+        source = {"text": self.text(model) if asked.is_on_own_text else None}
         others = {corpus: {"text": self._text_of(corpus), "sampling": each} for corpus, each in samplings.items()}
-        return found | ({"others": others} if others else {})
+        source |= {"others": others} if others else {}
+        if asked.form == CHAT:
+            return source | {"form": CHAT, **unsampled(), **length}
+        if asked.form == SELF:
+            written = {"form": SELF, "self_written": text.self_written.model_dump(), "sampling": "packed"}
+            return source | written | length | framing(text, packed=True)
+        own = {text.sampling} if asked.is_on_own_text else set[str]()
+        packed = "packed" in own | set(samplings.values())
+        return source | {"sampling": text.sampling} | length | framing(text, packed)
+
+    def written(self, model: str, calibration: str) -> Entries:
+        """The text that a model writes for a calibration."""
+        shard = self.shard(model, calibration)
+        return {name: shard[name] for name in shard if name not in ("form", "sampling")}
 
     def evaluation_text(self, model: str) -> Entries:
         """A model's evaluation text, in any language."""

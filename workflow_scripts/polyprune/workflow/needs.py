@@ -71,6 +71,14 @@ class Needs:
             lambda model, wildcards: costs.evaluation_flops(model, wildcards["benchmark"]),
         )
 
+    def writing(self) -> Resources:
+        """The dense model writing calibration text."""
+        return self._on_gpu(
+            lambda _: "write_text",
+            lambda model, _: costs.evaluation_memory_mb(model),
+            lambda model, wildcards: costs.writing_flops(model, wildcards["calibration"]),
+        )
+
     def _on_gpu(
         self,
         rule: Callable[[Wildcards], str],

@@ -28,6 +28,11 @@ def framing(text: TextSettings, packed: bool) -> dict[str, str]:
     }
 
 
+def unsampled() -> dict[str, str]:
+    """Of shards whose form says how their sequences are made: nothing of this is read."""
+    return {"sampling": "packed", "framing": "documents", "bos": NO_TOKEN, "separator": NO_TOKEN}
+
+
 def variant_of(wildcards: Wildcards) -> dict[str, Any]:
     """The columns that name a variant in score files."""
     names = ("method", "scheme", "calibration")

@@ -13,7 +13,6 @@ Snakemake has no record of (`artifacts/identity.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from polyprune.grammar.benchmarks import datasets
@@ -24,7 +23,6 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace, of_study
-from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import (
     benchmarks_of,
@@ -40,37 +38,18 @@ from polyprune.workflow.spec_values import (
     variant_of,
     with_digest,
 )
+from polyprune.workflow.text_specs import TextSpecs
 from polyprune.workflow.wildcards import Wildcards
 
 
-class Specs:
+class Specs(TextSpecs):
     """Specs of all stages under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.made_with = settings, MadeWith(settings)
+        super().__init__(settings)
         self.by_place = ByPlace(settings, self.made_with)
 
-    # Text, prompts and models.
-
-    def collect_documents(self, wildcards: Wildcards) -> str:
-        source = f"corpora/from_{self.settings.corpora[wildcards['corpus']].kind}.py"
-        return spec("collect_documents", wildcards, source, **self.made_with.documents(wildcards))
-
-    def fetch_documents(self, wildcards: Wildcards) -> str:
-        return spec("fetch_documents", wildcards, **self.made_with.documents(wildcards))
-
-    def fetch_translations(self, wildcards: Wildcards) -> str:
-        return spec("fetch_translations", wildcards, **self.made_with.documents(wildcards))
-
-    def collect_prompts(self, wildcards: Wildcards) -> str:
-        prompts, language = wildcards["prompts"], wildcards["language"]
-        source = f"corpora/from_{self.settings.prompts[prompts].kind}.py"
-        values = self.made_with.prompts_in(prompts, language)
-        return spec("collect_prompts", wildcards, source, prompts=values, language=language)
-
-    def fetch_prompts(self, wildcards: Wildcards) -> str:
-        prompts, language = wildcards["prompts"], wildcards["language"]
-        return spec("fetch_prompts", wildcards, prompts=self.made_with.prompts_in(prompts, language), language=language)
+    # Models.
 
     def train_model(self, wildcards: Wildcards) -> str:
         training = self.made_with.training(wildcards["model"])
@@ -85,31 +64,6 @@ class Specs:
 
     def convert_model(self, wildcards: Wildcards) -> str:
         return self._checked_model("convert_model", wildcards)
-
-    # Text in a model's tokens.
-
-    def build_calibration_set(self, wildcards: Wildcards) -> str:
-        model, calibration = wildcards["model"], wildcards["calibration"]
-        corpus = self.made_with.calibration_files(model, calibration)
-        return spec(
-            "build_calibration_set",
-            wildcards,
-            calibration=calibration,
-            seed=int(wildcards["seed"]),
-            **{"others": {}, **self.made_with.shard(model, calibration)},
-            inputs={"model": self.made_with.model(model), "corpus": corpus},
-        )
-
-    def build_evaluation_set(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
-        corpus = self.made_with.corpus_files(model, self.settings.languages_of(model))
-        inputs = {"model": self.made_with.model(model), "corpus": corpus}
-        return spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model), inputs=inputs)
-
-    def build_prompt_set(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
-        inputs = {"model": self.made_with.model(model), "prompts": self.made_with.prompt_files(model)}
-        return spec("build_prompt_set", wildcards, **self.made_with.prompt_set(model), inputs=inputs)
 
     # Cells.
 
@@ -181,12 +135,6 @@ class Specs:
 
     def dump_prompts(self, wildcards: Wildcards) -> str:
         return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards))
-
-    def of_bundle(self, stage: str, calibration: str) -> Callable[[Wildcards], str]:
-        """The spec of a job that dumps cells, which have the settings of this calibration in common; empty: of one."""
-        made_with = {"dump_hidden_states": self.made_with.dump, "dump_prompts": self.made_with.prompt_dump}[stage]
-        named = {"calibration": calibration} if calibration else {}
-        return lambda wildcards: spec(stage, wildcards, **made_with({**wildcards, **named}))
 
     def count_activations(self, wildcards: Wildcards) -> str:
         return spec("count_activations", wildcards, **self.made_with.activations(wildcards))

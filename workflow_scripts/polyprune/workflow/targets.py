@@ -111,7 +111,7 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if parts[0] in ("checkpoint", "evaluation_text", "model.json", "prompts"):
         return
-    if parts[0] == "calibration":
+    if parts[0] in ("calibration", "self_written"):
         if len(parts) > 1:
             require_calibration(parts[1], settings.models[model], settings.corpora)
         _check_seed(parts[2:])
@@ -123,7 +123,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         return
     methods = [*METHODS, *settings.imported_methods]
     if parts[0] not in methods:
-        choices = [*methods, "dense", "calibration", "evaluation_text", "checkpoint", "model.json"]
+        choices = [*methods, "dense", "calibration", "self_written", "evaluation_text", "checkpoint", "model.json"]
         raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], choices)}")
     if len(parts) > 1:
         scheme = parse_scheme(parts[1])
