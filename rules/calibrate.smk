@@ -1,5 +1,29 @@
-# Text in a model's tokens: calibration shards by mix and seed, evaluation sets by language. Seconds each: run where
-# Snakemake runs.
+# Text in a model's tokens: calibration shards by calibration and seed, evaluation sets by language. Seconds each: run
+# where Snakemake runs. And text that a dense model writes itself to be calibrated on.
+
+
+rule write_text:
+    input:
+        model="results/{model}/model.json",
+        corpus=inputs.terms,
+    output:
+        WRITTEN,
+    log:
+        "logs/{model}/self_written/{calibration}/seed{seed}/write_text.log",
+    benchmark:
+        "logs/{model}/self_written/{calibration}/seed{seed}/write_text.benchmark.jsonl"
+    wildcard_constraints:
+        calibration=only.self_written(),
+    conda:
+        "../envs/polyprune.yaml"
+    threads: needs.threads
+    resources:
+        **needs.writing(),
+    params:
+        spec=specs.write_text,
+    shell:
+        "python -m polyprune write_text --settings {params.spec:q} --model {input.model} --corpus {input.corpus} "
+        "--output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 rule build_calibration_set:

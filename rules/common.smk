@@ -45,6 +45,7 @@ from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
 from polyprune.workflow.starts import require_targets, uses_profile
 from polyprune.workflow.strangers import Strangers
+from polyprune.workflow.text_inputs import WRITTEN
 from polyprune.workflow.targets import models_of, require_sizes
 from polyprune.workflow.wildcards import Only
 

@@ -12,7 +12,6 @@ from polyprune.corpora import windows
 from polyprune.corpora.windows import (
     all_packed_windows,
     bytes_per_token,
-    equal_shares,
     long_document_windows,
     packed_windows,
     seeded_order,
@@ -61,33 +60,7 @@ def _byte_alphabet() -> dict[int, str]:
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-# ---- shares and orders
-
-
-@pytest.mark.parametrize(
-    ("n", "languages", "shares"),
-    [
-        (8, ["de"], {"de": 8}),
-        (8, ["de", "en"], {"de": 4, "en": 4}),
-        (128, ["zh", "ar", "sw"], {"ar": 43, "sw": 43, "zh": 42}),
-        (128, list("abcdefg"), dict(zip("abcdefg", [19, 19, 18, 18, 18, 18, 18], strict=True))),
-        (2, ["de", "en"], {"de": 1, "en": 1}),
-    ],
-)
-def test_a_mix_has_equal_shares_and_the_first_languages_the_remainder(
-    n: int, languages: list[str], shares: dict[str, int]
-):
-    assert equal_shares(n, languages) == shares
-    assert sum(equal_shares(n, languages).values()) == n
-
-
-def test_a_mix_of_more_languages_than_sequences_is_refused():
-    with pytest.raises(UserError) as refused:
-        equal_shares(2, ["de", "en", "zh"])
-    assert str(refused.value) == (
-        "2 calibration sequences cannot hold a mix of 3 languages (de, en, zh); "
-        "raise `calibration_sequences` to at least 3"
-    )
+# ---- orders
 
 
 def test_a_seeded_order_is_a_permutation_that_never_changes():

@@ -10,8 +10,8 @@ import yaml
 
 from polyprune.corpora import demo
 from polyprune.evaluation.mkqa import utils as mkqa
+from polyprune.grammar.calibrations import CALIBRATION_PATTERN, LANGUAGE_PATTERN
 from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES, MKQA_CODES
-from polyprune.grammar.schemes import CALIBRATION_PATTERN, LANGUAGE_PATTERN
 
 ROOT = Path(__file__).parents[2]
 

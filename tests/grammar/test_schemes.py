@@ -8,7 +8,6 @@ from fractions import Fraction
 import pytest
 
 from polyprune.grammar.schemes import (
-    CALIBRATION_PATTERN,
     COMPOSED_PATTERN,
     PLAIN_PATTERN,
     SCHEME_PATTERN,
@@ -16,7 +15,6 @@ from polyprune.grammar.schemes import (
     Exchange,
     Scheme,
     canonical_sparsity,
-    parse_calibration,
     parse_scheme,
     require_parts,
 )
@@ -45,6 +43,9 @@ SCHEMES = {
     ),
     "0.70-owl-ends-from-sw": Scheme(
         "0.70-owl-ends-from-sw", sparsity=Fraction(7, 10), owl=True, exchange=Exchange("sw")
+    ),
+    "0.50-ends-from-de75-en25+n64": Scheme(
+        "0.50-ends-from-de75-en25+n64", sparsity=Fraction(1, 2), exchange=Exchange("de75-en25+n64")
     ),
     "w4g128-layers1to8-from-zh": Scheme(
         "w4g128-layers1to8-from-zh", bits=4, group_size=128, exchange=Exchange("zh", (1, 8))
@@ -128,14 +129,12 @@ def test_layers_are_counted_from_one_and_the_ends_are_two():
     assert Exchange("dense").indices(8) == {0, 7}
 
 
-def test_the_parts_of_a_composed_cell_are_two_and_known():
-    require_parts(parse_scheme("0.50"), "de", ["de"])
-    require_parts(parse_scheme("0.50-ends-from-dense"), "de", ["de"])
-    require_parts(parse_scheme("0.50-layer1-from-en"), "de", ["de", "en"])
-    with pytest.raises(SpellingError, match="calibration 'en': 'en' is not one of de"):
-        require_parts(parse_scheme("0.50-layer1-from-en"), "de", ["de"])
+def test_the_parts_of_a_composed_cell_are_two():
+    require_parts(parse_scheme("0.50"), "de")
+    require_parts(parse_scheme("0.50-ends-from-dense"), "de")
+    require_parts(parse_scheme("0.50-layer1-from-en"), "de")
     with pytest.raises(SpellingError, match=r"takes from calibration 'en' what it has; that cell is '0\.50'"):
-        require_parts(parse_scheme("0.50-layer1-from-en"), "en", ["de", "en"])
+        require_parts(parse_scheme("0.50-layer1-from-en"), "en")
 
 
 @pytest.mark.parametrize(
@@ -173,39 +172,6 @@ def test_quantisation_removes_nothing():
 )
 def test_canonical_sparsity_has_two_decimals_at_least_and_no_padding(text: str, canonical: str):
     assert canonical_sparsity(text) == canonical
-
-
-@pytest.mark.parametrize(
-    ("text", "languages"),
-    [("de", ("de",)), ("de-en", ("de", "en")), ("ar-de-en-es-ru-sw-zh", ("ar", "de", "en", "es", "ru", "sw", "zh"))],
-)
-def test_calibrations_are_languages_in_alphabetical_order(text: str, languages: tuple[str, ...]):
-    assert parse_calibration(text) == languages
-    assert parse_calibration(text, known=languages) == languages
-    assert re.fullmatch(CALIBRATION_PATTERN, text)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("en-de", "calibration 'en-de' is spelt 'de-en': each language once, in alphabetical order"),
-        ("de-de", "calibration 'de-de' is spelt 'de': each language once, in alphabetical order"),
-        ("de-xx", "calibration 'de-xx': 'xx' is not one of ar, de, en"),
-        ("dee", "calibration 'dee': 'dee' is not one of ar, de, en; did you mean de?"),
-        ("DE", "'DE' is not a calibration; write language codes joined by '-', e.g. de or de-en"),
-        ("de_en", "'de_en' is not a calibration; write language codes joined by '-', e.g. de or de-en"),
-        ("de-", "'de-' is not a calibration; write language codes joined by '-', e.g. de or de-en"),
-        ("", "'' is not a calibration; write language codes joined by '-', e.g. de or de-en"),
-    ],
-)
-def test_other_calibrations_are_refused_with_the_right_one(text: str, message: str):
-    with pytest.raises(SpellingError) as refused:
-        parse_calibration(text, known=["en", "de", "ar"])
-    assert str(refused.value) == message
-
-
-def test_known_languages_may_be_an_iterator():
-    assert parse_calibration("de-en", known={"en": 1, "de": 2}.keys()) == ("de", "en")
 
 
 @pytest.mark.parametrize(("text", "matches"), [("0", True), ("12", True), ("01", False), ("00", False), ("٣", False)])

@@ -56,6 +56,7 @@ VALUES: dict[str, Any] = {
     "models.text.bos": "none",
     "models.text.framing": "published",
     "models.text.separator": "none",
+    "models.text.sampling_of": {"code": "long_documents"},
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,

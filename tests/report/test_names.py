@@ -7,9 +7,19 @@ import math
 import pytest
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.titles import compression_title, scheme_title
-from polyprune.report.names import PAPER_METHODS, calibration_label, is_single_language, method_rank, pair_label
+from polyprune.report.names import (
+    PAPER_METHODS,
+    calibration_label,
+    calibration_rank,
+    is_mix,
+    is_other,
+    is_pair,
+    method_rank,
+    pair_label,
+)
 from polyprune.report.numbers import decimals_of, exact_mean, format_number, format_printed
 
 
@@ -42,6 +52,27 @@ def test_names() -> None:
         "sparsegpt",
         "magnitude",
     ]
+
+
+OTHERS = ["de-en", "de-en-zh", "de12.5-en87.5", "de75-en25", "de+n8", "de+n64", "de@code", "de-de@code", "en@code",
+          "de+chat", "de-en+chat", "de+n8+self", "de+self", "random", "random+n64"]  # fmt: skip
+
+
+def test_a_calibration_that_is_more_than_a_language_is_none() -> None:
+    assert not any(map(is_single_language, OTHERS)) and all(map(is_other, OTHERS))
+    assert not any(map(is_other, ("de", "dense", "target")))
+    assert list(filter(is_mix, [*OTHERS, "de", "dense"])) == OTHERS[:2]
+    assert list(filter(is_pair, ["de-en", "de & en+n8", "de75-en25", "de"])) == ["de-en", "de & en+n8"]
+    assert pair_label("de75-en25 & en+n8") == "DE 75 % + EN 25 % & EN (8 sequences)"
+
+
+def test_rows_stand_by_what_they_are_of() -> None:
+    """Languages, mixes by their number, documents of the same terms by share and amount, forms, random tokens."""
+    order = sorted([*OTHERS, "sw", "dense"], key=calibration_rank)
+    assert order == [
+        "sw", "dense", "de-en", "de-en-zh", "de+n8", "de+n64", "de-de@code", "de12.5-en87.5", "de75-en25", "de@code",
+        "en@code", "de+chat", "de-en+chat", "de+self", "de+n8+self", "random", "random+n64",
+    ]  # fmt: skip
 
 
 def test_names_in_print_are_names_in_other_letters() -> None:

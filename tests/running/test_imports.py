@@ -14,7 +14,7 @@ STAGES = {file.stem for file in (PACKAGE / "stages").glob("[a-z]*.py")}
 MODELS = {
     *("build_calibration_set", "build_evaluation_set", "build_prompt_set", "prune_model", "measure_outliers"),
     *("dump_hidden_states", "dump_prompts", "count_activations", "train_model", "convert_model", "evaluate_model"),
-    *("import_cell", "measure_routing", "measure_activation_ranges", "remove_experts"),
+    *("import_cell", "measure_routing", "measure_activation_ranges", "remove_experts", "write_text"),
 }
 """Stages that open a tokenizer or run a model."""
 TENSORS = {"compose_cell", "export_model", "measure_mask_iou", "compare_masks"}

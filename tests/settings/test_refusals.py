@@ -99,7 +99,7 @@ def test_everything_that_does_not_fit_together_is_reported_at_once(tmp_path: Pat
         "did you mean main?",
         f"{line_of(text, '[big, tin]')}: {main}.models.1: 'tin' is not one of big, tiny; did you mean tiny?",
         f"{line_of(text, '[de, de-fr]')}: {main}.calibrations.1: calibration 'de-fr': 'fr' is not one of de, en "
-        "(languages of big's corpus)",
+        "(model big)",
         f"{scheme}: {main}.schemes.1: wanda does not take 'w4g128': w4g128 is for quantisation, sparsities for pruning",
         f"{scheme}: {main}.schemes.1: sparsegpt does not take 'w4g128': w4g128 is for quantisation, "
         "sparsities for pruning",
@@ -112,10 +112,9 @@ def test_a_composed_cell_has_two_parts_that_there_are(tmp_path: Path):
     text = edited(("[de, de-en]", "[de, en]"), ('["0.50", 2of4]', '["0.50-layer1-from-en", "0.50-layer3-from-sw"]'))
     main, calibrations = "studies.first.grids.main", line_of(text, "calibrations: [de, en]")
     assert complaints(text, folder=tmp_path) == [
-        f"{calibrations}: {main}.calibrations.0: calibration 'sw': 'sw' is not one of de, en "
-        "(languages of big's corpus)",
+        f"{calibrations}: {main}.calibrations.0: calibration 'sw': 'sw' is not one of de, en (model big)",
         f"{calibrations}: {main}.calibrations.1: scheme '0.50-layer1-from-en' takes from calibration 'en' what it has; "
-        "that cell is '0.50' (languages of big's corpus)",
+        "that cell is '0.50' (model big)",
         f"{line_of(text, 'schemes:')}: {main}.schemes.1: big does not take '0.50-layer3-from-sw': it has 2 layers, "
         "counted from 1",
     ]
@@ -263,8 +262,8 @@ def test_a_benchmark_in_none_of_a_models_languages_is_refused(tmp_path: Path):
 def test_a_mix_needs_a_sequence_a_language(tmp_path: Path):
     text = edited(("calibration_sequences: 8", "calibration_sequences: 1"))
     assert complaints(text, folder=tmp_path) == [
-        f"{line_of(text, 'calibrations:')}: studies.first.grids.main.calibrations.1: a mix of 2 languages needs as "
-        "many sequences, big has 1 calibration_sequences"
+        f"{line_of(text, 'calibrations:')}: studies.first.grids.main.calibrations.1: calibration 'de-en': a mix "
+        "of 2 languages needs as many sequences (model big)"
     ]
 
 

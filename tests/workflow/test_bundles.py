@@ -41,3 +41,14 @@ def test_what_is_left_over_is_bundled_across_methods_and_schemes_of_a_model():
     assert bundles.bundles(schemes, 9) == [sorted(schemes, key=lambda cell: cell.scheme)]
     models = [Cell(name, "wanda", "0.50", "de", 0) for name in ("8b", "70b")]
     assert bundles.bundles(models, 9) == []
+
+
+def test_cells_whose_calibrations_ask_otherwise_of_the_model_count_as_made_differently():
+    asked = cells("wanda", ["de", "de75-en25", "de+n8", "en+n8", "de+n16", "de@code", "en@code+n8"], [0, 1])
+    found = bundles.bundles(asked, 4)
+    assert [sorted({cell.calibration for cell in bundle}) for bundle in found] == [
+        ["de", "de75-en25"],
+        ["de+n8", "en+n8"],
+        ["de+n16", "de@code"],
+        ["en@code+n8"],
+    ]

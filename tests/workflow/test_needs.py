@@ -13,7 +13,7 @@ from polyprune.settings.config import Settings
 from polyprune.settings.load import load_settings
 from polyprune.workflow.needs import Needs
 
-LARGE = {"model": "llama-3-8b", "method": "sparsegpt", "benchmark": "mmlu"}
+LARGE = {"model": "llama-3-8b", "method": "sparsegpt", "calibration": "de", "benchmark": "mmlu"}
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,13 @@ def test_more_cells_need_more_memory_and_time_and_grams_more_than_none(settings:
     for name in ("mem_mb", "runtime"):
         assert needs.dump("dump", 6)[name](LARGE, 1) > needs.dump("dump", 1)[name](LARGE, 1)
         assert needs.compression()[name](LARGE, 1) > needs.compression()[name](LARGE | {"method": "wanda"}, 1)
+        more = LARGE | {"calibration": "de+n2048"}
+        assert needs.compression()[name](more, 1) > needs.compression()[name](LARGE, 1)
 
 
 def test_outliers_cost_like_wanda(settings: Settings) -> None:
     resources = Needs(settings, None, None).compression()
-    without_method = {"model": "llama-3-8b"}
+    without_method = {"model": "llama-3-8b", "calibration": "de"}
     for name in ("mem_mb", "runtime"):
         assert resources[name](without_method, 1) == resources[name](LARGE | {"method": "wanda"}, 1)
 
@@ -96,7 +98,7 @@ def test_memory_is_what_such_jobs_needed_with_room(
         record.write_text(json.dumps({"needed_mb": needed, "peak_mb": 90000.0, "mapped_mb": 80000.0, "s": 1.0}))
     assert of(asked(), LARGE) == before | {kind: 62502}
     assert [of(asked(), other) for other in others] == of_others
-    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:2]), 2) == 125004
+    assert asked()[kind]["mem_mb"](LARGE if kind == "evaluation" else dict(list(LARGE.items())[:3]), 2) == 125004
 
 
 def test_records_of_less_than_the_formula_change_nothing(
@@ -105,7 +107,7 @@ def test_records_of_less_than_the_formula_change_nothing(
     """They may be of the warm worker, which had the libraries in memory before."""
     monkeypatch.chdir(tmp_path)
     for model in ("small", "llama-3-8b"):
-        wildcards = {"model": model, "method": "wanda"}
+        wildcards = {"model": model, "method": "wanda", "calibration": "de"}
         formula = Needs(settings, None, None).compression()["mem_mb"](wildcards, 1)
         record = Path(f"logs/{model}/wanda/0.50/de/seed0/prune_model.memory.json")
         record.parent.mkdir(parents=True)

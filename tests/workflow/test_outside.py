@@ -267,6 +267,10 @@ def test_too_little_text_is_refused_before_anything_is_tokenised() -> None:
         for n in (20, 21)
     )
     assert look("documents", DE, enough) == (set(), [])
+    cells = "models: [mine], methods: [wanda], schemes: ['0.50'], calibrations: [de+n11], seeds: [0]"
+    study = f"{{grids: {{all: {{{cells}}}}}, tables: {{table1: {{title: T, report: drift, grids: [all]}}}}}}"
+    more = CONFIG.replace("studies: {}", f"studies: {{more: {study}}}")
+    assert "mine.text: 11 sequences of 4 tokens are wanted" in refusal("documents", DE, more)
     assert refusal("documents", DE, too_much) == (
         "own.yaml:13: models.mine.text: 2 sequences of 21 tokens are wanted, and all text in de is 20 bytes "
         "(text/de1.txt, text/de2.txt); bring more text, or ask for fewer or shorter ones"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -21,7 +22,9 @@ from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
 from polyprune.stages.build_calibration_set import build_calibration_set
 from polyprune.stages.tabulate import tabulate
+from polyprune.workflow.bundles import Bundles, Dump
 from polyprune.workflow.inputs import Inputs
+from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.specs import Specs
 
 MKQA_OF_MINE = [f"evaluation/mkqa/{name}.yaml" for name in ("_mkqa", "mkqa_de", "mkqa_en")]
@@ -44,7 +47,8 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
     assert json.loads(spec) == {
         "code": code_digest("build_calibration_set"),
         "job": "build_calibration_set trained de-en 3",
-        "languages": ["de", "en"],
+        "calibration": "de-en",
+        "others": {},
         "seed": 3,
         "sampling": "packed",
         "framing": "documents",
@@ -61,6 +65,49 @@ def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
     assert set(json.loads(spec)) - {"code", "job", "text", "inputs"} < set(
         inspect.signature(build_calibration_set).parameters
     )
+
+
+def test_a_shard_of_other_text_and_amount_is_told_of_both_and_so_is_who_reads_it() -> None:
+    shard = {"model": "trained", "calibration": "de-en@code+n4", "seed": "3"}
+    spec = json.loads(specs().build_calibration_set(shard))
+    code = {"kind": "files", "field": "text", "shares": {"train": 0.2, "calibration": 0.4, "evaluation": 0.4}}
+    assert spec["n_sequences"] == 4 and spec["text"]["kind"] == "demo"
+    assert spec["others"] == {"code": {"text": code, "sampling": "packed"}}
+    assert [each["corpus"]["kind"] for each in spec["inputs"]["corpus"]] == ["demo", "files"]
+    assert json.loads(specs().build_calibration_set(shard | {"calibration": "en@code"}))["text"] is None
+    other = specs(models__trained__text__sampling_of={"code": "long_documents"})
+    assert json.loads(other.build_calibration_set(shard))["others"]["code"]["sampling"] == "long_documents"
+    told = {name: spec[name] for name in ("text", "n_sequences", "sampling", "sequence_length", "others")}
+    cell = spec_of_cell(calibration="de-en@code+n4")
+    assert told.items() <= cell["inputs"]["tokens"].items()
+    dump = json.loads(specs().dump_hidden_states(CELL | {"calibration": "de-en@code+n4"}))
+    assert dump["inputs"]["cell"]["inputs"]["tokens"] == cell["inputs"]["tokens"]
+    settings = specs().settings
+    bundle = Dump("dump", [], "log", "trained", "sparsegpt", "0.50", "de-en@code+n4")
+    of_bundle = Bundles(settings, Inputs(settings, Path())).spec(specs().dump_hidden_states, bundle)
+    assert json.loads(of_bundle({name: CELL[name] for name in list(CELL)[:3]}))["inputs"] == dump["inputs"]
+    composed = CELL | {"scheme": "0.50-layer1-from-en@code"}
+    parts = json.loads(specs().compose_cell(composed))["inputs"]
+    assert parts["rest"]["inputs"]["tokens"]["text"] and not parts["part"]["inputs"]["tokens"]["text"]
+
+
+def test_what_the_cells_of_a_table_were_made_with_is_said_once_and_of_others_beyond() -> None:
+    found = json.loads(specs().tabulate("all", "table1"))["made_with"]
+    block = "trained/sparsegpt/0.50"
+
+    def said_of(calibration: str) -> dict[str, Any]:
+        """Of the shard, by all patterns that match the cell's drift."""
+        place, merged = f"{block}/{calibration}/seed0/drift.parquet", {}
+        for key, entries in found.items():
+            if any(fnmatchcase(place, pattern) for pattern in key.split()):
+                dumps = entries["inputs"]["dumps"]["provenance"]
+                for name, value in dumps["inputs"].get("cell", {}).get("inputs", {}).get("tokens", {}).items():
+                    assert merged.setdefault(name, value) == value, "patterns agree"
+        return merged
+
+    assert said_of("de") == said_of("de75-en25") == MadeWith(specs().settings).shard("trained")
+    for calibration in ("de+n4", "en@code", "de-en@code"):
+        assert said_of(calibration) == MadeWith(specs().settings).shard("trained", calibration)
 
 
 def test_masks_are_named_one_by_one_and_each_with_what_it_was_made_with() -> None:

@@ -32,21 +32,6 @@ _BLANK = " "
 """What the published code puts between documents."""
 
 
-def equal_shares(n_sequences: int, languages: Sequence[str]) -> dict[str, int]:
-    """Sequences a language of a mix; the remainder goes to the first languages in alphabetical order, one each.
-
-    Raises:
-        UserError: fewer sequences than languages: a language of the mix would silently be left out.
-    """
-    if n_sequences < len(languages):
-        raise UserError(
-            f"{n_sequences} calibration sequences cannot hold a mix of {len(languages)} languages "
-            f"({', '.join(languages)}); raise `calibration_sequences` to at least {len(languages)}"
-        )
-    share, rest = divmod(n_sequences, len(languages))
-    return {language: share + (index < rest) for index, language in enumerate(sorted(languages))}
-
-
 def seeded_order(n: int, seed: str) -> list[int]:
     """A permutation of 0..n-1: sorted by the SHA-256 of seed and index."""
     return sorted(range(n), key=lambda index: hashlib.sha256(f"{seed}/{index}".encode()).digest())
@@ -109,16 +94,7 @@ def packed_windows(
     """
     if frame is None:
         return _joined_windows(documents, tokenizer, length, n, name)
-    tokens, n_bytes = np.empty(n * length, np.int32), np.empty(n * length, np.int32)
-    filled, used = 0, 0
-    for ids, sizes in _framed(documents, tokenizer, frame):
-        used += 1
-        taken = min(len(ids), n * length - filled)
-        tokens[filled : filled + taken], n_bytes[filled : filled + taken] = ids[:taken], sizes[:taken]
-        filled += taken
-        if filled == n * length:
-            return tokens.reshape(n, length), n_bytes.reshape(n, length)
-    raise _too_little(name, used, filled, length, n)
+    return packed_pieces(_framed(documents, tokenizer, frame), length, n, name)
 
 
 def _joined_windows(
@@ -137,6 +113,38 @@ def _joined_windows(
     if len(ids) < n * length:
         raise _too_little(name, len(texts), len(ids), length, n)
     return ids[: n * length].reshape(n, length), sizes[: n * length].reshape(n, length)
+
+
+def framed_length(text: str, tokenizer: Tokenizer, frame: Frame | None) -> int:
+    """Tokens of a packed document with what stands around it; of one that is joined to others, those of its own."""
+    return len(tokenizer.encode(text, add_special_tokens=False).ids) + sum(id is not None for id in frame or ())
+
+
+def random_windows(ordinary: Sequence[int], length: int, n: int, seed: str) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 (n, length), each drawn uniformly of `ordinary` ids, and no bytes: it is no text."""
+    random = Random(seed)
+    tokens = np.array([[random.choice(ordinary) for _ in range(length)] for _ in range(n)], np.int32)
+    return tokens, np.zeros_like(tokens)
+
+
+def packed_pieces(
+    pieces: Iterable[tuple[np.ndarray, np.ndarray]], length: int, n: int, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 and bytes int32, both (n, length): pieces of tokens with their bytes, one after another, and cut.
+
+    Raises:
+        UserError: too little text; names `name` and the counts.
+    """
+    tokens, n_bytes = np.empty(n * length, np.int32), np.empty(n * length, np.int32)
+    filled, used = 0, 0
+    for ids, sizes in pieces:
+        used += 1
+        taken = min(len(ids), n * length - filled)
+        tokens[filled : filled + taken], n_bytes[filled : filled + taken] = ids[:taken], sizes[:taken]
+        filled += taken
+        if filled == n * length:
+            return tokens.reshape(n, length), n_bytes.reshape(n, length)
+    raise _too_little(name, used, filled, length, n)
 
 
 def _too_little(name: str, used: int, filled: int, length: int, n: int) -> UserError:

@@ -48,13 +48,11 @@ def generate(
 
 @torch.inference_mode()
 def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits: Limits) -> list[str]:
-    longest = max(map(len, prompts))
-    one_kind = weights.kind_of(longest) == weights.kind_of(longest + limits.max_tokens)
-    step = _Cached(weights, prompts) if weights.whole and one_kind else _Recomputed(weights, prompts)
+    step = stepper(weights, prompts, limits.max_tokens)
     generated: list[list[int]] = [[] for _ in prompts]
     running = [True] * len(prompts)
     for _ in range(limits.max_tokens):
-        chosen = step.next_tokens().tolist()
+        chosen = step.logits().argmax(dim=-1).tolist()
         for index, token in enumerate(chosen):
             if running[index]:
                 running[index] = token not in limits.end_tokens
@@ -78,6 +76,13 @@ def cut(text: str, stops: Sequence[str]) -> str:
     return text
 
 
+def stepper(weights: Weights, prompts: list[list[int]], max_tokens: int) -> _Cached | _Recomputed:
+    """What goes on from prompts token by token, for so many at most."""
+    longest = max(map(len, prompts))
+    one_kind = weights.kind_of(longest) == weights.kind_of(longest + max_tokens)
+    return _Cached(weights, prompts) if weights.whole and one_kind else _Recomputed(weights, prompts)
+
+
 class _Cached:
     """One new token a forward pass; keys and values of the earlier ones are kept. Prompts are padded on the left."""
 
@@ -92,8 +97,9 @@ class _Cached:
         self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
         self.cache = DynamicCache(config=weights.decoder.config)
 
-    def next_tokens(self) -> Tensor:
-        logits = self.model(
+    def logits(self) -> Tensor:
+        """Of the next token, (n_prompts, vocabulary)."""
+        found = self.model(
             input_ids=self.tokens,
             attention_mask=self.mask,
             position_ids=self.positions,
@@ -101,7 +107,7 @@ class _Cached:
             use_cache=True,
             logits_to_keep=1,
         ).logits
-        return logits[:, -1].argmax(dim=-1)
+        return found[:, -1]
 
     def append(self, chosen: list[int]) -> None:
         self.tokens = torch.tensor(chosen, device=self.tokens.device)[:, None]
@@ -117,12 +123,13 @@ class _Recomputed:
     def __init__(self, weights: Weights, prompts: list[list[int]]) -> None:
         self.weights, self.sequences = weights, [list(prompt) for prompt in prompts]
 
-    def next_tokens(self) -> Tensor:
+    def logits(self) -> Tensor:
+        """Of the next token, (n_prompts, vocabulary)."""
         rows = [Row(sequence, list(range(len(sequence))), [0] * len(sequence)) for sequence in self.sequences]
         hidden = self.weights.hidden([collate(rows, self.weights.decoder.device)])[0]
         last = torch.tensor([len(row) - 1 for row in rows], device=hidden.device)
         states = hidden[torch.arange(len(rows), device=hidden.device), last]
-        return self.weights.decoder.logits(states[None])[0].argmax(dim=-1)
+        return self.weights.decoder.logits(states[None])[0]
 
     def append(self, chosen: list[int]) -> None:
         for sequence, token in zip(self.sequences, chosen, strict=True):

@@ -52,4 +52,7 @@ DRAWINGS = {
     "routing_overlap": Kind("routing", "routing", settings=_LAYERS),
     "activation_ranges": Kind("ranges", "activation_ranges", of_dense=True, settings=_LAYERS),
     "mean_activations": Kind("channels", "mean_activations", settings=("layers", "matrix")),
+    "over_budget": Kind("curves", "drift", settings=("sequences",)),
+    "over_dose": Kind("curves", "drift"),
+    "over_sparsity": Kind("curves", "drift", schemes=100),
 }

@@ -1,6 +1,6 @@
-"""How schemes, calibrations and seeds are spelt.
+"""How schemes and seeds are spelt; calibrations in `calibrations.py`.
 
-`parse` functions refuse everything else and name the nearest valid spelling.
+`parse_scheme` refuses everything else and names the nearest valid spelling.
 
 scheme       0.50  0.65           unstructured: share of weights removed, two decimals or more, no padding
              2of4  4of8           n:m, n weights kept of every m consecutive inputs
@@ -12,20 +12,19 @@ scheme       0.50  0.65           unstructured: share of weights removed, two de
                                   the first and the last layer are the dense model's
              …-layer3-from-en     the third layer is that of the cell calibrated on English with the same seed
              …-layers1to8-from-de layers 1 to 8 are those of the cell calibrated on German
-calibration  de  de-en            language codes in alphabetical order
 seed         seed0  seed12
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
+from polyprune.grammar.calibrations import CALIBRATION_PATTERN, parse_calibration
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.spelling import SpellingError, nearest
+from polyprune.grammar.spelling import SpellingError
 
 DENSE_ENDS = "-dense-ends"
 ENDS = "ends"
@@ -36,9 +35,6 @@ _QUANTISED = re.compile(r"w([2-8])(?:g([1-9][0-9]*)|channel)")
 _LAYERS = re.compile(r"layers?([1-9][0-9]*)(?:to([1-9][0-9]*))?")
 _EXCHANGE = re.compile(r"(?P<plain>.+)-(?P<layers>ends|layers?[0-9][0-9a-z]*)-from-(?P<part>[^/]+)")
 
-# In wildcard constraints: Snakemake understands {2,3} but not {2,}.
-LANGUAGE_PATTERN = "[a-z]{2,3}"
-CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
 PLAIN_PATTERN = (
     r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8](?:g[1-9][0-9]*|channel))"
 )
@@ -149,20 +145,16 @@ def _span(layers: str, scheme: str) -> tuple[int, int] | None:
     return first, last
 
 
-def require_parts(scheme: Scheme, calibration: str, known: Iterable[str]) -> None:
-    """Refuse a composed cell of which a part cannot be, or whose parts are the same cell.
+def require_parts(scheme: Scheme, calibration: str) -> None:
+    """Refuse a composed cell whose parts are the same cell.
 
     Raises:
         SpellingError: names the scheme and the calibration.
     """
-    if scheme.exchange is None:
-        return
-    if scheme.exchange.part == calibration:
+    if scheme.exchange is not None and scheme.exchange.part == calibration:
         raise SpellingError(
             f"scheme {scheme.text!r} takes from calibration {calibration!r} what it has; that cell is {scheme.plain!r}"
         )
-    if scheme.exchange.part != DENSE:
-        parse_calibration(scheme.exchange.part, known)
 
 
 def canonical_sparsity(text: str) -> str:
@@ -177,20 +169,3 @@ def _scheme_hint(body: str, suffix: str) -> str:
     if suffix != OWL and (match := re.fullmatch(r"([0-9]+)\s*[:_/]\s*([0-9]+)", body)):
         return f"did you mean {match[1]}of{match[2]}{suffix}?"
     return "valid spellings are 0.50, 2of4 (n kept of m), 0.50-dense-ends, w4g128, 0.50-layers1to8-from-de"
-
-
-def parse_calibration(text: str, known: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The languages of a calibration, e.g. `de-en` → `("de", "en")`.
-
-    Raises:
-        SpellingError: unknown language, twice the same, or not in alphabetical order.
-    """
-    languages = tuple(text.split("-"))
-    if not all(re.fullmatch(LANGUAGE_PATTERN, language) for language in languages):
-        raise SpellingError(f"{text!r} is not a calibration; write language codes joined by '-', e.g. de or de-en")
-    if known is not None and (unknown := [language for language in languages if language not in set(known)]):
-        raise SpellingError(f"calibration {text!r}: {unknown[0]!r} is {nearest(unknown[0], known)}")
-    canonical = "-".join(sorted(set(languages)))
-    if canonical != text:
-        raise SpellingError(f"calibration {text!r} is spelt {canonical!r}: each language once, in alphabetical order")
-    return languages

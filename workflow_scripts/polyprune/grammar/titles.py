@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from polyprune.grammar.calibrations import CHAT, SELF, parse_calibration
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import Exchange, parse_scheme
 
@@ -51,11 +52,32 @@ def scheme_title(scheme: str) -> str:
 
 def _exchange_title(exchange: Exchange) -> str:
     """`layers 1-8 from DE`, `first and last layer from the dense model`."""
-    part = "the dense model" if exchange.part == DENSE else exchange.part.upper().replace("-", "+")
+    part = "the dense model" if exchange.part == DENSE else calibration_title(exchange.part)
     if exchange.span is None:
         return f"first and last layer from {part}"
     first, last = exchange.span
     return f"layer {first} from {part}" if first == last else f"layers {first}-{last} from {part}"
+
+
+_FORMS = {CHAT: "as chat", SELF: "written by the model"}
+
+
+def calibration_title(text: str) -> str:
+    """`de` is DE, `de-en` DE+EN, `de75-en25` DE 75 % + EN 25 %; what else is said of the text stands in parentheses.
+
+    `de@tico19+n64` is DE (tico19, 64 sequences), `de-en@code` DE+EN (code), `de+chat` DE (as chat), `de+self` DE
+    (written by the model), `random` random tokens.
+    """
+    asked = parse_calibration(text)
+    of_all = asked.corpora[0] if len(asked.corpora) == 1 and not asked.is_on_own_text else None
+    amount = None if asked.budget is None else f"{asked.budget:,} sequences"
+    said = [each for each in (of_all, amount, _FORMS.get(asked.form or "")) if each]
+    shares = [f" {float(100 * term.share):g} %" if not asked.is_equal else "" for term in asked.terms]
+    corpora = ["" if term.corpus in (of_all, None) else f" ({term.corpus})" for term in asked.terms]
+    languages = [language.upper() for language in asked.languages]
+    parts = ["".join(part) for part in zip(languages, shares, corpora, strict=True)]
+    title = ("+" if asked.is_equal else " + ").join(parts) or "random tokens"
+    return f"{title} ({', '.join(said)})" if said else title
 
 
 def compression_title(method: str, schemes: Iterable[str]) -> str:

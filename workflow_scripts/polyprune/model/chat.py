@@ -131,6 +131,19 @@ def _probe(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message]) -> s
         return f"refused: {error}"
 
 
+def as_exchange(document: str) -> list[Message]:
+    """The first half of a document as the user's turn, the rest as the answer: nothing in another language is added.
+
+    Halves end at the blank that is nearest to the middle; where there is none, in the middle.
+    """
+    text = document.strip()
+    middle = len(text) // 2
+    blanks = [place for place, character in enumerate(text) if character.isspace()]
+    place = min(blanks, key=lambda each: (abs(each - middle), each), default=middle)
+    turns = zip(("user", "assistant"), (text[:place].strip(), text[place:].strip()), strict=True)
+    return [{"role": role, "content": content} for role, content in turns]
+
+
 def tokenise_prompts(
     tokenizer: ModelTokenizer, prompts: Sequence[Prompt], longest: int, metadata: Mapping[str, Any]
 ) -> PromptSet:

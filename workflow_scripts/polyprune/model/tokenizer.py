@@ -112,6 +112,13 @@ class ModelTokenizer:
         frame = self.frame(bos, separator)
         return frame, {"around": [None if id is None else self.stored.id_to_token(id) for id in frame]}
 
+    @property
+    def ordinary(self) -> list[int]:
+        """Ids of tokens that stand for text, ascending, of those that the model has an embedding for."""
+        ids = np.arange(min(self.n_embedded or len(self.fast), self.stored.get_vocab_size()))
+        known = np.isin(ids, list(self.stored.get_vocab().values()))
+        return ids[known & (self.special(ids, None) == 0)].tolist()
+
     def special(self, tokens: np.ndarray, frame: Frame | None) -> np.ndarray:
         """uint8 of the same shape: 1 for tokens that stand for no text, such as BOS, EOS and PAD.
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from polyprune.grammar.calibrations import parse_calibration
+from polyprune.grammar.titles import calibration_title
+
 _SCORES = ("perplexity.parquet", "drift.parquet", "evaluation/")
 """What there may be in the folder of the cell."""
 
@@ -16,7 +19,8 @@ _SCORES = ("perplexity.parquet", "drift.parquet", "evaluation/")
 def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -> str:
     """README.md from a cell's metadata, the model's name in print, and its source in config.yaml."""
     place = "/".join([*map(str, (cell["method"], cell["scheme"], cell["calibration"])), f"seed{cell['seed']}"])
-    languages = str(cell["calibration"]).split("-")
+    asked = parse_calibration(str(cell["calibration"]))
+    languages = list(dict.fromkeys(asked.languages))
     base = [f"base_model: {source['id']}"] if source.get("id") else []
     header = ["---", *base, "library_name: transformers", "language:", *(f"- {code}" for code in languages)]
     settings = ", ".join(f"{name} {value}" for name, value in _flat(cell.get("compression", {})).items()) or "none"
@@ -27,7 +31,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "tags:",
             f"- {cell['method']}",
             "---",
-            f"# {title}, {cell['method']} {cell['scheme']}, calibrated in {', '.join(languages)}",
+            f"# {title}, {cell['method']} {cell['scheme']}, calibrated on {calibration_title(asked.text)}",
             "",
             f"{_what_it_is(cell)}{licence}",
             *_quantised(source),
@@ -37,6 +41,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             f"| method | {cell['method']} |",
             f"| scheme | {cell['scheme']} |",
             f"| settings | {settings} |",
+            f"| calibration | {asked.text} |",
             f"| calibration languages | {', '.join(languages)} |",
             f"| seed | {cell['seed']} |",
             f"| digest of the dense model | {cell['model_digest']} |",

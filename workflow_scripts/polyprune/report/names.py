@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from polyprune.grammar.calibrations import is_single_language, parse_calibration
 from polyprune.grammar.paths import DENSE, ORIGIN
+from polyprune.grammar.titles import calibration_title
 
 PAPER_MODELS = {
     "llama-3-8b": "Llama-3 8B",
@@ -36,24 +38,48 @@ def language_of(column: object) -> str:
 
 
 def is_mix(calibration: str) -> bool:
-    """Whether it is several languages."""
-    return "-" in calibration
+    """Whether it is several languages in equal shares, and nothing else is said of it."""
+    return is_other(calibration) and (asked := parse_calibration(calibration)).is_plain and len(asked.terms) > 1
 
 
-def is_single_language(calibration: str) -> bool:
-    return calibration != DENSE and not is_mix(calibration)
+def is_other(calibration: str) -> bool:
+    """Whether it is a calibration, and not on one language alone: a mix, or text of another source, amount or form."""
+    return calibration not in (DENSE, TARGET) and not is_single_language(calibration)
+
+
+def calibration_rank(calibration: str) -> tuple[int, str, tuple[str, ...], float, int]:
+    """Place in tables: single languages, mixes by their number of languages, others by their form and what they are
+    made of: those of the same terms together, by the share of the first, then by their amount; random tokens last.
+    """
+    if calibration == DENSE or not is_other(calibration):
+        return 0, "", (), 0.0, 0
+    asked = parse_calibration(calibration)
+    if not asked.terms:
+        return 10**6 + 1, "", (), 0.0, asked.budget or 0
+    if asked.is_plain:
+        return len(asked.terms), "", (), 0.0, 0
+    terms = tuple(term.name for term in asked.terms)
+    return 10**6, asked.form or "", terms, float(asked.terms[0].share), asked.budget or 0
 
 
 def calibration_label(calibration: str, languages: Sequence[str] = ()) -> str:
-    """`de` is DE, `de-en` is DE+EN, and a mix of all `languages` is `all 7`."""
+    """`de` is DE, `de-en` is DE+EN, and a mix of all `languages` is `all 7`; see `calibration_title`."""
     if calibration in (DENSE, TARGET):
         return calibration
-    parts = calibration.split("-")
-    if is_mix(calibration) and set(parts) == set(languages):
+    if is_mix(calibration) and set(parts := calibration.split("-")) == set(languages):
         return f"all {len(parts)}"
-    return "+".join(part.upper() for part in parts)
+    return calibration_title(calibration)
+
+
+PAIR = " & "
+"""Between two calibrations that are compared, unless both are single languages, which are spelt `de-en`."""
+
+
+def is_pair(calibrations: str) -> bool:
+    """Whether it can be two calibrations that are compared."""
+    return PAIR in calibrations or is_mix(calibrations)
 
 
 def pair_label(calibrations: str) -> str:
     """Two calibrations that are compared: `de-en` is DE & EN, which DE+EN, one calibration in both, is not."""
-    return " & ".join(part.upper() for part in calibrations.split("-"))
+    return PAIR.join(map(calibration_label, calibrations.split(PAIR if PAIR in calibrations else "-")))

@@ -16,8 +16,9 @@ from polyprune.artifacts.identity import require
 from polyprune.artifacts.measurements import FRAME, TABLE
 from polyprune.artifacts.tables import header_of, open_sealed_table
 from polyprune.errors import UserError
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.paths import DENSE
-from polyprune.report.names import is_single_language, language_of
+from polyprune.report.names import language_of
 from polyprune.report.numbers import exact_means
 
 GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]

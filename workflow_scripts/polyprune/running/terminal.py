@@ -30,7 +30,7 @@ STAGES = {
         *("train_model", "fetch_model", "convert_model"),
         *("register_model", "register_prompting", "register_checkpoint"),
     ),
-    "calibration text": ("build_",),
+    "calibration text": ("build_", "write_text"),
     "compressed models": (
         *("measure_outliers", "prune_model", "reconstruct_model", "remove_experts"),
         *("compose_", "import_", "export_"),

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from polyprune.grammar.schemes import LANGUAGE_PATTERN, MOST_SEED
+from polyprune.grammar.calibrations import LANGUAGE_PATTERN
+from polyprune.grammar.schemes import MOST_SEED
 
 
 class Section(BaseModel):

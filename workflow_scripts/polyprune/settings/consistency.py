@@ -9,12 +9,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from polyprune.grammar.benchmarks import GENERATED, columns
+from polyprune.grammar.calibrations import is_single_language, parse_calibration
 from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
 from polyprune.grammar.paths import OF_RESULTS, OF_STUDIES, ORIGIN, PAPER, Cell, origin_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
-from polyprune.grammar.schemes import parse_calibration, parse_scheme, require_parts
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
+from polyprune.settings.calibrations import require_cell
 from polyprune.settings.entries import Entries, GridEntry, StudyEntry
 from polyprune.settings.imports import Imports
 from polyprune.settings.models import Model, TrainedSource
@@ -84,6 +86,11 @@ def _of_model(model: Model, place: Place, entries: Entries) -> Iterator[Problem]
     text, shape = model.text, model.known_sizes
     if text.corpus not in entries.corpora:
         yield (*place, "text", "corpus"), f"{text.corpus!r} is {nearest(text.corpus, entries.corpora)}"
+    for name in text.sampling_of:
+        if name not in entries.corpora:
+            yield (*place, "text", "sampling_of", name), f"{name!r} is {nearest(name, entries.corpora)}"
+        elif name == text.corpus:
+            yield (*place, "text", "sampling_of", name), "it is the model's own corpus, of which `sampling` speaks"
     if shape and text.sequence_length > shape.max_positions:
         beyond = f"{text.sequence_length} is beyond the model's {shape.max_positions} positions"
         yield (*place, "text", "sequence_length"), beyond
@@ -204,21 +211,18 @@ def _of_grid(grid: GridEntry, place: Place, entries: Entries) -> Iterator[Proble
     yield from _unknown(grid.models, entries.models, (*place, "models"))
     yield from _of_checkpoints(grid, place, entries)
     models = _models_of(grid, entries)
+    corpora = {name: corpus for name, corpus in entries.corpora.items() if corpus is not None}
+    refused = entries.corpora.keys() - corpora.keys()
     for index, calibration in grid.calibrations.items():
         for name, model in models:
-            if corpus := entries.corpora.get(model.text.corpus):
+            if {model.text.corpus, *parse_calibration(calibration).corpora} & refused:
+                continue
+            if model.text.corpus in corpora:
                 try:
-                    mixed = parse_calibration(calibration, sorted(corpus.languages))
                     for scheme in grid.schemes.values():
-                        require_parts(parse_scheme(scheme), calibration, sorted(corpus.languages))
+                        require_cell(parse_scheme(scheme), calibration, model, corpora)
                 except SpellingError as error:
-                    yield (*place, "calibrations", index), f"{error} (languages of {name}'s corpus)"
-                    continue
-                if len(mixed) > (n := model.text.calibration_sequences):
-                    few = (
-                        f"a mix of {len(mixed)} languages needs as many sequences, {name} has {n} calibration_sequences"
-                    )
-                    yield (*place, "calibrations", index), few
+                    yield (*place, "calibrations", index), f"{error} (model {name})"
     for index, scheme in grid.schemes.items():
         for name, model in models:
             if (sizes := model.known_sizes) and (reason := sizes.why_not(parse_scheme(scheme))):
@@ -279,5 +283,5 @@ def _of_prompt_figure(figure: Figure, place: Place, name: str, model: Model, ent
 def _of_activation_figure(figure: Figure, place: Place, cells: list[Cell]) -> Iterator[Problem]:
     if len(figure.layers) != 1:
         yield (*place, "layers"), f"{figure.draws} draws one layer"
-    if any("-" in cell.calibration for cell in cells):
+    if not all(is_single_language(cell.calibration) for cell in cells):
         yield (*place, "grids"), f"{figure.draws} evaluates in the calibration language: one language, no mix"

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from polyprune.errors import UserError
 from polyprune.grammar.schemes import Scheme
-from polyprune.settings.base import Commit, Count, Language, Section, Seed
+from polyprune.settings.base import Commit, Count, Key, Language, Section, Seed
 from polyprune.settings.sizes import locked_sizes, sizes_of_folder, sizes_of_gguf
 
 Dtype = Literal["float16", "bfloat16", "float32"]
@@ -151,6 +151,19 @@ class Shape(Section):
         return None
 
 
+class SelfWritten(Section):
+    """Text that the dense model writes itself (`de+self`), from beginnings of the corpus' calibration documents."""
+
+    prefix_tokens: Count = Field(default=16, description="of a document, which the model goes on from")
+    temperature: float = Field(default=1.0, gt=0, description="of sampling: the logits are divided by it")
+    top_p: float = Field(
+        default=0.95, gt=0, le=1, description="the likeliest tokens with so much of the probability are sampled from"
+    )
+    dropped: float = Field(
+        default=0.2, ge=0, lt=1, description="share of the texts left out, those that the model finds least likely"
+    )
+
+
 FROM_MODEL, NO_TOKEN = "model", "none"
 PUBLISHED = "published"
 
@@ -165,6 +178,10 @@ class TextSettings(Section):
     sampling: Literal["long_documents", "packed"] = Field(
         description="long_documents: a random window of a random document longer than the window (the paper's); "
         "packed: short documents joined"
+    )
+    sampling_of: dict[Key, Literal["long_documents", "packed"]] = Field(
+        default={},
+        description="the same of another corpus that calibrations name (`de@tico19`), where it is sampled otherwise",
     )
     framing: Literal["documents", "published"] = Field(
         default="documents",
@@ -184,6 +201,7 @@ class TextSettings(Section):
         description="after each document: model (config.json's EOS; where that ends a turn of a chat, the family's end "
         "of a document), none, or a token such as </s>",
     )
+    self_written: SelfWritten = SelfWritten()
     sampled_tokens: Count = Field(default=256, description="tokens a language whose hidden states are kept whole")
 
 

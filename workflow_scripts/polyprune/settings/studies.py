@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import ORIGIN, Cell, origin_of
 from polyprune.grammar.reports import DRAWINGS, TABLES
-from polyprune.grammar.schemes import canonical_sparsity, parse_calibration, parse_scheme
+from polyprune.grammar.schemes import canonical_sparsity, parse_scheme
 from polyprune.grammar.spelling import nearest
 from polyprune.settings.base import Count, Key, Section, Seed, distinct
 
@@ -127,8 +128,8 @@ class Table(TableSettings):
     grids: GridNames
 
 
-class FigureSettings(Section):
-    """A figure apart from its grids: what the module of its kind reads."""
+class _FigureEntry(Section):
+    """What the configuration says of a figure apart from its grids."""
 
     title: str
     draws: DrawingKind
@@ -142,7 +143,13 @@ class FigureSettings(Section):
     rank: Count | None = Field(default=None, description="of that subspace; one less than the languages if not given")
 
 
-class Figure(FigureSettings):
+class FigureSettings(_FigureEntry):
+    """What the module of a figure's kind reads."""
+
+    sequences: Count | None = Field(default=None, description="of a calibration that says no number: the model's own")
+
+
+class Figure(_FigureEntry):
     """One figure of a study: what it draws of which grids."""
 
     grids: GridNames

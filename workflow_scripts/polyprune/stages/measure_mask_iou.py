@@ -15,6 +15,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.identity import calibration_texts, of_variant, require_agreement
 from polyprune.artifacts.measurements import MASK_IOU, save_measurements
 from polyprune.errors import UserError
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.matrices import matrix_title
 from polyprune.log import logger
 from polyprune.maths.iou import (
@@ -113,5 +114,6 @@ def compare_matrix(kept: Mapping[str, Sequence[np.ndarray]], d_in: int) -> Itera
         yield row(calibration, "pairs", pairwise_iou_within(masks, n), pair)
     stable = {calibration: stable_kept(masks) for calibration, masks in kept.items()}
     for a, b in combinations(kept, 2):
-        yield row(f"{a}-{b}", "stable", iou_of_pair(stable[a], stable[b], n), chance_iou_of_stable(pruned, n_seeds))
-        yield row(f"{a}-{b}", "pairs", pairwise_iou_between(kept[a], kept[b], n), pair)
+        both = f"{a}-{b}" if is_single_language(a) and is_single_language(b) else f"{a} & {b}"
+        yield row(both, "stable", iou_of_pair(stable[a], stable[b], n), chance_iou_of_stable(pruned, n_seeds))
+        yield row(both, "pairs", pairwise_iou_between(kept[a], kept[b], n), pair)

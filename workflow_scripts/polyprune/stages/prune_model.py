@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 
 from polyprune.artifacts.cells import join_layers
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
 from polyprune.methods.job import Job, Method
@@ -36,7 +37,8 @@ def prune_model(
 
     `outliers` is one file if the scheme gives layers sparsities by OWL, else empty.
     """
-    text = open_calibration(model, tokens, device, engine, languages=calibration.split("-"), seed=seed)
+    languages = list(parse_calibration(calibration).languages)
+    text = open_calibration(model, tokens, device, engine, languages=languages, seed=seed)
     decoder = text.decoder
     metadata = provenance | text.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, decoder.device)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from polyprune.artifacts.cells import EXPERTS, join_layers
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import logger
 from polyprune.model.calibration import open_calibration
@@ -28,7 +29,8 @@ def remove_experts(
     provenance: dict[str, Any],
 ) -> None:
     """Write `output` (see `artifacts/cells.py`); its finished layers stay in `{output}.layers/` until it is whole."""
-    text = open_calibration(model, tokens, device, engine, languages=calibration.split("-"), seed=seed)
+    languages = list(parse_calibration(calibration).languages)
+    text = open_calibration(model, tokens, device, engine, languages=languages, seed=seed)
     metadata = provenance | text.digests | {"dtype": text.decoder.dtype_name, "unit": EXPERTS}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, text.decoder.device)
     parts = output.with_name(output.name + ".layers")

@@ -3,7 +3,8 @@
     dump_dense_{data}             the dense model on a corpus or on prompts
     dump_cell_{data}              any cell by itself
     dump_cells_{data}_{digest}    a bundle, named by its members: a job of this name does the same whatever the settings
-    dump_mixed_{data}_{digest}    one whose cells are of several methods or schemes
+    dump_mixed_{data}_{digest}    one whose cells were made differently: by several methods or schemes, or calibrated on
+                                  more than languages of the model's own corpus
 
 These names are made and read here only: rules take them from `Bundles`, the ledger and the reader of Slurm's queue ask.
 """
@@ -14,7 +15,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
+from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import Cell, cell_of, origin_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
@@ -34,7 +37,7 @@ class Dump:
     """How cells are dumped by one job.
 
     Its rule, patterns of the variants and of their compressed weights, name of its logs, wildcard constraints; and its
-    cells where they are of several methods or schemes, which are no wildcards then.
+    cells where they were made differently: method and scheme are no wildcards then.
     """
 
     rule: str
@@ -98,15 +101,15 @@ class Bundles:
 def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
     """Cells whose dumps one job makes: up to `size` of a model.
 
-    First of one method and scheme, neighbours by seed and calibration; then what that leaves, of any. Cells without a
-    neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed, another method or
-    scheme changes none of the first kind that is full.
+    First of cells that were made alike, neighbours by seed and calibration; then what that leaves, of any. Cells
+    without a neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed, another
+    method or scheme changes none of the first kind that is full.
     """
-    ordered = sorted(set(cells), key=lambda cell: (cell.model, cell.method, cell.scheme, cell.seed, cell.calibration))
+    ordered = sorted(set(cells), key=lambda cell: (cell.model, _made(cell), cell.seed, cell.calibration))
     found: list[list[Cell]] = []
     for _, of_model in groupby(ordered, key=lambda cell: cell.model):
         left: list[Cell] = []
-        for _, alike in groupby(of_model, key=lambda cell: (cell.method, cell.scheme)):
+        for _, alike in groupby(of_model, key=_made):
             members = list(alike)
             full = len(members) // size * size
             found += _in_parts(members[:full], size)
@@ -119,8 +122,15 @@ def _in_parts(cells: list[Cell], size: int) -> list[list[Cell]]:
     return [cells[start : start + size] for start in range(0, len(cells), size)]
 
 
-def _is_mixed(bundle: Iterable[Cell]) -> bool:
-    return len({(cell.method, cell.scheme) for cell in bundle}) > 1
+def _made(cell: Cell) -> tuple[Any, ...]:
+    """What a cell's header says of how it was made, beside its calibration's languages and its seed."""
+    return cell.method, cell.scheme, parse_calibration(cell.calibration).kind
+
+
+def _is_mixed(bundle: Sequence[Cell]) -> bool:
+    """Whether method and scheme do not say how all were made."""
+    plain = parse_calibration(PLAIN).kind
+    return len(set(map(_made, bundle))) > 1 or parse_calibration(bundle[0].calibration).kind != plain
 
 
 def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from typing import Any
 
+from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.paths import Cell, origin_of, study_path
 from polyprune.grammar.reports import Kind
 from polyprune.provenance import canonical_json
@@ -97,20 +100,48 @@ def of_study(study: str, specs: Mapping[str, str]) -> Entries:
 def _by_variant(cells: Iterable[Cell], files: Iterable[str], made: Made) -> Entries:
     """Of files in the folders of variants: what all of a model have, and those of a method and scheme beyond.
 
-    Of cells of checkpoints also each.
+    Also those of a calibration, where calibrations ask different things of the model, and of each checkpoint.
     """
     found: Entries = {}
     cells = list(cells)
     for block in {(cell.model, cell.method, cell.scheme): cell for cell in cells}.values():
         of_model = made({"model": block.model})
         found[_patterns(f"{block.model}/*", files)] = of_model
-        of_block = made({"model": block.model, "method": block.method, "scheme": block.scheme})
+        names = {name: getattr(block, name) for name in ("model", "method", "scheme")}
+        folder = "/".join(names.values())
+        kinds = _kinds(cells, block)
+        of_kind = {kind: made(names | {"calibration": alike[0]}) for kind, alike in kinds.items()}
+        of_block = reduce(_common, of_kind.values())
         if more := _beyond(of_block, of_model):
-            found[_patterns(f"{block.model}/{block.method}/{block.scheme}/*", files)] = more
+            found[_patterns(f"{folder}/*", files)] = more
+        for kind, entries in of_kind.items():
+            if more := _beyond(_beyond(entries, of_model), of_block):
+                found |= {_patterns(f"{folder}/{calibration}/*", files): more for calibration in kinds[kind]}
     for cell in (cell for cell in cells if origin_of(cell.method) is not None):
         alone = {name: str(value) for name, value in vars(cell).items()}
         if more := _beyond(made(alone), made({name: alone[name] for name in ("model", "method", "scheme")})):
             found[_patterns(f"{cell.model}/{cell.variant}", files)] = more
+    return found
+
+
+def _kinds(cells: Iterable[Cell], block: Cell) -> dict[tuple[Any, ...], list[str]]:
+    """Calibrations of the block's cells, those together that ask the same of the model's settings."""
+    of_block = (block.model, block.method, block.scheme)
+    same = (cell.calibration for cell in cells if (cell.model, cell.method, cell.scheme) == of_block)
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for calibration in dict.fromkeys(same):
+        found.setdefault(parse_calibration(calibration).kind, []).append(calibration)
+    return found
+
+
+def _common(one: Entries, other: Entries) -> Entries:
+    """Entries that both have, however deep."""
+    found: Entries = {}
+    for name in one.keys() & other.keys():
+        if isinstance(one[name], dict) and isinstance(other[name], dict):
+            found[name] = _common(one[name], other[name])
+        elif one[name] == other[name]:
+            found[name] = one[name]
     return found
 
 

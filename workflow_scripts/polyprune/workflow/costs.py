@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.models import Model, Shape, TextSettings
@@ -56,9 +57,13 @@ OUTLIERS_COST_LIKE = "wanda"
 """OWL's pass through the dense model takes the passes and the statistics of this method."""
 
 
-def compression_flops(model: Model, method: str) -> float:
+def _sequences(model: Model, calibration: str) -> int:
+    return parse_calibration(calibration).budget or model.text.calibration_sequences
+
+
+def compression_flops(model: Model, method: str, calibration: str = PLAIN) -> float:
     """Statistics pass, second pass and, for methods that need it, Gram matrices."""
-    n_tokens = _tokens(model.text, model.text.calibration_sequences)
+    n_tokens = _tokens(model.text, _sequences(model, calibration))
     passes = 2 * forward_flops(model.sizes, n_tokens, model.text.sequence_length)
     return passes + (gram_flops(model.sizes, n_tokens) if traits_of(method).gram else 0)
 
@@ -118,16 +123,23 @@ def _grams_mb(shape: Shape) -> int:
     return 4 * (3 * widest**2 + of_experts) // 2**20
 
 
-def compression_memory_mb(model: Model, method: str) -> int:
+def compression_memory_mb(model: Model, method: str, calibration: str = PLAIN) -> int:
     """Host memory: enough for everything, so that it also holds where there is no GPU."""
     grams = _grams_mb(model.sizes) if traits_of(method).gram else 0
-    return _BASE_MB + _streams_mb(model, model.text.calibration_sequences, 1) + _weights_mb(model.sizes) + grams
+    return _BASE_MB + _streams_mb(model, _sequences(model, calibration), 1) + _weights_mb(model.sizes) + grams
 
 
 def dump_memory_mb(model: Model, n_cells: int) -> int:
     """Host memory: the dense stream and each cell's, weights, 2 GiB for logits and rows; also without a GPU."""
     streams = _streams_mb(model, model.text.evaluation_sequences, 1 + n_cells)
     return _BASE_MB + streams + _weights_mb(model.sizes) + 2048
+
+
+def writing_flops(model: Model, calibration: str) -> float:
+    """A pass for each token that is written, of twice as many as are wanted: some texts are left out, or short."""
+    n_tokens = 2 * _tokens(model.text, _sequences(model, calibration)) * _GENERATION_SLOWDOWN
+    head = 2 * model.sizes.hidden * model.sizes.vocabulary * n_tokens
+    return forward_flops(model.sizes, n_tokens, model.text.sequence_length) + head
 
 
 _GENERATION_SLOWDOWN = 20

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from polyprune.grammar.methods import artifact, artifact_of
 from polyprune.grammar.paths import DENSE, PAPER, Cell, models_of, study_path
 from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
-from polyprune.grammar.schemes import parse_calibration, parse_scheme
-from polyprune.settings.config import Settings
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.settings.studies import Figure, Table
+from polyprune.workflow.text_inputs import TextInputs
 from polyprune.workflow.wildcards import Wildcards
 
 DENSE_VARIANT = "{model}/dense"
@@ -18,45 +17,8 @@ CELL_VARIANT = "{model}/{method}/{scheme}/{calibration}/seed{seed}"
 InputFunction = Callable[[Wildcards], list[str]]
 
 
-class Inputs:
+class Inputs(TextInputs):
     """Input files of all rules under some settings; `root` is the repository's folder."""
-
-    def __init__(self, settings: Settings, root: Path) -> None:
-        self.settings, self.root = settings, root
-
-    # Text and prompts.
-
-    def corpus(self, corpus: str) -> list[str]:
-        """A corpus, one file a language."""
-        languages = sorted(self.settings.corpora[corpus].languages)
-        return [f"results/corpora/{corpus}/{language}.parquet" for language in languages]
-
-    def training_text(self, wildcards: Wildcards) -> list[str]:
-        return self.corpus(self._corpus_of(wildcards))
-
-    def calibration_text(self, wildcards: Wildcards) -> list[str]:
-        """The corpus in the languages of the calibration."""
-        languages = parse_calibration(wildcards["calibration"])
-        return [f"results/corpora/{self._corpus_of(wildcards)}/{language}.parquet" for language in languages]
-
-    def prompts(self, prompts: str) -> list[str]:
-        """Prompts, one file a language."""
-        languages = sorted(self.settings.prompts[prompts].languages)
-        return [f"results/prompts/{prompts}/{language}.parquet" for language in languages]
-
-    def evaluation_text(self, corpus: str) -> list[str]:
-        """Patterns of a model's evaluation text."""
-        languages = sorted(self.settings.corpora[corpus].languages)
-        return [f"results/{{model}}/evaluation_text/{corpus}/{language}.safetensors" for language in languages]
-
-    def texts_of_model(self, wildcards: Wildcards) -> list[str]:
-        """A model's evaluation text, one file a language."""
-        return [path.format(**wildcards) for path in self.evaluation_text(self._corpus_of(wildcards))]
-
-    def prompt_set(self, prompts: str) -> list[str]:
-        """Patterns of the prompts in a model's tokens."""
-        languages = sorted(self.settings.prompts[prompts].languages)
-        return [f"results/{{model}}/prompts/{prompts}/{language}.safetensors" for language in languages]
 
     # Cells, dumps and activations.
 
@@ -301,6 +263,3 @@ class Inputs:
     def _entry(self, study: str, name: str) -> Table | Figure:
         entry = self.settings.studies[study]
         return entry.tables[name] if name in entry.tables else entry.figures[name]
-
-    def _corpus_of(self, wildcards: Wildcards) -> str:
-        return self.settings.models[wildcards["model"]].text.corpus

@@ -12,13 +12,14 @@ from functools import cache
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
+from polyprune.grammar.calibrations import CHAT, PLAIN, RANDOM, SELF, parse_calibration
 from polyprune.grammar.paths import Cell, origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.sizes import NOT_COMPARED
 from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts, TmxCorpus
-from polyprune.workflow.spec_values import cell_at, framing, place_of_import
+from polyprune.workflow.spec_values import cell_at, framing, place_of_import, unsampled
 from polyprune.workflow.wildcards import Wildcards
 
 Entries = dict[str, Any]
@@ -80,9 +81,17 @@ class MadeWith:
         corpus = self.settings.models[model].text.corpus
         return [{"corpus": self.corpus_in(corpus, language)} for language in languages]
 
+    def calibration_files(self, model: str, calibration: str) -> list[Entries]:
+        """The text of each term of a calibration."""
+        own, terms = self.settings.models[model].text.corpus, parse_calibration(calibration).terms
+        return [{"corpus": self.corpus_in(term.corpus or own, term.language)} for term in terms]
+
     def text(self, model: str) -> Entries:
         """A model's corpus, apart from its languages: files of one language and of several have this in common."""
-        corpus = self.settings.corpora[self.settings.models[model].text.corpus]
+        return self._text_of(self.settings.models[model].text.corpus)
+
+    def _text_of(self, name: str) -> Entries:
+        corpus = self.settings.corpora[name]
         match corpus:
             case FilesCorpus():
                 return corpus.model_dump(mode="json", exclude={"files"})
@@ -114,16 +123,32 @@ class MadeWith:
         chosen = {"revision": source["revision"]} if source.get("revision") else {}
         return {"source": named | chosen, "provenance": {"shape": self.shape(model)}}
 
-    def shard(self, model: str) -> Entries:
-        """The text of any calibration shard of a model."""
-        text = self.settings.models[model].text
-        return {
-            "text": self.text(model),
-            "sampling": text.sampling,
-            "n_sequences": text.calibration_sequences,
+    def shard(self, model: str, calibration: str | None = None) -> Entries:
+        """The text of a calibration shard of a model; if none is said, of any whose calibration says languages only."""
+        text, asked = self.settings.models[model].text, parse_calibration(calibration or PLAIN)
+        length = {
+            "n_sequences": asked.budget or text.calibration_sequences,
             "sequence_length": text.sequence_length,
-            **framing(text, text.sampling == "packed"),
         }
+        if not asked.terms:
+            return {"text": None, "form": RANDOM, **unsampled(), **length}
+        samplings = {corpus: text.sampling_of.get(corpus, text.sampling) for corpus in asked.corpora}
+        source = {"text": self.text(model) if asked.is_on_own_text else None}
+        others = {corpus: {"text": self._text_of(corpus), "sampling": each} for corpus, each in samplings.items()}
+        source |= {"others": others} if others else {}
+        if asked.form == CHAT:
+            return source | {"form": CHAT, **unsampled(), **length}
+        if asked.form == SELF:
+            written = {"form": SELF, "self_written": text.self_written.model_dump(), "sampling": "packed"}
+            return source | written | length | framing(text, packed=True)
+        own = {text.sampling} if asked.is_on_own_text else set[str]()
+        packed = "packed" in own | set(samplings.values())
+        return source | {"sampling": text.sampling} | length | framing(text, packed)
+
+    def written(self, model: str, calibration: str) -> Entries:
+        """The text that a model writes for a calibration."""
+        shard = self.shard(model, calibration)
+        return {name: shard[name] for name in shard if name not in ("form", "sampling")}
 
     def evaluation_text(self, model: str) -> Entries:
         """A model's evaluation text, in any language."""
@@ -147,14 +172,15 @@ class MadeWith:
 
     def of_compression(self, wildcards: Wildcards) -> Entries:
         """What is read to make a cell."""
-        return {"model": self.model(wildcards["model"]), "tokens": self.shard(wildcards["model"])}
+        tokens = self.shard(wildcards["model"], wildcards.get("calibration"))
+        return {"model": self.model(wildcards["model"]), "tokens": tokens}
 
     def outliers(self) -> Entries:
         """What OWL calls an outlier."""
         return {"outlier_factor": self.settings.compression.owl.outlier_factor}
 
     def cell(self, wildcards: Mapping[str, Any]) -> Entries:
-        """Any cell of a model, method and scheme: cells of several calibrations and seeds are dumped by one job."""
+        """A cell; without a calibration any of its model, method and scheme that is calibrated on languages alone."""
         whole, layers = self.whole_cell(wildcards), self.settings.models[wildcards["model"]].sizes.layers
         composed = {"n_layers": layers, "inputs": {"rest": whole}}
         return composed if parse_scheme(wildcards["scheme"]).exchange else whole
@@ -166,7 +192,8 @@ class MadeWith:
                 {"checkpoint": {"source": self.origin(cell_at(wildcards))}} if wildcards.get("seed") is not None else {}
             )
         compression = self.settings.compression.read_by(wildcards["method"], wildcards["scheme"])
-        return {"compression": compression, "inputs": {"tokens": self.shard(wildcards["model"])}}
+        shard = self.shard(wildcards["model"], wildcards.get("calibration"))
+        return {"compression": compression, "inputs": {"tokens": shard}}
 
     def of_variant(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
         """A model, and a cell unless it is the dense one, or those that one job looks at."""

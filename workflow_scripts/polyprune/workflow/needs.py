@@ -50,8 +50,8 @@ class Needs:
         """OWL's pass through the dense model, which has no method, costs like one of Wanda's."""
         return self._on_gpu(
             _compressing,
-            lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards)),
-            lambda model, wildcards: costs.compression_flops(model, _method(wildcards)),
+            lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards), wildcards["calibration"]),
+            lambda model, wildcards: costs.compression_flops(model, _method(wildcards), wildcards["calibration"]),
         )
 
     def dump(self, rule: str, n_cells: int) -> Resources:
@@ -69,6 +69,14 @@ class Needs:
             lambda _: "evaluate_model",
             lambda model, _: costs.evaluation_memory_mb(model),
             lambda model, wildcards: costs.evaluation_flops(model, wildcards["benchmark"]),
+        )
+
+    def writing(self) -> Resources:
+        """The dense model writing calibration text."""
+        return self._on_gpu(
+            lambda _: "write_text",
+            lambda model, _: costs.evaluation_memory_mb(model),
+            lambda model, wildcards: costs.writing_flops(model, wildcards["calibration"]),
         )
 
     def _on_gpu(

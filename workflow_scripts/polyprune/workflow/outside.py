@@ -19,6 +19,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.paths import origin_of
 from polyprune.places import path_at, paths_at, reference
+from polyprune.settings.calibrations import sequences_of_cells
 from polyprune.settings.config import Settings
 from polyprune.settings.imports import FolderCheckpoint
 from polyprune.settings.models import FolderSource, GgufSource, PickledSource
@@ -207,12 +208,11 @@ class Outside:
         size = sum(file.stat().st_size for file in files)
         for name, model in self.settings.models.items():
             text = model.text
-            n = (
-                text.evaluation_sequences
-                if text.sampling != "packed"
-                else max(text.evaluation_sequences, text.calibration_sequences)
-            )
-            if text.corpus == corpus and _MOST_TOKENS_A_BYTE * size < n * text.sequence_length:
+            n = sequences_of_cells(self.settings, name, corpus, language)
+            if text.corpus == corpus:
+                packed = text.calibration_sequences if text.sampling == "packed" else 0
+                n = max(n, packed, text.evaluation_sequences)
+            if _MOST_TOKENS_A_BYTE * size < n * text.sequence_length:
                 raise self._refusal(
                     ("models", name, "text"),
                     f"{n} sequences of {text.sequence_length} tokens are wanted, and all text in {language} is "

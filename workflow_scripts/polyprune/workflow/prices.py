@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from polyprune.grammar.calibrations import PLAIN
 from polyprune.log import MEMORY_RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
@@ -94,7 +95,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
     elif job["rule"].startswith("evaluate"):
         flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
     else:
-        flops = costs.compression_flops(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
+        flops = costs.compression_flops(model, *_compression(job))
     return flops / settings.engine.planning_flops, "formula"
 
 
@@ -110,7 +111,12 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
         return costs.dump_memory_mb(model, 0)
     if job["rule"].startswith("evaluate"):
         return costs.evaluation_memory_mb(model)
-    return costs.compression_memory_mb(model, job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE))
+    return costs.compression_memory_mb(model, *_compression(job))
+
+
+def _compression(job: Mapping[str, Any]) -> tuple[str, str]:
+    """Method and calibration of a cell; what other jobs cost like where they have none."""
+    return job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE), job["wildcards"].get("calibration", PLAIN)
 
 
 def _n_cells(job: Mapping[str, Any]) -> int:

@@ -9,6 +9,7 @@ from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.columns import OWN_FOLDER, Column
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, Cell
+from polyprune.grammar.reports import Kind
 from polyprune.grammar.titles import compression_title, scheme_title
 from polyprune.provenance import canonical_json, code_digest, digest
 from polyprune.settings.config import Settings
@@ -25,6 +26,11 @@ def framing(text: TextSettings, packed: bool) -> dict[str, str]:
         "bos": text.bos if framed else NO_TOKEN,
         "separator": text.separator if framed else NO_TOKEN,
     }
+
+
+def unsampled() -> dict[str, str]:
+    """Of shards whose form says how their sequences are made: nothing of this is read."""
+    return {"sampling": "packed", "framing": "documents", "bos": NO_TOKEN, "separator": NO_TOKEN}
 
 
 def variant_of(wildcards: Wildcards) -> dict[str, Any]:
@@ -86,11 +92,19 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
     }
 
 
-def name_in_figure(settings: Settings, cells: Sequence[Cell], of_dense: bool) -> str:
-    """Of which model, method and schemes a figure of these cells is; or of which model, if `of_dense`."""
-    title = settings.models[cells[0].model].title
-    schemes = sorted({cell.scheme for cell in cells})
-    return title if of_dense else f"{title}, {compression_title(traits_of(cells[0].method).title, schemes)}"
+_MOST_NAMED = 3
+
+
+def name_in_figure(settings: Settings, cells: Sequence[Cell], kind: Kind) -> str:
+    """Of which model a figure of these cells is and, unless it is of dense ones, of which method and schemes.
+
+    Schemes are named if a figure tells only a few apart.
+    """
+    title, method = settings.models[cells[0].model].title, traits_of(cells[0].method).title
+    schemes = sorted({cell.scheme for cell in cells}) if kind.schemes <= _MOST_NAMED else []
+    if kind.of_dense:
+        return title
+    return f"{title}, {compression_title(method, schemes) if schemes else method}"
 
 
 def page_of_study(settings: Settings, study: str) -> dict[str, Any]:

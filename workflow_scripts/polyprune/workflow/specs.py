@@ -18,38 +18,26 @@ from collections.abc import Sequence
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import Cell
-from polyprune.grammar.schemes import parse_calibration, parse_scheme
+from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
+from polyprune.settings.config import Settings
+from polyprune.workflow.by_place import ByPlace
+from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import cell_at, named_cell, plugins_of_evaluation, spec, variant_of
-from polyprune.workflow.study_specs import SpecsOfStudies
+from polyprune.workflow.study_specs import StudySpecs
+from polyprune.workflow.text_specs import TextSpecs
 from polyprune.workflow.wildcards import Wildcards
 
 
-class Specs(SpecsOfStudies):
+class Specs(TextSpecs, StudySpecs):
     """Specs of all stages under some settings."""
 
-    # Text, prompts and models.
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.made_with = settings, MadeWith(settings)
+        self.by_place = ByPlace(settings, self.made_with)
 
-    def collect_documents(self, wildcards: Wildcards) -> str:
-        source = f"corpora/from_{self.settings.corpora[wildcards['corpus']].kind}.py"
-        return spec("collect_documents", wildcards, source, **self.made_with.documents(wildcards))
-
-    def fetch_documents(self, wildcards: Wildcards) -> str:
-        return spec("fetch_documents", wildcards, **self.made_with.documents(wildcards))
-
-    def fetch_translations(self, wildcards: Wildcards) -> str:
-        return spec("fetch_translations", wildcards, **self.made_with.documents(wildcards))
-
-    def collect_prompts(self, wildcards: Wildcards) -> str:
-        prompts, language = wildcards["prompts"], wildcards["language"]
-        source = f"corpora/from_{self.settings.prompts[prompts].kind}.py"
-        values = self.made_with.prompts_in(prompts, language)
-        return spec("collect_prompts", wildcards, source, prompts=values, language=language)
-
-    def fetch_prompts(self, wildcards: Wildcards) -> str:
-        prompts, language = wildcards["prompts"], wildcards["language"]
-        return spec("fetch_prompts", wildcards, prompts=self.made_with.prompts_in(prompts, language), language=language)
+    # Models.
 
     def train_model(self, wildcards: Wildcards) -> str:
         training = self.made_with.training(wildcards["model"])
@@ -67,30 +55,6 @@ class Specs(SpecsOfStudies):
 
     def register_prompting(self, wildcards: Wildcards) -> str:
         return spec("register_prompting", wildcards, inputs={"model": self.made_with.model(wildcards["model"])})
-
-    # Text in a model's tokens.
-
-    def build_calibration_set(self, wildcards: Wildcards) -> str:
-        model, languages = wildcards["model"], parse_calibration(wildcards["calibration"])
-        return spec(
-            "build_calibration_set",
-            wildcards,
-            languages=languages,
-            seed=int(wildcards["seed"]),
-            **self.made_with.shard(model),
-            inputs={"model": self.made_with.model(model), "corpus": self.made_with.corpus_files(model, languages)},
-        )
-
-    def build_evaluation_set(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
-        corpus = self.made_with.corpus_files(model, self.settings.languages_of(model))
-        inputs = {"model": self.made_with.model(model), "corpus": corpus}
-        return spec("build_evaluation_set", wildcards, **self.made_with.evaluation_text(model), inputs=inputs)
-
-    def build_prompt_set(self, wildcards: Wildcards) -> str:
-        model = wildcards["model"]
-        inputs = {"model": self.made_with.model(model), "prompts": self.made_with.prompt_files(model)}
-        return spec("build_prompt_set", wildcards, **self.made_with.prompt_set(model), inputs=inputs)
 
     # Cells.
 

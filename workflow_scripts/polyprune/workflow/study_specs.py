@@ -20,12 +20,12 @@ from polyprune.workflow.spec_values import (
 )
 
 
-class SpecsOfStudies:
-    """Specs of the stages that take a study's results together, under some settings."""
+class StudySpecs:
+    """Of `Specs`, the stages that take a study's results together."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.made_with = settings, MadeWith(settings)
-        self.by_place = ByPlace(settings, self.made_with)
+    settings: Settings
+    made_with: MadeWith
+    by_place: ByPlace
 
     # Tables and figures.
 
@@ -46,13 +46,15 @@ class SpecsOfStudies:
     def plot_figure(self, study: str, figure: str) -> str:
         entry, cells = self.settings.studies[study].figures[figure], self.settings.studies[study].cells(figure)
         kind = DRAWINGS[entry.draws]
+        sequences = self.settings.models[cells[0].model].text.calibration_sequences
+        own = {"sequences": sequences} if "sequences" in kind.settings else {}
         return spec(
             "plot_figure",
             {},
             f"report/figures/{kind.module}.py",
             module=kind.module,
-            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}),
-            names=name_in_figure(self.settings, cells, kind.of_dense),
+            figure=entry.model_dump(mode="json", include={"title", "draws", *kind.settings}) | own,
+            names=name_in_figure(self.settings, cells, kind),
             **with_digest(self.by_place.of_report(study, figure, kind)),
         )
 

@@ -10,8 +10,9 @@ from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
 from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of, study_path
-from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
+from polyprune.grammar.schemes import MOST_SEED, parse_scheme
 from polyprune.grammar.spelling import SpellingError, nearest
+from polyprune.settings.calibrations import require_calibration, require_cell
 from polyprune.settings.config import Settings
 
 MANIFESTS = ("model.json", "prompting.json")
@@ -119,9 +120,10 @@ def _check_corpus_file(parts: list[str], settings: Settings) -> None:
 def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if parts[0] in ("checkpoint", "evaluation_text", "prompts", *MANIFESTS):
         return
-    known = settings.languages_of(model)
-    if parts[0] == "calibration":
-        _check_calibration(parts[1:], known)
+    if parts[0] in ("calibration", "self_written"):
+        if len(parts) > 1:
+            require_calibration(parts[1], settings.models[model], settings.corpora)
+        _check_seed(parts[2:])
         return
     if "evaluation" in parts:
         _check_benchmark(parts[parts.index("evaluation") + 1 :])
@@ -130,7 +132,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         return
     methods = [*METHODS, *settings.imported_methods]
     if parts[0] not in methods:
-        choices = [*methods, "dense", "calibration", "evaluation_text", "checkpoint", *MANIFESTS]
+        choices = [*methods, "dense", "calibration", "self_written", "evaluation_text", "checkpoint", *MANIFESTS]
         raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], choices)}")
     if len(parts) > 1:
         scheme = parse_scheme(parts[1])
@@ -141,9 +143,9 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
     if origin_of(parts[0]) is not None:
         _check_listed(model, parts, settings)
         return
-    _check_calibration(parts[2:], known)
     if len(parts) > 2:
-        require_parts(parse_scheme(parts[1]), parts[2], known)
+        require_cell(parse_scheme(parts[1]), parts[2], settings.models[model], settings.corpora)
+    _check_seed(parts[3:])
     _check_variant_file(parts[4:5], [artifact(parts[0]), *OF_VARIANTS, *OF_CELLS])
 
 
@@ -169,13 +171,11 @@ def _check_benchmark(parts: list[str]) -> None:
         raise SpellingError(f"benchmark {name!r} is {nearest(name, BENCHMARKS)}")
 
 
-def _check_calibration(parts: list[str], known: list[str]) -> None:
-    if parts:
-        parse_calibration(parts[0], known)
-    if len(parts) > 1 and not re.fullmatch(r"seed(0|[1-9]\d*)", parts[1]):
-        digits = re.sub(r"\D", "", parts[1])
+def _check_seed(parts: list[str]) -> None:
+    if parts and not re.fullmatch(r"seed(0|[1-9]\d*)", parts[0]):
+        digits = re.sub(r"\D", "", parts[0])
         raise SpellingError(
-            f"{parts[1]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0")
+            f"{parts[0]!r} is not a seed" + (f"; did you mean seed{int(digits)}?" if digits else "; write seed0")
         )
-    if len(parts) > 1 and int(parts[1].removeprefix("seed")) > MOST_SEED:
-        raise SpellingError(f"{parts[1]!r} is beyond the greatest seed, {MOST_SEED}")
+    if parts and int(parts[0].removeprefix("seed")) > MOST_SEED:
+        raise SpellingError(f"{parts[0]!r} is beyond the greatest seed, {MOST_SEED}")

@@ -6,15 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.calibrations import CALIBRATION_PATTERN, LANGUAGE_PATTERN, SELF_PATTERN
 from polyprune.grammar.methods import METHODS, traits_of
-from polyprune.grammar.schemes import (
-    CALIBRATION_PATTERN,
-    COMPOSED_PATTERN,
-    LANGUAGE_PATTERN,
-    PLAIN_PATTERN,
-    SCHEME_PATTERN,
-    SEED_PATTERN,
-)
+from polyprune.grammar.schemes import COMPOSED_PATTERN, PLAIN_PATTERN, SCHEME_PATTERN, SEED_PATTERN
 from polyprune.settings.config import Settings
 
 Wildcards = Mapping[str, str]
@@ -45,6 +39,10 @@ class Only:
             "benchmark": any_of(BENCHMARKS),
             "language": LANGUAGE_PATTERN,
         }
+
+    def self_written(self) -> str:
+        """Calibrations on text that a model writes."""
+        return SELF_PATTERN
 
     def models_from(self, *kinds: str) -> str:
         """Models whose source is of one of these kinds."""

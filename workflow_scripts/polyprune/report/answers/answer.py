@@ -5,12 +5,13 @@
     metric                    string   a benchmark, perplexity, snr, pruning_error; `benchmarks`: mean over the columns
                                        of accuracies of a language (mkqa is another scale)
     score                     string   acc, f1, f1_ws: what is counted of a benchmark; null for others
-    best                      string   the calibration with the best mean
+    best                      string   the calibration with the best mean, whatever it is on
     not_worse                 list     calibrations that may be the best (INF-9), `best` among them
     calibrations              int32    of so many
     calibration               string   whose gain this is: the language itself and `best`, a row each
     is_target, is_best        bool
-    reference                 string   english, mix (of most languages), others (mean of the other single ones)
+    reference                 string   english, mix (of most languages, equal shares), others (mean of the
+                                       other single languages)
     against                   string   the reference's calibration; null for others
     gain, low, high           double   by how much it is better, with its 95 % interval: points of a percentage, dB of
                                        snr, per cent by which perplexity and pruning error are lower
@@ -40,6 +41,7 @@ from typing import Any
 
 import pandas as pd
 
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
 from polyprune.maths.inference import Difference, against, contrast, holm, may_be_best, means_of, pooled
 from polyprune.maths.permutation import permutation_p, target_advantage
@@ -165,7 +167,7 @@ def references(comparison: Comparison) -> dict[str, str | None]:
 
 def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The rows of one comparison: what is best, and gains of the language itself and of the best."""
-    singles = [name for name in comparison.means if not is_mix(name)]
+    singles = [name for name in comparison.means if is_single_language(name)]
     target, best = language_of(language), comparison.best
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
     kind = comparison.columns[0].kind
@@ -237,7 +239,7 @@ def whole_block(columns: Mapping[Key, Column]) -> Iterator[dict[str, Any]]:
             of_metric.setdefault(POOLED, {})[key] = column
     for metric, every in of_metric.items():
         kind = next(iter(every.values())).kind
-        names = sorted(set.intersection(*({n for n in column.values if not is_mix(n)} for column in every.values())))
+        names = sorted(set.intersection(*(set(filter(is_single_language, column.values)) for column in every.values())))
         several = {key: column for key, column in every.items() if language_of(key[1]) in names}
         if len({language_of(language) for _, language in several}) < 2:
             continue

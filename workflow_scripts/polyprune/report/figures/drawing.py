@@ -23,6 +23,7 @@ from matplotlib.lines import Line2D
 from polyprune.artifacts import pictures
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.report.figures.letters import FONT, LINE_SPACING, text_height, widest, wrapped
+from polyprune.report.names import calibration_label
 
 COLOURS = {
     "ar": "#d55e00",
@@ -202,7 +203,7 @@ def language_keys(languages: Sequence[str]) -> list[Line2D]:
             color=colour_of(language, languages),
             marker=(marker := marker_of(language, languages)),
             markersize=marker_size(marker),
-            label=language.upper(),
+            label=calibration_label(language),
         )
         for language in sorted(languages)
     ]

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from polyprune.artifacts.measurements import ROUTING
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.paths import DENSE
 from polyprune.report.figures.drawing import (
     DENSE_COLOUR,
@@ -22,7 +23,7 @@ from polyprune.report.figures.drawing import (
     marker_size,
     panel_grid,
 )
-from polyprune.report.names import calibration_label, is_mix
+from polyprune.report.names import calibration_label
 from polyprune.report.routing import KEPT, OVERLAP, compared, grid_of
 from polyprune.settings.studies import FigureSettings
 
@@ -128,7 +129,7 @@ def _draw_overlap(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Fig
         _line(left, pairs[pairs["calibration"] == calibration], **style)
         of_cell = kept[kept["calibration"] == calibration]
         _line(right, of_cell, **style)
-        if not is_mix(calibration):
+        if is_single_language(calibration):
             _line(right, of_cell[of_cell["eval_language"] == calibration], linestyle="--", **style)
     left.set(title="Between languages", ylabel="overlap", xlabel="decoder layer")
     right.set(title="Before and after compression", xlabel="decoder layer")

@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import Titles
-from polyprune.report.names import is_single_language, language_of
+from polyprune.report.names import language_of
 from polyprune.report.printed import BLOCK, COLUMN, GROUP, SMALLER_IS_BETTER, means_of
 
 OF_COLUMN = ["table", *BLOCK, *COLUMN]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import Titles
-from polyprune.report.names import calibration_label, is_mix, language_of, pair_label
+from polyprune.report.names import calibration_label, is_other, is_pair, language_of, pair_label
 from polyprune.report.numbers import format_number
 from polyprune.report.paper.versus_paper import FAR, block_title, diagonal, rank_correlation
 from polyprune.report.printed import BLOCK, COLUMN
@@ -77,7 +77,7 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
     shown = own if overlap else pd.concat([of_model[of_model["method"] == DENSE], own]).drop_duplicates()
     rows = list(dict.fromkeys(shown["calibration"]))
     rows.sort(key=lambda name: (name != DENSE, name.count("-"), name))
-    pairs = overlap and all(map(is_mix, rows))
+    pairs = overlap and all(map(is_pair, rows))
     languages = sorted({language_of(column) for column in shown["eval_language"]})
     grids = (
         [_overlap(shown, rows)]
@@ -89,7 +89,7 @@ def _section(cells: pd.DataFrame, block: tuple[str, str, str], titles: Titles) -
         down="two languages" if pairs else "calibration language",
         rows=tuple(pair_label(name) if pairs else calibration_label(name, languages) for name in rows),
         grids=tuple(grids),
-        rule=None if overlap else next((row for row, name in enumerate(rows) if is_mix(name)), None),
+        rule=None if overlap else next((row for row, name in enumerate(rows) if is_other(name)), None),
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE
 from polyprune.report.measured import SHARES
-from polyprune.report.names import TARGET, is_mix, language_of
+from polyprune.report.names import TARGET, is_other, language_of
 from polyprune.report.numbers import decimals_of, format_number
 from polyprune.report.tables.standing import Standing, Standings, candidates
 
@@ -260,10 +260,10 @@ def wins(panel: Panel) -> Wins:
 
 
 def above_references(block: Block) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
-    """Of each mix: in how many columns it is better than the target language, and of how many; than English."""
+    """Of each mix and the like: in how many columns it is better than the target language and English, of how many."""
     found = {}
     for name in block.calibrations:
-        if is_mix(name):
+        if is_other(name):
             apart: Any = pd.concat(
                 [
                     (panel.mean.loc[name] - panel.mean.loc[[TARGET, "en"]]) * (1 if panel.larger_is_better else -1)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.titles import Titles
-from polyprune.report.names import calibration_label, is_mix
+from polyprune.report.names import calibration_label, is_mix, is_other
 from polyprune.report.tables.blocks import Block, Panel, seeds_phrase
 from polyprune.report.tables.picture import Grid, Picture, Section
+from polyprune.report.tables.standing import candidates
 
 ENDS = "best, or not told from it", "worst of its column"
 """Of the scale, where it is known what can be told apart."""
@@ -33,7 +35,7 @@ def _section(block: Block, heading: str) -> Section:
         down="calibration language",
         rows=tuple(calibration_label(name, block.languages) for name in block.calibrations),
         grids=tuple(_grid(panel) for panel in block.panels),
-        rule=next((row for row, name in enumerate(block.calibrations) if is_mix(name)), None),
+        rule=next((row for row, name in enumerate(block.calibrations) if is_other(name)), None),
         keys=tuple(block.calibrations),
         block=(block.model, block.method, block.scheme),
     )
@@ -99,7 +101,8 @@ def _caption(blocks: Sequence[Block]) -> str:
     else:
         sentences.append(f"A scale is at least {LEAST_STEPS} steps of the last digit wide.")
     if any(panel.marked.to_numpy().any() for panel in panels):
-        of = "rows" if any(block.has_references for block in blocks) else "single-language calibrations"
+        chosen = [name for block in blocks for name in candidates([n for n in block.calibrations if n != DENSE])]
+        of = "single-language calibrations" if all(map(is_single_language, chosen)) else "rows"
         sentences.append(
             f"Frame: what cannot be told from the best of the {of} of its column; without a frame nothing can be told."
             if known
@@ -111,4 +114,6 @@ def _caption(blocks: Sequence[Block]) -> str:
         sentences.append("target: in each column the calibration in its own language.")
     if any(is_mix(name) for block in blocks for name in block.calibrations):
         sentences.append("Below the line: mixes; A+B is calibration on text in both languages.")
+    elif any(is_other(name) for block in blocks for name in block.calibrations):
+        sentences.append("Below the line: text of another source, share, amount or form.")
     return " ".join(sentences)

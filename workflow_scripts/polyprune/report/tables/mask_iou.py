@@ -13,7 +13,7 @@ import pyarrow as pa
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
 from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import LEAST_OVERLAP, overlap_limits
-from polyprune.report.names import calibration_label, pair_label
+from polyprune.report.names import calibration_label, is_pair, pair_label
 from polyprune.report.numbers import format_printed
 from polyprune.report.pipe_tables import pipe_table
 from polyprune.report.tables.picture import Grid, Picture, Section
@@ -105,8 +105,8 @@ def _rank(matrix: str) -> int:
 
 
 def _compares_languages(rows: pd.DataFrame) -> bool:
-    """`table_rows` leaves either single calibrations or two that are compared, as `de-en`."""
-    return bool(rows["calibration"].str.contains("-").all())
+    """`table_rows` leaves either calibrations or pairs of two that are compared, as `de-en`."""
+    return all(map(is_pair, rows["calibration"]))
 
 
 def _labels(rows: pd.DataFrame) -> dict[str, str]:

@@ -33,9 +33,10 @@ from polyprune.artifacts.tables import (
     require_variants,
 )
 from polyprune.errors import UserError
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.paths import DENSE, Cell
-from polyprune.report.names import TARGET, is_single_language, language_of, method_rank
+from polyprune.report.names import TARGET, calibration_rank, language_of, method_rank
 from polyprune.report.numbers import exact_means
 
 GROUP = ["model", "method", "scheme", "calibration", "metric", "eval_language"]
@@ -194,15 +195,15 @@ def _refuse(keys: set[Key], complaint: str) -> None:
 
 
 def in_order(rows: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    """Rows sorted as tables show them: the dense model, single languages, mixes; `models` in their order."""
+    """Rows sorted as tables show them: the dense model, single languages, mixes, others; `models` in their order."""
+    in_tables = sorted(set(rows["calibration"]), key=lambda name: (calibration_rank(name), name))
     keys = pd.DataFrame(
         {
             "model": rows["model"].map(list(models).index),
             "rank": rows["method"].map(method_rank),
             "method": rows["method"],
             "scheme": rows["scheme"],
-            "mixed": rows["calibration"].str.count("-"),
-            "calibration": rows["calibration"],
+            "calibration": rows["calibration"].map(in_tables.index),
             "seed": rows["seed"],
             "metric": rows["metric"].map(list(metrics).index),
             "eval_language": rows["eval_language"].map(place_in_tables),

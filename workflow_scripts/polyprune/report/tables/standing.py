@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.maths.inference import pairs_both_ways
 from polyprune.report.answers.answer import ALPHA, Comparison
 from polyprune.report.measured import SHARES, Block, Column, Key
-from polyprune.report.names import TARGET, is_mix, is_single_language, language_of
+from polyprune.report.names import TARGET, is_other, language_of
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,12 @@ Standings = Mapping[tuple[Block, Key], Standing]
 
 
 def candidates(calibrations: Iterable[str]) -> list[str]:
-    """Rows of which one may be chosen and marked: the single languages; beside references (`TARGET`) all."""
+    """Rows of which one may be chosen and marked: the single languages; all beside references (`TARGET`), or if none
+    is a single language.
+    """
     names = list(calibrations)
-    return names if TARGET in names else [name for name in names if is_single_language(name)]
+    single = [name for name in names if is_single_language(name)]
+    return names if TARGET in names or not single else single
 
 
 def standings(evidence: Mapping[Block, Mapping[Key, Column]], references: bool) -> dict[tuple[Block, Key], Standing]:
@@ -55,7 +59,7 @@ def standings(evidence: Mapping[Block, Mapping[Key, Column]], references: bool) 
 
 def _beside_references(column: Column, key: Key) -> Column:
     """As `rows.shown_and_kept`."""
-    kept = {name: name for name in column.values if is_mix(name) or name == "en"}
+    kept = {name: name for name in column.values if is_other(name) or name == "en"}
     if (own := language_of(key[1])) in column.values:
         kept[TARGET] = own
     return replace(

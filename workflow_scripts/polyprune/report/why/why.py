@@ -29,11 +29,12 @@ import numpy as np
 import pandas as pd
 
 from polyprune.errors import UserError
+from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.paths import DENSE
 from polyprune.maths.inference import holm
 from polyprune.maths.mantel import mantel
 from polyprune.maths.partial import Partial, partial_correlation
-from polyprune.report.names import is_single_language, language_of
+from polyprune.report.names import language_of
 
 BLOCK = ["model", "method", "scheme"]
 ALL_BENCHMARKS = "benchmarks"
