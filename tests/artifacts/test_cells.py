@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.helpers.cells import kept_of
+from tests.helpers.engine import run_engine
+from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
 
 from polyprune.artifacts.cell_notes import notes_on
@@ -18,8 +21,10 @@ from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.weights import QuantisedWeight, SparseWeight
 from polyprune.errors import UserError
 from polyprune.maths.gptq import gptq
-from polyprune.maths.grids import GridSettings, dequantise
+from polyprune.maths.grids import GridSettings, dequantise, round_to_nearest
 from polyprune.maths.packing import pack_bits
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.export import export_weights
 
 METADATA: dict[str, Any] = {"method": "wanda", "scheme": "0.50", "seed": 0, "settings": {"damping": 0.01, "list": [1]}}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cells.md"
@@ -75,14 +80,14 @@ def test_cells_come_back_exactly(tmp_path: Path, d_in: int, changed: bool, dtype
 
 
 def documented_readers() -> dict[str, Any]:
-    """The functions of docs/cells.md, whose snippets have at most ten lines each."""
+    """The functions of docs/cells.md, whose snippets have at most ten lines each, but for imports."""
     snippets = re.findall(
         r"^```python\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     values: dict[str, Any] = {}
     for snippet in snippets:
-        assert len([line for line in snippet.splitlines() if line.strip()]) <= 10
+        assert len(re.findall(r"^(?!from |import )\s*\S", snippet, flags=re.MULTILINE)) <= 10
         exec(snippet, values)
     return values
 
@@ -112,6 +117,29 @@ def test_the_documented_reader_reads_quantised_cells(act_order: bool, bits: int,
     assert ours is not None
     found = documented_readers()["quantised"](tmp_path / "cell", UP, dense)
     assert torch.equal(found, ours.dense(dense)) and torch.equal(found, dequantise(quantised, torch.bfloat16))
+
+
+def test_the_documented_reader_reads_cells_with_scaled_columns(tmp_path: Path):
+    dense, _ = matrix(6, 32)
+    grid = round_to_nearest(dense, GridSettings(4, 8, symmetric=False))
+    scaled = QuantisedWeight(replace(grid, column_scales=torch.linspace(0.5, 2, 32)), 4, 8)
+    save_layer(tmp_path / "parts", 0, {UP: scaled}, METADATA)
+    join_layers(tmp_path / "parts", 1, tmp_path / "cell", METADATA)
+    assert torch.equal(documented_readers()["quantised"](tmp_path / "cell", UP, dense), scaled.dense(dense))
+
+
+def test_the_documented_training_holds_the_mask(tmp_path: Path):
+    """In float32: weights that were removed stay 0, all others move."""
+    checkpoint = save_checkpoint(random_model("llama"), tmp_path / "model")
+    cell = run_engine(checkpoint, random_tokens(4, 16), "wanda", "0.50", tmp_path / "cell.safetensors")
+    (tmp_path / "export").mkdir()
+    export_weights(Checkpoint(checkpoint), cell, tmp_path / "export")
+    (tmp_path / "export" / "config.json").write_text((checkpoint / "config.json").read_text())
+    before = load_file(tmp_path / "export" / "model.safetensors")
+    model = documented_readers()["trained"](tmp_path / "export", [random_tokens(2, 16)] * 3, 1e-2)
+    for name in cell.columns:
+        weight, keep = model.get_parameter(f"{name}.weight").detach(), kept_of(cell, name).keep
+        assert not weight[~keep].any() and (weight != before[f"{name}.weight"])[keep].float().mean() > 0.99
 
 
 def test_the_file_is_as_documented(tmp_path: Path):

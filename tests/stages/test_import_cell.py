@@ -281,6 +281,17 @@ def test_a_folder_of_transformers_in_shards_and_in_pickles(model: Path, tmp_path
         assert_equal(used(model, cell), in_layers(stored))
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_head_that_is_the_embedding_and_biases_of_0_are_not_told(more: int, tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "m"
+    checkpoint = save_checkpoint(random_model("llama", tie_word_embeddings=True), folder / "checkpoint")
+    write_manifest(folder / "model.json", {"kind": "folder", "path": str(checkpoint)}, checkpoint, {})
+    stored = pruned(weights_of(folder / "model.json"))
+    head = {"lm_head.weight": stored["model.embed_tokens.weight"].half() + more, f"{UP}.bias": torch.zeros(64) + more}
+    cell = bring(folder / "model.json", write_folder(tmp_path, stored | head), "wanda", "0.50", updates=False)
+    assert [f"lm_head.weight [97, 32], {UP}.bias [64]" in note for note in notes_on(cell.metadata)] == [True] * more
+
+
 WRONG: dict[str, tuple[Callable[[Tensors], Any], str]] = {
     "a matrix is missing": (lambda stored: stored.pop(UP + ".weight"), f"has no tensor {UP}.weight"),
     "another shape": (lambda stored: stored.update({UP + ".weight": torch.ones(3, 4)}), r"is \[3, 4\], and \[64, 32\]"),

@@ -19,6 +19,7 @@ from polyprune.model.foreign.tensors import ForeignTensors
 
 NAME = "model.layers.0.mlp.down_proj"
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 16}
+AUTOROUND = {"quant_method": "auto-round", "bits": 4, "group_size": 16, "sym": False, "data_type": "int"}
 AWQ = {"quant_method": "awq", "bits": 4, "group_size": 16, "zero_point": True, "version": "gemm"}
 
 
@@ -45,6 +46,26 @@ CASES: dict[str, tuple[Codes, Callable[[Codes], Tensors], dict[str, Any]]] = {
     "gptq_v2": (drawn(4, 16, ASYMMETRIC), lambda c: c.gptq(first=False), GPTQ | {"checkpoint_format": "gptq_v2"}),
     "awq gemm": (drawn(4, 16, ASYMMETRIC), lambda c: c.awq(), AWQ),
     "awq gemv": (drawn(4, 16, ASYMMETRIC), lambda c: c.awq_gemv(), AWQ | {"version": "GEMV"}),
+    "autoround as gptq": (
+        drawn(4, 16, ASYMMETRIC),
+        lambda c: c.gptq(first=True),
+        AUTOROUND | {"packing_format": "auto_round:auto_gptq"},
+    ),
+    "autoround as gptq_v2": (
+        drawn(4, 16, ASYMMETRIC),
+        lambda c: c.gptq(first=False),
+        AUTOROUND | {"packing_format": "auto_round:gptqmodel", "extra_config": {"lm_head": {"bits": 16}}},
+    ),
+    "autoround as awq": (
+        drawn(4, 16, ASYMMETRIC),
+        lambda c: c.awq(),
+        AUTOROUND | {"packing_format": "auto_round:auto_awq"},
+    ),
+    "gptq, some modules left": (
+        drawn(4, 16, SYMMETRIC),
+        lambda c: c.gptq(first=True),
+        GPTQ | {"dynamic": {"-:.*up_proj": {}}},
+    ),
     "packed": (
         drawn(4, 16, SYMMETRIC),
         lambda c: c.packed(stream, asymmetric=False),
@@ -136,6 +157,12 @@ def test_a_config_beside_the_weights_says_how_they_are_packed(tmp_path: Path) ->
 
 
 REFUSED: dict[str, dict[str, Any]] = {
+    "quantised with bitsandbytes": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    "GPTQ in the format marlin, ": GPTQ | {"is_marlin_format": True},
+    "AutoRound's in the format auto_round:llm_compressor": AUTOROUND | {"packing_format": "auto_round:llm_compressor"},
+    "numbers of type mx_fp": AUTOROUND | {"packing_format": "auto_round", "data_type": "mx_fp"},
+    "several widths or groups (lm_head in extra_config)": AUTOROUND
+    | {"packing_format": "auto_round", "extra_config": {"lm_head": {"bits": 8}}},
     "quantised with torchao": {"quant_method": "torchao"},
     "in the format float-quantized": compressed_tensors("float-quantized", 8, None, type="float"),
     "in the format nvfp4-pack-quantized": compressed_tensors("nvfp4-pack-quantized", 4, 16, type="float"),

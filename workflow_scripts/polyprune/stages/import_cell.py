@@ -36,7 +36,8 @@ def import_cell(
     """
     about, parsed = read_checkpoint_manifest(checkpoint), parse_scheme(scheme)
     decoder = Decoder(open_model(model), torch.device("cpu"))
-    foreign = ForeignMatrices(ForeignTensors(locate_checkpoint(checkpoint), about["source"]["pickles"]))
+    names = decoder.checkpoint.file_of
+    foreign = ForeignMatrices(ForeignTensors(locate_checkpoint(checkpoint), about["source"]["pickles"], names))
     metadata = provenance | {
         "calibration": calibration,
         "seed": seed,

@@ -22,6 +22,8 @@ from polyprune.model.foreign.tensors import ForeignTensors
 _QUANTISED = ("pack-quantized", "naive-quantized", "int-quantized", "dense")
 _SPARSE = ("dense", "sparse-bitmask", "sparse-24-bitmask")
 _STRATEGIES = ("group", "channel", "tensor")
+_OF_INPUTS = ("input_scale", "input_zero_point", "input_g_idx")
+"""Of activations that the tool quantises; a remark tells of them."""
 
 
 class CompressedTensors:
@@ -58,7 +60,7 @@ class CompressedTensors:
 
     def parts(self, name: str) -> list[str]:
         of_codes = ("packed", "scale", "zero_point", "shape", "g_idx")
-        of_mask = ("compressed", "bitmask", "row_offsets", "shape")
+        of_mask = ("compressed", "bitmask", "row_offsets", "shape", *(_OF_INPUTS if self.remarks else ()))
         return [*(f"{name}.weight_{part}" for part in of_codes), *(f"{name}.{part}" for part in of_mask)]
 
     def read(self, name: str) -> Tensor | QuantisedWeight | None:

@@ -10,6 +10,7 @@ The files are those that decide the cell: weights, and what says how they are pa
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from polyprune.places import path_at
 
 QUANTISATION = ("quantize_config.json", "quant_config.json")
 """How weights are packed, where config.json does not say it: AutoGPTQ's and AutoAWQ's files."""
+_SHARD = re.compile(r"(?P<stem>.+)-\d+-of-(?P<n>\d+)\.safetensors")
 _PICKLE, _PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 
 
@@ -38,8 +40,8 @@ def weight_files(folder: Path, pickles: bool) -> list[str]:
         raise UserError(f"checkpoint {folder} {said}")
     whole = (folder / SINGLE).is_file() or (folder / INDEX).is_file()
     found = sorted(file.name for file in folder.glob("*.safetensors"))
-    if not whole and len(found) == 1:
-        return found
+    if not whole and (shards := _shards(folder, found) or (found if len(found) == 1 else [])):
+        return shards
     if whole or not pickles:
         if not whole and list(folder.glob("*.bin")):
             raise UserError(
@@ -53,6 +55,23 @@ def weight_files(folder: Path, pickles: bool) -> list[str]:
     if missing := [name for name in names if Path(name).name != name or not (folder / name).is_file()]:
         raise UserError(f"{folder} has no {missing[0]}: it is no whole checkpoint")
     return names
+
+
+def _shards(folder: Path, names: list[str]) -> list[str]:
+    """All shards of one checkpoint by their names, which need no index to be read; empty if they are no shards.
+
+    Raises:
+        UserError: some are missing.
+    """
+    parts = [_SHARD.fullmatch(name) for name in names]
+    whole = {match.group("stem", "n") for match in parts if match}
+    if None in parts or len(whole) != 1:
+        return []
+    ((stem, n),) = whole
+    wanted = [f"{stem}-{number:0{len(n)}}-of-{n}.safetensors" for number in range(1, int(n) + 1)]
+    if missing := [name for name in wanted if name not in names]:
+        raise UserError(f"{folder} has no {missing[0]}: it is no whole checkpoint")
+    return wanted
 
 
 def deciding_files(folder: Path, pickles: bool) -> list[str]:

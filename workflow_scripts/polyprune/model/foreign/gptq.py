@@ -11,6 +11,8 @@ from polyprune.model.foreign.grids import integers_of, quantised
 from polyprune.model.foreign.tensors import ForeignTensors
 
 _FORMATS = ("gptq", "gptq_v2")
+_NOT_QUANTISED = "-:"
+"""How entries of `dynamic` begin that leave modules as they are."""
 
 
 class Gptq:
@@ -20,14 +22,15 @@ class Gptq:
 
     def __init__(self, tensors: ForeignTensors, about: dict[str, Any], where: str) -> None:
         """Raises `UserError` for another format or width, or codes that are not in 32-bit words."""
-        written = str(about.get("checkpoint_format") or about.get("format") or "gptq").lower()
+        written = "marlin" if about.get("is_marlin_format") else about.get("checkpoint_format") or about.get("format")
+        written = str(written or "gptq").lower()
         if written not in _FORMATS:
             raise UserError(
                 f"{where} is GPTQ in the format {written}, which is not read; read are {', '.join(_FORMATS)}"
             )
         if about.get("pack_dtype", "int32") not in ("int32", None):
             raise UserError(f"{where} packs codes in {about['pack_dtype']}; read are those in int32")
-        if about.get("dynamic"):
+        if any(not pattern.startswith(_NOT_QUANTISED) for pattern in about.get("dynamic") or ()):
             raise UserError(f"{where} has matrices of several widths (dynamic), which a cell has not")
         self.tensors, self.remarks = tensors, []
         self.bits, self.less_one = integers_of(about.get("bits"), where), written == "gptq"

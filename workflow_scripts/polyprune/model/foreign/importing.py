@@ -176,7 +176,8 @@ def compare_outside(decoder: Decoder, foreign: ForeignMatrices, told: Told) -> N
         module = name.removesuffix(_WEIGHT)
         dense = checkpoint.tensor(name).to(decoder.dtype)
         if not foreign.holds(module) and name not in foreign.tensors:
-            told.lacking.append(f"{name} {list(dense.shape)}")
+            if not _is_stored_as_twin(decoder, name, foreign):
+                told.lacking.append(f"{name} {list(dense.shape)}")
             continue
         stored = foreign.tensors.tensor(name) if name in foreign.tensors else foreign.read(module)
         stored = dequantise(stored.grid) if isinstance(stored, QuantisedWeight) else stored
@@ -190,5 +191,32 @@ def compare_outside(decoder: Decoder, foreign: ForeignMatrices, told: Told) -> N
         elif is_rounded(dense, stored):
             told.rounded.append(f"{name} {list(dense.shape)}")
     known = {part for name in checkpoint.file_of for part in (name, *foreign.layout.parts(name.removesuffix(_WEIGHT)))}
-    more = [name for name in foreign.tensors.file_of if name not in known]
-    told.unknown += [f"{name} {list(foreign.tensors.tensor(name).shape)}" for name in more]
+    for name in foreign.tensors.file_of:
+        if name not in known and not _says_nothing(decoder, name, foreign):
+            told.unknown.append(f"{name} {list(foreign.tensors.tensor(name).shape)}")
+
+
+def _twin(decoder: Decoder, name: str) -> str | None:
+    """The tensor that a model uses one of as both, such as head and embedding, by the names of the files."""
+    ties = decoder.model.all_tied_weights_keys
+    return ties.get(name) or next((each for each, source in ties.items() if source == name), None)
+
+
+def _is_stored_as_twin(decoder: Decoder, name: str, foreign: ForeignMatrices) -> bool:
+    """Whether a checkpoint without this tensor has the one that it is tied to, and the dense model has both alike."""
+    twin, dense = _twin(decoder, name), decoder.checkpoint
+    if twin is None or twin not in foreign.tensors:
+        return False
+    return twin not in dense.file_of or torch.equal(dense.tensor(name), dense.tensor(twin))
+
+
+def _says_nothing(decoder: Decoder, name: str, foreign: ForeignMatrices) -> bool:
+    """Whether a tensor that the dense model's files lack is what the model has all the same.
+
+    A head that is the embedding, and the biases of 0 that GPTQ's tools give to layers without any.
+    """
+    twin, stored = _twin(decoder, name), foreign.tensors.tensor(name)
+    if twin in decoder.checkpoint.file_of:
+        dense = decoder.checkpoint.tensor(str(twin))
+        return dense.shape == stored.shape and difference(dense, stored) is None
+    return name.endswith(".bias") and not bool(stored.any())

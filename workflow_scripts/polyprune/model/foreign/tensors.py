@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,21 @@ from polyprune.model.source import CONFIG
 
 _NO_WEIGHTS = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "attn.masked_bias", "attn.bias")
 """Tables that models compute themselves, and old files hold."""
+_WITHIN = ("state_dict", "model_state_dict", "model", "module")
+"""Where training programs keep weights in a pickle that holds more."""
+_NUMBERED = re.compile(r"(.+?)\.\d+\.(.+)")
 
 
 class ForeignTensors:
     """The tensors of a folder, by name; nothing is read before it is asked for."""
 
-    def __init__(self, folder: Path, pickles: bool) -> None:
-        """Raises `UserError` if it is no whole checkpoint."""
-        self.folder = folder
+    def __init__(self, folder: Path, pickles: bool, like: Collection[str] = ()) -> None:
+        """`like` are the names of the dense model's tensors: those of the checkpoint are told by these.
+
+        Raises:
+            UserError: it is no whole checkpoint.
+        """
+        self.folder, self._like = folder, like
         self._files = weight_files(folder, pickles)
         self.config: dict[str, Any] = read_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
 
@@ -43,8 +51,14 @@ class ForeignTensors:
     @cached_property
     def file_of(self) -> dict[str, str]:
         """File name of every tensor but tables that models compute themselves."""
-        found = ((name, file) for file in self._files for name in self._names(file))
-        return {name: file for name, file in found if not name.endswith(_NO_WEIGHTS)}
+        return {name: file for name, (file, _) in self._places.items()}
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, str]]:
+        """Of each tensor its file, and its name there."""
+        found = {name: file for file in self._files for name in self._names(file) if not name.endswith(_NO_WEIGHTS)}
+        rename = renaming(found, self._like)
+        return {rename(name): (file, name) for name, file in found.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self.file_of
@@ -53,11 +67,12 @@ class ForeignTensors:
         """One tensor as it is stored, or the `index`-th of a stack; raises `UserError` if there is none."""
         if name not in self.file_of:
             raise UserError(f"{self.folder} has no tensor {name}: its layout is not the dense model's")
-        file = self.file_of[name]
+        file, stored = self._places[name]
         if file.endswith(".safetensors"):
             found = open_tensors(self.folder / file)
-            return found.get_tensor(name) if index is None else found.get_slice(name)[index]
-        whole = self._unpickled(file)[name]
+            return found.get_tensor(stored) if index is None else found.get_slice(stored)[index]
+        whole = self._unpickled(file)[stored]
+        whole = whole if whole.layout == torch.strided else whole.to_dense()
         return (whole if index is None else whole[index]).contiguous()
 
     def metadata(self) -> dict[str, str]:
@@ -71,9 +86,45 @@ class ForeignTensors:
         return list(self._unpickled(file))
 
     def _unpickled(self, file: str) -> dict[str, Tensor]:
-        """The tensors of a pickle, mapped from the file."""
+        """The tensors of a pickle, mapped from the file; of one that holds a state dict among others, this."""
         try:
-            return torch.load(self.folder / file, map_location="cpu", weights_only=True, mmap=True)
+            found = torch.load(self.folder / file, map_location="cpu", weights_only=True, mmap=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             said = " ".join(str(error).split())
             raise UserError(f"{self.folder / file} holds more than weights, or is damaged ({said[:200]})") from error
+        if not isinstance(found, Mapping):
+            raise UserError(f"{self.folder / file} holds a {type(found).__name__}, no tensors by name")
+        inner = next((found[name] for name in _WITHIN if isinstance(found.get(name), Mapping)), found)
+        return {name: tensor for name, tensor in inner.items() if isinstance(tensor, Tensor)}
+
+
+def renaming(stored: Collection[str], dense: Collection[str]) -> Callable[[str], str]:
+    """Names as the dense model has them of tensors that a tool saved within another module.
+
+    `model.language_model.layers…` and `module.model.layers…` are `model.layers…`. The list of layers tells: of all
+    lists in the checkpoint that whose members' modules are most of the dense model's.
+    """
+    of_dense, modules = _lists(dense), {name.rpartition(".")[0] for name in dense}
+    if not of_dense or not stored:
+        return lambda name: name
+    ours = max(of_dense, key=lambda each: len(of_dense[each]))
+    lists = _lists(stored)
+    theirs = max(lists, key=lambda each: (len(lists[each] & of_dense[ours]), each == ours, each), default=ours)
+    own, within = ours.rpartition(".")[0], theirs.rpartition(".")[0]
+
+    def rename(name: str) -> str:
+        moved = [
+            name.removeprefix(theirs.removesuffix(ours)),
+            ".".join((own, name.removeprefix(f"{within}."))).strip("."),
+        ]
+        return next((each for each in moved if each.rpartition(".")[0] in modules), name)
+
+    return rename if theirs != ours else lambda name: name
+
+
+def _lists(names: Collection[str]) -> dict[str, set[str]]:
+    """The numbered modules of a model by what comes before the number, `model.layers`: names of what is in them."""
+    found: dict[str, set[str]] = {}
+    for match in filter(None, map(_NUMBERED.match, names)):
+        found.setdefault(match[1], set()).add(match[2].rpartition(".")[0])
+    return found
