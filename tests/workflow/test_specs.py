@@ -22,7 +22,6 @@ from polyprune.provenance import code_digest
 from polyprune.settings.load import load_settings
 from polyprune.stages.build_calibration_set import build_calibration_set
 from polyprune.stages.tabulate import tabulate
-from polyprune.workflow.bundles import Bundles, Dump
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.specs import Specs
@@ -39,6 +38,10 @@ def specs(**edits: Any) -> Specs:
 
 def spec_of_cell(**wildcards: str) -> dict[str, Any]:
     return json.loads(specs().prune_model(CELL | wildcards))
+
+
+def spec_of_dump(calibration: str) -> dict[str, Any]:
+    return json.loads(specs().dump_hidden_states(CELL | {"calibration": calibration}))
 
 
 def test_a_shard_is_told_which_text_and_how_much_of_it() -> None:
@@ -80,12 +83,10 @@ def test_a_shard_of_other_text_and_amount_is_told_of_both_and_so_is_who_reads_it
     told = {name: spec[name] for name in ("text", "n_sequences", "sampling", "sequence_length", "others")}
     cell = spec_of_cell(calibration="de-en@code+n4")
     assert told.items() <= cell["inputs"]["tokens"].items()
-    dump = json.loads(specs().dump_hidden_states(CELL | {"calibration": "de-en@code+n4"}))
-    assert dump["inputs"]["cell"]["inputs"]["tokens"] == cell["inputs"]["tokens"]
-    settings = specs().settings
-    bundle = Dump("dump", [], "log", "trained", "sparsegpt", "0.50", "de-en@code+n4")
-    of_bundle = Bundles(settings, Inputs(settings, Path())).spec(specs().dump_hidden_states, bundle)
-    assert json.loads(of_bundle({name: CELL[name] for name in list(CELL)[:3]}))["inputs"] == dump["inputs"]
+    assert spec_of_dump("de-en@code+n4")["inputs"]["cell"]["inputs"]["tokens"] == cell["inputs"]["tokens"]
+    members = [Cell("trained", "sparsegpt", "0.50", calibration, 0) for calibration in ("de", "de-en@code+n4")]
+    mixed = json.loads(specs().dump_hidden_states({"model": "trained"}, mixed=members))["inputs"]["cell"]
+    assert mixed == [spec_of_dump(each.calibration)["inputs"]["cell"] for each in members] and mixed[0] != mixed[1]
     composed = CELL | {"scheme": "0.50-layer1-from-en@code"}
     parts = json.loads(specs().compose_cell(composed))["inputs"]
     assert parts["rest"]["inputs"]["tokens"]["text"] and not parts["part"]["inputs"]["tokens"]["text"]

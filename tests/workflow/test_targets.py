@@ -78,7 +78,18 @@ def test_valid_targets_pass(target: str, settings: Settings):
 
 
 MODEL_PARTS = ", ".join(
-    sorted([*METHODS, "calibration", "checkpoint", "dense", "evaluation_text", "model.json", "prompting.json"])
+    sorted(
+        [
+            *METHODS,
+            "calibration",
+            "checkpoint",
+            "dense",
+            "evaluation_text",
+            "model.json",
+            "prompting.json",
+            "self_written",
+        ]
+    )
 )
 
 
@@ -152,8 +163,8 @@ MODEL_PARTS = ", ".join(
         ),
         (
             "results/tiny-llama/dense/drift.parquet",
-            "'drift.parquet' is not one of activations, evaluation, hidden_states, lape.parquet, perplexity.parquet, "
-            "routing.parquet",
+            "'drift.parquet' is not one of activation_ranges.parquet, activations, evaluation, hidden_states, "
+            "lape.parquet, perplexity.parquet, routing.parquet",
         ),
         (
             "results/tiny-llama/reap/0.50-ends-from-dense/de/seed0/mask.safetensors",

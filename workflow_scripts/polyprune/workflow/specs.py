@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
-from polyprune.grammar.paths import Cell
+from polyprune.grammar.paths import DENSE, Cell
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
@@ -80,13 +80,18 @@ class Specs(TextSpecs, StudySpecs):
         return spec("remove_experts", wildcards, **named_cell(wildcards), inputs=inputs)
 
     def compose_cell(self, wildcards: Wildcards) -> str:
-        whole = self.made_with.whole_cell(wildcards)
+        exchange = parse_scheme(wildcards["scheme"]).exchange
+        part = wildcards["calibration"] if exchange is None or exchange.part == DENSE else exchange.part
         return spec(
             "compose_cell",
             wildcards,
             **named_cell(wildcards),
             n_layers=self.settings.models[wildcards["model"]].sizes.layers,
-            inputs={"model": self.made_with.model(wildcards["model"]), "rest": whole, "part": whole},
+            inputs={
+                "model": self.made_with.model(wildcards["model"]),
+                "rest": self.made_with.whole_cell(wildcards),
+                "part": self.made_with.whole_cell({**wildcards, "calibration": part}),
+            },
         )
 
     def register_checkpoint(self, wildcards: Wildcards) -> str:
