@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from polyprune.artifacts.measurements import ACTIVATION_RANGES
 from polyprune.report.figures.drawing import GREY, Sheet, colour_of, language_keys, marker_of, marker_size
@@ -48,6 +48,9 @@ def draw(rows: pd.DataFrame, figure: FigureSettings, names: str) -> Figure:
             _line(below, _with_others(shown, language), **style)
         above.set_title(f"input of {matrix}", pad=3)
         above.set_yscale("log")
+        above.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        above.yaxis.set_major_formatter("{x:g}")
+        above.yaxis.set_minor_locator(NullLocator())
         below.set(xlabel="decoder layer", ylim=(-0.03, 1.03))
         if place == 0:
             above.set_ylabel("range")
