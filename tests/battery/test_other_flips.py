@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests.helpers.battery import FLIPPED, FULL, Cases
+from tests.helpers.prompting import prompting_of
 from tests.helpers.tiny import random_model, save_checkpoint
 
 from polyprune.artifacts.benchmark_data import load_manifest, save_manifest
@@ -20,6 +21,7 @@ from polyprune.artifacts.evaluations import is_finished, save_part
 from polyprune.artifacts.exports import save_export_record
 from polyprune.artifacts.verify import complaint
 from polyprune.artifacts.weights import SparseWeight
+from polyprune.model.prompting import locate_prompting
 from polyprune.model.source import locate, write_manifest
 
 Judge = Callable[[str], Cases]
@@ -28,6 +30,11 @@ JOB = {"method": "wanda", "scheme": "0.50", "seed": 0}
 UP = "model.layers.0.mlp.up_proj"
 FILES = {
     "checkpoint": ("tiny/checkpoint/model.safetensors", "tiny/checkpoint/config.json", "tiny/model.json"),
+    "templates": (
+        "tiny/checkpoint/chat_template.jinja",
+        "tiny/checkpoint/tokenizer_config.json",
+        "tiny/prompting.json",
+    ),
     "export": ("tiny/export/model.safetensors", "tiny/export/config.json", "tiny/export/polyprune.json"),
     "data of a benchmark": ("benchmarks/demo/arc/org/arc/test.jsonl",),
 }
@@ -37,7 +44,10 @@ FILES = {
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("others") / "results"
     checkpoint = save_checkpoint(random_model("llama"), root / "tiny/checkpoint")
+    (checkpoint / "chat_template.jinja").write_text("{{ messages }}")
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}", "eos_token": "x"}))
     write_manifest(root / "tiny/model.json", {"kind": "train"}, checkpoint, {})
+    prompting_of(root / "tiny/model.json")
     export = shutil.copytree(checkpoint, root / "tiny/export")
     save_export_record(export, {"cell": {}}, export / "config.json")
     data = root / "benchmarks/demo/arc/org/arc/test.jsonl"
@@ -61,6 +71,8 @@ def checks(root: Path, kind: str) -> Callable[[], Any]:
     """What notices: who opens a model or a benchmark; of exports, which nothing of ours opens, `make verify`."""
     if kind == "checkpoint":
         return lambda: locate(root / "tiny/model.json")
+    if kind == "templates":
+        return lambda: locate_prompting(root / "tiny/prompting.json", root / "tiny/model.json")
     if kind == "data of a benchmark":
         return lambda: load_manifest(root / "benchmarks/demo/arc.json")
     return lambda: complaint(root / "tiny/export/config.json", root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,9 +23,10 @@ from tests.helpers.prompting import prompting_of
 
 from polyprune.artifacts.benchmark_data import load_manifest
 from polyprune.artifacts.cells import join_layers, save_layer
-from polyprune.artifacts.evaluations import ITEMS, SCORES
+from polyprune.artifacts.evaluations import ITEMS, SCORES, SCORES_SCHEMA
 from polyprune.artifacts.identity import MODEL
 from polyprune.artifacts.json_files import save_record
+from polyprune.artifacts.tables import read_header, require_same_sources
 from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
 from polyprune.evaluation.language_model import SharedPrefixLM
@@ -208,6 +210,20 @@ def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected 0{16}"):
         model = {"model": tmp_path / "model.json", "prompting": tmp_path / "prompting.json"}
         run(home, tmp_path, **model, cell=[home / "mask.safetensors"], variant=CELL)
+
+
+def test_rows_asked_otherwise_are_not_of_one_table(home: Path, tmp_path: Path) -> None:
+    """Though the template is the same: another end of answers."""
+    model = tmp_path / "model" / "model.json"
+    shutil.copytree(home, model.parent)
+    (model.parent / "checkpoint/generation_config.json").write_text('{"eos_token_id": [0, 1]}')
+    with pytest.raises(UserError, match=r"registered: generation_config\.json has .*makes prompts, evaluations"):
+        run(home, tmp_path / "a", model=model)
+    run(home, tmp_path / "a")
+    run(home, tmp_path / "b", model=model, prompting=prompting_of(model))
+    headers = {tmp_path / name: read_header(tmp_path / name / "arc.parquet", SCORES_SCHEMA) for name in ("a", "b")}
+    with pytest.raises(UserError, match=r"made from different things \(templates and ends of answers: "):
+        require_same_sources(headers)
 
 
 def test_vllm_is_refused_where_it_is_not_installed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

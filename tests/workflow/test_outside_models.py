@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import gguf
 import pytest
+from tests.helpers.checkout import ROOT
 from tests.helpers.outside import look_outside, put
 
 from polyprune.artifacts.model_files import Files, describe
@@ -132,3 +134,13 @@ def test_of_a_gguf_file_what_changed_makes_its_own_part_again(file: Path, name: 
 def test_a_gguf_file_of_another_name_is_the_same(file: Path) -> None:
     file.rename("another.gguf")
     assert planned("gguf", "another.gguf") == set()
+
+
+def test_only_what_is_asked_or_exported_reads_the_second_manifest() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
+    stages = {
+        re.findall(r"-m polyprune (\w+)", rule)[0]
+        for rule in re.split(r"^ *rule\b", text, flags=re.MULTILINE)
+        if 'prompting="results/{model}/prompting.json"' in rule
+    }
+    assert stages == {"build_prompt_set", "evaluate_model", "export_model"}

@@ -24,6 +24,7 @@ FILES = {
     "corpus": "results/corpora/little/de.parquet",
     "model": "results/small/model.json",
     "weights of a trained model": "results/small/checkpoint/model.safetensors",
+    "prompting": "results/small/prompting.json",
     "shard": "results/small/calibration/de/seed0/tokens.safetensors",
     "evaluation text": "results/small/evaluation_text/little/sw.safetensors",
     "mask": f"{WANDA}/mask.safetensors",
@@ -38,6 +39,7 @@ FILES = {
 READERS = {
     "corpus": "results/small/calibration/de/seed0/tokens.safetensors",
     "model": f"{WANDA}/mask.safetensors",
+    "prompting": f"{CELL}/evaluation/arc.parquet",
     "shard": f"{WANDA}/mask.safetensors",
     "evaluation text": f"{CELL}/hidden_states/little/sw.h5",
     "mask": f"{WANDA}/hidden_states/little/de.h5",
@@ -131,6 +133,13 @@ def test_a_damaged_checkpoint_is_made_again_by_the_plan(cases: Judge, study: Sma
     os.utime(file, ns=times)
     cases("made again").judge("a checkpoint", lambda: made(study), right, sure=True)
     assert "model.json is made again, with all that depends on it" in study.said()
+
+
+def test_the_template_of_a_model_made_here_is_put_back(cases: Judge, study: SmallStudy, right: dict[str, str]) -> None:
+    """As training wrote it; what was asked is asked again."""
+    (study.folder / "results/small/checkpoint/chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    cases("made again").judge("a template", lambda: made(study), right, sure=True)
+    assert "prompting.json is made again, with all that depends on it" in study.said()
 
 
 def test_other_settings_and_back_again(cases: Judge, study: SmallStudy, right: dict[str, str]) -> None:

@@ -20,7 +20,7 @@ from polyprune.provenance import canonical_json
 Files = dict[str, dict[str, Any]]
 """Of each file by its name in the folder: `bytes`, its size, and `sha256`."""
 TOKENIZER_CONFIG = "tokenizer_config.json"
-_TEMPLATES = "chat_template"
+TEMPLATES = "chat_template"
 """The entry of tokenizer_config.json that only prompts use."""
 
 
@@ -34,5 +34,5 @@ def description(file: Path, prompting: bool, sha256_of: Callable[[Path], str]) -
     if file.name != TOKENIZER_CONFIG:
         return {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
     entries = read_object(file).items()
-    part = canonical_json({name: value for name, value in entries if (name == _TEMPLATES) == prompting}).encode()
+    part = canonical_json({name: value for name, value in entries if (name == TEMPLATES) == prompting}).encode()
     return {"bytes": len(part), "sha256": sha256(part).hexdigest()}

@@ -26,6 +26,11 @@ from polyprune.model.tokenizer import open_tokenizer
 
 _DEFAULT_MAX_LENGTH = 2048
 _ENCODED_TOGETHER = 4096
+_NOT_APPLIED = (
+    *("bad_words_ids", "begin_suppress_tokens", "encoder_repetition_penalty", "forced_bos_token_id"),
+    *("forced_eos_token_id", "no_repeat_ngram_size", "repetition_penalty", "sequence_bias", "suppress_tokens"),
+)
+"""Of generation_config.json: what changes the choice of a token also where none is drawn."""
 
 
 class SharedPrefixLM(LM):
@@ -181,7 +186,10 @@ class SharedPrefixLM(LM):
 def _end_tokens(folder: Path) -> list[int | None]:
     """What ends a generation, by the model's generation_config.json."""
     file = folder / "generation_config.json"
-    said = read_object(file).get("eos_token_id") if file.is_file() else None
+    found = read_object(file) if file.is_file() else {}
+    if left := sorted(name for name in _NOT_APPLIED if found.get(name) not in (None, 0, 1, [])):
+        logger.warning("%s: %s is not applied, answers are the likeliest tokens alone", file, ", ".join(left))
+    said = found.get("eos_token_id")
     ends = said if isinstance(said, list) else [said]
     if any(end is not None and (type(end) is not int or end < 0) for end in ends):
         raise UserError(f"{file}: eos_token_id is {said!r}, no token's number nor a list of such; correct the file")

@@ -18,8 +18,8 @@ from typing import Any
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.identity import PROMPTING
-from polyprune.artifacts.json_files import load_record, save_record
-from polyprune.artifacts.model_files import TOKENIZER_CONFIG, Files, describe
+from polyprune.artifacts.json_files import load_record, read_object, save_record, write_json
+from polyprune.artifacts.model_files import TEMPLATES, TOKENIZER_CONFIG, Files, describe
 from polyprune.model.registered import check_unchanged
 from polyprune.model.source import files_of, locate, model_digest, read_manifest
 
@@ -33,9 +33,13 @@ def prompting_files(folder: Path) -> list[str]:
 
 
 def bring(wanted: Mapping[str, bytes], folder: Path) -> None:
-    """Have a folder that was made here hold these of such files, and no others."""
-    for name in set(prompting_files(folder)) - {*wanted, TOKENIZER_CONFIG}:
+    """Have a folder that was made here hold these of such files, and no others, nor a template elsewhere."""
+    beside = set(prompting_files(folder)) - set(wanted)
+    for name in beside - {TOKENIZER_CONFIG}:
         (folder / name).unlink()
+    if TOKENIZER_CONFIG in beside and TEMPLATES in (entries := read_object(folder / TOKENIZER_CONFIG)):
+        del entries[TEMPLATES]
+        write_json(folder / TOKENIZER_CONFIG, entries)
     for name, content in wanted.items():
         if not (folder / name).is_file() or (folder / name).read_bytes() != content:
             with atomic_write(folder / name) as part:

@@ -61,7 +61,7 @@ def evaluate_model(
         "benchmark": benchmark,
         "prompting_digest": asked_by,
         "sources": {"model": manifest["digest"], **calibration_texts([reader.brief] if reader else [])}
-        | {"templates and ends of answers": asked_by},
+        | {"templates and ends of answers": asked_by, "version of the harness": version("lm_eval")},
         "cell": None if reader is None else reader.brief,
         "data": revisions,
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},

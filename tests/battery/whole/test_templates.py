@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.helpers.battery import Cases
 from tests.helpers.model_folders import good_folder
-from tests.helpers.runs import planned
 from tests.helpers.small_study import SmallStudy, small_study
 
 from polyprune.artifacts.tables import read_header
 
+Judge = Callable[[str], Cases]
 MINE = """\
 corpora:
   little: {kind: demo, languages: [de, sw], documents: {train: 1, calibration: 60, evaluation: 40}}
@@ -34,7 +35,14 @@ evaluation: {demo_questions: 4}
 """
 CELL = "results/mine/magnitude/0.50/de/seed0"
 TARGETS = ("asked", f"{CELL}/export/config.json")
-ASKED = {"register_prompting": 1, "evaluate_dense": 1, "evaluate_model": 1, "tabulate_asked_table1": 1, "asked": 1}
+ASKED = {
+    "register_prompting": 1,
+    "evaluate_dense": 1,
+    "evaluate_model": 1,
+    "export_model": 1,
+    "tabulate_asked_table1": 1,
+    "asked": 1,
+}
 COMPUTED = {
     "register_model": 1,
     "build_calibration_set": 1,
@@ -59,35 +67,45 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStudy]:
     yield found
 
 
-def plan(study: SmallStudy) -> dict[str, int]:
-    return planned(study.folder, *TARGETS, configfile="small.yaml")
+def planned(study: SmallStudy) -> tuple[list[tuple[str, int]], str]:
+    """Jobs by rule that a dry run lists, sorted, and what it said."""
+    assert study.run(*TARGETS, words=("-n",)) == 0, study.said()
+    said = study.said()
+    rows = re.findall(r"^(\w+) +(\d+)$", said.partition("Job stats:")[2].split("\n\n")[0], flags=re.MULTILINE)
+    return sorted((rule, int(count)) for rule, count in rows if rule != "total"), said
 
 
-def test_another_template_or_end_of_answers_concerns_what_is_asked(cases: type[Cases], study: SmallStudy) -> None:
-    model, judge = study.folder.parent / "model", cases("templates")
-    export = {"export_model": 1}
-    assert plan(study) == {}
-    template = model / "chat_template.jinja"
-    before, said = template.read_text(), "prompting.json is made again, with all that depends on it"
-    for file, text in ((template, TEMPLATE), (model / "generation_config.json", '{"eos_token_id": [1, 2]}')):
-        kept = file.read_text()
-        file.write_text(text)
-        judge.judge(file.name, lambda: plan(study), ASKED | export, sure=True)
-        assert study.run(*TARGETS, words=("-n",)) == 0
-        assert said in study.said() and f"{file.name} has " in study.said()
-        file.write_text(kept)
-        assert plan(study) == {}
-    config = model / "tokenizer_config.json"
-    entries = json.loads(config.read_text())
-    config.write_text(json.dumps(entries | {"chat_template": before}))
-    judge.judge("inside", lambda: plan(study), ASKED | export, sure=True)
-    config.write_text(json.dumps(entries | {"clean_up_tokenization_spaces": True}))
-    judge.judge("tokens", lambda: plan(study), ASKED | COMPUTED | export, sure=True)
-    config.write_text(json.dumps(entries, indent=1))
-    assert plan(study) == {}
+OF_PROMPTS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "a template": ("chat_template.jinja", lambda _: TEMPLATE),
+    "an end of answers": ("generation_config.json", lambda _: '{"eos_token_id": [1, 2]}'),
+    "a template inside": ("tokenizer_config.json", lambda old: json.dumps(json.loads(old) | {"chat_template": "x"})),
+}
 
 
-def test_the_next_run_asks_all_alike(cases: type[Cases], study: SmallStudy) -> None:
+@pytest.mark.parametrize("name", OF_PROMPTS)
+def test_what_only_prompts_read_concerns_what_is_asked(cases: Judge, study: SmallStudy, name: str) -> None:
+    file, change = OF_PROMPTS[name]
+    path = study.folder.parent / "model" / file
+    kept = path.read_text()
+    path.write_text(change(kept))
+    jobs, said = planned(study)
+    path.write_text(kept)
+    cases("templates").judge(name, lambda: jobs, sorted(ASKED.items()), sure=True)
+    assert "prompting.json is made again, with all that depends on it" in said and f"{file} has " in said
+
+
+def test_what_text_needs_concerns_everything(cases: Judge, study: SmallStudy) -> None:
+    path = study.folder.parent / "model/tokenizer_config.json"
+    kept = path.read_text()
+    path.write_text(json.dumps(json.loads(kept) | {"add_prefix_space": True}))
+    jobs, said = planned(study)
+    path.write_text(json.dumps(json.loads(kept), indent=1))
+    cases("templates").judge("tokens", lambda: jobs, sorted((ASKED | COMPUTED).items()), sure=True)
+    assert "model.json is made again, with all that depends on it" in said and f"{path.name} has SHA-256" in said
+    cases("templates").judge("spaces", lambda: planned(study)[0], [], sure=True)
+
+
+def test_the_next_run_asks_all_alike(cases: Judge, study: SmallStudy) -> None:
     """Cells and dumps are the same files, not only the same bytes; a table of both kinds of rows is never made."""
     mask, scores = study.folder / CELL / "mask.safetensors", [f"{CELL}/evaluation/arc.parquet"]
     scores += ["results/mine/dense/evaluation/arc.parquet"]
