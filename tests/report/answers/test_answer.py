@@ -8,7 +8,7 @@ from tests.helpers.answers import BLOCK, study
 from tests.helpers.titles import titles_of
 
 from polyprune.report.answers.answer import best_calibrations, whole_block
-from polyprune.report.answers.answer_text import block_sentence
+from polyprune.report.answers.answer_text import block_sentence, p_text
 from polyprune.report.page.verdict import sentences
 
 
@@ -42,3 +42,8 @@ def test_the_test_of_a_block_is_over_the_languages_that_are_calibrated_in():
     assert row["p"] in (0.5, 1) and f"(p = {row['p']:.4f}; of 2 languages it is 0.50 at least)" in said
     one = {key: column.only({"de": column.seeds["de"]}) for key, column in columns.items()}
     assert not list(whole_block(one))
+
+
+def test_a_p_that_is_not_nought_is_not_printed_as_nought():
+    """The least p of 7 languages is 1/7!, of 20 it is 1/20!."""
+    assert p_text(1 / 5040) == "p = 0.0002" and p_text(1 / 2432902008176640000) == "p < 0.0001"

@@ -142,7 +142,8 @@ class Terminal(logging.Handler):
                 self._total[stage_of(rule)] = self._total.get(stage_of(rule), 0) + n
         self._done = dict.fromkeys(self._total, 0)
         self._spoke = time.monotonic()
-        self._print(f"{sum(self._total.values())} jobs to do; each has its own log below logs/")
+        jobs = sum(self._total.values())
+        self._print(f"{jobs} job{'s' * (jobs > 1)} to do; each has its own log below logs/")
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn())
             self._bars = Progress(*columns, console=self._console)

@@ -22,6 +22,7 @@ METRICS = HEADINGS | {"snr": "SNR", "pruning_error": "pruning error"}
 """Names of what is not in the mean of all benchmarks."""
 _PLACES = {POOLED: 0, "perplexity": 2, "mkqa": 3, "snr": 4, "pruning_error": 5}
 """In tables, and of what a sentence is about: what there is first of. A benchmark alone is in place 1."""
+_SMALLEST_P = 1e-4
 _DRIFT = ("perplexity", "snr", "pruning_error")
 NOTES = (
     "Gain: of calibrating in the language of evaluation, with the 95 % interval of that comparison alone; points of "
@@ -186,7 +187,7 @@ def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
     shown = whole[whole["metric"].isin(HEADINGS)].sort_values("metric", key=lambda metrics: metrics.map(_place))
     parts = [
         f"{metric_name(row['metric'], titles, whole)} {number(row['gain'], row['unit'])} {row['unit']} "
-        f"(p = {row['p']:.4f}{_least(row['calibrations'])})"
+        f"({p_text(row['p'])}{_least(row['calibrations'])})"
         for row in shown.to_dict("records")
     ]
     if not parts:
@@ -195,6 +196,11 @@ def block_sentence(rows: pd.DataFrame, titles: Titles) -> str:
         "Over all languages that are calibrated and evaluated in, calibrating in that of evaluation gains over the "
         f"average other: {', '.join(parts)}."
     )
+
+
+def p_text(p: float) -> str:
+    """Of many languages p is so small that four digits would say 0."""
+    return f"p = {p:.4f}" if p >= _SMALLEST_P else f"p < {_SMALLEST_P:.4f}"
 
 
 def _least(languages: int) -> str:
