@@ -10,7 +10,7 @@ rule collect_documents:
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=only.corpora(fetched=None),
+        corpus=only.corpora(of_kind=None),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
@@ -23,13 +23,35 @@ rule collect_documents:
         "{threads}"
 
 
+# Prompts as documents: passages and questions with the same content in every language.
+rule collect_passages:
+    input:
+        prompts=inputs.passages,
+    output:
+        "results/corpora/{corpus}/{language}.parquet",
+    log:
+        "logs/corpora/{corpus}/{language}.log",
+    wildcard_constraints:
+        corpus=only.corpora(of_kind="prompts"),
+    localrule: True
+    conda:
+        "../envs/polyprune.yaml"
+    resources:
+        login_node=1,
+    params:
+        spec=specs.collect_passages,
+    shell:
+        "python -m polyprune collect_passages --settings {params.spec:q} --prompts {input.prompts} --output {output} "
+        "--log {log} --threads {threads}"
+
+
 rule fetch_documents:
     output:
         "results/corpora/{corpus}/{language}.parquet",
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=only.corpora(fetched="hub"),
+        corpus=only.corpora(of_kind="hub"),
     localrule: True
     conda:
         "../envs/polyprune.yaml"
@@ -48,7 +70,7 @@ rule fetch_translations:
     log:
         "logs/corpora/{corpus}/{language}.log",
     wildcard_constraints:
-        corpus=only.corpora(fetched="tmx"),
+        corpus=only.corpora(of_kind="tmx"),
     localrule: True
     conda:
         "../envs/polyprune.yaml"

@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
     "corpora (tmx).files.name": "other.tmx.zip",
     "corpora (tmx).files.sha256": 64 * "e",
     "corpora (tmx).files.code": "other",
+    "corpora (prompts).prompts": "my-prompts",
     "prompts (hub).dataset": "org/other",
     "prompts (hub).revision": COMMIT,
     "prompts (hub).file": "other/{language}.jsonl",
@@ -57,6 +58,7 @@ VALUES: dict[str, Any] = {
     "models.text.framing": "published",
     "models.text.separator": "none",
     "models.text.sampling_of": {"code": "long_documents"},
+    "models.text.self_written.top_p": 0.9,
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,
@@ -80,13 +82,14 @@ EDITS: dict[str, dict[str, Any]] = {
             f"corpora.{corpus}.shares.{share}": more,
             f"corpora.{corpus}.shares.{other}": less,
         }
-        for kind, corpus in (("files", "mine"), ("tmx", "memory"))
+        for kind, corpus in (("files", "mine"), ("tmx", "memory"), ("prompts", "passages"))
         for share, more, other, less in (
             ("train", 0.3, "calibration", 0.3),
             ("calibration", 0.5, "evaluation", 0.3),
             ("evaluation", 0.5, "train", 0.1),
         )
     },
+    "corpora (prompts).languages": {"corpora.passages.languages": ["de", "en", "sw"]},
     "prompts (demo).languages": {"prompts.made-prompts.languages": ["de", "en", "es", "sw"]},
     "prompts (hub).codes": {"prompts.web-prompts.codes.en": "other"},
     "prompts (files).files": {"prompts.my-prompts.files.en": "prompts/other.jsonl"},

@@ -22,7 +22,7 @@ from polyprune.settings.imports import Imports
 from polyprune.settings.models import Model, TrainedSource
 from polyprune.settings.problems import Problem
 from polyprune.settings.studies import Figure, Table
-from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts, TmxCorpus
+from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts, PromptsCorpus, TmxCorpus
 from polyprune.settings.yaml_lines import Place
 
 _OF_PAPER = re.compile(rf"(table|figure)\d+|{'|'.join((*OF_STUDIES, *OF_RESULTS, PAPER))}")
@@ -34,7 +34,7 @@ def inconsistencies(entries: Entries) -> Iterator[Problem]:
     yield from _folders_of_two(entries)
     for name, corpus in entries.corpora.items():
         if corpus is not None:
-            yield from _of_corpus(corpus, ("corpora", name))
+            yield from _of_corpus(corpus, ("corpora", name), entries)
     for name, prompts in entries.prompts.items():
         if name in entries.corpora:
             yield ("prompts", name), f"{name!r} is also a corpus; both would write to hidden_states/{name}/"
@@ -68,13 +68,18 @@ def _folders_of_two(entries: Entries) -> Iterator[Problem]:
                 yield (kind, name), f"{name!r} is the name of a folder or file of results/; choose another"
 
 
-def _of_corpus(corpus: Corpus, place: Place) -> Iterator[Problem]:
-    if isinstance(corpus, FilesCorpus | TmxCorpus):
+def _of_corpus(corpus: Corpus, place: Place, entries: Entries) -> Iterator[Problem]:
+    if isinstance(corpus, FilesCorpus | TmxCorpus | PromptsCorpus):
         total = corpus.shares.train + corpus.shares.calibration + corpus.shares.evaluation
         if abs(total - 1) > 1e-9:
             yield (*place, "shares"), f"train + calibration + evaluation must be 1, they are {total:g}"
     if isinstance(corpus, DemoCorpus):
         yield from _unknown(corpus.languages, DEMO_LANGUAGES, (*place, "languages"))
+    if isinstance(corpus, PromptsCorpus):
+        if corpus.prompts not in entries.prompts:
+            yield (*place, "prompts"), f"{corpus.prompts!r} is {nearest(corpus.prompts, entries.prompts)}"
+        elif prompts := entries.prompts[corpus.prompts]:
+            yield from _unknown(corpus.languages, prompts.languages, (*place, "languages"))
 
 
 def _of_prompts(prompts: Prompts, place: Place) -> Iterator[Problem]:

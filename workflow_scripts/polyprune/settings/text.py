@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from polyprune.settings.base import Commit, Count, Language, Languages, Section
+from polyprune.settings.base import Commit, Count, Key, Language, Languages, Section
 
 
 def _only_language_in_braces(pattern: str) -> str:
@@ -122,8 +122,22 @@ class TmxCorpus(Section):
         return self.shares.train > 0
 
 
+class PromptsCorpus(Section):
+    """The texts of `prompts`, each a document: passages and questions with the same content in every language."""
+
+    kind: Literal["prompts"]
+    prompts: Key = Field(description="a key of `prompts`")
+    languages: Languages
+    shares: FileShares
+
+    @property
+    def trains(self) -> bool:
+        """A model is trained here on text, not on questions."""
+        return False
+
+
 LocalCorpus = Annotated[DemoCorpus | FilesCorpus, Field(discriminator="kind")]
-Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus | TmxCorpus, Field(discriminator="kind")]
+Corpus = Annotated[DemoCorpus | HubCorpus | FilesCorpus | TmxCorpus | PromptsCorpus, Field(discriminator="kind")]
 
 
 class DemoPrompts(Section):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from polyprune.grammar.calibrations import SELF, parse_calibration
 from polyprune.settings.config import Settings
+from polyprune.settings.text import PromptsCorpus
 from polyprune.workflow.wildcards import Wildcards
 
 WRITTEN = "results/{model}/self_written/{calibration}/seed{seed}/text.parquet"
@@ -25,6 +26,12 @@ class TextInputs:
 
     def training_text(self, wildcards: Wildcards) -> list[str]:
         return self.corpus(self._corpus_of(wildcards))
+
+    def passages(self, wildcards: Wildcards) -> str:
+        """The prompts that a corpus of them is made of, in a language."""
+        corpus = self.settings.corpora[wildcards["corpus"]]
+        name = corpus.prompts if isinstance(corpus, PromptsCorpus) else ""
+        return f"results/prompts/{name}/{wildcards['language']}.parquet"
 
     def calibration_text(self, wildcards: Wildcards) -> list[str]:
         """What a shard is cut from: the text of each term, what the model wrote from it, or nothing."""

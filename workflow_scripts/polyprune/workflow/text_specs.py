@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polyprune.grammar.calibrations import SELF, parse_calibration
 from polyprune.settings.config import Settings
+from polyprune.settings.text import PromptsCorpus
 from polyprune.workflow.made_with import MadeWith
 from polyprune.workflow.spec_values import spec
 from polyprune.workflow.wildcards import Wildcards
@@ -24,6 +25,13 @@ class TextSpecs:
 
     def fetch_translations(self, wildcards: Wildcards) -> str:
         return spec("fetch_translations", wildcards, **self.made_with.documents(wildcards))
+
+    def collect_passages(self, wildcards: Wildcards) -> str:
+        corpus = self.settings.corpora[wildcards["corpus"]]
+        name = corpus.prompts if isinstance(corpus, PromptsCorpus) else ""
+        prompts = {"prompts": self.made_with.prompts_in(name, wildcards["language"])}
+        documents = self.made_with.documents(wildcards)
+        return spec("collect_passages", wildcards, **documents, inputs={"prompts": prompts})
 
     def collect_prompts(self, wildcards: Wildcards) -> str:
         prompts, language = wildcards["prompts"], wildcards["language"]

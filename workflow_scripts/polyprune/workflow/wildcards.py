@@ -56,12 +56,11 @@ class Only:
         """Models that are given these prompts."""
         return any_of(name for name, model in self.settings.models.items() if model.prompts == prompts)
 
-    def corpora(self, *, fetched: str | None) -> str:
-        """Corpora of a kind that is fetched, `hub` or `tmx`, or those that are generated or lie in files."""
-        kinds = {
-            name: each.kind if each.kind in ("hub", "tmx") else None for name, each in self.settings.corpora.items()
-        }
-        return any_of(name for name, kind in kinds.items() if kind == fetched)
+    def corpora(self, *, of_kind: str | None) -> str:
+        """Corpora of a kind that has a rule of its own, or those that are generated or lie in files."""
+        kinds = {name: corpus.kind for name, corpus in self.settings.corpora.items()}
+        own = {name: kind if kind in ("hub", "tmx", "prompts") else None for name, kind in kinds.items()}
+        return any_of(name for name, kind in own.items() if kind == of_kind)
 
     def prompts(self, *, fetched: bool) -> str:
         """Prompts that are fetched from the hub, or those that are generated or lie in files."""
