@@ -88,17 +88,20 @@ def test_dumps_of_a_bundle_have_the_bytes_of_single_ones(finished: Path, tmp_pat
     """Snakemake makes dumps again when they are bundled otherwise, unless it is told that they are right."""
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder, copy_function=shutil.copyfile)
-    replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 3")
+    replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 2")
     jobs = planned(folder, QUICK)
-    bundles = {rule: 1 for rule in jobs if re.fullmatch("dump_cells_demo_[0-9a-f]{8}", rule)}
-    assert len(bundles) == 4 and jobs == bundles | {"measure_drift": 12, "tabulate_quick_table1": 1}
+    bundles = {rule: 1 for rule in jobs if re.fullmatch("dump_(cells|mixed)_demo_[0-9a-f]{8}", rule)}
+    assert len(bundles) == 6 and jobs == bundles | {"measure_drift": 12, "tabulate_quick_table1": 1}
     cells = folder / "results/quick-aya/sparsegpt/0.50"
-    run = quick(folder, "--", f"{(cells / 'de-sw/seed0/drift.parquet').relative_to(folder)}")
+    scores = [(cells / f"{calibration}/seed0/drift.parquet").relative_to(folder) for calibration in ("de", "zh")]
+    run = quick(folder, "--", *map(str, scores))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert (folder / "logs/quick-aya/sparsegpt/0.50/de/seed0/hidden_states/demo-bundle.log").is_file()
-    dumps = sorted(cells.rglob("*.h5"))
-    assert len(dumps) == 3 * 7
-    for dump in dumps:
+    logs = folder / "logs/quick-aya/sparsegpt/0.50"
+    assert (logs / "de/seed0/hidden_states/demo-bundle.log").is_file()
+    assert (logs / "zh/seed0/hidden_states/demo-mixed.log").is_file()
+    dumps = [*cells.rglob("*.h5"), *(folder / "results/quick-aya/wanda/0.50/zh").rglob("*.h5")]
+    assert len(dumps) == 4 * 7
+    for dump in sorted(dumps):
         assert dump.read_bytes() == (finished / dump.relative_to(folder)).read_bytes(), dump
     assert quick(folder, "--touch", "--", QUICK).returncode == 0
     assert planned(folder, QUICK) == {}

@@ -43,8 +43,8 @@ def account(*what: Any) -> str:
 
 def job(attempt: int = 1) -> SimpleNamespace:
     return SimpleNamespace(
-        rule=SimpleNamespace(name="prune_model"), wildcards=["tiny", "wanda", "0.50", "de", "0"], attempt=attempt, _attempt=attempt,
-        restart_times=2, resources={"mem_mb": 8000, "runtime": 60},
+        rule=SimpleNamespace(name="prune_model"), wildcards=["tiny", "wanda", "0.50", "de", "0"],
+        attempt=attempt, _attempt=attempt, restart_times=2, resources={"mem_mb": 8000, "runtime": 60},
     )  # fmt: skip
 
 

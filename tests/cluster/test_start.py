@@ -17,7 +17,7 @@ Answer = Callable[[str, str], None]
 HERE = "batch|(null)|(null)\nbig|gpu:h100:2(S:0-1),gpu:a100:1|fast,ib\n"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
     """Makes a command that prints a text; `sinfo` and `sacctmgr` are there."""
 
@@ -40,7 +40,7 @@ def told(template: bool = False, **more: Any) -> str:
 
 
 @pytest.mark.parametrize("template", [True, False])
-def test_partitions_that_are_not_there_are_refused_as_where_the_template_was_left(answer: Answer, template: bool):
+def test_partitions_that_are_not_there_are_refused_as_where_the_template_was_left(template: bool):
     what = r"cp slurm/partitions\.yaml ~/\.config/polyprune/" if template else "correct it"
     with pytest.raises(UserError, match=rf"mine\.yaml names partitions .*\(cpu; there are batch, big\): .*{what}"):
         told(template, partitions={"cpu": {}, "batch": {}})
@@ -56,12 +56,12 @@ def test_partitions_that_are_not_there_are_refused_as_where_the_template_was_lef
         ({"qos": "short", "account": "lab"}, r"a qos .*\(short; there are long, normal\)"),
     ],
 )
-def test_what_slurm_does_not_have_is_refused_with_what_it_has(answer: Answer, named: dict[str, Any], said: str):
+def test_what_slurm_does_not_have_is_refused_with_what_it_has(named: dict[str, Any], said: str):
     with pytest.raises(UserError, match=rf"mine\.yaml names {said}: correct it"):
         told(**named)
 
 
-def test_what_is_there_passes_with_a_sentence_about_the_account(answer: Answer):
+def test_what_is_there_passes_with_a_sentence_about_the_account():
     named: dict[str, Any] = {"gpu_model": "h100", "constraint": "fast&ib*2", "account": "lab", "qos": "long"}
     assert told(**named) == "All jobs go to Slurm's account lab, which mine.yaml names."
     assert told() == "No account is named in mine.yaml: jobs go to the one that Slurm takes for you."

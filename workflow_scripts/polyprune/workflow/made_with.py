@@ -29,7 +29,7 @@ class MadeWith:
     """Entries of headers under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self._columns = settings, cache(columns)
+        self.settings, self._columns = settings, cache(_columns)
 
     def corpus_in(self, corpus: str, language: str) -> Entries:
         """The settings that one language of a corpus depends on: not which other languages there are."""
@@ -284,9 +284,7 @@ class MadeWith:
         generates = benchmark == "mkqa"
         return {
             "benchmark": benchmark,
-            "columns": [
-                asdict(each) for each in self._columns(benchmark, source, tuple(self.settings.languages_of(model)))
-            ],
+            "columns": self._columns(benchmark, source, tuple(self.settings.languages_of(model))),
             "profile": "cloze" if source == "demo" else evaluation.profile,
             "mkqa": evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             "generation": evaluation.generation if generates else None,
@@ -297,6 +295,10 @@ class MadeWith:
         """The dense model's measurements, and a cell's unless it is the dense one that is measured."""
         dense = {"dense": {"provenance": made({"model": wildcards["model"]})}}
         return dense | ({"cell": {"provenance": made(wildcards)}} if _is_of_cell(wildcards) else {})
+
+
+def _columns(*asked: Any) -> list[Entries]:
+    return [asdict(each) for each in columns(*asked)]
 
 
 def _is_of_cell(wildcards: Wildcards) -> bool:

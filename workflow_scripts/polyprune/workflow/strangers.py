@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from snakemake.io import apply_wildcards
+
 from polyprune.errors import UserError
 from polyprune.workflow.wildcards import Wildcards
 
@@ -40,8 +42,13 @@ class Strangers:
 
     def _look(self, rule: Any) -> Callable[[Wildcards], list[str]]:
         def no_files(wildcards: Wildcards) -> list[str]:
-            if self.workflow.is_main_process and rule not in self.workflow.dag.forcerules:
-                outputs, _ = rule.expand_output(dict(wildcards.items()))
+            values = dict(wildcards.items())
+            if (
+                self.workflow.is_main_process
+                and rule not in self.workflow.dag.forcerules
+                and any(Path(apply_wildcards(str(output), values)).is_file() for output in rule.output)
+            ):
+                outputs, _ = rule.expand_output(values)
                 for output in outputs:
                     self._judge(rule, wildcards, output)
             return []
