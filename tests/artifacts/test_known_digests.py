@@ -94,6 +94,20 @@ def test_a_file_written_a_moment_ago_is_read_again(
     assert len(reads) == 2
 
 
+def test_a_part_of_a_file_has_a_memory_of_its_own(file: Path, memory: Path) -> None:
+    taken: list[Path] = []
+
+    def first_byte(file: Path) -> str:
+        taken.append(file)
+        return hashlib.sha256(file.read_bytes()[:1]).hexdigest()
+
+    whole = known_digest(file)
+    for _ in range(2):
+        assert known_digest(file, first_byte) == hashlib.sha256(file.read_bytes()[:1]).hexdigest()
+        assert known_digest(file) == whole
+    assert len(taken) == 1 and len(list(memory.iterdir())) == 2
+
+
 @pytest.mark.parametrize("damage", ["", "x y", "x y z", f"{'0' * 16}\n{'0' * 64}\n", "\ud800"])
 def test_a_damaged_memory_is_no_memory(file: Path, memory: Path, damage: str) -> None:
     before = known_digest(file)

@@ -29,8 +29,7 @@ TARGETS = (
 KINDS = {
     "text": ("collect_documents", "fetch_documents", "fetch_translations"),
     "ask": ("collect_prompts", "fetch_prompts"),
-    "model": ("train_model", "fetch_model", "convert_model", "register_model"),
-    "asking": ("register_prompting",),
+    "model": ("train_model", "fetch_model", "convert_model", "register_model", "register_prompting"),
     "shard": ("build_calibration_set",),
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),

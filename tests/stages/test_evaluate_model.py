@@ -214,14 +214,14 @@ def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
 
 def test_rows_asked_otherwise_are_not_of_one_table(home: Path, tmp_path: Path) -> None:
     """Though the template is the same: another end of answers."""
-    model = tmp_path / "model" / "model.json"
-    shutil.copytree(home, model.parent)
+    model = shutil.copytree(home, tmp_path / "model") / "model.json"
     (model.parent / "checkpoint/generation_config.json").write_text('{"eos_token_id": [0, 1]}')
     with pytest.raises(UserError, match=r"registered: generation_config\.json has .*makes prompts, evaluations"):
         run(home, tmp_path / "a", model=model)
     run(home, tmp_path / "a")
     run(home, tmp_path / "b", model=model, prompting=prompting_of(model))
     headers = {tmp_path / name: read_header(tmp_path / name / "arc.parquet", SCORES_SCHEMA) for name in ("a", "b")}
+    assert {each["sources"]["version of the harness"] for each in headers.values()} == {"0.4.13"}
     with pytest.raises(UserError, match=r"made from different things \(templates and ends of answers: "):
         require_same_sources(headers)
 

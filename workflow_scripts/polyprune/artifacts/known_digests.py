@@ -10,23 +10,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from polyprune.artifacts.atomic import atomic_write
-from polyprune.errors import UserError
 from polyprune.provenance import digest, file_digest
 
 _SETTLED = 2.0
 """Seconds. A file touched later than this before its reading may change again within the resolution of its times."""
 
 
-def known_digest(file: Path, of: Callable[[Path], str] = file_digest) -> str:
+def known_digest(file: Path, of: Callable[[Path], str] | None = None) -> str:
     """SHA-256 of a file, or of what `of` takes of it, 64 hex digits."""
     signature, settled = _signature(file)
-    memory = _memory(file, "" if of is file_digest else of.__name__)
+    memory = _memory(file, of.__name__ if of else "")
     if memory and (sha256 := _remembered(memory, signature)):
         return sha256
-    sha256 = of(file)
+    sha256 = (of or file_digest)(file)
     if memory and settled and _signature(file)[0] == signature:
         _remember(memory, f"{signature}\n{sha256}\n")
     return sha256
@@ -58,9 +57,12 @@ def _remembered(memory: Path, signature: str) -> str | None:
 
 
 def _remember(memory: Path, text: str) -> None:
-    """Keep a digest for later; where this user may not write, each job reads the file itself."""
-    try:
-        with atomic_write(memory) as part:
-            part.write_text(text, encoding="ascii")
-    except (OSError, UserError):
-        return
+    """Keep a digest for later; where this user may not write, each job reads the file itself.
+
+    It appears whole, and is not waited for until it is on the disk: one that is lost is worked out again.
+    """
+    part = memory.with_name(f"{memory.name}.{os.getpid()}.part")
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="ascii")
+        part.replace(memory)
