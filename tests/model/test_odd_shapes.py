@@ -27,7 +27,10 @@ ODD: dict[str, tuple[str, dict[str, Any], str, str]] = {
     ),
     "latent attention without a narrow query, products left out one by one": (
         "deepseek_v2",
-        {"q_lora_rank": None, "n_routed_experts": 6, "topk_method": "group_limited_greedy", "n_group": 2, "topk_group": 1},
+        {
+            "q_lora_rank": None, "n_routed_experts": 6, "topk_method": "group_limited_greedy", "n_group": 2,
+            "topk_group": 1,
+        },
         "gptq", "w4g4",
     ),
     "heads wider than the model, one for keys and values": (

@@ -9,7 +9,14 @@ import pytest
 from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.titles import compression_title, scheme_title
-from polyprune.report.names import PAPER_METHODS, calibration_label, is_single_language, method_rank, pair_label
+from polyprune.report.names import (
+    PAPER_METHODS,
+    calibration_label,
+    is_single_language,
+    method_rank,
+    pair_label,
+    removed_by,
+)
 from polyprune.report.numbers import decimals_of, exact_mean, format_number, format_printed
 
 
@@ -78,3 +85,15 @@ def test_means_are_equal_where_counts_are() -> None:
     assert exact_mean(shares[0], [60, 60], ["1", "1"]) == pytest.approx(first)
     assert exact_mean([1.0, math.inf], [1, 1], ["1", "1"]) == math.inf
     assert exact_mean([0.1, 0.2, 0.3], [9, 9, 9], ["1"] * 3) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        (["wanda", "sparsegpt@paper"], "pruned weights"),
+        (["reap"], "removed experts"),
+        (["wanda", "reap"], "pruned weights (REAP: removed experts)"),
+    ],
+)
+def test_what_masks_are_sets_of(methods: list[str], said: str) -> None:
+    assert removed_by(methods) == said

@@ -12,6 +12,7 @@ from tests.helpers import measured
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, lightness, read_table, same_colour
 from tests.helpers.titles import titles_of
 
+from polyprune.report.figures import masks
 from polyprune.report.figures.drawing import SHADES
 from polyprune.report.tables.mask_iou import TABLE_ORDER, load_paper, picture, render, table_rows
 from polyprune.report.tables.picture import draw_picture
@@ -131,3 +132,13 @@ def test_pages_say_what_is_in_parentheses_only_where_something_is() -> None:
     assert "## Model, SparseGPT 50 %" in page and "| AR & DE |" in page
     page = render(rows.assign(paper_value=0.886), "Title", NAMES)
     assert "In parentheses: the value that the paper prints." in page and "(0.886)" in page
+
+
+def test_captions_say_experts_where_whole_ones_are_removed() -> None:
+    weights = rows_of(2, "seeds")
+    experts = weights.assign(method="reap")
+    for drawn_rows, said in ((weights, "sets of pruned weights of 3"), (experts, "sets of removed experts of 3")):
+        shown = picture(drawn_rows, "Title", NAMES)
+        assert said in shown.caption and said in render(drawn_rows, "Title", NAMES)
+        of_figure = measured.mask_iou(["de", "en"]).assign(method=drawn_rows["method"].iloc[0])
+        assert said in masks._caption(of_figure, "Names")

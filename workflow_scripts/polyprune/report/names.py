@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, ORIGIN
 
 PAPER_MODELS = {
@@ -28,6 +29,15 @@ def method_rank(method: str) -> int:
     """
     name = method.partition(ORIGIN)[0]
     return _IN_TABLES.index(name) if name in _IN_TABLES else len(_IN_TABLES)
+
+
+def removed_by(methods: Iterable[str]) -> str:
+    """What masks of these methods are sets of."""
+    experts = {method: traits_of(method).experts for method in methods}
+    if not any(experts.values()):
+        return "pruned weights"
+    names = ", ".join(sorted(traits_of(method).title for method, whole in experts.items() if whole))
+    return "removed experts" if all(experts.values()) else f"pruned weights ({names}: removed experts)"
 
 
 def language_of(column: object) -> str:
