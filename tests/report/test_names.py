@@ -88,12 +88,12 @@ def test_means_are_equal_where_counts_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("methods", "said"),
+    ("matrices", "said"),
     [
-        (["wanda", "sparsegpt@paper"], "pruned weights"),
-        (["reap"], "removed experts"),
-        (["wanda", "reap"], "pruned weights (REAP: removed experts)"),
+        (["q", "ffn.up"], "pruned weights"),
+        (["experts"], "removed experts"),
+        (["q", "experts"], "pruned weights (experts: of removed experts)"),
     ],
 )
-def test_what_masks_are_sets_of(methods: list[str], said: str) -> None:
-    assert removed_by(methods) == said
+def test_what_masks_are_sets_of(matrices: list[str], said: str) -> None:
+    assert removed_by(matrices) == said

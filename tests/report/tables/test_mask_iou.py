@@ -135,10 +135,7 @@ def test_pages_say_what_is_in_parentheses_only_where_something_is() -> None:
 
 
 def test_captions_say_experts_where_whole_ones_are_removed() -> None:
-    weights = rows_of(2, "seeds")
-    experts = weights.assign(method="reap")
-    for drawn_rows, said in ((weights, "sets of pruned weights of 3"), (experts, "sets of removed experts of 3")):
-        shown = picture(drawn_rows, "Title", NAMES)
-        assert said in shown.caption and said in render(drawn_rows, "Title", NAMES)
-        of_figure = measured.mask_iou(["de", "en"]).assign(method=drawn_rows["method"].iloc[0])
-        assert said in masks._caption(of_figure, "Names")
+    for matrices, said in ((TABLE_ORDER, "sets of pruned weights of 3"), (["experts"], "sets of removed experts of 3")):
+        rows = rows_of(2, "seeds", matrices=matrices)
+        assert said in picture(rows, "Title", NAMES).caption and said in render(rows, "Title", NAMES)
+        assert said in masks._caption(measured.mask_iou(["de", "en"], matrices=matrices), "Names")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from polyprune.grammar.methods import traits_of
+from polyprune.artifacts.measurements import WHOLE_EXPERTS
 from polyprune.grammar.paths import DENSE, ORIGIN
 
 PAPER_MODELS = {
@@ -31,13 +31,12 @@ def method_rank(method: str) -> int:
     return _IN_TABLES.index(name) if name in _IN_TABLES else len(_IN_TABLES)
 
 
-def removed_by(methods: Iterable[str]) -> str:
-    """What masks of these methods are sets of."""
-    experts = {method: traits_of(method).experts for method in methods}
-    if not any(experts.values()):
-        return "pruned weights"
-    names = ", ".join(sorted(traits_of(method).title for method, whole in experts.items() if whole))
-    return "removed experts" if all(experts.values()) else f"pruned weights ({names}: removed experts)"
+def removed_by(matrices: Iterable[str]) -> str:
+    """What masks are sets of, from the names of their matrices."""
+    whole = {name == WHOLE_EXPERTS for name in matrices}
+    if whole == {True, False}:
+        return f"pruned weights ({WHOLE_EXPERTS}: of removed experts)"
+    return "removed experts" if True in whole else "pruned weights"
 
 
 def language_of(column: object) -> str:

@@ -102,7 +102,7 @@ def _label_axes(axes: Axes, matrices: list[str], is_last: bool) -> None:
 def _caption(rows: pd.DataFrame, names: str) -> str:
     chance = {comparison: f"{shown['chance'].mean():.3f}" for comparison, shown in rows.groupby("comparison")}
     counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
-    removed = removed_by(rows["method"].unique())
+    removed = removed_by(rows["matrix"].unique())
     said = [
         f"{names}. Intersection over union of the sets of {removed} of {counts} seeds; the lighter, the more similar, "
         f"on a scale at least {LEAST_OVERLAP:g} wide.",

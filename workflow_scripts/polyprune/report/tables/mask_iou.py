@@ -118,7 +118,7 @@ def _labels(rows: pd.DataFrame) -> dict[str, str]:
 def _notes(rows: pd.DataFrame) -> list[str]:
     """What page and picture say of their numbers."""
     counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
-    removed = removed_by(rows["method"].unique())
+    removed = removed_by(rows["metric"].str.partition(":")[2].unique())
     notes = [f"Intersection over union of the sets of {removed} of {counts} seeds, unweighted mean over layers."]
     if _compares_languages(rows):
         notes.append("A & B: what all seeds of A remove, against what all seeds of B remove.")
