@@ -119,6 +119,19 @@ def test_a_token_meets_its_experts_and_the_shared_ones() -> None:
     assert dense.linear_weights == dense.active_weights == 2 * (attention + 3 * 64 * 96)
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked", "bytes_per_weight"), [("bfloat16", "float32", 4), ("float32", "float16", 2)]
+)
+def test_a_dtype_that_is_asked_for_decides(stored: str, asked: str, bytes_per_weight: int, tmp_path: Path) -> None:
+    config = FAMILIES["llama"][0].to_dict() | {"dtype": stored}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    own, other = (
+        FolderSource.model_validate({"kind": "folder", "path": str(tmp_path), "dtype": dtype})
+        for dtype in (None, asked)
+    )
+    assert model(other).sizes.bytes_per_weight == bytes_per_weight != model(own).sizes.bytes_per_weight
+
+
 def test_a_shape_by_hand_is_taken_and_nothing_is_read() -> None:
     shape = Shape(layers=1, hidden=8, intermediate=8, heads=2, kv_heads=1, vocabulary=9, max_positions=7)
     assert model(FolderSource(kind="folder", path="/nowhere"), shape).sizes is shape
