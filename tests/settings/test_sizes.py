@@ -93,10 +93,11 @@ MIXTURES = ("mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "deepseek_v3", "glm4_m
 @pytest.mark.parametrize("family", MIXTURES)
 def test_weights_of_all_experts_count(family: str) -> None:
     """Of the published sizes of each, two layers; MLA's four matrices are not exactly those of an attention."""
-    config: Any = CONFIG_MAPPING[family](num_hidden_layers=2)
-    config.first_k_dense_replace = 0
-    if config.to_dict().get("mlp_layer_types"):
-        config.mlp_layer_types = ["sparse", "sparse"]
+    config: Any = CONFIG_MAPPING[family]()
+    config.num_hidden_layers, config.first_k_dense_replace = 2, 0
+    for name in ("mlp_layer_types", "layer_types"):
+        if config.to_dict().get(name):
+            setattr(config, name, getattr(config, name)[-2:])
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     matrices = [(name, each) for name, each in model.named_parameters() if ".layers." in name and each.dim() > 1]
