@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 from polyprune.model.arithmetic import instructions, product_seconds
 from polyprune.model.paired import scores_of
 
-CONFIG = LlamaConfig(
+CONFIG: Any = LlamaConfig(
     hidden_size=640, intermediate_size=2048, num_hidden_layers=4, num_attention_heads=10, num_key_value_heads=5,
-    vocab_size=128_256, attn_implementation="sdpa",
+    vocab_size=128_256,
 )  # fmt: skip
 SEQUENCES, LENGTH, PREDICTED = 8, 256, 256
 
@@ -45,7 +45,8 @@ def cpu_seconds(run: Callable[[], Any]) -> float:
 def seconds_of(dtype: torch.dtype) -> tuple[float, float]:
     """A token's seconds in all layers, and in the head and its losses."""
     torch.manual_seed(0)
-    model = LlamaModel(CONFIG).to(dtype).eval()
+    model: Any = LlamaModel(CONFIG).eval()
+    model.to(dtype)
     tokens = torch.randint(CONFIG.vocab_size, (SEQUENCES, LENGTH))
     layers = cpu_seconds(lambda: model(tokens, use_cache=False)) / tokens.numel()
     head, states = model.embed_tokens.weight, torch.randn(PREDICTED, CONFIG.hidden_size).to(dtype)

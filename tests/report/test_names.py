@@ -19,6 +19,7 @@ from polyprune.report.names import (
     is_pair,
     method_rank,
     pair_label,
+    removed_by,
 )
 from polyprune.report.numbers import decimals_of, exact_mean, format_number, format_printed
 
@@ -109,3 +110,15 @@ def test_means_are_equal_where_counts_are() -> None:
     assert exact_mean(shares[0], [60, 60], ["1", "1"]) == pytest.approx(first)
     assert exact_mean([1.0, math.inf], [1, 1], ["1", "1"]) == math.inf
     assert exact_mean([0.1, 0.2, 0.3], [9, 9, 9], ["1"] * 3) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("matrices", "said"),
+    [
+        (["q", "ffn.up"], "pruned weights"),
+        (["experts"], "removed experts"),
+        (["q", "experts"], "pruned weights (experts: of removed experts)"),
+    ],
+)
+def test_what_masks_are_sets_of(matrices: list[str], said: str) -> None:
+    assert removed_by(matrices) == said

@@ -93,10 +93,11 @@ MIXTURES = ("mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "deepseek_v3", "glm4_m
 @pytest.mark.parametrize("family", MIXTURES)
 def test_weights_of_all_experts_count(family: str) -> None:
     """Of the published sizes of each, two layers; MLA's four matrices are not exactly those of an attention."""
-    config: Any = CONFIG_MAPPING[family](num_hidden_layers=2)
-    config.first_k_dense_replace = 0
-    if config.to_dict().get("mlp_layer_types"):
-        config.mlp_layer_types = ["sparse", "sparse"]
+    config: Any = CONFIG_MAPPING[family]()
+    config.num_hidden_layers, config.first_k_dense_replace = 2, 0
+    for name in ("mlp_layer_types", "layer_types"):
+        if config.to_dict().get(name):
+            setattr(config, name, getattr(config, name)[-2:])
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     matrices = [(name, each) for name, each in model.named_parameters() if ".layers." in name and each.dim() > 1]
@@ -117,6 +118,19 @@ def test_a_token_meets_its_experts_and_the_shared_ones() -> None:
     assert sizes.active_weights == 2 * (attention + 3 * 64 * (2 * 16 + 3 * 16))
     dense = Shape.model_validate(sizes_of_config(config | {"num_experts": 1}, "x"))
     assert dense.linear_weights == dense.active_weights == 2 * (attention + 3 * 64 * 96)
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "bytes_per_weight"), [("bfloat16", "float32", 4), ("float32", "float16", 2)]
+)
+def test_a_dtype_that_is_asked_for_decides(stored: str, asked: str, bytes_per_weight: int, tmp_path: Path) -> None:
+    config = FAMILIES["llama"][0].to_dict() | {"dtype": stored}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    own, other = (
+        FolderSource.model_validate({"kind": "folder", "path": str(tmp_path), "dtype": dtype})
+        for dtype in (None, asked)
+    )
+    assert model(other).sizes.bytes_per_weight == bytes_per_weight != model(own).sizes.bytes_per_weight
 
 
 def test_a_shape_by_hand_is_taken_and_nothing_is_read() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from polyprune.artifacts.cells import join_layers, layer_of, save_layer
+from polyprune.artifacts.cells import EXPERTS, join_layers, layer_of, save_layer
 from polyprune.artifacts.weights import SparseWeight
 from polyprune.errors import UserError
 from polyprune.stages.measure_mask_iou import measure_mask_iou
@@ -78,3 +78,18 @@ def test_cells_that_cannot_be_compared_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match="has other matrices than the cells it is compared with"):
         measure_mask_iou(cells, variants(), tmp_path / "x.parquet", {})
     assert layer_of("model.layers.17.mlp.up_proj") == 17
+
+
+def test_masks_of_whole_experts_are_called_so_whatever_their_module_is(tmp_path: Path) -> None:
+    cells, named = [], []
+    for seed in (0, 1):
+        path = tmp_path / str(seed) / "mask.safetensors"
+        about = {"method": "reap", "scheme": "0.25", "calibration": "de", "seed": seed, "model_digest": "d"}
+        about |= {"calibration_digest": "c", "unit": EXPERTS}
+        keep = torch.tensor([[True, True, True, False]])
+        save_layer(path.with_suffix(".layers"), 0, {"model.layers.0.moe": SparseWeight(keep, None)}, about)
+        join_layers(path.with_suffix(".layers"), 1, path, about)
+        cells.append(path)
+        named.append({"model": "m", "method": "reap", "scheme": "0.25", "calibration": "de", "seed": seed})
+    measure_mask_iou(cells, named, tmp_path / "iou.parquet", {})
+    assert set(pd.read_parquet(tmp_path / "iou.parquet")["matrix"]) == {"experts"}

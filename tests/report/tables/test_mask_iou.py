@@ -12,6 +12,7 @@ from tests.helpers import measured
 from tests.helpers.pictures import LANGUAGES, LONG_TITLE, assert_readable, lightness, read_table, same_colour
 from tests.helpers.titles import titles_of
 
+from polyprune.report.figures import masks
 from polyprune.report.figures.drawing import SHADES
 from polyprune.report.tables.mask_iou import TABLE_ORDER, load_paper, picture, render, table_rows
 from polyprune.report.tables.picture import draw_picture
@@ -131,3 +132,10 @@ def test_pages_say_what_is_in_parentheses_only_where_something_is() -> None:
     assert "## Model, SparseGPT 50 %" in page and "| AR & DE |" in page
     page = render(rows.assign(paper_value=0.886), "Title", NAMES)
     assert "In parentheses: the value that the paper prints." in page and "(0.886)" in page
+
+
+def test_captions_say_experts_where_whole_ones_are_removed() -> None:
+    for matrices, said in ((TABLE_ORDER, "sets of pruned weights of 3"), (["experts"], "sets of removed experts of 3")):
+        rows = rows_of(2, "seeds", matrices=matrices)
+        assert said in picture(rows, "Title", NAMES).caption and said in render(rows, "Title", NAMES)
+        assert said in masks._caption(measured.mask_iou(["de", "en"], matrices=matrices), "Names")

@@ -91,6 +91,8 @@ class Layout:
 TABLE, FRAME = "table/3", "numbers/2"
 """Schemas of a table of scores (`report/tables/rows.py`), and of other numbers behind a table or a figure."""
 _VARIANT = [*((name, pa.string()) for name in ("model", "method", "scheme", "calibration")), ("seed", pa.int32())]
+WHOLE_EXPERTS = "experts"
+"""In the place of a matrix: a mask of a layer's experts, not of weights."""
 MASK_IOU = Layout(
     "mask_iou/3",
     [

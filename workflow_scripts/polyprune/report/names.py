@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from polyprune.artifacts.measurements import WHOLE_EXPERTS
 from polyprune.grammar.calibrations import is_single_language, parse_calibration
 from polyprune.grammar.paths import DENSE, ORIGIN
 from polyprune.grammar.titles import calibration_title
@@ -30,6 +31,14 @@ def method_rank(method: str) -> int:
     """
     name = method.partition(ORIGIN)[0]
     return _IN_TABLES.index(name) if name in _IN_TABLES else len(_IN_TABLES)
+
+
+def removed_by(matrices: Iterable[str]) -> str:
+    """What masks are sets of, from the names of their matrices."""
+    whole = {name == WHOLE_EXPERTS for name in matrices}
+    if whole == {True, False}:
+        return f"pruned weights ({WHOLE_EXPERTS}: of removed experts)"
+    return "removed experts" if True in whole else "pruned weights"
 
 
 def language_of(column: object) -> str:

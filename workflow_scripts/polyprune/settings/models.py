@@ -233,7 +233,8 @@ class Model(Section):
                 f"model {self.title}: its sizes are not known before it is registered: make its results/…/model.json "
                 "first, or say `shape`"
             )
-        return Shape.model_validate(found)
+        asked = getattr(self.source, "dtype", None)
+        return Shape.model_validate(found | ({"bytes_per_weight": 4 if asked == "float32" else 2} if asked else {}))
 
     @property
     def known_sizes(self) -> Shape | None:

@@ -13,7 +13,7 @@ import numpy as np
 from polyprune.artifacts.cell_shares import layer_of
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.identity import calibration_texts, of_variant, require_agreement
-from polyprune.artifacts.measurements import MASK_IOU, save_measurements
+from polyprune.artifacts.measurements import MASK_IOU, WHOLE_EXPERTS, save_measurements
 from polyprune.errors import UserError
 from polyprune.grammar.calibrations import is_single_language
 from polyprune.grammar.matrices import matrix_title
@@ -86,13 +86,15 @@ def _in_seed_order(by_calibration: Mapping[str, list[tuple[int, CellReader]]], w
 
 def compare(readers: Readers) -> Iterator[dict[str, Any]]:
     """Rows of all matrices of one model, method and scheme."""
-    columns = next(iter(readers.values()))[0].columns
+    first = next(iter(readers.values()))[0]
+    columns = first.columns
     for cell in (cell for cells in readers.values() for cell in cells):
         if cell.columns != columns:
             raise UserError(f"{cell.path} has other matrices than the cells it is compared with")
     for name, d_in in columns.items():
         kept = {calibration: [cell.packed_keep(name) for cell in cells] for calibration, cells in readers.items()}
-        where = {"layer": layer_of(name), "matrix": matrix_title(name)}
+        matrix = WHOLE_EXPERTS if first.removes_experts else matrix_title(name)
+        where = {"layer": layer_of(name), "matrix": matrix}
         for row in compare_matrix(kept, d_in):
             yield where | row
 

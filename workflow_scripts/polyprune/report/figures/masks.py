@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from polyprune.artifacts.measurements import MASK_IOU
 from polyprune.report.figures.drawing import GREY, LEAST_OVERLAP, SHADES, Sheet, overlap_limits
-from polyprune.report.names import calibration_label, pair_label
+from polyprune.report.names import calibration_label, pair_label, removed_by
 from polyprune.settings.studies import FigureSettings
 
 LAYOUT = MASK_IOU
@@ -102,14 +102,15 @@ def _label_axes(axes: Axes, matrices: list[str], is_last: bool) -> None:
 def _caption(rows: pd.DataFrame, names: str) -> str:
     chance = {comparison: f"{shown['chance'].mean():.3f}" for comparison, shown in rows.groupby("comparison")}
     counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
+    removed = removed_by(rows["matrix"].unique())
     said = [
-        f"{names}. Intersection over union of the sets of pruned weights of {counts} seeds; the lighter, the more "
-        f"similar, on a scale at least {LEAST_OVERLAP:g} wide.",
+        f"{names}. Intersection over union of the sets of {removed} of {counts} seeds; the lighter, the more similar, "
+        f"on a scale at least {LEAST_OVERLAP:g} wide.",
         f"Left: masks of all seeds of one calibration language (by chance {chance['seeds']}).",
     ]
     if "stable" in chance:
         said.append(
-            "Right, A & B: what all seeds of A prune against what all seeds of B prune (by chance "
+            "Right, A & B: what all seeds of A remove against what all seeds of B remove (by chance "
             f"{chance['stable']}). The two sides cannot be compared with each other: each has a scale of its own."
         )
     return " ".join(said)

@@ -26,12 +26,13 @@ TABLES = {
         "chance says nothing of calibration, and translated questions measure the translation, too.",
     ),
     "mask_iou": Explanation(
-        "How much the pruned weights depend on the draw of the calibration text: the overlap of masks of several "
-        "seeds in one language.",
+        "How much it depends on the draw of the calibration text which weights, or experts, are removed: the overlap "
+        "of masks of several seeds in one language.",
         "Whether another mask is a worse one: two masks that overlap little can be equally good.",
     ),
     "mask_iou_languages": Explanation(
-        "How much the pruned weights depend on the language of the calibration text: the overlap between languages.",
+        "How much it depends on the language of the calibration text which weights, or experts, are removed: the "
+        "overlap between languages.",
         "Whether another mask is a worse one. Compare with the overlap of seeds of one language, which is the noise.",
     ),
     "same_masks": Explanation(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from polyprune.artifacts.measurements import FRAME, MASK_IOU, load_measurements
 from polyprune.grammar.titles import Titles
 from polyprune.report.figures.drawing import LEAST_OVERLAP, overlap_limits
-from polyprune.report.names import calibration_label, is_pair, pair_label
+from polyprune.report.names import calibration_label, is_pair, pair_label, removed_by
 from polyprune.report.numbers import format_printed
 from polyprune.report.pipe_tables import pipe_table
 from polyprune.report.tables.picture import Grid, Picture, Section
@@ -118,11 +118,12 @@ def _labels(rows: pd.DataFrame) -> dict[str, str]:
 def _notes(rows: pd.DataFrame) -> list[str]:
     """What page and picture say of their numbers."""
     counts = "/".join(map(str, sorted(set(rows["n_seeds"]))))
-    notes = [f"Intersection over union of the sets of pruned weights of {counts} seeds, unweighted mean over layers."]
+    removed = removed_by(rows["metric"].str.partition(":")[2].unique())
+    notes = [f"Intersection over union of the sets of {removed} of {counts} seeds, unweighted mean over layers."]
     if _compares_languages(rows):
-        notes.append("A & B: the weights that all seeds of A prune, against those that all seeds of B prune.")
+        notes.append("A & B: what all seeds of A remove, against what all seeds of B remove.")
     else:
-        notes.append("Of the weights that any seed of a calibration language prunes: how many all of its seeds prune.")
+        notes.append("Of what any seed of a calibration language removes: how much all of its seeds remove.")
     notes.append(
         "Two masks at a time: mean over pairs of seeds or, between languages, over pairs of the same seed; "
         "only these numbers can be compared between tables of seeds and of languages."
