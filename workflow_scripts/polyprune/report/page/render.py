@@ -182,7 +182,7 @@ def _section(section: Mapping[str, Any]) -> dict[str, Any]:
 
 def _grid(grid: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns = [
-        {"label": label, "language": key if grid["across"] != "evaluation language" else key.split("-")[0]}
+        {"label": label, "language": _language(key, grid["across"])}
         for label, key in zip(grid["columns"], grid["keys"], strict=True)
     ]
     filled = [
@@ -198,6 +198,11 @@ def _grid(grid: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[st
         "columns": columns,
         "rows": filled,
     }
+
+
+def _language(key: str, across: str) -> str:
+    """What a column is put away with; nothing where columns are no languages."""
+    return key.split("-")[0] if across == "evaluation language" else key if "language" in across else ""
 
 
 def _cell(grid: Mapping[str, Any], row: int, column: int, language: str) -> dict[str, Any]:
