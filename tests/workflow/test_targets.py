@@ -80,7 +80,8 @@ def test_valid_targets_pass(target: str, settings: Settings):
     check_target(target, settings)
 
 
-MODEL_PARTS = ", ".join(sorted([*METHODS, "calibration", "checkpoint", "dense", "evaluation_text", "model.json", "self_written"]))
+OTHERS = ("calibration", "checkpoint", "dense", "evaluation_text", "model.json", "self_written")
+MODEL_PARTS = ", ".join(sorted([*METHODS, *OTHERS]))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.helpers.answers import BLOCK, study
@@ -42,3 +44,22 @@ def test_the_test_of_a_block_is_over_the_languages_that_are_calibrated_in():
     assert row["p"] in (0.5, 1) and f"(p = {row['p']:.4f}; of 2 languages it is 0.50 at least)" in said
     one = {key: column.only({"de": column.seeds["de"]}) for key, column in columns.items()}
     assert not list(whole_block(one))
+
+
+def test_other_text_may_be_called_best_and_is_no_language():
+    """Tests over languages and gains over them are as without it; the reference mix is one of equal shares."""
+    columns = study(np.random.default_rng(8), effect=0.5)
+    more = {}
+    for key, column in columns.items():
+        others = dict.fromkeys(("de+n8", "en@code", "de75-en25", "ar-de-en+chat", "en+self"), column.values["de"])
+        values = {**column.values, **others, "random": np.ones_like(column.values["de"])}
+        seeds = dict.fromkeys(values, column.seeds["de"])
+        more[key] = replace(column, values=values, seeds=seeds)
+    plain, found = best_calibrations({BLOCK: columns}), best_calibrations({BLOCK: more})
+    assert set(found.loc[found["eval_language"] != "all", "best"]) == {"random"}
+    assert set(found.loc[found["reference"] == "mix", "against"]) == {"ar-de-en"}
+    whole = [rows[rows["eval_language"] == "all"].reset_index(drop=True) for rows in (plain, found)]
+    assert len(whole[0]) and whole[0].equals(whole[1])
+    keys = ["eval_language", "metric", "reference"]
+    gains = [rows[rows["is_target"].astype(bool)].set_index(keys)["gain"] for rows in (plain, found)]
+    assert gains[0].to_dict() == pytest.approx(gains[1].to_dict())
