@@ -63,6 +63,10 @@ CELL = "results/llama-3-8b/wanda/0.50/de/seed0"
         "results/tiny-llama/evaluation_text/demo/de.safetensors",
         "results/tiny-llama/calibration/de/seed0/tokens.safetensors",
         "results/tiny-llama/calibration/ar-de-en-es-ru-sw-zh/seed12/tokens.safetensors",
+        "results/tiny-llama/calibration/de75-en25+n16+chat/seed0/tokens.safetensors",
+        "results/tiny-llama/self_written/de+self/seed0/text.parquet",
+        "results/tiny-llama/wanda/0.50-layer1-from-de75-en25/de@demo+n2048/seed0/mask.safetensors",
+        "results/tiny-llama/wanda/0.50/random/seed0/mask.safetensors",
         "results/tiny-llama/dense/perplexity.parquet",
         "results/tiny-llama/dense/hidden_states/demo/de.h5",
         f"{CELL}/mask.safetensors",
@@ -77,20 +81,8 @@ def test_valid_targets_pass(target: str, settings: Settings):
     check_target(target, settings)
 
 
-MODEL_PARTS = ", ".join(
-    sorted(
-        [
-            *METHODS,
-            "calibration",
-            "checkpoint",
-            "dense",
-            "evaluation_text",
-            "model.json",
-            "prompting.json",
-            "self_written",
-        ]
-    )
-)
+OTHERS = ("calibration", "checkpoint", "dense", "evaluation_text", "model.json", "prompting.json", "self_written")
+MODEL_PARTS = ", ".join(sorted([*METHODS, *OTHERS]))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +164,10 @@ MODEL_PARTS = ", ".join(
         ),
         ("results/tiny-llama/reap/2of4/de/seed0/mask.safetensors", "reap does not take scheme '2of4': it removes a"),
         ("results/tiny-llama/calibration/de/seed00/x", "'seed00' is not a seed; did you mean seed0?"),
+        ("results/tiny-llama/wanda/0.50/de@mc4/seed0/x", "calibration 'de@mc4' is spelt 'de': corpus 'mc4' and 8"),
+        ("results/tiny-llama/wanda/0.50/de+n8/seed0/x", "calibration 'de+n8' is spelt 'de': corpus 'mc4' and 8"),
+        ("results/tiny-llama/wanda/0.50/de@web/seed0/x", "calibration 'de@web': corpus 'web' is not one of demo"),
+        ("results/tiny-llama/wanda/0.50/de+chats/seed0/x", "'de+chats' is not a calibration: after '+' stand a number"),
         (
             "results/tiny-llama/calibration/zh-ar/seed0/x",
             "calibration 'zh-ar' is spelt 'ar-zh': each language once, in alphabetical order",

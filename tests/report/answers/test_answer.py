@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.helpers.answers import BLOCK, study
@@ -47,3 +49,22 @@ def test_the_test_of_a_block_is_over_the_languages_that_are_calibrated_in():
 def test_a_p_that_is_not_nought_is_not_printed_as_nought():
     """The least p of 7 languages is 1/7!, of 20 it is 1/20!."""
     assert p_text(1 / 5040) == "p = 0.0002" and p_text(1 / 2432902008176640000) == "p < 0.0001"
+
+
+def test_other_text_may_be_called_best_and_is_no_language():
+    """Tests over languages and gains over them are as without it; the reference mix is one of equal shares."""
+    columns = study(np.random.default_rng(8), effect=0.5)
+    more = {}
+    for key, column in columns.items():
+        others = dict.fromkeys(("de+n8", "en@code", "de75-en25", "ar-de-en+chat", "en+self"), column.values["de"])
+        values = {**column.values, **others, "random": np.ones_like(column.values["de"])}
+        seeds = dict.fromkeys(values, column.seeds["de"])
+        more[key] = replace(column, values=values, seeds=seeds)
+    plain, found = best_calibrations({BLOCK: columns}), best_calibrations({BLOCK: more})
+    assert set(found.loc[found["eval_language"] != "all", "best"]) == {"random"}
+    assert set(found.loc[found["reference"] == "mix", "against"]) == {"ar-de-en"}
+    whole = [rows[rows["eval_language"] == "all"].reset_index(drop=True) for rows in (plain, found)]
+    assert len(whole[0]) and whole[0].equals(whole[1])
+    keys = ["eval_language", "metric", "reference"]
+    gains = [rows[rows["is_target"].astype(bool)].set_index(keys)["gain"] for rows in (plain, found)]
+    assert gains[0].to_dict() == pytest.approx(gains[1].to_dict())

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.pictures import assert_readable, drawn
 from tests.helpers.titles import titles_of
 
-from polyprune.report.why.why import ALL_BENCHMARKS, GIVEN, pairs
+from polyprune.report.why.why import ALL_BENCHMARKS, GIVEN, losses, pairs
 from polyprune.report.why.why_picture import draw_why
 
 LANGUAGES = ("de", "en", "es", "sw")
@@ -27,6 +27,15 @@ def scores() -> pd.DataFrame:
         block = {"model": "m", "method": "wanda", "scheme": "0.50", "calibration": calibration, "seed": 0}
         rows += [block | {"metric": name, "eval_language": language, "value": value} for name, value in values.items()]
     return pd.DataFrame(rows)
+
+
+def test_only_single_languages_are_compared() -> None:
+    rows = scores()
+    more = [rows.assign(calibration=rows["calibration"] + said) for said in ("+n8", "@code", "+chat", "90-zh10")]
+    for (*_, one), (*_, other) in zip(pairs(rows), pairs(pd.concat([rows, *more])), strict=True):
+        assert one.calibrations == other.calibrations == list(LANGUAGES)
+        assert {tuple(loss.index) for *_, loss in losses(pd.concat([rows, *more]))} == {LANGUAGES}
+        assert np.array_equal(one.loss, other.loss) and np.array_equal(one.drift, other.drift)
 
 
 def test_panels_say_their_correlation_with_its_interval_and_that_scales_differ() -> None:

@@ -88,6 +88,18 @@ FIGURES = {
         "largest in one language, which AWQ protects, are so in others.",
         "That a wider range makes a language lose more: that is for the tables of quantised models to say.",
     ),
+    "over_budget": Explanation(
+        "Perplexity of each language by the amount of calibration text.",
+        "What other text would do: larger amounts begin with the smaller ones' text. Bars are seeds, no interval.",
+    ),
+    "over_dose": Explanation(
+        "Perplexity of each language by its share of the calibration text.",
+        "What a share does with another language or another amount of text. Bars are seeds, no interval.",
+    ),
+    "over_sparsity": Explanation(
+        "How much worse calibrating in another language is than in the language itself, by sparsity.",
+        "How good a cell is: where both are bad their ratio may be 1. Bars are seeds, no interval.",
+    ),
     "mean_activations": Explanation(
         "Mean outputs of a matrix, channel by channel, before and after compression, in the calibration language.",
         "Whether a change of a channel matters for what the model says.",
