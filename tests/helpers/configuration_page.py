@@ -74,6 +74,10 @@ UNITS = {
     "tokens_per_batch": "tokens",
     "planning_flops": "operations a second",
     "cells_per_dump": "cells",
+    "chance": "share of 1",
+    "questions": "questions",
+    "fewshot": "examples",
+    "tokens": "tokens",
     "rank": "dimensions",
 }
 """By the last keys of a setting; `1` has none."""

@@ -37,7 +37,8 @@ _LAYERS = re.compile(r"layers?([1-9][0-9]*)(?:to([1-9][0-9]*))?")
 _EXCHANGE = re.compile(r"(?P<plain>.+)-(?P<layers>ends|layers?[0-9][0-9a-z]*)-from-(?P<part>[^/]+)")
 
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
-LANGUAGE_PATTERN = "[a-z]{2,3}"
+LANGUAGE_PATTERN = "[a-z]{2,3}(?:_[a-z]{2,4})*"
+"""A code of two or three letters, with a script or region where need be: zh_hant, pt_br, sr_latn."""
 CALIBRATION_PATTERN = f"{LANGUAGE_PATTERN}(?:-{LANGUAGE_PATTERN})*"
 PLAIN_PATTERN = (
     r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8](?:g[1-9][0-9]*|channel))"

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from polyprune.grammar.benchmarks import columns, datasets
+from polyprune.grammar.columns import Column
 from polyprune.grammar.paths import Cell, origin_of
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
@@ -27,7 +28,10 @@ class MadeWith:
     """Entries of headers under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self._columns = settings, cache(columns)
+        self.settings, self._columns = settings, cache(self._columns_of)
+
+    def _columns_of(self, benchmark: str, source: str, languages: tuple[str, ...]) -> list[Column]:
+        return columns(self.settings.all_benchmarks[benchmark], source, languages)
 
     def corpus_in(self, corpus: str, language: str) -> Entries:
         """The settings that one language of a corpus depends on: not which other languages there are."""
@@ -37,7 +41,8 @@ class MadeWith:
                 return values | {"files": {language: reference("corpora", corpus, language)}}
             case TmxCorpus():
                 return values | {"files": {language: values["files"][language]}, "folder": reference("corpora", corpus)}
-        return values | {"languages": [language]}
+        codes = {name: code for name, code in values.get("codes", {}).items() if name == language}
+        return values | {"languages": [language], **({"codes": codes} if "codes" in values else {})}
 
     def documents(self, wildcards: Wildcards) -> Entries:
         """The settings of one language's file of text, and which language."""
@@ -240,25 +245,26 @@ class MadeWith:
 
     def benchmark_data(self, model: str, benchmark: str) -> Entries:
         """The questions that a model is asked."""
-        if self.settings.benchmarks_of(model) == "demo":
+        if self.settings.source_of(model, benchmark) == "demo":
             return {"provenance": {"questions": self.settings.evaluation.demo_questions}}
         of_mkqa = benchmark == "mkqa" and self.settings.evaluation.data_root is None
         mkqa = {"mkqa_commit": self.settings.evaluation.mkqa.commit} if of_mkqa else {}
-        return {"provenance": {"datasets": datasets(benchmark, "hub"), **mkqa}}
+        return {"provenance": {"datasets": datasets(self.settings.all_benchmarks[benchmark], "hub"), **mkqa}}
 
     def evaluation(self, wildcards: Wildcards) -> Entries:
         """A variant's answers to a benchmark, and their scores."""
         model, benchmark = wildcards["model"], wildcards["benchmark"]
-        source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
-        generates = benchmark == "mkqa"
+        source, evaluation = self.settings.source_of(model, benchmark), self.settings.evaluation
+        generates, asked = benchmark == "mkqa", self.settings.all_benchmarks[benchmark].asked
         return {
             "benchmark": benchmark,
             "columns": [
                 asdict(each) for each in self._columns(benchmark, source, tuple(self.settings.languages_of(model)))
             ],
-            "profile": "cloze" if source == "demo" else evaluation.profile,
+            "profile": "cloze" if source == "demo" else evaluation.profile if asked is None else "current",
             "mkqa": evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             "generation": evaluation.generation if generates else None,
+            "asked": None if asked is None else asdict(asked),
             "inputs": self.of_variant(wildcards) | {"data": self.benchmark_data(model, benchmark)},
         }
 

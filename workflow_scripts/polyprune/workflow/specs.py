@@ -205,11 +205,11 @@ class Specs:
     # Benchmarks.
 
     def register_benchmark(self, wildcards: Wildcards) -> str:
-        found = datasets(wildcards["benchmark"], "hub")
+        found = datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub")
         return spec("register_benchmark", wildcards, datasets=found, data_root=reference(DATA_ROOT))
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
-        found = datasets(wildcards["benchmark"], "hub")
+        found = datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub")
         mkqa = {"mkqa_commit": self.settings.evaluation.mkqa.commit if wildcards["benchmark"] == "mkqa" else None}
         return spec("fetch_benchmark", wildcards, datasets=found, **mkqa)
 

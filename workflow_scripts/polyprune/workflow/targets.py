@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polyprune.errors import UserError
-from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
+from polyprune.grammar.benchmarks import SOURCES
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
 from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of
 from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
@@ -45,7 +45,7 @@ def check_target(target: str, settings: Settings) -> None:
         elif parts[1] == "benchmarks":
             if parts[2] not in SOURCES:
                 raise SpellingError(f"{parts[2]!r} is {nearest(parts[2], SOURCES)}")
-            _check_benchmark(parts[3:])
+            _check_benchmark(parts[3:], settings)
         elif parts[1] == "prompts" and settings.prompts:
             _check_prompts_file(parts[2:], settings)
         elif parts[1] in ("mask_iou", "mask_agreement", "versus_paper"):
@@ -115,7 +115,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         _check_calibration(parts[1:], known)
         return
     if "evaluation" in parts:
-        _check_benchmark(parts[parts.index("evaluation") + 1 :])
+        _check_benchmark(parts[parts.index("evaluation") + 1 :], settings)
     if parts[0] == "dense":
         _check_variant_file(parts[1:2], OF_VARIANTS)
         return
@@ -154,10 +154,10 @@ def _check_variant_file(parts: list[str], known: Sequence[str]) -> None:
         raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], known)}")
 
 
-def _check_benchmark(parts: list[str]) -> None:
+def _check_benchmark(parts: list[str], settings: Settings) -> None:
     name = parts[-1].split(".")[0] if parts else ""
-    if parts and name not in BENCHMARKS:
-        raise SpellingError(f"benchmark {name!r} is {nearest(name, BENCHMARKS)}")
+    if parts and name not in settings.all_benchmarks:
+        raise SpellingError(f"benchmark {name!r} is {nearest(name, settings.all_benchmarks)}")
 
 
 def _check_calibration(parts: list[str], known: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import METHODS, traits_of
 from polyprune.grammar.schemes import (
     CALIBRATION_PATTERN,
@@ -42,7 +41,7 @@ class Only:
             "scheme": SCHEME_PATTERN,
             "calibration": CALIBRATION_PATTERN,
             "seed": SEED_PATTERN,
-            "benchmark": any_of(BENCHMARKS),
+            "benchmark": any_of(self.settings.all_benchmarks),
             "language": LANGUAGE_PATTERN,
         }
 
@@ -89,4 +88,4 @@ class Only:
     def benchmarks(self, *, fetched: bool) -> str:
         """All benchmarks, if they are fetched from the hub, or if they are in the user's folder; else none."""
         at_hand = self.settings.evaluation.data_root is not None
-        return any_of(BENCHMARKS if at_hand != fetched else ())
+        return any_of(self.settings.all_benchmarks if at_hand != fetched else ())
