@@ -105,6 +105,7 @@ rule export_model:
     input:
         model="results/{model}/model.json",
         cell=inputs.cell,
+        scores=[],
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export/config.json",
     log:
@@ -119,4 +120,21 @@ rule export_model:
         spec=specs.export_model,
     shell:
         "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --cell {input.cell} "
-        "--output {output} --log {log} --threads {threads}"
+        "--scores {input.scores} --output {output} --log {log} --threads {threads}"
+
+
+# Codes as other programs pack them, with perplexity in its model card.
+use rule export_model as export_packed with:
+    input:
+        model="results/{model}/model.json",
+        cell=inputs.cell,
+        scores=[
+            "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/perplexity.parquet",
+            "results/{model}/dense/perplexity.parquet",
+        ],
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export-{layout}/config.json",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_packed_{layout}.log",
+    benchmark:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_packed_{layout}.benchmark.jsonl"

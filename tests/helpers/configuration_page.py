@@ -165,6 +165,8 @@ def _example(name: str) -> Any:
         return said
     place = _places()[name][0][0]
     value = value_at(before_and_after(name)[1], place)
+    if name == "benchmarks.folder":
+        return "~/tasks"
     return value[:1] if name == "imports.cells" else value
 
 

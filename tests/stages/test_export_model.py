@@ -57,7 +57,7 @@ def test_transformers_loads_what_the_cell_stands_for(
     cell = tmp_path / artifact(method)
     assert run(arguments(tmp_path, method, scheme, cell)) == 0
     output = tmp_path / "export" / "config.json"
-    export_model(tmp_path / "model.json", cell, output, "Tiny", SOURCE, {"code": "1"})
+    export_model(tmp_path / "model.json", cell, [], output, "Tiny", SOURCE, None, {"code": "1"})
     tokens, reader = random_tokens(3, 24, seed=5), CellReader(cell)
     loaded, expected = load(output.parent), load(tmp_path / "checkpoint")
     with torch.inference_mode():
@@ -84,7 +84,7 @@ def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
     output = tmp_path / "export" / "config.json"
     (output.parent).mkdir()
     (output.parent / "model-99999.safetensors").write_text("left by another export")
-    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    export_model(tmp_path / "model.json", cell, [], output, "Llama-3 8B", SOURCE, None, {"code": "1"})
     card = (output.parent / "README.md").read_text()
     for line in (
         "base_model: meta-llama/Meta-Llama-3-8B-Instruct",
@@ -102,12 +102,12 @@ def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
 def test_the_same_cell_has_the_same_export_before_and_after_it_is_scored(tmp_path: Path) -> None:
     cell = cell_of(tmp_path)
     output = tmp_path / "export" / "config.json"
-    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    export_model(tmp_path / "model.json", cell, [], output, "Llama-3 8B", SOURCE, None, {"code": "1"})
     before = contents(output.parent)
     row: dict[str, Any] = dict.fromkeys(("model", "method", "scheme", "calibration", "corpus", "unit"), "x") | {"n": 1}
     perplexity = row | {"metric": "perplexity", "eval_language": "de", "layer": None, "value": 7.25}
     save_scores(tmp_path / "perplexity.parquet", [perplexity], {})
-    export_model(tmp_path / "model.json", cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    export_model(tmp_path / "model.json", cell, [], output, "Llama-3 8B", SOURCE, None, {"code": "1"})
     assert contents(output.parent) == before
     assert set(json.loads((output.parent / RECORD).read_text())["files"]) == set(before) - {RECORD}
 
@@ -117,7 +117,9 @@ def test_a_damaged_export_or_checkpoint_is_found(damage: str, tmp_path: Path) ->
     results = tmp_path / "results" / "tiny"
     cell = cell_of(results)
     write_manifest(results / "model.json", {"kind": "train"}, results / "checkpoint", {})
-    export_model(results / "model.json", cell, results / "export" / "config.json", "Tiny", SOURCE, {"code": "1"})
+    export_model(
+        results / "model.json", cell, [], results / "export" / "config.json", "Tiny", SOURCE, None, {"code": "1"}
+    )
     for of, folder in (("model.json", "checkpoint"), ("export/config.json", "export")):
         target, file = results / of, results / folder / "model.safetensors"
         assert complaint(target, tmp_path / "results") is None
@@ -140,4 +142,30 @@ def test_a_cell_of_another_version_of_the_model_is_refused(tmp_path: Path) -> No
     cell = cell_of(tmp_path / "one")
     register(random_model("llama", seed=1), tmp_path / "two")
     with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected"):
-        export_model(tmp_path / "two" / "model.json", cell, tmp_path / "x" / "config.json", "T", SOURCE, {})
+        export_model(tmp_path / "two" / "model.json", cell, [], tmp_path / "x" / "config.json", "T", SOURCE, None, {})
+
+
+def test_a_packed_one_says_its_layout_and_scores_and_is_whole(tmp_path: Path) -> None:
+    """In the place that the rule gives it, beside a plain one."""
+    results = tmp_path / "results" / "tiny"
+    register(random_model("llama", hidden_size=64, intermediate_size=96), results)
+    cell = results / "gptq" / "w4g32" / "de" / "seed0" / artifact("gptq")
+    cell.parent.mkdir(parents=True)
+    assert run(arguments(results, "gptq", "w4g32", cell)) == 0
+    row: dict[str, Any] = {"model": "tiny", "corpus": "c", "metric": "perplexity", "unit": "1", "n": 1}
+    scores = []
+    for name, value in (("cell", 12.345), ("dense", 10.0)):
+        scores.append(tmp_path / f"{name}.parquet")
+        rows = [
+            row | {"eval_language": "de", "value": value} | dict.fromkeys(("method", "scheme", "calibration"), name)
+        ]
+        save_scores(scores[-1], rows, {})
+    output = cell.parent / "export-gptq" / "config.json"
+    export_model(results / "model.json", cell, scores, output, "Tiny", SOURCE, "gptq", {"code": "1"})
+    card = (output.parent / "README.md").read_text()
+    assert "| de | 12.35 | 10.00 |" in card and "layout of AutoGPTQ and GPTQModel (gptq)" in card
+    assert json.loads(output.read_text())["quantization_config"]["quant_method"] == "gptq"
+    assert complaint(output, tmp_path / "results") is None
+    weights = output.with_name("model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert complaint(output, tmp_path / "results") is not None

@@ -163,6 +163,7 @@ class Specs:
             source={
                 name: value for name, value in self.made_with.source(model).items() if name in ("kind", "id", "gated")
             },
+            layout=wildcards.get("layout"),
             inputs=self.made_with.of_variant(wildcards),
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import SOURCES
+from polyprune.grammar.layouts import PACKED
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
 from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of
 from polyprune.grammar.schemes import MOST_SEED, parse_calibration, parse_scheme, require_parts
@@ -20,7 +21,7 @@ PAGE = "report.html"
 """Of a study, for readers."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "routing.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
-OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
+OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export", *(f"export-{layout}" for layout in PACKED))
 """What only a cell's may, beside the cell itself."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from polyprune.grammar.layouts import PACKED
 from polyprune.grammar.methods import METHODS, traits_of
 from polyprune.grammar.schemes import (
     CALIBRATION_PATTERN,
@@ -43,6 +44,7 @@ class Only:
             "seed": SEED_PATTERN,
             "benchmark": any_of(self.settings.all_benchmarks),
             "language": LANGUAGE_PATTERN,
+            "layout": any_of(PACKED),
         }
 
     def models_from(self, *kinds: str) -> str:
