@@ -160,9 +160,7 @@ class Specs:
             "export_model",
             wildcards,
             title=self.settings.models[model].title,
-            source={
-                name: value for name, value in self.made_with.source(model).items() if name in ("kind", "id", "gated")
-            },
+            source={name: of for name, of in self.made_with.source(model).items() if name in ("kind", "id", "gated")},
             layout=wildcards.get("layout"),
             inputs=self.made_with.of_variant(wildcards),
         )
