@@ -106,6 +106,7 @@ rule export_model:
         model="results/{model}/model.json",
         prompting="results/{model}/prompting.json",
         cell=inputs.cell,
+        scores=[],
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export/config.json",
     log:
@@ -120,4 +121,22 @@ rule export_model:
         spec=specs.export_model,
     shell:
         "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --prompting "
-        "{input.prompting} --cell {input.cell} --output {output} --log {log} --threads {threads}"
+        "{input.prompting} --cell {input.cell} --scores {input.scores} --output {output} --log {log} --threads {threads}"
+
+
+# Codes as other programs pack them, with perplexity in its model card.
+use rule export_model as export_packed with:
+    input:
+        model="results/{model}/model.json",
+        prompting="results/{model}/prompting.json",
+        cell=inputs.cell,
+        scores=[
+            "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/perplexity.parquet",
+            "results/{model}/dense/perplexity.parquet",
+        ],
+    output:
+        "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/export-{layout}/config.json",
+    log:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_packed_{layout}.log",
+    benchmark:
+        "logs/{model}/{method}/{scheme}/{calibration}/seed{seed}/export_packed_{layout}.benchmark.jsonl"

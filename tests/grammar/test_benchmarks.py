@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.shipped import shipped_config
 
 from polyprune.errors import UserError
-from polyprune.grammar.benchmarks import columns
+from polyprune.grammar.benchmarks import BENCHMARKS, columns
 from polyprune.settings import consistency
 from polyprune.settings.load import load_settings
 from polyprune.workflow import costs
@@ -53,10 +53,10 @@ def test_demo_models_have_generated_benchmarks_and_the_papers_models_the_hubs() 
     settings = load_settings(CONFIG)
 
     def languages(model: str, benchmark: str) -> list[str]:
-        found = columns(benchmark, settings.benchmarks_of(model), settings.languages_of(model))
+        found = columns(benchmark, settings.source_of(model, benchmark), settings.languages_of(model))
         return sorted({column.language for column in found})
 
-    assert [settings.benchmarks_of(model) for model in ("tiny-aya", "aya-23-8b")] == ["demo", "hub"]
+    assert [settings.source_of(model, "arc") for model in ("tiny-aya", "aya-23-8b")] == ["demo", "hub"]
     assert languages("tiny-aya", "hellaswag") == ["ar", "de", "en", "es", "ru", "sw", "zh"]
     assert languages("aya-23-8b", "hellaswag") == ["ar", "de", "en", "es", "ru"]
     assert languages("aya-23-8b", "arc") == ["ar", "de", "en", "es", "ru", "zh"]
@@ -103,8 +103,10 @@ def test_a_table_of_the_demos_models_has_no_benchmark_without_generated_question
 def test_resources_grow_with_model_and_benchmark() -> None:
     models = load_settings(CONFIG).models
     small, large, tiny = models["llama-3-8b"], models["llama-3-70b"], models["tiny-llama"]
-    assert costs.evaluation_flops(large, "mmlu") > 5 * costs.evaluation_flops(small, "mmlu")
-    assert costs.evaluation_flops(small, "hellaswag") > costs.evaluation_flops(small, "belebele")
-    assert costs.minutes(costs.evaluation_flops(small, "mkqa"), 150e12) > 10
-    assert costs.minutes(costs.evaluation_flops(tiny, "mmlu"), 150e12) <= 10
+    assert costs.evaluation_flops(large, BENCHMARKS["mmlu"]) > 5 * costs.evaluation_flops(small, BENCHMARKS["mmlu"])
+    assert costs.evaluation_flops(small, BENCHMARKS["hellaswag"]) > costs.evaluation_flops(
+        small, BENCHMARKS["belebele"]
+    )
+    assert costs.minutes(costs.evaluation_flops(small, BENCHMARKS["mkqa"]), 150e12) > 10
+    assert costs.minutes(costs.evaluation_flops(tiny, BENCHMARKS["mmlu"]), 150e12) <= 10
     assert costs.evaluation_memory_mb(tiny) < 4000 < costs.evaluation_memory_mb(large)

@@ -32,8 +32,12 @@ def test_the_folder_of_mkqa_tasks_which_runs_alone_names_languages_as_the_gramma
 
 
 @pytest.mark.parametrize(
-    ("text", "matches"), [("de", True), ("fil", True), ("DE", False), ("d", False), ("dede", False)]
+    ("text", "matches"),
+    [
+        *((text, True) for text in ("de", "fil", "zh_hant", "pt_br", "sr_latn", "zh_hant_hk")),
+        *((text, False) for text in ("DE", "d", "dede", "zh_", "zh_Hant", "es_419", "_de")),
+    ],
 )
-def test_a_language_is_two_or_three_small_letters(text: str, matches: bool) -> None:
+def test_a_language_is_two_or_three_small_letters_with_script_or_region_where_need_be(text: str, matches: bool) -> None:
     assert bool(re.fullmatch(LANGUAGE_PATTERN, text)) == matches
     assert bool(re.fullmatch(CALIBRATION_PATTERN, f"{text}-en")) == matches

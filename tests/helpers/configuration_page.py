@@ -82,6 +82,10 @@ UNITS = {
     "tokens_per_batch": "tokens",
     "planning_flops": "operations a second",
     "cells_per_dump": "cells",
+    "chance": "share of 1",
+    "questions": "questions",
+    "fewshot": "examples",
+    "tokens": "tokens",
     "rank": "dimensions",
 }
 """By the last keys of a setting; `1` has none."""
@@ -169,6 +173,8 @@ def _example(name: str) -> Any:
         return said
     place = _places()[name][0][0]
     value = value_at(before_and_after(name)[1], place)
+    if name == "benchmarks.folder":
+        return "~/tasks"
     return value[:1] if name == "imports.cells" else value
 
 

@@ -66,6 +66,10 @@ VALUES: dict[str, Any] = {
     "models.shape.hidden": 128,
     "models.shape.heads": 8,
     "models.shape.kv_heads": 4,
+    "benchmarks.title": "Another title",
+    "benchmarks.metric": "acc_norm",
+    "benchmarks.fewshot": 2,
+    "benchmarks.folder": str(EVERYTHING.with_name("tasks")),
     "imports.table": str(EVERYTHING.with_name("theirs.csv")),
     "imports.without": ["org/other"],
     "evaluation.data_root": "elsewhere",
@@ -110,6 +114,9 @@ EDITS: dict[str, dict[str, Any]] = {
         "models.local.text.corpus": "web",
         "models.hubbed.text.corpus": "mine",
     },
+    "corpora (hub).codes": {"corpora.web.codes": {"de": "deu_Latn"}},
+    "benchmarks.tasks": {"benchmarks.added.tasks": {"de": "xnli_en"}},
+    "benchmarks.languages": {"benchmarks.added.languages": ["de", "en"]},
     "imports.cells": {
         "imports.tool.cells": [
             {
@@ -147,6 +154,7 @@ EDITS: dict[str, dict[str, Any]] = {
 
 STARTS: dict[str, dict[str, Any]] = {
     "evaluation.data_root": {"evaluation.data_root": "benchmarks"},
+    "benchmarks.languages": {"benchmarks.added.tasks": "xnli_{language}", "benchmarks.added.languages": ["de"]},
     "models.source (gguf).file": {"models.converted.source.path": None, **AT_HUB},
 }
 """By setting: what the configuration differs in beforehand."""

@@ -78,7 +78,7 @@ def test_an_export_is_in_the_dtype_that_is_asked_for(dtype: str, checkpoint: Pat
     model, cell = register(checkpoint, tmp_path / "own", dtype), tmp_path / "weights.safetensors"
     assert run(arguments(model.parent, "sparsegpt", "0.50", cell)) == 0
     output = tmp_path / "export" / "config.json"
-    export_model(model, prompting_of(model), cell, output, "Tiny", {"kind": "folder"}, {})
+    export_model(model, prompting_of(model), cell, [], output, "Tiny", {"kind": "folder"}, None, {})
     config = json.loads(output.read_text())
     assert {config[name] for name in ("dtype", "torch_dtype") if name in config} == {dtype}
     loaded = AutoModelForCausalLM.from_pretrained(output.parent, dtype="auto", attn_implementation="sdpa")

@@ -34,7 +34,7 @@ def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
     sampling = line_of(text, "sampling: paked")
     expected = {
         f"{line_of(text, 'filed: text')}: corpora.web.filed: unknown key; 'filed' is not one of "
-        "dataset, documents, field, files, kind, languages, revision; did you mean files?",
+        "codes, dataset, documents, field, files, kind, languages, revision; did you mean files?",
         f"{line_of(text, '  mine:')}: corpora.mine: Input tag 'file' found using 'kind' does not match any of the "
         "expected tags: 'demo', 'hub', 'files', 'tmx', 'prompts'",
         f"{line_of(text, 'languages: [de, de]')}: corpora.made.languages: de listed twice",

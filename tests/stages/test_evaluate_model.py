@@ -92,6 +92,7 @@ def run(
         "items": out / "items" / "arc.parquet",
         "device": torch.device("cpu"),
         "engine": Engine(),
+        "asked": None,
         "provenance": {"code": "1"},
         **changes,
     }

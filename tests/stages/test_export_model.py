@@ -42,7 +42,7 @@ def logits_of_the_cell(checkpoint: Path, cell: CellReader, tokens: Tensor) -> Te
 
 
 def exported(model: Path, cell: Path, output: Path) -> None:
-    export_model(model, prompting_of(model), cell, output, "Llama-3 8B", SOURCE, {"code": "1"})
+    export_model(model, prompting_of(model), cell, [], output, "Llama-3 8B", SOURCE, None, {"code": "1"})
 
 
 def load(folder: Path) -> PreTrainedModel:
@@ -146,3 +146,30 @@ def test_a_cell_of_another_version_of_the_model_is_refused(tmp_path: Path) -> No
     register(random_model("llama", seed=1), tmp_path / "two")
     with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected"):
         exported(tmp_path / "two" / "model.json", cell, tmp_path / "x" / "config.json")
+
+
+def test_a_packed_one_says_its_layout_and_scores_and_is_whole(tmp_path: Path) -> None:
+    """In the place that the rule gives it, beside a plain one."""
+    results = tmp_path / "results" / "tiny"
+    register(random_model("llama", hidden_size=64, intermediate_size=96), results)
+    cell = results / "gptq" / "w4g32" / "de" / "seed0" / artifact("gptq")
+    cell.parent.mkdir(parents=True)
+    assert run(arguments(results, "gptq", "w4g32", cell)) == 0
+    row: dict[str, Any] = {"model": "tiny", "corpus": "c", "metric": "perplexity", "unit": "1", "n": 1}
+    scores = []
+    for name, value in (("cell", 12.345), ("dense", 10.0)):
+        scores.append(tmp_path / f"{name}.parquet")
+        rows = [
+            row | {"eval_language": "de", "value": value} | dict.fromkeys(("method", "scheme", "calibration"), name)
+        ]
+        save_scores(scores[-1], rows, {})
+    output = cell.parent / "export-gptq" / "config.json"
+    model = results / "model.json"
+    export_model(model, prompting_of(model), cell, scores, output, "Tiny", SOURCE, "gptq", {"code": "1"})
+    card = (output.parent / "README.md").read_text()
+    assert "| de | 12.35 | 10.00 |" in card and "layout of AutoGPTQ and GPTQModel (gptq)" in card
+    assert json.loads(output.read_text())["quantization_config"]["quant_method"] == "gptq"
+    assert complaint(output, tmp_path / "results") is None
+    weights = output.with_name("model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert complaint(output, tmp_path / "results") is not None

@@ -143,13 +143,15 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, *OTHERS]))
         ("results/tiny-llama/wanda/0.50/de/seed/x", "'seed' is not a seed; write seed0"),
         (
             "results/tiny-llama/wanda/0.50/de/seed0/perplexty.parquet",
-            "'perplexty.parquet' is not one of activations, drift.parquet, evaluation, export, hidden_states, "
+            "'perplexty.parquet' is not one of activations, drift.parquet, evaluation, export, export-awq, "
+            "export-compressed-tensors, export-gptq, hidden_states, "
             "lape.parquet, lsar.parquet, mask.safetensors, mean_activations, perplexity.parquet, "
             "routing.parquet; did you mean perplexity.parquet?",
         ),
         (
             "results/tiny-llama/sparsegpt/0.50/de/seed0/mask.safetensors",
-            "'mask.safetensors' is not one of activations, drift.parquet, evaluation, export, hidden_states, "
+            "'mask.safetensors' is not one of activations, drift.parquet, evaluation, export, export-awq, "
+            "export-compressed-tensors, export-gptq, hidden_states, "
             "lape.parquet, lsar.parquet, mean_activations, perplexity.parquet, routing.parquet, "
             "weights.safetensors",
         ),

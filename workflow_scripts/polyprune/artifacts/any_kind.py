@@ -30,7 +30,7 @@ def read_any_header(path: Path) -> dict[str, Any] | None:
     Raises:
         UserError: missing, damaged, in another's place, or it cannot be read at present.
     """
-    file = path.with_name(exports.RECORD) if path.parent.name == EXPORT else path
+    file = path.with_name(exports.RECORD) if path.parent.name.partition("-")[0] == EXPORT else path
     header = _header_of(file)
     return None if header is None else require(file, header, header["schema"])
 

@@ -86,7 +86,7 @@ def artifacts(root: Path) -> Iterator[Path]:
     """All artifacts below a results folder, sorted."""
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not _is_left_out(Path(folder, name)))
-        if Path(folder).name == _EXPORT:
+        if Path(folder).name.partition("-")[0] == _EXPORT:
             names = [name for name in names if name == exports.CONFIG]
         yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix in SCHEMAS)
 
@@ -105,7 +105,7 @@ def check(path: Path, root: Path) -> None:
         UserError: it is damaged, in another's place, of a version that this program does not read, or at odds with
             what belongs to it.
     """
-    if path.parent.name == _EXPORT:
+    if path.parent.name.partition("-")[0] == _EXPORT:
         _check_export(path, root)
         return
     match path.suffix:

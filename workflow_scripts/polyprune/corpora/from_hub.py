@@ -19,9 +19,10 @@ from polyprune.settings.text import HubCorpus, HubPrompts
 def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Documents of calibration and evaluation; the data set and the commit they are from."""
     revision = resolve_revision("dataset", corpus.dataset, corpus.revision)
+    code = corpus.codes.get(language, language)
     splits = {
         split: stream_documents(
-            corpus.dataset, revision, getattr(corpus.files, split).format(language=language), corpus.field,
+            corpus.dataset, revision, getattr(corpus.files, split).format(language=code), corpus.field,
             getattr(corpus.documents, split),
         )
         for split in ("calibration", "evaluation")
@@ -30,7 +31,7 @@ def split_documents(corpus: HubCorpus, language: str) -> tuple[dict[str, list[st
 
 
 def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: int) -> list[str]:
-    """The first `n` non-blank texts of a data set's JSON files that match `pattern`, in file order."""
+    """The first `n` non-blank texts of a data set's JSON or parquet files that match `pattern`, in file order."""
     from datasets import load_dataset
 
     with explained("dataset", dataset):
@@ -39,7 +40,8 @@ def stream_documents(dataset: str, revision: str, pattern: str, field: str, n: i
         if not files:
             raise UserError(f"dataset {dataset} at {revision} has no file {pattern}")
         urls = [dataset_file(dataset, revision, file) for file in files]
-        rows = load_dataset("json", data_files={"documents": urls}, split="documents", streaming=True)
+        kind = "parquet" if files[0].endswith(".parquet") else "json"
+        rows = load_dataset(kind, data_files={"documents": urls}, split="documents", streaming=True)
         texts = (_text_of(row, field, dataset) for row in rows)
         return list(islice((text for text in texts if text.strip()), n))
 

@@ -30,20 +30,27 @@ from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.errors import UserError
 from polyprune.evaluation.mkqa import ASKED, FOLDER, questions_in
 from polyprune.grammar.columns import OWN_TASKS, Column
+from polyprune.places import is_reference, path_at
 
 CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
+_SEED_OF_EXAMPLES = 1234
+"""The harness's own."""
 _ARC_OF_OKAPI, _LAST_OPTION = "alexandrainst/m_arc", "option_e"
 _BELEBELE_ANSWER, _FULL_WIDTH_ANSWER = "\nAnswer:", "\nAnswer："
 
 
 @dataclass(frozen=True)
 class Prompting:
-    """What of prompts is ours to choose. `mkqa` holds `{question}`; with `{question}?` none ends in two marks."""
+    """What of prompts is ours to choose. `mkqa` holds `{question}`; with `{question}?` none ends in two marks.
+
+    `fewshot`: examples before each question, None for as many as the task says, drawn as the harness draws them.
+    """
 
     profile: str
     mkqa: str
     mkqa_tokens: int
+    fewshot: int | None = 0
 
 
 class DelimitingTask(ConfigurableTask):
@@ -73,8 +80,9 @@ def build_tasks(column: Column, data: Path, cache: Path, prompting: Prompting) -
                     f"task {config['task']} cannot read {data / column.dataset} ({type(error).__name__}: {error}); "
                     "it must have the layout of the hub's data set: README.md with its configurations, and the files"
                 ) from error
-        task.set_config("num_fewshot", 0)
-        task.set_fewshot_seed(0)
+        if prompting.fewshot is not None:
+            task.set_config("num_fewshot", prompting.fewshot)
+        task.set_fewshot_seed(_SEED_OF_EXAMPLES)
         tasks[str(config["task"])] = task
     return tasks
 
@@ -82,9 +90,17 @@ def build_tasks(column: Column, data: Path, cache: Path, prompting: Prompting) -
 def _yaml_files(column: Column) -> list[Path]:
     if column.yaml.startswith(OWN_TASKS):
         return [FOLDER / column.yaml.removeprefix(OWN_TASKS)]
-    files = sorted(file for file in HARNESS_TASKS.glob(column.yaml) if not file.name.startswith("_"))
+    return [file for name in column.yaml.split("|") for file in _named(name)]
+
+
+def _named(name: str) -> list[Path]:
+    """The harness's files of a pattern, or the user's file, in whose name `outside:tasks/{benchmark}` is its folder."""
+    if is_reference(name):
+        kind, benchmark, file = name.split("/", 2)
+        return [path_at(f"{kind}/{benchmark}") / file]
+    files = sorted(file for file in HARNESS_TASKS.glob(name) if not file.name.startswith("_"))
     if not files:
-        raise UserError(f"the installed harness has no task {column.yaml}; install the version that envs/ pins")
+        raise UserError(f"the installed harness has no task {name}; install the version that envs/ pins")
     return files
 
 

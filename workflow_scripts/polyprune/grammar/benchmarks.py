@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polyprune.grammar.columns import OWN_TASKS, Column, place_in_tables
+from polyprune.grammar.columns import OWN_TASKS, Asked, Column, place_in_tables
 from polyprune.grammar.languages import DEMO_LANGUAGES, FLORES_CODES
 
 SOURCES = ("demo", "hub")
@@ -74,14 +74,18 @@ def _stand_in(columns: list[Column], like: str, language: str) -> Column:
 class Benchmark:
     """`title`: its name in print. `hub` and `demo`: its columns by source.
 
-    Without `demo` it is not for models on the demo's text.
-    `tokens`: what a variant reads in all languages, prompts once, estimated from the data sets' characters.
+    Without `demo` it is not for models on the demo's text, unless it is of the configuration: then `asked` says how,
+    and all models are asked the same. `tokens`: what a variant reads in all languages, prompts once, estimated from the
+    data sets' characters. `chance`: share of right answers by guessing. `generates`: answers are written, not chosen.
     """
 
     title: str
     tokens: int
     hub: list[Column]
     demo: list[Column]
+    chance: float = 0.25
+    generates: bool = False
+    asked: Asked | None = None
 
 
 BENCHMARKS = {
@@ -94,22 +98,23 @@ BENCHMARKS = {
         _hellaswag(),
         [*_hellaswag(), *(_stand_in(_hellaswag(), "de", language) for language in ("sw", "zh"))],
     ),
-    "mkqa": Benchmark("MKQA", 3_000_000, _mkqa(), [*_mkqa(), _stand_in(_mkqa(), "de", "sw")]),
+    "mkqa": Benchmark("MKQA", 3_000_000, _mkqa(), [*_mkqa(), _stand_in(_mkqa(), "de", "sw")], 0, True),
 }
 GENERATED = tuple(name for name, each in BENCHMARKS.items() if each.demo)
 """Those of which the demo has questions."""
 
 
-def columns(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[Column]:
+def columns(benchmark: str | Benchmark, source: str, languages: Sequence[str] | None = None) -> list[Column]:
     """The columns of a benchmark for which `source` has data, in the order of tables; all, or those of `languages`."""
-    generated = [column for column in BENCHMARKS[benchmark].demo if column.language in DEMO_LANGUAGES]
-    found = {"hub": BENCHMARKS[benchmark].hub, "demo": generated}[source]
+    asked = BENCHMARKS[benchmark] if isinstance(benchmark, str) else benchmark
+    generated = [column for column in asked.demo if column.language in DEMO_LANGUAGES]
+    found = {"hub": asked.hub, "demo": generated}[source]
     return sorted(
         (column for column in found if languages is None or column.language in languages),
         key=lambda column: place_in_tables(column.name),
     )
 
 
-def datasets(benchmark: str, source: str, languages: Sequence[str] | None = None) -> list[str]:
+def datasets(benchmark: str | Benchmark, source: str, languages: Sequence[str] | None = None) -> list[str]:
     """The hub's names of the data sets of a benchmark, all or those that `languages` need."""
     return sorted({column.dataset for column in columns(benchmark, source, languages)})

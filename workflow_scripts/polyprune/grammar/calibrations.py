@@ -24,7 +24,8 @@ from typing import Any
 from polyprune.grammar.spelling import SpellingError, nearest
 
 # In wildcard constraints: Snakemake understands {2,3} but not {2,}.
-LANGUAGE_PATTERN = "[a-z]{2,3}"
+LANGUAGE_PATTERN = "[a-z]{2,3}(?:_[a-z]{2,4})*"
+"""A code of two or three letters, with a script or region where need be: zh_hant, pt_br, sr_latn."""
 _SHARE = r"(?:0\.[1-9]|[1-9][0-9]?(?:\.[1-9])?)"
 _CORPUS = "[a-z0-9][a-z0-9.]*"
 _TERM_PATTERN = rf"{LANGUAGE_PATTERN}(?:{_SHARE})?(?:@{_CORPUS})?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 OWN_TASKS = "own:"
@@ -14,7 +15,8 @@ OWN_FOLDER = "evaluation/mkqa"
 class Column:
     """One column of a benchmark: `task` is its name in results, `dataset` the hub's name of its data.
 
-    `yaml` is a file, or a pattern of files whose questions are pooled (English MMLU: 57 subjects).
+    `yaml` is a file, or a pattern of files whose questions are pooled (English MMLU: 57 subjects); of tasks that the
+    configuration names, files with "|" between them, which begin with a reference (`places.py`) if they are the user's.
     """
 
     name: str
@@ -31,6 +33,21 @@ class Column:
     @property
     def language(self) -> str:
         return self.name.split("-")[0]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a benchmark of the configuration is asked; the built-in ones are asked as the paper was.
+
+    `questions` are counted by language; `chance` is the share of right answers by guessing. `fewshot` None: as many
+    examples as the task says. `folder` identifies the content of the user's files of tasks.
+    """
+
+    metric: str
+    chance: float
+    questions: Mapping[str, int]
+    fewshot: int | None
+    folder: str | None
 
 
 def place_in_tables(column: str) -> tuple[str, bool]:

@@ -43,6 +43,45 @@ def unpack_awq(words: Int32[Tensor, "rows n_words"], n_codes: int) -> UInt8[Tens
     return _unpack(words, 4, codes // 8 * _WORD + nibble[codes % 8] * 4, (n_codes + 7) // 8)
 
 
+def pack_stream(codes: UInt8[Tensor, "rows n_codes"], bits: int) -> Int32[Tensor, "rows n_words"]:
+    """PACK-3; bits beyond the last code are 0."""
+    n_words = (codes.shape[1] * bits + _WORD - 1) // _WORD
+    return _pack(codes, torch.arange(codes.shape[1], device=codes.device) * bits, n_words)
+
+
+def pack_awq(codes: UInt8[Tensor, "rows n_codes"]) -> Int32[Tensor, "rows n_words"]:
+    """PACK-5, of 4-bit codes."""
+    nibble = torch.tensor(AWQ_ORDER, device=codes.device).argsort()
+    places = torch.arange(codes.shape[1], device=codes.device)
+    return _pack(codes, places // 8 * _WORD + nibble[places % 8] * 4, (codes.shape[1] + 7) // 8)
+
+
+def pack_one_less(codes: UInt8[Tensor, "rows n_codes"], bits: int) -> Int32[Tensor, "rows n_words"]:
+    """PACK-3 of zero points as PACK-6 stores them."""
+    if _WORD % bits:
+        return pack_stream((codes.short() - 1 & (1 << bits) - 1).to(torch.uint8), bits)
+    ones = sum(1 << first for first in range(0, _WORD, bits))
+    return _as_words(pack_stream(codes, bits).long() - ones)
+
+
+def _pack(codes: Tensor, first: Tensor, n_words: int) -> Tensor:
+    """Codes into words, their lowest bits at `first` of a row; no two share a bit, so that sums are unions."""
+    low, shift = first // _WORD, first % _WORD
+    words = torch.zeros(len(codes), n_words + 1, dtype=torch.int64, device=codes.device)
+    rows = max(1, _CODES_AT_ONCE // max(1, len(first)))
+    for part, out in zip(codes.split(rows), words.split(rows), strict=True):
+        wide = part.long() << shift
+        out.index_add_(1, low, wide & 0xFFFFFFFF)
+        out.index_add_(1, low + 1, wide >> _WORD)
+    return _as_words(words[:, :n_words])
+
+
+def _as_words(numbers: Tensor) -> Tensor:
+    """The lowest 32 bits of 64, signed."""
+    wrapped = numbers & 0xFFFFFFFF
+    return torch.where(wrapped >= 1 << 31, wrapped - (1 << 32), wrapped).to(torch.int32)
+
+
 def _unpack(words: Tensor, bits: int, first: Tensor, n_words: int) -> Tensor:
     """Codes whose lowest bits lie at `first` of a row."""
     if words.shape[1] != n_words:

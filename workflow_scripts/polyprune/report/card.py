@@ -6,18 +6,32 @@ same card. It says where they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polyprune.grammar.calibrations import parse_calibration
 from polyprune.grammar.titles import calibration_title
 
+_LAYOUTS = {
+    "awq": "AutoAWQ (gemm)",
+    "compressed-tensors": "compressed-tensors (pack-quantized)",
+    "gptq": "AutoGPTQ and GPTQModel (gptq)",
+}
 _SCORES = ("perplexity.parquet", "drift.parquet", "evaluation/")
 """What there may be in the folder of the cell."""
 
 
-def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -> str:
-    """README.md from a cell's metadata, the model's name in print, and its source in config.yaml."""
+def model_card(
+    cell: Mapping[str, Any],
+    title: str,
+    source: Mapping[str, Any],
+    layout: str | None = None,
+    perplexities: Sequence[Mapping[str, float]] = (),
+) -> str:
+    """README.md from a cell's metadata, the model's name in print, and its source in config.yaml.
+
+    `layout` of a packed one; `perplexities` by language: the compressed model's and the dense one's.
+    """
     place = "/".join([*map(str, (cell["method"], cell["scheme"], cell["calibration"])), f"seed{cell['seed']}"])
     asked = parse_calibration(str(cell["calibration"]))
     languages = list(dict.fromkeys(asked.languages))
@@ -33,7 +47,7 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             "---",
             f"# {title}, {cell['method']} {cell['scheme']}, calibrated on {calibration_title(asked.text)}",
             "",
-            f"{_what_it_is(cell)}{licence}",
+            f"{_what_it_is(cell, layout)}{licence}",
             *_quantised(source),
             "",
             "| | |",
@@ -44,10 +58,12 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
             f"| calibration | {asked.text} |",
             f"| calibration languages | {', '.join(languages)} |",
             f"| seed | {cell['seed']} |",
+            *([f"| revision of the dense model | {source['revision']} |"] if source.get("revision") else []),
             f"| digest of the dense model | {cell['model_digest']} |",
             *_origin(cell),
             f"| digest of the code | {cell['code']} |",
             "",
+            *_scores(perplexities),
             f"Its scores are in `{place}/`: {', '.join(_SCORES)}, as far as they were made.",
             "",
             "```python",
@@ -60,7 +76,21 @@ def model_card(cell: Mapping[str, Any], title: str, source: Mapping[str, Any]) -
     )
 
 
-def _what_it_is(cell: Mapping[str, Any]) -> str:
+def _scores(perplexities: Sequence[Mapping[str, float]]) -> list[str]:
+    if not perplexities:
+        return []
+    compressed, dense = perplexities
+    rows = [f"| {language} | {value:.2f} | {dense[language]:.2f} |" for language, value in sorted(compressed.items())]
+    return ["| perplexity | this model | dense |", "|---|---:|---:|", *rows, ""]
+
+
+def _what_it_is(cell: Mapping[str, Any], layout: str | None) -> str:
+    if layout is not None:
+        scales = "" if layout == "compressed-tensors" else " Scales are rounded to float16."
+        return (
+            f"A quantised model, packed in the layout of {_LAYOUTS[layout]}: codes, scales and zero points.{scales} "
+            "Readers say which of these they have kernels for."
+        )
     if cell.get("unit") == "experts":
         return (
             "A mixture of experts with fewer of them: those that stay are numbered anew, in their order. It loads "

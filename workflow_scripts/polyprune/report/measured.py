@@ -128,7 +128,10 @@ def _answers(file: Path) -> Iterator[_Cell]:
     table, header = load_items(file)
     variant, benchmark = header["variant"], header["benchmark"]
     answers = table.to_pandas()
-    kind = ACCURACY if benchmark != "mkqa" else "f1_ws" if header["profile"] == "paper" else "f1"
+    graded = answers["f1"].notna().any()
+    kind = (
+        ACCURACY if not graded else "f1_ws" if answers["f1_ws"].notna().any() and header["profile"] == "paper" else "f1"
+    )
     value = answers["correct" if kind == ACCURACY else kind]
     alone = answers["task"] + "/" + answers["doc_id"].astype("str")
     options = answers.pop("log_likelihoods").str.len()  # none where nothing is to be chosen
@@ -141,7 +144,7 @@ def _answers(file: Path) -> Iterator[_Cell]:
         found = tuple(of_language[name].to_numpy() for name in ("item", "group", "value"))
         key = benchmark, str(language)
         chance = of_language["guessed"].mean()
-        known = None if pd.isna(chance) else float(chance)
+        known = header.get("asked", {}).get("chance") if pd.isna(chance) else float(chance)
         yield _Cell(
             block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), header["sources"], known
         )

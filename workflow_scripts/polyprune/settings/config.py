@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from polyprune.grammar.benchmarks import BENCHMARKS, Benchmark
 from polyprune.grammar.paths import Cell
 from polyprune.settings.base import Key, Section
+from polyprune.settings.benchmarks import ConfiguredBenchmark
 from polyprune.settings.engine import Engine
 from polyprune.settings.imports import CheckpointSource, Imports
 from polyprune.settings.methods import Compression
@@ -31,6 +33,7 @@ class Settings(Section):
     prompts: dict[Key, Prompts] = Field(default={})
     models: dict[Key, Model]
     imports: dict[Key, Imports] = Field(default={})
+    benchmarks: dict[Key, ConfiguredBenchmark] = Field(default={})
     compression: Compression = Compression()
     evaluation: Evaluation = Evaluation()
     analysis: Analysis = Analysis()
@@ -74,9 +77,15 @@ class Settings(Section):
         """Languages in which a model is evaluated and may be calibrated, sorted."""
         return sorted(self.corpus_of(model).languages)
 
-    def benchmarks_of(self, model: str) -> str:
-        """Where a model's benchmark data come from: `demo` (generated, as its corpus) or `hub`."""
-        return "demo" if isinstance(self.corpus_of(model), DemoCorpus) else "hub"
+    @cached_property
+    def all_benchmarks(self) -> dict[str, Benchmark]:
+        """Those that are built in, and those of the configuration."""
+        return BENCHMARKS | {name: each.made(name) for name, each in self.benchmarks.items()}
+
+    def source_of(self, model: str, benchmark: str) -> str:
+        """Where a model's data of a benchmark come from: `demo` (generated, as its corpus) or `hub`."""
+        generated = isinstance(self.corpus_of(model), DemoCorpus) and self.all_benchmarks[benchmark].asked is None
+        return "demo" if generated else "hub"
 
     def lape_languages_of(self, model: str) -> list[str]:
         """Languages over which LAPE is taken, sorted."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from polyprune.grammar.benchmarks import GENERATED, columns
+from polyprune.grammar.benchmarks import BENCHMARKS, GENERATED, Benchmark, columns
 from polyprune.grammar.calibrations import is_single_language, parse_calibration
 from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.grammar.methods import takes, why_not
@@ -181,13 +181,20 @@ def _of_table(table: Table, place: Place, study: StudyEntry, entries: Entries) -
         yield (*place, "benchmarks"), "a table that reports benchmarks lists them, others do not"
     models = [each for name in table.grids if name in study.grids for each in _models_of(study.grids[name], entries)]
     for index, benchmark in enumerate(table.benchmarks):
+        known_ones = BENCHMARKS | entries.benchmarks
+        if benchmark not in known_ones:
+            yield (*place, "benchmarks", index), f"{benchmark!r} is {nearest(benchmark, known_ones)}"
+            continue
+        if (asked := known_ones[benchmark]) is None:
+            continue
+        made = asked if isinstance(asked, Benchmark) else asked.made(benchmark)
         for name, corpus in {name: entries.corpora.get(model.text.corpus) for name, model in models}.items():
-            source = "demo" if isinstance(corpus, DemoCorpus) else "hub"
+            source = "demo" if isinstance(corpus, DemoCorpus) and made.asked is None else "hub"
             if source == "demo" and benchmark not in GENERATED:
                 yield (*place, "benchmarks", index), f"the demo has no {benchmark}, and {name} is on its text"
                 break
-            if corpus is not None and not columns(benchmark, source, corpus.languages):
-                known = sorted({column.language for column in columns(benchmark, source)})
+            if corpus is not None and not columns(made, source, corpus.languages):
+                known = sorted({column.language for column in columns(made, source)})
                 yield (
                     (*place, "benchmarks", index),
                     f"{benchmark} is in none of {name}'s languages ({', '.join(sorted(corpus.languages))}), only in "

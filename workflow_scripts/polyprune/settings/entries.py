@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from polyprune.grammar.paths import Cell
+from polyprune.settings.benchmarks import ConfiguredBenchmark
 from polyprune.settings.imports import Imports
 from polyprune.settings.models import Model
 from polyprune.settings.studies import Figure, Grid, Table
@@ -57,13 +58,14 @@ class Entries:
     prompts: dict[str, Prompts | None]
     models: dict[str, Model | None]
     imports: dict[str, Imports | None]
+    benchmarks: dict[str, ConfiguredBenchmark | None]
     studies: dict[str, StudyEntry | None]
 
 
 _CORPUS: TypeAdapter[Corpus] = TypeAdapter(Corpus)
 _PROMPTS: TypeAdapter[Prompts] = TypeAdapter(Prompts)
 _MODEL, _TABLE, _FIGURE = TypeAdapter(Model), TypeAdapter(Table), TypeAdapter(Figure)
-_IMPORTS = TypeAdapter(Imports)
+_IMPORTS, _BENCHMARK = TypeAdapter(Imports), TypeAdapter(ConfiguredBenchmark)
 _ITEMS = {
     name: TypeAdapter(get_args(field.annotation)[0]) for name, field in Grid.model_fields.items() if field.is_required()
 }
@@ -72,14 +74,15 @@ _ITEMS = {
 
 def read_entries(config: Mapping[str, Any]) -> Entries | None:
     """Each entry by itself; None if a section is missing or no mapping: then nobody can say which names there are."""
-    sections = {"prompts": {}, "imports": {}, **config}
-    if not _are_mappings(sections, "corpora", "prompts", "models", "imports", "studies"):
+    sections = {"prompts": {}, "imports": {}, "benchmarks": {}, **config}
+    if not _are_mappings(sections, "corpora", "prompts", "models", "imports", "benchmarks", "studies"):
         return None
     return Entries(
         _each(sections["corpora"], _CORPUS),
         _each(sections["prompts"], _PROMPTS),
         _each(sections["models"], _MODEL),
         _each(sections["imports"], _IMPORTS),
+        _each(sections["benchmarks"], _BENCHMARK),
         {name: _study(value) for name, value in _named(sections["studies"])},
     )
 

@@ -64,7 +64,9 @@ MethodName = Annotated[
     AfterValidator(_known_method),
     WithJsonSchema({"anyOf": [{"enum": list(METHODS)}, {"type": "string", "pattern": f"{ORIGIN}."}]}),
 ]
-Benchmark = Annotated[str, AfterValidator(one_of(BENCHMARKS)), choice_of(BENCHMARKS)]
+Benchmark = Annotated[
+    str, WithJsonSchema({"anyOf": [{"enum": list(BENCHMARKS)}, {"type": "string", "description": "of `benchmarks`"}]})
+]
 TableKind = Annotated[str, AfterValidator(one_of(TABLES)), choice_of(TABLES)]
 DrawingKind = Annotated[str, AfterValidator(one_of(DRAWINGS)), choice_of(DRAWINGS)]
 GridNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]

@@ -61,6 +61,9 @@ class HubCorpus(Section):
     languages: Languages
     dataset: str = Field(description="repository, e.g. allenai/c4")
     revision: Commit | None = Field(default=None, description="else resolved once into revisions.lock")
+    codes: dict[Language, str] = Field(
+        default={}, description="what the data set calls languages that it calls otherwise, as {zh_hant: cmn_Hant}"
+    )
     files: HubFiles
     field: str = "text"
     documents: HubDocuments = HubDocuments()

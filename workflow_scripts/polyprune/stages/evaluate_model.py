@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from polyprune.artifacts.evaluations import is_finished, join_parts, save_part
 from polyprune.artifacts.identity import calibration_texts, of_variant
 from polyprune.evaluation.data_cache import data_cache
 from polyprune.evaluation.language_model import SharedPrefixLM
-from polyprune.evaluation.results import evaluate_column
+from polyprune.evaluation.results import evaluate_column, require_asked
 from polyprune.evaluation.scoring import Weights
 from polyprune.evaluation.tasks import Prompting
-from polyprune.grammar.columns import Column
+from polyprune.grammar.columns import Asked, Column
 from polyprune.log import logger
 from polyprune.model.cells import open_cell
 from polyprune.model.checkpoint import open_model
@@ -44,12 +45,13 @@ def evaluate_model(
     items: Path,
     device: torch.device,
     engine: Engine,
+    asked: Asked | None,
     provenance: dict[str, Any],
 ) -> None:
     """Write `scores` and `items` (see `artifacts/evaluations.py`); finished languages stay beside until all are there.
 
     `cell` is the compressed weights, or empty for the dense model; `variant` holds the columns that name it. `mkqa` and
-    `generation` are for that benchmark alone.
+    `generation` are for that benchmark alone, `asked` for those of the configuration.
     """
     manifest, asked_by = read_manifest(model), read_prompting(prompting, model)["digest"]
     reader = open_cell(cell[0], model, of_variant(variant)) if cell else None
@@ -64,6 +66,7 @@ def evaluate_model(
         | {"templates and ends of answers": asked_by, "version of the harness": version("lm_eval")},
         "cell": None if reader is None else reader.brief,
         "data": revisions,
+        **({} if asked is None else {"asked": asdict(asked)}),
         **{package: version(package) for package in ("lm_eval", "transformers", "datasets")},
     }
     parts = scores.with_name(scores.name + ".parts")
@@ -71,10 +74,14 @@ def evaluate_model(
     if len(missing) < len(columns):
         logger.info("%d of %d languages are finished from before", len(columns) - len(missing), len(columns))
     if missing:
-        folder = locate_prompting(prompting, model)
+        folder, asking = locate_prompting(prompting, model), mkqa or Mkqa()
+        puts = Prompting(profile, asking.prompt, asking.max_new_tokens, 0 if asked is None else asked.fewshot)
+        tables = data.parent / ".cache" / found.digest
+        if asked is not None:
+            with data_cache(tables) as cache:
+                for column in missing:
+                    require_asked(column, found.folder, cache, puts, asked)
         lm = _language_model(model, folder, reader, generation, device, engine.tokens_per_batch)
-        asking = mkqa or Mkqa()
-        puts = Prompting(profile, asking.prompt, asking.max_new_tokens)
         facts = {
             "benchmark": benchmark,
             "profile": profile,
@@ -85,8 +92,8 @@ def evaluate_model(
             "unit": "1",
         }
         for column in missing:
-            with data_cache(data.parent / ".cache" / found.digest) as cache:
-                rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, puts)
+            with data_cache(tables) as cache:
+                rows, answers = evaluate_column(lm, benchmark, column, found.folder, cache, puts, asked)
             about = {"eval_language": column.name, "data_revision": revisions[column.dataset]}
             save_part(parts, column.name, [variant | facts | about | row for row in rows], answers, provenance)
             value = next(row for row in rows if row["headline"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from polyprune.grammar.benchmarks import BENCHMARKS
+from polyprune.grammar.benchmarks import Benchmark
 from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.schemes import parse_scheme
@@ -146,9 +146,9 @@ _GENERATION_SLOWDOWN = 20
 """A generated token costs a pass of its own, which a small batch does not fill."""
 
 
-def evaluation_flops(model: Model, benchmark: str) -> float:
+def evaluation_flops(model: Model, benchmark: Benchmark) -> float:
     """Layers and, for a quarter of the tokens, the head, over a benchmark in all languages."""
-    tokens = BENCHMARKS[benchmark].tokens * (_GENERATION_SLOWDOWN if benchmark == "mkqa" else 1)
+    tokens = benchmark.tokens * (_GENERATION_SLOWDOWN if benchmark.generates else 1)
     head = 2 * model.sizes.hidden * model.sizes.vocabulary * tokens / 4
     return forward_flops(model.sizes, tokens, 512) + head
 

@@ -40,6 +40,7 @@ FOLDERS: Mapping[str, Callable[[Path], Path]] = {
     "train_model": lambda manifest: manifest.parent / "checkpoint",
     "convert_model": lambda manifest: manifest.parent / "checkpoint",
     "export_model": lambda config: config.parent,
+    "export_packed": lambda config: config.parent,
     "fetch_benchmark": lambda manifest: manifest.with_suffix(""),
     "generate_benchmark": lambda manifest: manifest.with_suffix(""),
 }

@@ -63,6 +63,7 @@ def finished(
     return {
         "model": model,
         "title": settings.models[model].title,
+        "benchmarks": {name: each.title for name, each in settings.all_benchmarks.items()},
         "language": language,
         "items": [path for path in answers if path in there],
         "dumps": [path for path in dumps if path in there],

@@ -78,7 +78,7 @@ class Inputs(TextInputs):
 
     def benchmark(self, wildcards: Wildcards) -> str:
         """Manifest of a benchmark's data."""
-        source = self.settings.benchmarks_of(wildcards["model"])
+        source = self.settings.source_of(wildcards["model"], wildcards["benchmark"])
         return f"results/benchmarks/{source}/{wildcards['benchmark']}.json"
 
     # Studies.

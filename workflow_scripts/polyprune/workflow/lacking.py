@@ -31,10 +31,10 @@ class Lacking:
         return []
 
     def _look(self, benchmark: str, corpus: str, model: str) -> None:
-        source, languages = self.settings.benchmarks_of(model), self.settings.languages_of(model)
+        source, languages = self.settings.source_of(model, benchmark), self.settings.languages_of(model)
         if source == "demo" and benchmark not in GENERATED:
             raise SystemExit(f"error: the demo has no {benchmark}, and {model} is on its text")
-        asked = {column.language for column in columns(benchmark, source)}
+        asked = {column.language for column in columns(self.settings.all_benchmarks[benchmark], source)}
         known = f"{benchmark} asks only in {', '.join(sorted(asked))}"
         if not asked & set(languages):
             raise SystemExit(f"error: {benchmark} is in none of {model}'s languages ({', '.join(languages)}): {known}")

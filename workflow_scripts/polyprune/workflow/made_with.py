@@ -29,7 +29,10 @@ class MadeWith:
     """Entries of headers under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self._columns = settings, cache(_columns)
+        self.settings, self._columns = settings, cache(self._columns_of)
+
+    def _columns_of(self, benchmark: str, source: str, languages: tuple[str, ...]) -> list[Entries]:
+        return [asdict(each) for each in columns(self.settings.all_benchmarks[benchmark], source, languages)]
 
     def corpus_in(self, corpus: str, language: str) -> Entries:
         """The settings that one language of a corpus depends on: not which other languages there are."""
@@ -39,7 +42,8 @@ class MadeWith:
                 return values | {"files": {language: reference("corpora", corpus, language)}}
             case TmxCorpus():
                 return values | {"files": {language: values["files"][language]}, "folder": reference("corpora", corpus)}
-        return values | {"languages": [language]}
+        codes = {name: code for name, code in values.get("codes", {}).items() if name == language}
+        return values | {"languages": [language], **({"codes": codes} if "codes" in values else {})}
 
     def documents(self, wildcards: Wildcards) -> Entries:
         """The settings of one language's file of text, and which language."""
@@ -271,23 +275,24 @@ class MadeWith:
 
     def benchmark_data(self, model: str, benchmark: str) -> Entries:
         """The questions that a model is asked."""
-        if self.settings.benchmarks_of(model) == "demo":
+        if self.settings.source_of(model, benchmark) == "demo":
             return {"provenance": {"questions": self.settings.evaluation.demo_questions}}
         of_mkqa = benchmark == "mkqa" and self.settings.evaluation.data_root is None
         mkqa = {"mkqa_commit": self.settings.evaluation.mkqa.commit} if of_mkqa else {}
-        return {"provenance": {"datasets": datasets(benchmark, "hub"), **mkqa}}
+        return {"provenance": {"datasets": datasets(self.settings.all_benchmarks[benchmark], "hub"), **mkqa}}
 
     def evaluation(self, wildcards: Wildcards) -> Entries:
         """A variant's answers to a benchmark, and their scores."""
         model, benchmark = wildcards["model"], wildcards["benchmark"]
-        source, evaluation = self.settings.benchmarks_of(model), self.settings.evaluation
-        generates = benchmark == "mkqa"
+        source, evaluation = self.settings.source_of(model, benchmark), self.settings.evaluation
+        generates, asked = benchmark == "mkqa", self.settings.all_benchmarks[benchmark].asked
         return {
             "benchmark": benchmark,
             "columns": self._columns(benchmark, source, tuple(self.settings.languages_of(model))),
-            "profile": "cloze" if source == "demo" else evaluation.profile,
+            "profile": "cloze" if source == "demo" else evaluation.profile if asked is None else "current",
             "mkqa": evaluation.mkqa.model_dump(exclude={"commit"}) if generates else None,
             "generation": evaluation.generation if generates else None,
+            "asked": None if asked is None else asdict(asked),
             "inputs": self.of_variant(wildcards) | {"data": self.benchmark_data(model, benchmark)},
         }
 
@@ -295,10 +300,6 @@ class MadeWith:
         """The dense model's measurements, and a cell's unless it is the dense one that is measured."""
         dense = {"dense": {"provenance": made({"model": wildcards["model"]})}}
         return dense | ({"cell": {"provenance": made(wildcards)}} if _is_of_cell(wildcards) else {})
-
-
-def _columns(*asked: Any) -> list[Entries]:
-    return [asdict(each) for each in columns(*asked)]
 
 
 def _is_of_cell(wildcards: Wildcards) -> bool:

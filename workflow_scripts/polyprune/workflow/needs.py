@@ -68,7 +68,9 @@ class Needs:
         return self._on_gpu(
             lambda _: "evaluate_model",
             lambda model, _: costs.evaluation_memory_mb(model),
-            lambda model, wildcards: costs.evaluation_flops(model, wildcards["benchmark"]),
+            lambda model, wildcards: costs.evaluation_flops(
+                model, self.settings.all_benchmarks[wildcards["benchmark"]]
+            ),
         )
 
     def writing(self) -> Resources:

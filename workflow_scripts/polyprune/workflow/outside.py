@@ -19,6 +19,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.paths import origin_of
 from polyprune.places import path_at, paths_at, reference
+from polyprune.settings.benchmarks import TASKS
 from polyprune.settings.calibrations import sequences_of_cells
 from polyprune.settings.config import Settings
 from polyprune.settings.imports import FolderCheckpoint
@@ -55,6 +56,9 @@ def places_of(settings: Settings) -> dict[str, str | list[str]]:
     for cell, checkpoint in settings.imported.items():
         if isinstance(checkpoint, FolderCheckpoint):
             places["/".join(place_of_import(cell))] = checkpoint.path
+    for name, benchmark in settings.benchmarks.items():
+        if benchmark.folder is not None:
+            places[f"{TASKS}/{name}"] = benchmark.folder
     if settings.evaluation.data_root is not None:
         places[DATA_ROOT] = settings.evaluation.data_root
     return places
@@ -95,7 +99,10 @@ class Outside:
     def questions(self, wildcards: Wildcards) -> list[str]:
         """What a model is asked: refused if the user's folder lacks a data set that its languages need."""
         evaluation = self.settings.evaluation
-        if evaluation.data_root is None or self.settings.benchmarks_of(wildcards["model"]) == "demo":
+        if (
+            evaluation.data_root is None
+            or self.settings.source_of(wildcards["model"], wildcards["benchmark"]) == "demo"
+        ):
             return []
         return self._look(self._questions, "results/{model}/dense/evaluation/{benchmark}.parquet", wildcards)
 
@@ -248,7 +255,9 @@ class Outside:
             self._say_missing(f"evaluation.data_root {root} does not exist", manifest)
             return
         place = ("evaluation", "data_root")
-        names = self._told(lambda: present(root, datasets(wildcards["benchmark"], "hub")), place)
+        names = self._told(
+            lambda: present(root, datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub")), place
+        )
         now = {name: self._told(lambda name=name: folder_digest(root / name), place) for name in names}
         if registered := registration(read_registered, manifest):
             before = registered["digests"]
@@ -265,7 +274,7 @@ class Outside:
 
         root, languages = path_at(reference(DATA_ROOT)), self.settings.languages_of(wildcards["model"])
         manifest = registration(read_registered, Path(f"results/benchmarks/hub/{wildcards['benchmark']}.json"))
-        for name in datasets(wildcards["benchmark"], "hub", languages):
+        for name in datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub", languages):
             if not (root / name).is_dir() and name not in (manifest or {"digests": ()})["digests"]:
                 raise self._refusal(
                     ("evaluation", "data_root"),

@@ -93,7 +93,7 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         tokens = settings.analysis.activation_tokens * len(settings.languages_of(job["wildcards"]["model"]))
         flops = costs.forward_flops(model.sizes, tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
-        flops = costs.evaluation_flops(model, job["wildcards"]["benchmark"])
+        flops = costs.evaluation_flops(model, settings.all_benchmarks[job["wildcards"]["benchmark"]])
     else:
         flops = costs.compression_flops(model, *_compression(job))
     return flops / settings.engine.planning_flops, "formula"

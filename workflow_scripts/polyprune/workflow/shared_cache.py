@@ -19,7 +19,7 @@ from polyprune.workflow.earlier import FOLDERS
 
 SHARED = ("build_calibration_set", "prune_model", "reconstruct_model", "evaluate_dense", "evaluate_model")
 """Rules whose files the cache takes: of one output, or of several that have names."""
-WITH_FOLDER = ("train_model", "convert_model", "export_model")
+WITH_FOLDER = ("train_model", "convert_model", "export_model", "export_packed")
 """Rules of one output and a folder, which goes into the cache with it. Not those that fetch models: what they bring
 lies in the hub's cache, which can be shared itself (`HF_HOME`), and a manifest without it would be no model."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.columns import OWN_FOLDER, Column
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, Cell
@@ -88,7 +87,7 @@ def titles_of(settings: Settings, cells: Sequence[Cell], benchmarks: Iterable[st
     return {
         "models": [[model, settings.models[model].title] for model in models],
         "methods": {cell.method: traits_of(cell.method).title for cell in cells},
-        "benchmarks": {benchmark: BENCHMARKS[benchmark].title for benchmark in benchmarks},
+        "benchmarks": {benchmark: settings.all_benchmarks[benchmark].title for benchmark in benchmarks},
     }
 
 

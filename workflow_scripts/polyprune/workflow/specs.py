@@ -114,6 +114,7 @@ class Specs(TextSpecs, StudySpecs):
             wildcards,
             title=self.settings.models[model].title,
             source={name: source[name] for name in ("kind", "id", "gated") if name in source},
+            layout=wildcards.get("layout"),
             inputs=self.made_with.of_variant(wildcards),
         )
 
@@ -159,11 +160,11 @@ class Specs(TextSpecs, StudySpecs):
     # Benchmarks.
 
     def register_benchmark(self, wildcards: Wildcards) -> str:
-        found = datasets(wildcards["benchmark"], "hub")
+        found = datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub")
         return spec("register_benchmark", wildcards, datasets=found, data_root=reference(DATA_ROOT))
 
     def fetch_benchmark(self, wildcards: Wildcards) -> str:
-        found = datasets(wildcards["benchmark"], "hub")
+        found = datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub")
         mkqa = {"mkqa_commit": self.settings.evaluation.mkqa.commit if wildcards["benchmark"] == "mkqa" else None}
         return spec("fetch_benchmark", wildcards, datasets=found, **mkqa)
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polyprune.errors import UserError
-from polyprune.grammar.benchmarks import BENCHMARKS, SOURCES
+from polyprune.grammar.benchmarks import SOURCES
+from polyprune.grammar.layouts import PACKED
 from polyprune.grammar.methods import METHODS, artifact, takes, why_not
 from polyprune.grammar.paths import OF_STUDIES, PAPER, origin_of, study_path
 from polyprune.grammar.schemes import MOST_SEED, parse_scheme
@@ -27,7 +28,7 @@ _ENDINGS = {"table": ("parquet", "md", "png", "json"), "figure": ("pdf", "png", 
 """Of a study's files."""
 OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "routing.parquet", "hidden_states", "activations", "evaluation")
 """What a model's folder of one variant may hold, the dense one included."""
-OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export")
+OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export", *(f"export-{layout}" for layout in PACKED))
 """What only a cell's may, beside the cell itself."""
 
 
@@ -52,7 +53,7 @@ def check_target(target: str, settings: Settings) -> None:
         elif parts[1] == "benchmarks":
             if parts[2] not in SOURCES:
                 raise SpellingError(f"{parts[2]!r} is {nearest(parts[2], SOURCES)}")
-            _check_benchmark(parts[3:])
+            _check_benchmark(parts[3:], settings)
         elif parts[1] == "prompts" and settings.prompts:
             _check_prompts_file(parts[2:], settings)
         elif parts[1] in ("mask_iou", "mask_agreement", "versus_paper"):
@@ -126,7 +127,7 @@ def _check_model_path(model: str, parts: list[str], settings: Settings) -> None:
         _check_seed(parts[2:])
         return
     if "evaluation" in parts:
-        _check_benchmark(parts[parts.index("evaluation") + 1 :])
+        _check_benchmark(parts[parts.index("evaluation") + 1 :], settings)
     if parts[0] == "dense":
         _check_variant_file(parts[1:2], [*OF_DENSE, *OF_VARIANTS])
         return
@@ -165,10 +166,10 @@ def _check_variant_file(parts: list[str], known: Sequence[str]) -> None:
         raise SpellingError(f"{parts[0]!r} is {nearest(parts[0], known)}")
 
 
-def _check_benchmark(parts: list[str]) -> None:
+def _check_benchmark(parts: list[str], settings: Settings) -> None:
     name = parts[-1].split(".")[0] if parts else ""
-    if parts and name not in BENCHMARKS:
-        raise SpellingError(f"benchmark {name!r} is {nearest(name, BENCHMARKS)}")
+    if parts and name not in settings.all_benchmarks:
+        raise SpellingError(f"benchmark {name!r} is {nearest(name, settings.all_benchmarks)}")
 
 
 def _check_seed(parts: list[str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.calibrations import CALIBRATION_PATTERN, LANGUAGE_PATTERN, SELF_PATTERN
+from polyprune.grammar.layouts import PACKED
 from polyprune.grammar.methods import METHODS, traits_of
 from polyprune.grammar.schemes import COMPOSED_PATTERN, PLAIN_PATTERN, SCHEME_PATTERN, SEED_PATTERN
 from polyprune.settings.config import Settings
@@ -36,8 +36,9 @@ class Only:
             "scheme": SCHEME_PATTERN,
             "calibration": CALIBRATION_PATTERN,
             "seed": SEED_PATTERN,
-            "benchmark": any_of(BENCHMARKS),
+            "benchmark": any_of(self.settings.all_benchmarks),
             "language": LANGUAGE_PATTERN,
+            "layout": any_of(PACKED),
         }
 
     def self_written(self) -> str:
@@ -86,4 +87,4 @@ class Only:
     def benchmarks(self, *, fetched: bool) -> str:
         """All benchmarks, if they are fetched from the hub, or if they are in the user's folder; else none."""
         at_hand = self.settings.evaluation.data_root is not None
-        return any_of(BENCHMARKS if at_hand != fetched else ())
+        return any_of(self.settings.all_benchmarks if at_hand != fetched else ())

@@ -16,7 +16,6 @@ from typing import Any
 import pandas as pd
 
 from polyprune.errors import UserError
-from polyprune.grammar.benchmarks import BENCHMARKS
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.titles import Titles
 from polyprune.report.answers.answer import best_calibrations
@@ -46,7 +45,7 @@ def respond(question: Question, root: Path) -> str:
     titles = Titles(
         {question["model"]: question["title"]},
         {line["method"]: traits_of(line["method"]).title for line in question["cells"]},
-        {name: benchmark.title for name, benchmark in BENCHMARKS.items()},
+        question["benchmarks"],
     )
     parts = []
     for line in question["cells"]:
