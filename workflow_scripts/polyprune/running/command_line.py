@@ -20,7 +20,9 @@ _ROOM = 1 << 20
 
 
 def require_start(argv: Sequence[str], repository: Path) -> None:
-    """End this process, saying what to type, where Snakemake would not find its files or have no room; `argv` is without the program.
+    """End this process, saying what to type, where Snakemake would not find its files, or have no room for its own.
+
+    `argv` is without the program.
 
     Raises:
         SystemExit: with the message.
@@ -46,8 +48,8 @@ def _full_home() -> str | None:
             tried.write(bytes(_ROOM))
     except OSError as error:
         return (
-            f"nothing can be written below {cache}: {error.strerror}. Make room there, or name a folder where Snakemake "
-            "may keep what it needs while it runs: export XDG_CACHE_HOME=/path"
+            f"nothing can be written below {cache}: {error.strerror}. Make room there, or name a folder where "
+            "Snakemake may keep what it needs while it runs: export XDG_CACHE_HOME=/path"
         )
     return None
 
