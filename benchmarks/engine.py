@@ -64,21 +64,25 @@ LLAMA_3_8B = Size(4096, 14336, 32, 8, 128, 8192, 2, torch.bfloat16)
 
 
 class ReferenceStatistic:
-    """One linear layer's: squared norms or Hessian as running means over sequences, in float32."""
+    """One linear layer's: squared norms or Hessian as running means over sequences, in float32, of float64 in that."""
 
     def __init__(self, linear: nn.Linear, hessian: bool) -> None:
-        d_in, device = linear.in_features, linear.weight.device
+        d_in, device, dtype = linear.in_features, linear.weight.device, at_least_float32(linear)
         self.n, self.hessian = 0, hessian
-        self.value = torch.zeros((d_in, d_in) if hessian else d_in, device=device)
+        self.value = torch.zeros((d_in, d_in) if hessian else d_in, device=device, dtype=dtype)
 
     def add(self, x: Tensor) -> None:
         self.value *= self.n / (self.n + 1)
         self.n += 1
         if self.hessian:
-            scaled = (2 / self.n) ** 0.5 * x.t().float()
+            scaled = (2 / self.n) ** 0.5 * x.t().to(self.value.dtype)
             self.value += scaled.matmul(scaled.t())
         else:
-            self.value += torch.norm(x.t().float(), p=2, dim=1) ** 2 / self.n
+            self.value += torch.norm(x.t().to(self.value.dtype), p=2, dim=1) ** 2 / self.n
+
+
+def at_least_float32(linear: nn.Linear) -> torch.dtype:
+    return torch.promote_types(linear.weight.dtype, torch.float32)
 
 
 def reference_wanda(linear: nn.Linear, statistic: Tensor, sparsity: float) -> None:
@@ -89,7 +93,7 @@ def reference_wanda(linear: nn.Linear, statistic: Tensor, sparsity: float) -> No
 
 
 def reference_sparsegpt(linear: nn.Linear, hessian: Tensor, sparsity: float) -> None:
-    weight = linear.weight.data.clone().float()
+    weight = linear.weight.data.clone().to(at_least_float32(linear))
     n_columns = weight.shape[1]
     dead = hessian.diagonal() == 0
     hessian[dead, dead] = 1

@@ -85,3 +85,14 @@ def test_another_folder_is_told_where_to_go(here: Path, monkeypatch: pytest.Monk
     with pytest.raises(SystemExit, match=f"start in the repository's folder: cd {here}"):
         require_start(["--profile", f"{here}/local", "-n"], here)
     require_start(["--snakefile", f"{here}/Snakefile"], here)
+
+
+def test_a_home_in_which_nothing_can_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "Snakefile").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    require_start(["results/x"], tmp_path)
+    assert not [*(tmp_path / "cache").iterdir()]
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    with pytest.raises(SystemExit, match=r"^error: nothing .* /dev/null/cache: Not a .*: export XDG_CACHE_HOME=/path$"):
+        require_start(["results/x"], tmp_path)

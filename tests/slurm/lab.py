@@ -65,7 +65,7 @@ class Run:
         assert code == 0, self.output
 
     def says(self, pattern: str) -> None:
-        assert re.search(pattern, self.output), self.output
+        assert re.search(pattern, self.output, re.MULTILINE), self.output
 
     def meanwhile(self, wanted: Callable[[], T], what: str) -> T:
         """The first true value of `wanted`, which should come before snakemake ends."""

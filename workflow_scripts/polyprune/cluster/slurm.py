@@ -201,4 +201,7 @@ def take_over(dag: Any, folder: Path, logger: logging.Logger) -> None:
     jobs = {dag.jobid(job): job for job in dag.needrun_jobs()}
     logger.addHandler(FailureReports(jobs.get, logger.error))
     planned = {work for job in jobs.values() for work in works_like(job.rule.name, job.wildcards, job.output)}
+    groups = dag.workflow.group_settings.overwrite_groups
+    rules = {job.rule.name for job in jobs.values()} & {*groups}
+    planned |= {f"rule_{groups[rule]}_{rule}" for rule in rules}  # what Slurm knows a group by, whoever is in it
     end_orphans(planned, folder, logger.warning)

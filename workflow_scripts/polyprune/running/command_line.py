@@ -7,7 +7,9 @@ of one that is no YAML it does not say which, nor where.
 
 from __future__ import annotations
 
+import os
 import shlex
+import tempfile
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,15 +18,20 @@ _OPTIONS = ("--configfile", "--configfiles")
 _CORES = ("--cores", "-c")
 _SNAKEFILE = ("-s", "--snakefile")
 _ENDINGS = (".yaml", ".yml", ".json")
+_ROOM = 1 << 20
+"""Bytes, more than all rules and profiles."""
 
 
 def require_start(argv: Sequence[str], repository: Path) -> None:
-    """End this process, saying what to type, where Snakemake would not find its files; `argv` is without the program.
+    """End this process, saying what to type, where Snakemake would not find its files, or have no room for its own.
+
+    `argv` is without the program.
 
     Raises:
         SystemExit: with the message.
     """
-    if problem := _elsewhere(argv, repository) or _config_files(argv) or _no_cores(argv):
+    problem = _elsewhere(argv, repository) or _config_files(argv) or _no_cores(argv) or _full_home()
+    if problem:
         raise SystemExit(f"error: {problem}")
 
 
@@ -43,6 +50,21 @@ def _elsewhere(argv: Sequence[str], repository: Path) -> str | None:
     if named or (here / "Snakefile").is_file():
         return None
     return f"there is no Snakefile in {here}; start in the repository's folder: cd {shlex.quote(str(repository))}"
+
+
+def _full_home() -> str | None:
+    """Whether Snakemake can keep its copies of the rules where it wants to: it would end in a traceback."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache) as tried:
+            tried.write(bytes(_ROOM))
+    except OSError as error:
+        return (
+            f"nothing can be written below {cache}: {error.strerror}. Make room there, or name a folder where "
+            "Snakemake may keep what it needs while it runs: export XDG_CACHE_HOME=/path"
+        )
+    return None
 
 
 def _config_files(argv: Sequence[str]) -> str | None:

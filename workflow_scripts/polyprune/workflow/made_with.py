@@ -23,6 +23,8 @@ from polyprune.workflow.spec_values import cell_at, framing, place_of_import, un
 from polyprune.workflow.wildcards import Wildcards
 
 Entries = dict[str, Any]
+Mixed = Sequence[Cell]
+"""The cells of one job, where they are of several methods or schemes."""
 
 
 class MadeWith:
@@ -199,13 +201,13 @@ class MadeWith:
         shard = self.shard(wildcards["model"], wildcards.get("calibration"))
         return {"compression": compression, "inputs": {"tokens": shard}}
 
-    def of_variant(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
+    def of_variant(self, wildcards: Wildcards, mixed: Mixed = ()) -> Entries:
         """A model, and a cell unless it is the dense one, or those that one job looks at."""
         cell = {"cell": self.cell(wildcards)} if _is_of_cell(wildcards) else {}
         cells = {"cell": [self.cell(asdict(each)) for each in mixed]} if mixed else {}
         return {"model": self.model(wildcards["model"]), **cell, **cells}
 
-    def dump(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
+    def dump(self, wildcards: Wildcards, mixed: Mixed = ()) -> Entries:
         """A variant's hidden states on its corpus."""
         model = wildcards["model"]
         return {
@@ -213,7 +215,7 @@ class MadeWith:
             "inputs": self.of_variant(wildcards, mixed) | {"evaluation": self.evaluation_text(model)},
         }
 
-    def prompt_dump(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> Entries:
+    def prompt_dump(self, wildcards: Wildcards, mixed: Mixed = ()) -> Entries:
         """A variant's hidden states on its prompts."""
         return {"inputs": self.of_variant(wildcards, mixed) | {"prompts": self.prompt_set(wildcards["model"])}}
 

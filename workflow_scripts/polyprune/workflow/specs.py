@@ -13,16 +13,14 @@ Snakemake has no record of (`artifacts/identity.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
-from polyprune.grammar.paths import DENSE, Cell
+from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace
-from polyprune.workflow.made_with import MadeWith
+from polyprune.workflow.made_with import MadeWith, Mixed
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import cell_at, named_cell, plugins_of_evaluation, spec, variant_of
 from polyprune.workflow.study_specs import StudySpecs
@@ -120,11 +118,10 @@ class Specs(TextSpecs, StudySpecs):
 
     # Dumps and what is measured in them.
 
-    def dump_hidden_states(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> str:
-        """`mixed` are the cells of one job, where they are of several methods or schemes."""
+    def dump_hidden_states(self, wildcards: Wildcards, mixed: Mixed = ()) -> str:
         return spec("dump_hidden_states", wildcards, **self.made_with.dump(wildcards, mixed))
 
-    def dump_prompts(self, wildcards: Wildcards, mixed: Sequence[Cell] = ()) -> str:
+    def dump_prompts(self, wildcards: Wildcards, mixed: Mixed = ()) -> str:
         return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards, mixed))
 
     def count_activations(self, wildcards: Wildcards) -> str:
