@@ -225,24 +225,6 @@ def test_an_end_that_is_no_token_is_refused(said: Any, tmp_path: Path) -> None:
         language_model(folder)
 
 
-def test_what_changes_greedy_answers_elsewhere_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder, file = model_folder(tmp_path, "llama"), "generation_config.json"
-    choices = {"repetition_penalty": 1.05, "no_repeat_ngram_size": 0, "suppress_tokens": [], "temperature": 0.6}
-    rewrite(folder / file, **choices)
-    language_model(folder)
-    (said,) = [record.getMessage() for record in caplog.records if file in record.getMessage()]
-    assert said.endswith(
-        "generation_config.json: repetition_penalty is not applied, answers are the likeliest tokens alone"
-    )
-
-
-def test_an_end_beyond_the_embedding_is_refused(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path, "llama")
-    rewrite(folder / "generation_config.json", eos_token_id=[1, 99_999])
-    with pytest.raises(UserError, match=r"the end of an answer, by generation_config\.json, has token 99999 .*, but"):
-        language_model(folder)
-
-
 @pytest.mark.parametrize(
     ("template", "message"),
     [

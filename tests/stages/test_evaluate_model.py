@@ -209,7 +209,7 @@ def test_a_cell_of_another_model_is_refused(home: Path, tmp_path: Path) -> None:
     save_record(tmp_path / "model.json", MODEL, manifest)
     prompting_of(tmp_path / "model.json")
     with pytest.raises(UserError, match=r"has model_digest [0-9a-f]{16}, expected 0{16}"):
-        model = {"model": tmp_path / "model.json", "prompting": tmp_path / "prompting.json"}
+        model: Any = {"model": tmp_path / "model.json", "prompting": tmp_path / "prompting.json"}
         run(home, tmp_path, **model, cell=[home / "mask.safetensors"], variant=CELL)
 
 
