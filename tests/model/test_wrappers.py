@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ WRAPPERS = {
 def test_experts_that_files_have_turned_round(tmp_path: Path) -> None:
     """As Qwen3-VL's are published, (n_experts, d_in, d_out): transformers turns them on loading, exports are alike."""
     torch.manual_seed(0)
-    config = tiny_config("qwen3_vl_moe")
+    config: Any = tiny_config("qwen3_vl_moe")
     config.text_config.moe_intermediate_size = 24  # so that no matrix is square
     folder = save_checkpoint(shaken(transformers.Qwen3VLMoeForConditionalGeneration(config)), tmp_path / "model")
     tokens = torch.randint(2, VOCABULARY, (3, 16), generator=torch.Generator().manual_seed(0))
