@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tests.helpers.engine import CPU, run_engine
 from tests.helpers.families import VOCABULARY, shaken, tiny_config
 from tests.helpers.tiny import save_checkpoint
@@ -32,6 +33,29 @@ WRAPPERS = {
     "mistral3": "Mistral3ForConditionalGeneration",
     "aya_vision": "AyaVisionForConditionalGeneration",
 }
+
+
+def test_experts_that_files_have_turned_round(tmp_path: Path) -> None:
+    """As Qwen3-VL's are published, (n_experts, d_in, d_out): transformers turns them on loading, exports are alike."""
+    torch.manual_seed(0)
+    config: Any = tiny_config("qwen3_vl_moe")
+    config.text_config.moe_intermediate_size = 24  # so that no matrix is square
+    folder = save_checkpoint(shaken(transformers.Qwen3VLMoeForConditionalGeneration(config)), tmp_path / "model")
+    tokens = torch.randint(2, VOCABULARY, (3, 16), generator=torch.Generator().manual_seed(0))
+    as_saved, stored = their_logits(folder, tokens), load_file(folder / "model.safetensors")
+    experts = {name for name in stored if ".experts." in name}
+    other = {name: each.mT.contiguous() if name in experts else each for name, each in stored.items()}
+    save_file(other, folder / "model.safetensors", metadata={"format": "pt"})
+    assert torch.equal(their_logits(folder, tokens), as_saved) and experts
+    probe(Decoder(Checkpoint(folder), CPU))
+    cell = run_engine(folder, tokens, "sparsegpt", "0.50", tmp_path / "cell.safetensors")
+    (tmp_path / "export").mkdir()
+    export_weights(Checkpoint(folder), cell, tmp_path / "export")
+    (tmp_path / "export" / "config.json").write_text((folder / "config.json").read_text())
+    ours = walk_through(Decoder(Checkpoint(folder), CPU), tokens, cell)
+    assert compared(ours, their_logits(tmp_path / "export", tokens)) == "exact" != compared(ours, as_saved)
+    after = load_file(tmp_path / "export" / "model.safetensors")
+    assert {name: each.shape for name, each in after.items()} == {name: each.shape for name, each in other.items()}
 
 
 MIXTURES = ("llama4", "qwen3_vl_moe")
