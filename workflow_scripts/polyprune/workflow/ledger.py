@@ -259,9 +259,9 @@ def show(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: flo
         console.print(failed)
     print(f"In all, {total_in_words(lines[-1])}.")
     print(
-        "Done is what has all that these targets ask of it. GPU-hours and GB are still to be spent; GiB of memory is what the job needs that needs most, by records of "
-        "such jobs, else by a formula. benchmark: median of this rule's, model's and method's finished jobs; "
-        f"formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
+        "Done is what has all that these targets ask of it. GPU-hours and GB are still to be spent; GiB of memory is what "
+        "the job needs that needs most, by records of such jobs, else by a formula. benchmark: median of this rule's, "
+        f"model's and method's finished jobs; formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
     )
 
 
