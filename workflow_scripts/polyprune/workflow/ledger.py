@@ -46,7 +46,6 @@ from polyprune.workflow.targets import PAGE
 GPUS = (1, 8)
 """For which numbers the total says how long it will take."""
 
-
 Unit = Cell | tuple[str, str]
 """What is counted: a cell, or the uncompressed model of a model (its key, `DENSE`)."""
 
@@ -259,9 +258,10 @@ def show(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: flo
         console.print(failed)
     print(f"In all, {total_in_words(lines[-1])}.")
     print(
-        "Done is what has all that these targets ask of it. GPU-hours and GB are still to be spent; GiB of memory is what "
-        "the job needs that needs most, by records of such jobs, else by a formula. benchmark: median of this rule's, "
-        f"model's and method's finished jobs; formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
+        "Done is what has all that these targets ask of it. GPU-hours and GB are still to be spent; GiB of memory is "
+        "what the job needs that needs most, by records of such jobs, else by a formula. benchmark: median of this "
+        "rule's, model's and method's finished jobs; formula: operations at "
+        f"{planning_flops:.3g} a second (engine.planning_flops)."
     )
 
 
