@@ -17,7 +17,7 @@ from polyprune.settings.config import Settings
 from polyprune.settings.load import load_settings
 from polyprune.workflow import costs
 from polyprune.workflow.failures import failures_of
-from polyprune.workflow.ledger import cells_of, incomplete_outputs, ledger, total_in_words
+from polyprune.workflow.ledger import Line, cells_of, incomplete_outputs, ledger, show, total_in_words
 from polyprune.workflow.prices import (
     GPU_RULES,
     benchmark_seconds,
@@ -269,3 +269,14 @@ def test_jobs_that_failed_say_why_and_what_to_type(tmp_path: Path) -> None:
     ]
     output = jobs[0]["output"][0]
     assert found[0].command == f"snakemake --profile local --configfile mine.yaml -- {output}"
+
+
+def test_names_are_whole_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    line = Line("llama-3.1-8b-instruct", "sparsegpt", "0.50-ends-from-dense", gigabytes=12345.6)
+    show([line, Line()], [], 1e14)
+    row = next(each for each in capsys.readouterr().out.splitlines() if "ends-from-dense" in each)
+    words = [cell.strip() for cell in row.strip("│").split("│")]
+    assert words[:3] == [line.model, line.method, line.scheme] and words[7] == "12,345.6"

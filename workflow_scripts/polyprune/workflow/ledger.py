@@ -48,7 +48,6 @@ from polyprune.workflow.targets import PAGE
 GPUS = (1, 8)
 """For which numbers the total says how long it will take."""
 
-
 Unit = Cell | tuple[str, str]
 """What is counted: a cell, or the uncompressed model of a model (its key, `DENSE`)."""
 
@@ -241,7 +240,8 @@ def _duration(hours: float) -> str:
     return f"{hours:,.1f} h" if hours < 48 else f"{hours / 24:,.1f} days"
 
 
-def _print(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: float) -> None:
+def show(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: float) -> None:
+    """Print the tables, and what their words mean."""
     from rich.console import Console
     from rich.table import Table
 
@@ -257,8 +257,8 @@ def _print(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: f
         costs = [f"{cost:,.1f}" for cost in (line.gpu_hours, line.gigabytes, line.memory_gib)]
         sources = "+".join(sorted(line.sources)) or "-"
         table.add_row(line.model or "total", line.method, line.scheme, *map(str, counts), *costs, sources)
-    console = Console()
-    console = Console(width=max(console.width, 110))
+    whole = Console(width=400).measure(table).maximum  # names are not cut, however narrow the terminal
+    console = Console(width=max(Console().width, whole))
     console.print(table)
     if failures:
         failed = Table(title="Jobs that failed, and are outstanding", show_lines=True)
@@ -269,9 +269,10 @@ def _print(lines: Sequence[Line], failures: Sequence[Failure], planning_flops: f
         console.print(failed)
     print(f"In all, {total_in_words(lines[-1])}.")
     print(
-        "GPU-hours and GB are still to be spent; GiB of memory is what the job needs that needs most, by records of "
-        "such jobs, else by a formula. benchmark: median of this rule's, model's and method's finished jobs; "
-        f"formula: operations at {planning_flops:.3g} a second (engine.planning_flops)."
+        "Done is what has all that these targets ask of it. GPU-hours and GB are still to be spent; GiB of memory is "
+        "what the job needs that needs most, by records of such jobs, else by a formula. benchmark: median of this "
+        "rule's, model's and method's finished jobs; formula: operations at "
+        f"{planning_flops:.3g} a second (engine.planning_flops)."
     )
 
 
@@ -303,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(list(tidy(lines)), indent=1))
     else:
-        _print(lines, failures_of(jobs, begun, words), settings.engine.planning_flops)
+        show(lines, failures_of(jobs, begun, words), settings.engine.planning_flops)
     return 0
 
 
