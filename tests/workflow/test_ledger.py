@@ -103,6 +103,7 @@ def test_a_bundle_of_dumps_costs_a_pass_of_the_dense_model_and_one_a_cell(settin
         ("wanda/0.50/de/seed0", "measure_routing_cell", "measure_routing_cell"),
         ("dense", "measure_activation_ranges", "measure_activation_ranges"),
         ("wanda/0.50/de/seed0", "remove_experts", "remove_experts"),
+        ("self_written/de+self/seed0", "write_text", "write_text"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4", "dump_cell_mc4"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4-bundle", "dump_cells_mc4_0f3a97c1"),
         ("wanda/0.50/de/seed0", "hidden_states/mc4-mixed", "dump_mixed_mc4_0f3a97c1"),
@@ -119,6 +120,8 @@ def test_the_record_of_every_job_on_a_gpu_is_found(
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"s": 11.0}) + "\n")
     wildcards = {"model": "llama-3-8b"} if folder == "dense" or "mixed" in rule else WILDCARDS
+    if folder.startswith("self_written"):
+        wildcards = {name: WILDCARDS[name] for name in ("model", "calibration", "seed")}
     wildcards |= {"benchmark": "arc"} if "evaluation" in log else {}
     records = benchmark_seconds(tmp_path / "logs")
     assert job_seconds({"rule": rule, "wildcards": wildcards, "output": []}, settings, records) == (11.0, "benchmark")

@@ -24,6 +24,7 @@ GPU_RULES = (
     *("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "measure_routing"),
     "measure_activation_ranges",
     "remove_experts",
+    "write_text",
     "evaluate",
 )
 """Beginnings of the names of rules that ask for a GPU."""
@@ -94,6 +95,8 @@ def job_seconds(job: Mapping[str, Any], settings: Settings, records: Mapping[Any
         flops = costs.forward_flops(model.sizes, tokens, model.text.sequence_length)
     elif job["rule"].startswith("evaluate"):
         flops = costs.evaluation_flops(model, settings.all_benchmarks[job["wildcards"]["benchmark"]])
+    elif job["rule"] == "write_text":
+        flops = costs.writing_flops(model, job["wildcards"]["calibration"])
     else:
         flops = costs.compression_flops(model, *_compression(job))
     return flops / settings.engine.planning_flops, "formula"
@@ -109,7 +112,7 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
         return costs.dump_memory_mb(model, _n_cells(job))
     if job["rule"].startswith("count_activations"):
         return costs.dump_memory_mb(model, 0)
-    if job["rule"].startswith("evaluate"):
+    if job["rule"].startswith(("evaluate", "write_text")):
         return costs.evaluation_memory_mb(model)
     return costs.compression_memory_mb(model, *_compression(job))
 
@@ -129,7 +132,7 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
     model = settings.models[job["wildcards"]["model"]]
     if job["rule"].startswith("dump"):
         return len(job["output"]) * costs.dump_bytes(model)
-    if job["rule"].startswith("evaluate"):
+    if job["rule"].startswith(("evaluate", "write_text")):
         return EVALUATION_BYTES
     if job["rule"] == "measure_outliers":
         return OUTLIERS_BYTES

@@ -63,6 +63,8 @@ _SCALES = {
     "over_sparsity": "Each panel has a scale of its own, a logarithmic one; n:m stands beyond the last sparsity.",
 }
 _MOST_LETTERS = 24
+_APART = 0.08
+"""Of an axis, what two ticks are apart at least."""
 _GROUP = ["scheme", "eval_language", "line", "x"]
 
 
@@ -179,13 +181,22 @@ def _label_axis(axes: Axes, rows: pd.DataFrame, draws: str) -> None:
     if draws == "over_sparsity":
         axes.set_yscale("log")
         axes.axhline(1, color=GREY, linewidth=0.6, zorder=1)
-        low, high = axes.get_ylim()
-        axes.set_yticks(ticks := [tick for tick in _TICKS if low <= tick <= high], [f"{tick:g}" for tick in ticks])
+        ticks = _ticks(*axes.get_ylim())
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         schemes = dict(zip(rows["x"], rows["scheme"], strict=True))
         labels = [f"{place:g}" if has_place(schemes[place]) else scheme_title(schemes[place]) for place in places]
     axes.set_xticks(places, labels, rotation=90 if max(map(len, labels)) * len(places) > _MOST_LETTERS else 0)
     axes.minorticks_off()
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Those within a logarithmic axis that stand apart, the nearest to 1 first."""
+    found: list[float] = []
+    for tick in sorted((tick for tick in _TICKS if low <= tick <= high), key=lambda tick: abs(math.log(tick))):
+        if all(abs(math.log(tick / other)) > _APART * math.log(high / low) for other in found):
+            found.append(tick)
+    return sorted(found)
 
 
 def _caption(rows: pd.DataFrame, figure: FigureSettings, names: str) -> str:
