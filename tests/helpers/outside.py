@@ -15,6 +15,9 @@ from polyprune.places import export_places
 from polyprune.settings.load import load_settings
 from polyprune.workflow.outside import Outside, places_of
 
+OF_ADDED = "facebook/xnli"
+"""The data set of the benchmark that `everything.yaml` adds."""
+
 
 def put_outside_things(config: Mapping[str, Any], folder: Path = Path()) -> None:
     """Below `folder`: text, prompts, model folders of the shape that is said, and all data sets of benchmarks."""
@@ -33,7 +36,8 @@ def put_outside_things(config: Mapping[str, Any], folder: Path = Path()) -> None
             if cell["source"]["kind"] == "folder":
                 put(folder / cell["source"]["path"] / "model.safetensors", "weights")
     if data_root := config.get("evaluation", {}).get("data_root"):
-        for name in {name for benchmark in BENCHMARKS for name in datasets(benchmark, "hub")}:
+        built_in = {name for benchmark in BENCHMARKS for name in datasets(benchmark, "hub")}
+        for name in built_in | ({OF_ADDED} if config.get("benchmarks") else set()):
             put(folder / data_root / name / "test.jsonl", "{}\n")
 
 
