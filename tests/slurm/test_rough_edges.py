@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 from tests.helpers.warm_worker import wait_until
 from tests.slurm.asked import asked_for
-from tests.slurm.cluster import Cluster
 from tests.slurm.lab import MASK, PARTITIONS, Run, Workplace
-
-
-def takes(cluster: Cluster, *update: str) -> bool:
-    """Whether `scontrol update` is obeyed: not where there is nothing to do."""
-    with contextlib.suppress(subprocess.CalledProcessError):
-        cluster.run("scontrol", "update", *update)
-        return True
-    return False
 
 
 @contextlib.contextmanager
@@ -90,27 +80,6 @@ def test_a_job_that_slurm_has_forgotten_is_judged_by_its_output(disturbed: Workp
         wait_until(lambda: (disturbed.folder / MASK).exists())
     run.succeed()
     assert not disturbed.jobs()
-    disturbed.is_as_undisturbed()
-
-
-def test_a_job_of_a_failed_node_runs_anew_after_its_last_layer(disturbed: Workplace) -> None:
-    run = disturbed.start_held("--", MASK)
-    (job,) = disturbed.held(run)
-    cluster = disturbed.cluster
-    cluster.run("scontrol", "update", "nodename=c1", "state=down", "reason=test")
-    run.meanwhile(lambda: disturbed.jobs()[0]["JobState"] == "PENDING", "the job was back in the queue")
-    disturbed.release()
-
-    def begins() -> bool:
-        takes(cluster, "nodename=c1", "state=resume")  # unless it is back by itself
-        takes(cluster, f"jobid={job}", "StartTime=now")  # Slurm would hold it back for two minutes
-        return disturbed.jobs()[0]["JobState"] in ("RUNNING", "COMPLETED")
-
-    run.meanwhile(begins, "the job had begun anew")
-    run.succeed()
-    (prune,) = disturbed.jobs("prune_model")
-    assert (prune["JobId"], prune["Restarts"], prune["JobState"]) == (job, "1", "COMPLETED")
-    assert disturbed.has_taken_over_the_first_layer()
     disturbed.is_as_undisturbed()
 
 
