@@ -9,16 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-from polyprune.settings.studies import Figure
+from polyprune.settings.studies import FigureSettings
 
 LONG_NAMES = "Model with a name, 70B Instruct, SparseGPT 50 %, first and last layer dense"
 
 
-def settings(draws: str, title: str = "Title", **values: Any) -> Figure:
-    return Figure.model_validate({"title": title, "draws": draws, "grids": ["g"], **values})
+def settings(draws: str, title: str = "Title", **values: Any) -> FigureSettings:
+    return FigureSettings.model_validate({"title": title, "draws": draws, **values})
 
 
-def picture(module: Any, rows_of: pd.DataFrame, figure: Figure) -> Picture:
+def picture(module: Any, rows_of: pd.DataFrame, figure: FigureSettings) -> Picture:
     """As a module of `report/figures/` draws measurements."""
     return module.draw(module.rows(rows_of, figure), figure, LONG_NAMES)
 

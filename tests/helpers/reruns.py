@@ -27,10 +27,10 @@ TARGETS = (
 )
 
 KINDS = {
-    "text": ("collect_documents", "fetch_documents", "fetch_translations"),
+    "text": ("collect_documents", "collect_passages", "fetch_documents", "fetch_translations"),
     "ask": ("collect_prompts", "fetch_prompts"),
     "model": ("train_model", "fetch_model", "convert_model", "register_model", "register_prompting"),
-    "shard": ("build_calibration_set",),
+    "shard": ("build_calibration_set", "write_text"),
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),
     "owl": ("measure_outliers",),

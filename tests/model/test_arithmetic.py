@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.helpers.cells import arguments
+from tests.helpers.exports import exported
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from transformers.models.auto import AutoModelForCausalLM
 
@@ -22,7 +23,6 @@ from polyprune.model.source import read_manifest
 from polyprune.running.run import run
 from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource
-from polyprune.stages.export_model import export_model
 from polyprune.stages.register_model import register_model
 
 CPU = Engine(device="cpu")
@@ -89,9 +89,9 @@ def test_what_is_made_in_the_one_is_refused_for_the_other(
     with pytest.raises(UserError, match="has model_digest"):
         open_cell(cell, register(folders[torch.bfloat16], tmp_path / "fast"))
     output = tmp_path / "export" / "config.json"
-    export_model(chosen, cell, output, "Tiny", {"kind": "folder"}, {})
-    exported = AutoModelForCausalLM.from_pretrained(output.parent, dtype="auto")
-    assert {parameter.dtype for parameter in exported.parameters()} == {torch.float32}
+    exported(chosen, cell, output)
+    loaded = AutoModelForCausalLM.from_pretrained(output.parent, dtype="auto")
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(("taken", "chosen"), [(1.2, None), (1.3, "float32")])

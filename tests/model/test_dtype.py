@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.helpers.cells import arguments
-from tests.helpers.prompting import prompting_of
+from tests.helpers.exports import exported
 from tests.helpers.tiny import SIZES, random_model, random_tokens, save_checkpoint
 from transformers.models.auto import AutoModelForCausalLM
 
@@ -22,7 +22,6 @@ from polyprune.model.source import read_manifest
 from polyprune.running.run import run
 from polyprune.settings.engine import Engine
 from polyprune.settings.models import FolderSource, Shape
-from polyprune.stages.export_model import export_model
 from polyprune.stages.register_model import register_model
 
 SHAPE = Shape(layers=3, hidden=32, intermediate=48, heads=4, kv_heads=2, vocabulary=97, max_positions=64)
@@ -78,7 +77,7 @@ def test_an_export_is_in_the_dtype_that_is_asked_for(dtype: str, checkpoint: Pat
     model, cell = register(checkpoint, tmp_path / "own", dtype), tmp_path / "weights.safetensors"
     assert run(arguments(model.parent, "sparsegpt", "0.50", cell)) == 0
     output = tmp_path / "export" / "config.json"
-    export_model(model, prompting_of(model), cell, [], output, "Tiny", {"kind": "folder"}, None, {})
+    exported(model, cell, output)
     config = json.loads(output.read_text())
     assert {config[name] for name in ("dtype", "torch_dtype") if name in config} == {dtype}
     loaded = AutoModelForCausalLM.from_pretrained(output.parent, dtype="auto", attn_implementation="sdpa")

@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from tests.helpers.engine import CPU, run_engine
+from tests.helpers.exports import exported
 from tests.helpers.families import VOCABULARY, shaken, tiny_config
 from tests.helpers.tiny import save_checkpoint
 from tests.helpers.tried import compared, their_logits, walk_through
@@ -23,7 +24,6 @@ from polyprune.model.export import export_weights
 from polyprune.model.probing import probe
 from polyprune.model.removal import remove_experts_of
 from polyprune.model.source import read_manifest, write_manifest
-from polyprune.stages.export_model import export_model
 
 WRAPPERS = {
     "gemma3": "Gemma3ForConditionalGeneration",
@@ -78,7 +78,7 @@ def test_experts_of_the_text_decoder_are_removed_and_the_rest_is_copied(model_ty
     }
     remove_experts_of(calibration, parse_scheme("0.25"), tmp_path / "layers", about)
     join_layers(tmp_path / "layers", calibration.decoder.n_layers, tmp_path / "mask.safetensors", about)
-    export_model(tmp_path / "model.json", tmp_path / "mask.safetensors", tmp_path / "export/config.json", "T", {}, {})
+    exported(tmp_path / "model.json", tmp_path / "mask.safetensors", tmp_path / "export/config.json")
     cell = CellReader(tmp_path / "mask.safetensors")
     ours = walk_through(Decoder(Checkpoint(folder), CPU), tokens, cell)
     assert (

@@ -11,7 +11,7 @@ from tests.helpers import measured
 
 from polyprune.artifacts.measurements import ACTIVATION_RANGES, LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING
 from polyprune.grammar.reports import DRAWINGS
-from polyprune.settings.studies import Figure
+from polyprune.settings.studies import FigureSettings
 from polyprune.stages.plot_figure import plot_figure
 
 LANGUAGES = ["de", "en", "zh"]
@@ -43,7 +43,7 @@ def test_a_figure_is_drawn_twice_alike(draws: str, tmp_path: Path) -> None:
     frame = measurements(draws)
     source = tmp_path / "measured.parquet"
     measured.save(source, frame, LAYOUTS[DRAWINGS[draws].measurements])
-    figure = Figure.model_validate({"title": "T", "draws": draws, "grids": ["g"], **OPTIONS.get(draws, {})})
+    figure = FigureSettings.model_validate({"title": "T", "draws": draws, **OPTIONS.get(draws, {})})
     outputs = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         paths = [folder / f"figure1.{ending}" for ending in ("parquet", "pdf", "png")]

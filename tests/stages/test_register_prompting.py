@@ -16,6 +16,7 @@ from polyprune.model.prompting import locate_prompting, read_prompting
 from polyprune.model.source import write_manifest
 from polyprune.model.training import build_model, save_model, train_tokenizer
 from polyprune.places import export_places, reference
+from polyprune.settings.engine import Engine
 from polyprune.settings.models import PickledSource, Shape
 from polyprune.stages.convert_model import convert_model
 from polyprune.stages.register_prompting import register_prompting
@@ -82,7 +83,7 @@ def pickled(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_of_pickled_weights_the_files_follow_the_original(model: Path, pickled: Path) -> None:
-    convert_model(PickledSource(kind="pickles", path=reference("models", "small")), None, "small", model, {})
+    convert_model(PickledSource(kind="pickles", path=reference("models", "small")), None, "small", model, Engine(), {})
     folder = model.parent / "checkpoint"
     assert (folder / "additional_chat_templates/tools.jinja").read_text() == "tools"
     before, about = contents(folder), registered(model)

@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.helpers.engine import CPU
+from tests.helpers.exports import exported
 from tests.helpers.families import VOCABULARY, tiny_config, tiny_model
-from tests.helpers.prompting import prompting_of
 from tests.helpers.tiny import random_model, save_checkpoint
 from tests.helpers.tried import compared, loaded, their_logits, walk_through
 from tests.helpers.variants import ENGINE, RUN, TEXT
@@ -33,7 +33,6 @@ from polyprune.model.compression import compressed, propagate
 from polyprune.model.decoder import Decoder
 from polyprune.model.routing import routing_pass
 from polyprune.model.source import read_manifest, write_manifest
-from polyprune.stages.export_model import export_model
 from polyprune.stages.remove_experts import remove_experts
 
 N, K = 4, 2
@@ -180,7 +179,7 @@ def test_the_least_salient_expert_goes_and_what_is_left_is_a_smaller_model_of_th
         torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), expected, rtol=1e-4, atol=1e-6)
         kept = cell.experts_kept(layer)
         assert kept is not None and (~kept).nonzero().flatten().tolist() == [int(expected.argmin())]
-    export_model(model, prompting_of(model), cell.path, tmp_path / "export/config.json", "Tiny", {}, {"code": "abc"})
+    exported(model, cell.path, tmp_path / "export/config.json")
     ours = walk_through(Decoder(open_model(model), CPU), tokens_of(model), cell)
     assert compared(ours, their_logits(tmp_path / "export", tokens_of(model))) == "exact"
     assert compared(ours, their_logits(tmp_path / "model", tokens_of(model))) != "exact"
@@ -213,7 +212,7 @@ def test_the_dense_layer_is_whole_again_after_a_cell(tmp_path: Path) -> None:
 def test_an_export_of_shards_has_an_index_of_what_is_left(tmp_path: Path) -> None:
     model = manifest_of("olmoe", tmp_path, shards=3)
     cell = removed(model, "0.50")
-    export_model(model, prompting_of(model), cell.path, tmp_path / "export/config.json", "Tiny", {}, {"code": "abc"})
+    exported(model, cell.path, tmp_path / "export/config.json")
     index = json.loads((tmp_path / "export/model.safetensors.index.json").read_text())
     held = {name: file.name for file in (tmp_path / "export").glob("*.safetensors") for name in load_file(file)}
     assert index["weight_map"] == held and json.loads((tmp_path / "export/config.json").read_text())["num_experts"] == 2

@@ -41,7 +41,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def written(root: Path, output: Path, calibration: str, **changes: Any) -> list[dict[str, Any]]:
     corpus = [root / f"{language}.parquet" for language in ("de", "sw") if language in calibration]
-    values = TEXT | FRAMING | {"self_written": HOW, "seed": 3, "provenance": {"calibration": calibration, "seed": 3}}
+    values: dict[str, Any] = (
+        TEXT | FRAMING | {"self_written": HOW, "seed": 3, "provenance": {"calibration": calibration, "seed": 3}}
+    )
     write_text(
         root / "model.json", corpus, calibration, output=output, device=torch.device("cpu"), **(values | changes)
     )
