@@ -121,7 +121,8 @@ rule export_model:
         spec=specs.export_model,
     shell:
         "python -m polyprune export_model --settings {params.spec:q} --model {input.model} --prompting "
-        "{input.prompting} --cell {input.cell} --scores {input.scores} --output {output} --log {log} --threads {threads}"
+        "{input.prompting} --cell {input.cell} --scores {input.scores} --output {output} --log {log} --threads "
+        "{threads}"
 
 
 # Codes as other programs pack them, with perplexity in its model card.

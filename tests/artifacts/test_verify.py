@@ -46,7 +46,7 @@ def test_a_folder_without_damage_is_right(results: Path, capsys: pytest.CaptureF
 def test_what_is_wrong_is_listed_with_the_remedy(results: Path, capsys: pytest.CaptureFixture[str]):
     damaged = [f"{SEED0}/mask.safetensors", f"{SEED0}/hidden_states/demo/de.h5", "table1.parquet", "tiny/model.json"]
     for place in damaged:
-        flip(results / place, (results / place).stat().st_size // 2)
+        flip(results / place, (results / place).stat().st_size * 3 // 4)
     (results / "figure1.parquet").rename(results / "figure2.parquet")
     (results / "benchmarks/demo/arc/org/arc/x.jsonl").write_text('{"changed": 1}\n')
     assert main([str(results), "--jobs", "2"]) == 1

@@ -209,7 +209,7 @@ def test_orphans_end_before_the_first_submission_and_refusals_are_shown(fake: Fa
     assert fake.called("scancel") == ["7"] and calls.index("scancel") < calls.index("sbatch")
     assert f"run anew: 7 ({orphan})" in output
     assert "Invalid account or account/partition combination specified" in output
-    assert "it is not tried again. Logs: logs/" in output
+    assert "it is not tried again, as it would be refused again. Logs: logs/" in output
 
 
 def test_a_plan_asks_slurm_nothing(fake: FakeSlurm, checkout: Path):

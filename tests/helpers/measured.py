@@ -20,6 +20,7 @@ from polyprune.artifacts.measurements import (
     ROUTING,
     Layout,
 )
+from polyprune.artifacts.scores import COLUMNS, SCHEMA
 from polyprune.artifacts.tables import save_table
 from polyprune.maths.lape import BOX
 
@@ -144,3 +145,14 @@ def activation_ranges(languages: Sequence[str], n_layers: int = 2) -> pd.DataFra
             pair = {"eval_language": first, "other_language": second, "metric": "salient_overlap", "n": 3}
             rows.append(where | pair | {"value": float(draws.uniform(0, 1))})
     return _frame(rows, ACTIVATION_RANGES)
+
+
+def perplexities(calibrations: Sequence[str], schemes: Sequence[str]) -> pd.DataFrame:
+    """Of the dense model and of cells, two seeds each, in two languages."""
+    draws, rows = np.random.default_rng(7), list[dict[str, Any]]()
+    cells = itertools.product(calibrations, schemes, (0, 1))
+    variants = [CELL | {"calibration": name, "scheme": scheme, "seed": seed} for name, scheme, seed in cells]
+    for variant, language in itertools.product([DENSE, *variants], ("de", "en")):
+        about = {"corpus": "c", "metric": "perplexity", "eval_language": language, "unit": "1", "n": 9}
+        rows.append(variant | about | {"value": float(draws.uniform(2, 9))})
+    return _frame(rows, Layout(SCHEMA, [(field.name, field.type) for field in COLUMNS]))

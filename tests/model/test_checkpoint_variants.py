@@ -122,7 +122,6 @@ UNNAMED = config(dtype=None)
 AS_TRANSFORMERS: dict[str, Damage] = {
     "as it is": lambda _: None,
     "single file beside the index of older shards": stale_index,
-    "a tensor in two shards": in_two_shards,
     "dtype of the configuration": both(cast(torch.bfloat16), config(dtype="float32")),
     "dtype by its old name": both(config(dtype=None, torch_dtype="bfloat16")),
     "dtype of the first tensor": both(UNNAMED, cast(torch.bfloat16)),
@@ -149,6 +148,7 @@ REFUSED: dict[str, tuple[Damage, str]] = {
     "index maps to numbers": (index({HEAD: 3}), "has no weight_map from tensors to files"),
     "index without a map": (both(index({}), content(INDEX, b'{"metadata": {}}')), "has no weight_map"),
     "index is a list": (both(index({}), content(INDEX, b"[]")), r"index\.json holds a list, not an object"),
+    "a tensor in two shards": (in_two_shards, r"holds \S+ twice, in a\.safetensors and in b\.safetensors"),
     "index lacks a shard": (index({HEAD: "a.safetensors", UP: "b.safetensors"}), "1 of 2 shards are missing, e.g. b"),
     "a folder for the weights": (folder_in_place_of(SINGLE), r"model\.safetensors is no file but a folder"),
     "a folder for config.json": (folder_in_place_of("config.json"), r"config\.json is no file but a folder"),

@@ -218,9 +218,9 @@ def test_pickles_run_no_code(original: Any, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_the_card_says_that_the_base_was_quantised() -> None:
-    cell: Any = dict.fromkeys(
-        ("method", "scheme", "calibration", "seed", "model_digest", "calibration_digest", "code"), "x"
-    )
+    cell: Any = dict.fromkeys(("method", "scheme", "seed", "model_digest", "calibration_digest", "code"), "x") | {
+        "calibration": "de"
+    }
     source = {"kind": "gguf", "path": "a", "quantised": {"F32": 1, "Q4_1": 210}}
     said = (
         "The dense model was quantised before, in a GGUF file (1 of its matrices as F32, 210 of its matrices as Q4_1)"

@@ -42,8 +42,7 @@ from polyprune.stages.generate_benchmark import generate_benchmark
 from polyprune.stages.register_benchmark import register_benchmark
 
 N = 6
-EXAMPLE = re.compile(r"^```\w+ (bench/\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-"""A file in data/README.md."""
+FILE_OF_README = re.compile(r"^```\w+ (bench/\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 VARIANT = {"model": "tiny", "method": "dense", "scheme": "dense", "calibration": "dense", "seed": None}
 CELL = {"model": "tiny", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": 1}
 
@@ -299,7 +298,7 @@ def test_english_mmlu_pools_its_subjects(home: Path, tmp_path: Path) -> None:
 
 def test_the_documented_folder_is_enough_for_a_german_study(home: Path, tmp_path: Path) -> None:
     """Two questions of four options in German ARC, and no English data set; what needs that is refused by its name."""
-    for name, content in EXAMPLE.findall((ROOT / "data/README.md").read_text(encoding="utf-8")):
+    for name, content in FILE_OF_README.findall((ROOT / "data/README.md").read_text(encoding="utf-8")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
     register_benchmark(datasets("arc", "hub"), str(tmp_path / "bench"), tmp_path / "arc.json", {})

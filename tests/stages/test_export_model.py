@@ -94,7 +94,7 @@ def test_the_card_says_what_was_done_and_what_it_did(tmp_path: Path) -> None:
     for line in (
         "base_model: meta-llama/Meta-Llama-3-8B-Instruct",
         "- de\n- en\n",
-        "# Llama-3 8B, wanda 0.50, calibrated in de, en",
+        "# Llama-3 8B, wanda 0.50, calibrated on DE+EN",
         "The licence of the dense model holds: Meta Llama 3 Community License.",
         "| settings | none |",
         "Its scores are in `wanda/0.50/de-en/seed0/`: perplexity.parquet, drift.parquet, evaluation/",

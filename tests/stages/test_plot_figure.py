@@ -11,6 +11,7 @@ from tests.helpers import measured
 
 from polyprune.artifacts.measurements import ACTIVATION_RANGES, LAPE, LSAR, MASK_IOU, MEAN_ACTIVATIONS, ROUTING
 from polyprune.grammar.reports import DRAWINGS
+from polyprune.report.figures import curves
 from polyprune.settings.studies import FigureSettings
 from polyprune.stages.plot_figure import plot_figure
 
@@ -22,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 LAYOUTS = {"lsar": LSAR, "lape": LAPE, "mask_iou": MASK_IOU, "mean_activations": MEAN_ACTIVATIONS, "routing": ROUTING}
-LAYOUTS |= {"activation_ranges": ACTIVATION_RANGES}
+LAYOUTS |= {"activation_ranges": ACTIVATION_RANGES, "drift": curves.LAYOUT}
 
 
 def measurements(draws: str) -> pd.DataFrame:
@@ -35,6 +36,8 @@ def measurements(draws: str) -> pd.DataFrame:
         return measured.routing(LANGUAGES, removed=[1])
     if kind == "activation_ranges":
         return measured.activation_ranges(LANGUAGES)
+    if kind == "drift":
+        return measured.perplexities(["de", "de+n8", "de25-en75", "en"], ["0.30", "0.50"])
     return measured.mask_iou(LANGUAGES) if kind == "mask_iou" else measured.mean_activations(20)
 
 

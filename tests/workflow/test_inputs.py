@@ -79,7 +79,7 @@ def test_a_table_of_scores_has_the_dense_models_and_the_cells_each_on_every_benc
         for variant in ("dense", "wanda/0.50/de/seed0", "sparsegpt/0.50/de/seed0")
     ]
     assert sorted(found) == sorted(
-        f"{each}/evaluation/{name}.parquet" for each in variants for name in ("belebele", "mkqa")
+        f"{each}/evaluation/{name}.parquet" for each in variants for name in ("added", "belebele", "mkqa")
     )
 
 

@@ -52,6 +52,7 @@ studies: {}
 THEIRS = {"model": "mine", "method": "wanda@tool", "scheme": "0.50", "calibration": "de", "seed": "3"}
 MANIFEST = "results/mine/wanda@tool/0.50/de/seed3/checkpoint.json"
 SHAPE = yaml.safe_load(CONFIG)["models"]["mine"]["shape"]
+MINE = {"model": "mine"}
 DE = {"corpus": "own", "language": "de"}
 ASKED = {"prompts": "asked", "language": "de"}
 ARC = {"benchmark": "arc"}
@@ -207,12 +208,7 @@ def test_jobs_of_their_own_processes_look_at_nothing() -> None:
 @pytest.mark.parametrize(
     ("kind", "wildcards", "missing", "message"),
     [
-        (
-            "model",
-            {"model": "mine"},
-            "models/mine",
-            "own.yaml:11: models.mine.source.path: model folder {} does not exist",
-        ),
+        ("model", MINE, "models/mine", "own.yaml:11: models.mine.source.path: model folder {} does not exist"),
         (
             "documents",
             DE,

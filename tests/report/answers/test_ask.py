@@ -37,7 +37,7 @@ def question(
 ) -> dict[str, Any]:
     finished = len({item.rsplit("-", 1)[0] for item in items})
     line = {"method": "wanda", "scheme": "0.50", "cells": cells, "finished": finished, "lacking": list(lacking)}
-    about = {"model": "tiny", "title": "Tiny Llama", "language": "de"}
+    about = {"model": "tiny", "title": "Tiny Llama", "language": "de", "benchmarks": {"arc": "ARC", "mmlu": "MMLU"}}
     about |= {"targets": TARGETS, "configfiles": list(configfiles)}
     return about | {"items": items, "dumps": [], "cells": [line]}
 

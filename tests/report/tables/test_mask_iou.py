@@ -121,7 +121,7 @@ def test_columns_that_go_on_below_keep_their_numbers() -> None:
     for row in shown.itertuples():
         key = str(row.metric).split(":")[1], str(row.calibration).upper().replace("-", " & ")
         assert read[key] == f"{row.value:.3f}"
-    assert any("A & B: the weights that all seeds of A prune" in text.text.replace("\n", " ") for text in texts)
+    assert any("A & B: what all seeds of A remove" in text.text.replace("\n", " ") for text in texts)
 
 
 def test_pages_say_what_is_in_parentheses_only_where_something_is() -> None:

@@ -171,6 +171,8 @@ ACTIVATION_RANGES = Layout(
         ("n", pa.int64()),
     ],
 )
+OF_VARIANTS = (MASK_IOU, MASK_AGREEMENT, LSAR, LAPE, MEAN_ACTIVATIONS, ROUTING, ACTIVATION_RANGES)
+"""All of them: each row names its variant."""
 
 
 def save_measurements(path: Path, rows: Sequence[Mapping[str, Any]], layout: Layout, about: Mapping[str, Any]) -> None:

@@ -60,12 +60,7 @@ from polyprune.provenance import file_digest
 WITH_VARIANTS = {
     scores.SCHEMA,
     evaluations.SCORES_SCHEMA,
-    *(
-        each.schema
-        for each in (measurements.MASK_IOU, measurements.MASK_AGREEMENT, measurements.LSAR, measurements.LAPE)
-    ),
-    measurements.MEAN_ACTIVATIONS.schema,
-    measurements.ROUTING.schema,
+    *(each.schema for each in measurements.OF_VARIANTS),
 }
 """Tables whose rows name their variant."""
 SCHEMAS = {

@@ -34,8 +34,9 @@ FORMS = (CHAT, SELF)
 _TERMS = rf"{_TERM_PATTERN}(?:-{_TERM_PATTERN})*"
 _BUDGET_PATTERN = r"(?:\+n[1-9][0-9]*)?"
 SELF_PATTERN = rf"{_TERMS}{_BUDGET_PATTERN}\+{SELF}"
+"""Of those on text that a model writes."""
 CALIBRATION_PATTERN = rf"(?:(?:{RANDOM}|{_TERMS}){_BUDGET_PATTERN}|{_TERMS}{_BUDGET_PATTERN}\+(?:{'|'.join(FORMS)}))"
-"""Calibrations; those of text that a model writes."""
+"""Of all of them."""
 _TERM = re.compile(rf"(?P<language>{LANGUAGE_PATTERN})(?P<share>[0-9.]+)?(?:@(?P<corpus>{_CORPUS}))?")
 _BUDGET = re.compile(r"n([1-9][0-9]*)")
 _WRITE = "write language codes joined by '-', e.g. de or de-en"

@@ -12,6 +12,7 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 
 _OPTIONS = ("--configfile", "--configfiles")
@@ -38,8 +39,7 @@ def require_start(argv: Sequence[str], repository: Path) -> None:
 def _no_cores(argv: Sequence[str]) -> str | None:
     """Snakemake takes it, and waits for ever."""
     words = " ".join(argv).replace("=", " ").split()
-    named = zip(words, [*words[1:], ""], strict=True)
-    if "-c0" in words or any(option in _CORES and value == "0" for option, value in named):
+    if "-c0" in words or any(option in _CORES and value == "0" for option, value in pairwise(words)):
         return "with 0 cores no job ever runs: type --cores 1 or more, or nothing for all that there are"
     return None
 

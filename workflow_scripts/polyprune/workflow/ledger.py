@@ -284,9 +284,7 @@ def tidy(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the ledger of the targets in `argv` (sys.argv if None); 1 if they or the settings are wrong, else 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m polyprune.workflow.ledger", description="What is outstanding, and its cost."
-    )
+    parser = argparse.ArgumentParser(prog="python -m polyprune.workflow.ledger", description="What is outstanding.")
     parser.add_argument("targets", nargs="*", help="studies, tables, figures or cells; all studies if none")
     parser.add_argument("--configfile", type=Path, action="append", default=[], help="as for snakemake")
     parser.add_argument("--json", action="store_true", help="machine-readable")

@@ -82,10 +82,11 @@ def rows(measured: pd.DataFrame, figure: FigureSettings) -> pd.DataFrame:
     means = points.groupby(_GROUP, as_index=False).agg(
         value=("value", "mean"), low=("value", "min"), high=("value", "max"), n_seeds=("value", "size"), n=("n", "max")
     )
+    means.insert(0, "model", cells["model"].iloc[0])
     if figure.draws == "over_sparsity":
         return means
     languages = dense[dense["eval_language"].isin(list(means["eval_language"]))]
-    floor = languages[["scheme", "eval_language", "value", "n"]].assign(line=DENSE, x=math.nan, n_seeds=1)
+    floor = languages[["model", "scheme", "eval_language", "value", "n"]].assign(line=DENSE, x=math.nan, n_seeds=1)
     floor = floor.assign(low=floor["value"], high=floor["value"])
     return pd.concat([floor[means.columns], means], ignore_index=True)
 
