@@ -106,6 +106,7 @@ def test_marks_by_hand() -> None:
 RULES = {
     "dump_cell": "dump_hidden_states",
     "dump_dense": "dump_hidden_states",
+    "dump_mixed": "dump_hidden_states",
     "measure_dense": "measure_drift",
     "reconstruct_model": "prune_model",
     "build_evaluation_set": "build_evaluation_set",
