@@ -103,7 +103,7 @@ def _own(spec: str) -> Any:
     return {name: entry for name, entry in value.items() if name not in OF_INPUTS} if isinstance(value, dict) else value
 
 
-OF_INPUTS = ("inputs", "made_with", "made_with_digest", "text", "form", "asked")
+OF_INPUTS = ("inputs", "made_with", "made_with_digest", "text", "form", "self_written", "asked")
 """Entries of specs that say what inputs are to be made with."""
 
 
