@@ -99,7 +99,7 @@ def test_columns_are_what_the_files_say(tmp_path: Path):
 def test_what_tables_print_of_mkqa_is_compared(tmp_path: Path):
     """The f1 of the prompts' profile, as the headline of `evaluation/results.py`."""
     for profile, kind, value in (("paper", "f1_ws", 0.25), ("current", "f1", 0.5)):
-        file = write_items(tmp_path, "de", 0, {"de": [0.5, 0.0]}, "mkqa", profile=profile)
+        file = write_items(tmp_path, "de", 0, {"de": [0.5, 0.0]}, "mkqa", profile=profile, asked=None)
         column = load_columns([file], [])[BLOCK]["mkqa", "de"]
         assert column.kind == kind
         assert column.values["de"][0, 0] == value

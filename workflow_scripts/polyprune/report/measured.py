@@ -144,7 +144,7 @@ def _answers(file: Path) -> Iterator[_Cell]:
         found = tuple(of_language[name].to_numpy() for name in ("item", "group", "value"))
         key = benchmark, str(language)
         chance = of_language["guessed"].mean()
-        known = header.get("asked", {}).get("chance") if pd.isna(chance) else float(chance)
+        known = (header.get("asked") or {}).get("chance") if pd.isna(chance) else float(chance)
         yield _Cell(
             block, key, variant["calibration"], variant["seed"], kind, cast(Any, found), header["sources"], known
         )
