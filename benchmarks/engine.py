@@ -55,6 +55,19 @@ class Size:
     layers: int
     dtype: torch.dtype
 
+    @property
+    def config(self) -> LlamaConfig:
+        """Of layers of this size."""
+        config = LlamaConfig(
+            hidden_size=self.hidden,
+            intermediate_size=self.intermediate,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.kv_heads,
+            max_position_embeddings=self.length,
+        )
+        config._attn_implementation = "sdpa"
+        return config
+
 
 SMALL = Size(768, 2688, 12, 4, 8, 256, 2, torch.float32)
 LLAMA_3_8B = Size(4096, 14336, 32, 8, 128, 8192, 2, torch.bfloat16)
@@ -238,15 +251,7 @@ def main() -> None:
 
 def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
     """Print a row of the table for each code."""
-    device = machine.device
-    config = LlamaConfig(
-        hidden_size=size.hidden,
-        intermediate_size=size.intermediate,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.kv_heads,
-        max_position_embeddings=size.length,
-    )
-    config._attn_implementation = "sdpa"
+    device, config = machine.device, size.config
     floor, per_second = floor_seconds(size, method, machine)
     torch.manual_seed(0)
     hidden = torch.randn(size.sequences, size.length, size.hidden, dtype=size.dtype, device=device)

@@ -30,7 +30,6 @@ from typing import Any
 import torch
 from benchmarks.engine import CLOCKS, Machine, Size, engine, floor_seconds, linears_of, reference
 from torch import Tensor, nn
-from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
 SPARSITY = "0.50"
@@ -122,14 +121,7 @@ def in_turn(compress: Callable[..., None], method: str, sparsity: Any) -> Run:
 
 def workload(size: Size) -> tuple[Layers, Tensor, tuple[Tensor, Tensor]]:
     """Layers, hidden states and positions, the same each time."""
-    config = LlamaConfig(
-        hidden_size=size.hidden,
-        intermediate_size=size.intermediate,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.kv_heads,
-        max_position_embeddings=size.length,
-    )
-    config._attn_implementation = "sdpa"
+    config = size.config
     torch.manual_seed(0)
     hidden = torch.randn(size.sequences, size.length, size.hidden)
     positions = LlamaRotaryEmbedding(config)(hidden, torch.arange(size.length)[None])

@@ -25,7 +25,7 @@ from tests.helpers.variants import (
 from polyprune.artifacts.activations import Activations
 from polyprune.errors import UserError
 from polyprune.settings.engine import Engine
-from polyprune.stages.count_activations import count_activations, first_tokens
+from polyprune.stages.count_activations import count_activations
 
 WANTED = 70
 """Tokens; sequences have 8, so 8 of the 9 sequences are counted."""
@@ -76,13 +76,13 @@ def test_files_say_what_they_are_of(model: Path, cells: list[Path], tmp_path: Pa
     """Every attribute, of the dense model and of each cell: the data are those that were counted."""
     for number, cell in [(None, None), *enumerate(cells)]:
         path = count(model, cell, tmp_path / "x.h5")
-        assert_says_what_it_is_of(path, model, "activations/4", first_tokens(TEXT, WANTED), number, "down_proj")
+        assert_says_what_it_is_of(path, model, "activations/4", TEXT.first(WANTED), number, "down_proj")
         assert not without_unit(path)
 
 
 @pytest.mark.parametrize(("wanted", "counted"), [(WANTED, 64), (72, 72), (10**6, 72), (8, 8), (1, 8)])
 def test_whole_sequences_are_counted_up_to_the_tokens_asked_for(wanted: int, counted: int) -> None:
-    first = first_tokens(TEXT, wanted)
+    first = TEXT.first(wanted)
     assert first.tokens.size == first.n_bytes.size == counted
     assert np.array_equal(first.tokens.flatten(), TEXT.tokens.flatten()[:counted])
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.helpers import exports
 from tests.helpers.battery import contents
 from tests.helpers.cells import arguments, register
 from tests.helpers.prompting import prompting_of
@@ -41,8 +43,7 @@ def logits_of_the_cell(checkpoint: Path, cell: CellReader, tokens: Tensor) -> Te
     return decoder.logits(decoder.normalise(hidden))
 
 
-def exported(model: Path, cell: Path, output: Path) -> None:
-    export_model(model, prompting_of(model), cell, [], output, "Llama-3 8B", SOURCE, None, {"code": "1"})
+exported = partial(exports.exported, title="Llama-3 8B", source=SOURCE)
 
 
 def load(folder: Path) -> PreTrainedModel:

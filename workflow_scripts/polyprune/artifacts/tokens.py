@@ -45,6 +45,11 @@ class TokenSet:
         """Of each token but the first of a sequence, bool (n_sequences, sequence_length − 1): a loss is taken of it."""
         return self.special[:, 1:] == 0
 
+    def first(self, n_tokens: int) -> TokenSet:
+        """The first sequences, as many as `n_tokens` fill: at least one, at most all."""
+        n = max(1, n_tokens // self.tokens.shape[1])
+        return TokenSet(self.tokens[:n], self.n_bytes[:n], self.special[:n], self.metadata)
+
 
 def save_tokens(path: Path, token_set: TokenSet) -> None:
     arrays = {name: getattr(token_set, name) for name in ("tokens", "n_bytes", "special")}

@@ -46,12 +46,7 @@ def evaluate_column(
     if asked is not None:
         return _configured(lm, column, tasks, asked)
     with brisk_harness():
-        results: Any = evaluate(
-            lm,
-            {"tasks": dict(tasks)},  # type: ignore[arg-type]
-            bootstrap_iters=_STDERR_SAMPLES,
-            apply_chat_template=lm.has_chat_template,
-        )
+        results = _answered(lm, tasks)
         answers = [
             {"task": name, "eval_language": column.name} | item
             for name, task in tasks.items()
@@ -99,6 +94,17 @@ def require_asked(column: Column, folder: Path, cache: Path, prompting: Promptin
         )
 
 
+def _answered(lm: SharedPrefixLM, tasks: dict[str, ConfigurableTask], **how: Any) -> Any:
+    """What the harness has to say of all of them, question by question."""
+    return evaluate(
+        lm,
+        {"tasks": dict(tasks)},  # type: ignore[arg-type]
+        bootstrap_iters=_STDERR_SAMPLES,
+        apply_chat_template=lm.has_chat_template,
+        **how,
+    )
+
+
 def _configured(
     lm: SharedPrefixLM, column: Column, tasks: dict[str, ConfigurableTask], asked: Asked
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -106,13 +112,7 @@ def _configured(
     metric, _, chosen = asked.metric.partition(",")
     key = f"{metric},{chosen or 'none'}"
     with brisk_harness():
-        results: Any = evaluate(
-            lm,
-            {"tasks": dict(tasks)},  # type: ignore[arg-type]
-            bootstrap_iters=_STDERR_SAMPLES,
-            apply_chat_template=lm.has_chat_template,
-            fewshot_as_multiturn=lm.has_chat_template,  # as the harness's command does
-        )
+        results = _answered(lm, tasks, fewshot_as_multiturn=lm.has_chat_template)  # as the harness's command does
         rows, answers = [], []
         for name, task in tasks.items():
             found = results["results"][name]

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
+from polyprune.maths.statistics import absolute_sums
+
 SALIENT_SHARE = 100
 """One in so many features is salient: 1 %, as in AWQ's paper."""
 
@@ -33,7 +35,7 @@ class InputRanges:
         lowest, highest = torch.aminmax(x, dim=0)
         self._lowest = torch.minimum(self._lowest, lowest.float())
         self._highest = torch.maximum(self._highest, highest.float())
-        self._sizes += x.abs().sum(dim=0, dtype=torch.float32)
+        self._sizes += absolute_sums(x)
         self.n_tokens += len(x)
 
     def include(self, other: InputRanges) -> None:

@@ -124,7 +124,7 @@ class InputGramAndSizes(InputGram):
     def update(self, x: Float[Tensor, "n_tokens d_in"]) -> None:
         """Add a batch of tokens."""
         super().update(x)
-        self._sizes += x.abs().sum(dim=0, dtype=torch.float32)
+        self._sizes += absolute_sums(x)
 
     @property
     def sizes(self) -> Float32[Tensor, " d_in"]:
@@ -135,6 +135,11 @@ class InputGramAndSizes(InputGram):
         """
         _require_tokens(self.n_tokens)
         return (self._sizes / self.n_tokens).float()
+
+
+def absolute_sums(x: Float[Tensor, "n_tokens d_in"]) -> Float32[Tensor, " d_in"]:
+    """Σ_t |x_tj|, of which STAT-4 is the mean, in float32."""
+    return x.abs().sum(dim=0, dtype=torch.float32)
 
 
 def _squares(x: Float[Tensor, "n_tokens d_in"]) -> Float32[Tensor, " d_in"]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from polyprune.artifacts.activations import write_activations
-from polyprune.artifacts.tokens import TokenSet, load_tokens
+from polyprune.artifacts.tokens import load_tokens
 from polyprune.log import logger
 from polyprune.model.activations import HOOKS, activation_pass, tokens_of_blocks
 from polyprune.model.decoder import sequences_per_batch
@@ -29,15 +29,9 @@ def count_activations(
     """Write `output` (see `artifacts/activations.py`). `cell` is the compressed weights; empty: dense."""
     variants = open_variants(model, cell, device)
     decoder, (variant,) = variants.decoder, variants
-    data = first_tokens(load_tokens(evaluation, variants.of_text), activation_tokens)
+    data = load_tokens(evaluation, variants.of_text).first(activation_tokens)
     batch = sequences_per_batch(engine.tokens_per_batch, data.tokens.shape[1])
     attributes = variants.attributes(variant, data, HOOKS, provenance)
     with write_activations(output, decoder.n_layers, tokens_of_blocks(data), attributes) as writer:
         activation_pass(decoder, data, variant, batch, writer)
     logger.info("%s: %d sequences of %d tokens, %d layers", output.stem, *data.tokens.shape, decoder.n_layers)
-
-
-def first_tokens(data: TokenSet, n_tokens: int) -> TokenSet:
-    """The first sequences, as many as `n_tokens` fill: at least one, at most all."""
-    n = max(1, n_tokens // data.tokens.shape[1])
-    return TokenSet(data.tokens[:n], data.n_bytes[:n], data.special[:n], data.metadata)

@@ -41,7 +41,7 @@ def measure_activation_ranges(
     important: dict[tuple[int, str], dict[str, torch.Tensor]] = {}
     for language, file in zip(languages, evaluation, strict=True):
         text = load_tokens(file, opened.of_text | {"language": language})
-        tokens = torch.from_numpy(text.tokens[: max(1, activation_tokens // text.tokens.shape[1])])
+        tokens = torch.from_numpy(text.first(activation_tokens).tokens)
         batch = sequences_per_batch(engine.tokens_per_batch, tokens.shape[1])
         run = Calibration(opened.decoder, tokens, batch, engine.offload == "cpu", {})
         for layer, ranges in enumerate(input_ranges(run)):

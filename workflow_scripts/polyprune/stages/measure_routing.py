@@ -41,7 +41,7 @@ def measure_routing(
     sources = {"model": variants.manifest["digest"], **calibration_texts([reader.brief] if reader else [])}
     for language, file in zip(languages, evaluation, strict=True):
         text = load_tokens(file, variants.of_text | {"language": language})
-        tokens = torch.from_numpy(text.tokens[: max(1, activation_tokens // text.tokens.shape[1])])
+        tokens = torch.from_numpy(text.first(activation_tokens).tokens)
         batch = sequences_per_batch(engine.tokens_per_batch, tokens.shape[1])
         for layer, routing in routing_pass(decoder, tokens, reader, batch).items():
             about = variant | {"layer": layer, "eval_language": language, "n": int(routing.counts.sum())}
