@@ -75,7 +75,7 @@ def test_a_spec_is_what_its_stage_takes(tmp_path: Path) -> None:
     for job in jobs:
         values = json.loads(job.spec)
         stage = getattr(import_module(f"polyprune.stages.{job.stage}"), job.stage)
-        assert set(values) - set(OF_INPUTS) - set(signature(stage).parameters) == {"code", "job"}
+        assert set(values) - OF_INPUTS - set(signature(stage).parameters) == {"code", "job"}
         for name, hint in get_type_hints(stage, include_extras=True).items():
             if name in values:
                 TypeAdapter(hint).validate_python(values[name])

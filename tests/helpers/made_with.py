@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.planner import PlannedJob
-from tests.helpers.reruns import OF_INPUTS
+from tests.helpers.reruns import own_entries
 
 from polyprune.artifacts.identity import made_otherwise
 from polyprune.running.run import expectations
@@ -48,7 +48,7 @@ def header_of(job: PlannedJob, file: str) -> Mapping[str, Any]:
 
 
 def settings_of(job: PlannedJob) -> dict[str, Any]:
-    return {name: value for name, value in json.loads(job.spec).items() if name not in ("code", "job", *OF_INPUTS)}
+    return {name: value for name, value in own_entries(job).items() if name not in ("code", "job")}
 
 
 @dataclass(frozen=True)

@@ -92,19 +92,20 @@ def _by_itself(job: PlannedJob, finished: Mapping[str, PlannedJob]) -> str | Non
     known = [finished[file] for file in job.outputs if file in finished]
     if not known:
         return NEW
-    asked = (_own(job.spec), job.inputs)
-    same = len(known) == len(job.outputs) and all(asked == (_own(was.spec), was.inputs) for was in known)
+    asked = (own_entries(job), job.inputs)
+    same = len(known) == len(job.outputs) and all(asked == (own_entries(was), was.inputs) for was in known)
     return None if same else ITSELF
 
 
-def _own(spec: str) -> Any:
+def own_entries(job: PlannedJob) -> Any:
     """What of a spec is the job's own: not what its inputs are to be made with, which are then made again, too."""
-    value = json.loads(spec)
-    return {name: entry for name, entry in value.items() if name not in OF_INPUTS} if isinstance(value, dict) else value
+    spec = json.loads(job.spec)
+    of_inputs = OF_INPUTS - {"self_written"} if job.stage == "write_text" else OF_INPUTS
+    return {name: entry for name, entry in spec.items() if name not in of_inputs} if isinstance(spec, dict) else spec
 
 
-OF_INPUTS = ("inputs", "made_with", "made_with_digest", "text", "form", "self_written", "asked")
-"""Entries of specs that say what inputs are to be made with."""
+OF_INPUTS = frozenset({"inputs", "made_with", "made_with_digest", "text", "form", "self_written", "asked"})
+"""Entries of specs that say what inputs are to be made with (how a text is written is its writer's own)."""
 
 
 def _joined(found: set[str]) -> str:
