@@ -6,6 +6,9 @@ A row of the tables is a name, what is done to a good folder, and the verdict.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,7 @@ from transformers import AutoTokenizer
 from polyprune.corpora.windows import long_document_windows, packed_windows
 from polyprune.errors import UserError
 from polyprune.model.tokenizer import open_tokenizer
+from polyprune.provenance import PACKAGE
 
 
 def splits_words(folder: Path) -> None:
@@ -97,6 +101,47 @@ def test_text_has_the_tokens_that_transformers_gives_it(folder: Path, name: str)
         assert ours == [theirs(text, add_special_tokens=special)["input_ids"] for text in TEXTS]
     assert sum(map(len, ours)) > 60
     assert tokenizer.fast.decode(ours[1], skip_special_tokens=True) == TEXTS[1]
+
+
+OPENED = """
+import json, sys
+from pathlib import Path
+from polyprune.running.tokenizers_only import leave_torch_out
+if sys.argv[1] == "cold":
+    leave_torch_out("build_calibration_set")
+from polyprune.errors import UserError
+from polyprune.model.tokenizer import open_tokenizer
+found = {}
+for folder in sorted(Path().iterdir()):
+    try:
+        tokenizer = open_tokenizer(folder)
+        ids = [tokenizer.fast(text)["input_ids"] for text in json.loads(sys.argv[2])]
+        found[folder.name] = ids, [each.ids for each in tokenizer.plain.encode_batch(json.loads(sys.argv[2]))]
+    except UserError as error:
+        found[folder.name] = str(error)
+print(json.dumps([bool(sys.modules.get("torch")), found]))
+"""
+"""What a process makes of the folders where it is, with torch and without."""
+
+
+def test_a_tokenizer_is_the_same_where_torch_is_left_out(files_of_a_model: dict[str, bytes], tmp_path: Path) -> None:
+    damages = AS_TRANSFORMERS | {name: damage for name, (damage, _) in UNOPENED.items()}
+    for name, damage in damages.items():
+        (tmp_path / name).mkdir()
+        for file, data in files_of_a_model.items():
+            (tmp_path / name / file).write_bytes(data)
+        damage(tmp_path / name)
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "HF_HUB_OFFLINE": "1"}
+    words = [sys.executable, "-c", OPENED]
+    runs = {
+        kind: subprocess.run([*words, kind, json.dumps(TEXTS)], cwd=tmp_path, env=environment, capture_output=True)
+        for kind in ("cold", "warm")
+    }
+    assert runs["cold"].stderr == runs["warm"].stderr
+    (torch_in_cold, cold), (torch_in_warm, warm) = (json.loads(run.stdout) for run in runs.values())
+    assert torch_in_warm and not torch_in_cold
+    assert cold == warm
+    assert [name for name, found in cold.items() if isinstance(found, str)] == sorted(UNOPENED)
 
 
 @pytest.mark.parametrize("name", ["truncation saved", "padding saved", "both saved"])

@@ -6,6 +6,7 @@ import sys
 
 from polyprune.running import lifeline
 from polyprune.running.network import OFFLINE, may_fetch
+from polyprune.running.tokenizers_only import leave_torch_out
 from polyprune.running.worker import delegate
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -22,6 +23,7 @@ def main() -> int:
     if code is None:
         from polyprune.running.run import run
 
+        leave_torch_out("".join(argv[:1]))
         code = run(argv)
     return code
 

@@ -175,5 +175,5 @@ def _version() -> str:
 
 def _limit_threads(threads: int) -> None:
     """Hold torch to the rule's threads; its own reading of the environment may be the warm worker's."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
