@@ -238,6 +238,14 @@ def test_an_uncompressed_model_that_still_costs_is_outstanding(settings: Setting
     assert counts == [("dense", 1, 0, 0, False, 2), ("dense", 0, 0, 1, True, 1), ("dense", 0, 1, 0, True, 1)]
 
 
+@pytest.mark.parametrize("at_work", [True, False])
+def test_an_uncompressed_model_is_begun_while_it_is_trained_or_fetched(settings: Settings, at_work: bool) -> None:
+    made = {"rule": "train_model", "wildcards": {"model": "tiny-llama"}, "output": ["results/tiny-llama/model.json"]}
+    cells = [Cell("tiny-llama", "wanda", "0.50", "de", 0)]
+    dense, *_ = ledger(settings, cells, [made], set(made["output"]) if at_work else set())
+    assert (dense.done, dense.incomplete, dense.outstanding) == (0, at_work, not at_work)
+
+
 def test_the_total_in_words_divides_hours_by_gpus(settings: Settings) -> None:
     *_, total = ledger(settings, [Cell("llama-3-8b", "wanda", "0.50", "de", 0)], [job(0)], set())
     total.gpu_hours, total.gigabytes = 960.0, 1234.5

@@ -186,12 +186,12 @@ def _row(unit: Unit) -> tuple[str, str, str]:
 
 
 def _touched(job: Mapping[str, Any], begun: set[str]) -> dict[Unit, bool]:
-    """The cells and uncompressed models that a job works on, and whether it is at work."""
+    """The cells and uncompressed models that a job works on (or trains, fetches), and whether it is at work."""
     found: dict[Unit, bool] = {}
     for path in job["output"]:
         if cell := cell_of(path):
             found[cell] = path in begun
-        elif (parts := path.split("/"))[2:3] == [DENSE]:
+        elif (parts := path.split("/"))[2:3] in ([DENSE], ["model.json"]):
             found[parts[1], DENSE] = path in begun
     return found
 
