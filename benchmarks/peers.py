@@ -1,11 +1,14 @@
 """The compression engine against the public code itself, which is cloned beside the project, in one process.
 
     git clone https://github.com/locuslab/wanda && git clone https://github.com/IST-DASLab/sparsegpt
-    PYTHONPATH=workflow_scripts python -m benchmarks.peers --wanda wanda --sparsegpt sparsegpt
+    pip install --no-deps --target llm-compressor llmcompressor compressed-tensors loguru accelerate
+    PYTHONPATH=workflow_scripts python -m benchmarks.peers --wanda wanda --sparsegpt sparsegpt \\
+        --llm-compressor llm-compressor
 
-Both compress the same layers of a Llama with random weights from the same hidden states, in turn; processor time on one
+All compress the same layers of a Llama with random weights from the same hidden states, in turn; processor time on one
 thread, the first layer apart, as it warms up. The public code runs as it is; around it stands what it expects of the
-transformers of its day: layers that take positions and return tuples, and a loader of calibration text.
+transformers of its day: layers that take positions and return tuples, and a loader of calibration text. llm-compressor
+has a whole model, whose embeddings are these hidden states, and its own pipeline, a layer at a time.
 
 Whose masks are right where they differ is asked of the same loop in float64 (`benchmarks/engine.py`).
 """
@@ -19,18 +22,22 @@ import io
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import tokenizers
 import torch
 from benchmarks.engine import CLOCKS, Machine, Size, engine, floor_seconds, linears_of, reference
 from torch import Tensor, nn
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaForCausalLM, LlamaRotaryEmbedding
 
 SPARSITY = "0.50"
 Layers = list[nn.Module]
@@ -106,6 +113,43 @@ def public_sparsegpt(folder: Path) -> Run:
     return peer(compress)
 
 
+def llm_compressor(folder: Path, method: str) -> Run:
+    sys.path.append(str(folder))
+    theirs: Any = importlib.import_module("llmcompressor")
+    pruning: Any = importlib.import_module("llmcompressor.modifiers.pruning")
+    importlib.import_module("loguru").logger.remove()
+    modifier = {"wanda": pruning.WandaPruningModifier, "sparsegpt": pruning.SparseGPTModifier}[method]
+
+    def run(layers: Layers, hidden: Tensor, _: tuple[Tensor, Tensor]) -> list[float]:
+        n_tokens = hidden.shape[0] * hidden.shape[1]
+        first: Any = layers[0]
+        config = deepcopy(first.self_attn.config)
+        config.update({"vocab_size": n_tokens, "num_hidden_layers": len(layers), "use_cache": False})
+        model = LlamaForCausalLM(config).eval().requires_grad_(False)
+        model.config.name_or_path = tempfile.mkdtemp()  # where it reads the configuration again
+        config.save_pretrained(model.config.name_or_path)
+        model.model.layers = nn.ModuleList(layers)
+        model.model.embed_tokens.weight.copy_(hidden.flatten(0, 1))
+        began: dict[nn.Module, float] = {}
+
+        def note(layer: nn.Module, _: Any) -> None:
+            began.setdefault(layer, time.process_time())
+
+        for layer in layers:
+            layer.register_forward_pre_hook(note)
+        ids = torch.arange(n_tokens).view(len(hidden), -1)
+        rows: Any = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in ids]
+        recipe = modifier(sparsity=float(SPARSITY), targets=["Linear"], ignore=["lm_head"])
+        unread = PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer(tokenizers.models.WordLevel({"": 0})))
+        with contextlib.redirect_stderr(io.StringIO()):
+            theirs.oneshot(
+                model=model, processor=unread, dataset=DataLoader(rows), recipe=recipe, num_calibration_samples=len(ids)
+            )
+        return [*began.values(), time.process_time()]
+
+    return run
+
+
 def in_turn(compress: Callable[..., None], method: str, sparsity: Any) -> Run:
     """Our engine, or the plain loop, layer by layer."""
 
@@ -138,10 +182,10 @@ def agreement(one: list[Tensor], other: list[Tensor]) -> str:
     return ", ".join(f"{100 * (a == b).double().mean().item():.3f}" for a, b in zip(one, other, strict=True))
 
 
-def peak_mib(options: argparse.Namespace, method: str, code: str, hidden: int) -> float:
+def peak_mib(method: str, code: str, size: Size) -> float:
     """Of a process that runs this code alone."""
-    words = ["--wanda", str(options.wanda), "--sparsegpt", str(options.sparsegpt), "--hidden", str(hidden)]
-    command = [sys.executable, "-m", "benchmarks.peers", *words, "--alone", method, code]
+    width = ["--hidden", str(size.hidden), "--length", str(size.length)]
+    command = [sys.executable, "-m", "benchmarks.peers", *sys.argv[1:], *width, "--alone", method, code]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
@@ -161,25 +205,29 @@ def compare(method: str, codes: dict[str, Run], size: Size, options: argparse.Na
     in_turn(reference, method, float(SPARSITY))([layer.double() for layer in exact], hidden.double(), double)
     steady = {code: min(min(run[1:]) for run in runs) for code, runs in seconds.items()}
     for code in codes:
-        first, peak = seconds[code][0][0], peak_mib(options, method, code, size.hidden)
+        first, peak = seconds[code][0][0], peak_mib(method, code, size)
         print(
-            f"| {method} | {size.hidden} x {size.intermediate} | {code} | {first:.2f} | {steady[code]:.2f} "
+            f"| {method} | {size.hidden} x {size.intermediate}, {size.sequences} x {size.length} | {code} "
+            f"| {first:.2f} | {steady[code]:.2f} "
             f"| {steady['public'] / steady[code]:.2f} | {floor / steady[code]:.0%} | {peak:.0f} "
             f"| {agreement(made[code], masks(exact))} |",
             flush=True,
         )
-    print(f"<!-- masks of both agree to {agreement(*made.values())} % -->", flush=True)
+    for code in codes:
+        if code != "engine":
+            print(f"<!-- masks of engine and {code} agree to {agreement(made['engine'], made[code])} % -->", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wanda", type=Path, required=True, help="a clone of locuslab/wanda")
     parser.add_argument("--sparsegpt", type=Path, required=True, help="a clone of IST-DASLab/sparsegpt")
+    parser.add_argument("--llm-compressor", type=Path, help="a folder where it is installed")
     parser.add_argument("--method", choices=["wanda", "sparsegpt"], action="append", help="both if left out")
     parser.add_argument("--hidden", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--sequences", type=int, default=8)
-    parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--length", type=int, nargs="+", default=[256])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--alone", nargs=2, metavar=("METHOD", "CODE"), help="one code, and this process's peak memory")
     options = parser.parse_args()
@@ -187,23 +235,28 @@ def main() -> None:
     public = {"wanda": public_wanda, "sparsegpt": public_sparsegpt}
     folders = {"wanda": options.wanda.resolve(), "sparsegpt": options.sparsegpt.resolve()}
 
-    def size(hidden: int) -> Size:
-        heads, shape = hidden // 64, (options.sequences, options.length, options.layers)
+    def size(hidden: int, length: int) -> Size:
+        heads, shape = hidden // 64, (options.sequences, length, options.layers)
         return Size(hidden, hidden * 7 // 2, heads, heads // 2, *shape, torch.float32)
 
     def codes(method: str) -> dict[str, Run]:
-        return {"public": public[method](folders[method]), "engine": in_turn(engine, method, SPARSITY)}
+        others = {"llm-compressor": options.llm_compressor} if options.llm_compressor else {}
+        return {
+            "public": public[method](folders[method]),
+            **{code: llm_compressor(folder.resolve(), method) for code, folder in others.items()},
+            "engine": in_turn(engine, method, SPARSITY),
+        }
 
     if options.alone:
         method, code = options.alone
-        codes(method)[code](*workload(size(options.hidden[0])))
+        codes(method)[code](*workload(size(options.hidden[0], options.length[0])))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    print("| method | layer | code | first, CPU-s | steady | ratio | of the floor | MiB | masks as float64's, % |")
+    print("| method | layer, tokens | code | first, CPU-s | steady | ratio | of the floor | MiB | masks as float64's |")
     print("|---|---|---|---|---|---|---|---|---|")
     for method in options.method or public:
-        for hidden in options.hidden:
-            compare(method, codes(method), size(hidden), options)
+        for hidden, length in product(options.hidden, options.length):
+            compare(method, codes(method), size(hidden, length), options)
 
 
 if __name__ == "__main__":
