@@ -4,6 +4,7 @@
 # `strangers` (results that Snakemake has no record of). They are plain Python, tested without Snakemake:
 # workflow_scripts/polyprune/workflow.
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ except ModuleNotFoundError as error:
         "(before that, if there is no .venv yet, make install), and start again"
     ) from None
 
+from polyprune.artifacts.identity import CONFIGFILES_VARIABLE
 from polyprune.cluster import slurm
 from polyprune.cluster.site import TEMPLATE, cluster_file, load_cluster, shell_prefix
 from polyprune.cluster.start import require_cluster
@@ -72,6 +74,9 @@ export_places(places_of(settings))
 brings_python = workflow.deployment_settings.deployment_method
 python = None if brings_python else Path(sys.executable).parent
 shell.prefix(shell_prefix(PACKAGES, python, cluster.modules))
+if workflow.is_main_process:
+    typed = [word for file in of_command_line for word in ("--configfile", os.path.relpath(file))]
+    os.environ[CONFIGFILES_VARIABLE] = shlex.join(typed)
 os.environ.update(POLYPRUNE_LOCK=str(Path(workflow.basedir, "envs", "lock")))  # for envs/polyprune.post-deploy.sh
 lifeline.tie()
 if workflow.is_main_process:

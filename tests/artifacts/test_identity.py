@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from polyprune.artifacts.identity import (
+    CONFIGFILES_VARIABLE,
     ForeignError,
     again,
     calibration_texts,
@@ -41,6 +42,12 @@ def test_places_are_counted_from_the_root_if_there_is_one():
 
 def test_what_is_made_again_is_named_as_snakemake_knows_it():
     assert again(Path("/elsewhere/results/a/b.h5")).endswith(" snakemake --profile local results/a/b.h5")
+
+
+def test_what_is_made_again_is_asked_for_with_the_runs_own_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(CONFIGFILES_VARIABLE, "--configfile 'my study.yaml'")
+    typed = " snakemake --profile local --configfile 'my study.yaml' -- results/a/b.h5"
+    assert again(Path("/elsewhere/results/a/b.h5")).endswith(typed)
 
 
 def test_a_header_that_is_as_expected_comes_back():

@@ -18,6 +18,7 @@ or copied from others may be of other settings. `expecting` says so for as long 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ PROMPTING = "prompting/1"
 """Schema of the manifest of what prompts and answers read besides (`model/prompting.py`)."""
 CHECKPOINT = "checkpoint/1"
 """Schema of the manifest of a checkpoint that a cell is read from (`model/foreign/files.py`)."""
+CONFIGFILES_VARIABLE = "POLYPRUNE_CONFIGFILES"
+"""Of the environment: the options with which a run's Snakemake was given its files of settings, as they are typed."""
 RESULTS = "results"
 """The folder that places are counted from; the last one of this name in a path."""
 Header = Mapping[str, Any]
@@ -75,7 +78,13 @@ def again(path: Path, root: Path | None = None) -> str:
     place = place_of(path, root)
     target = path if place is None else f"{RESULTS}/{place}"
     linked = f", and {path.resolve()}, to which it leads," if path.is_symlink() else ""
-    return f"delete it{linked} and make it again: snakemake --profile local {target}"
+    return f"delete it{linked} and make it again: {command_for(target)}"
+
+
+def command_for(target: Path | str) -> str:
+    """What to type to have a file made, with the files of settings that the run was given."""
+    options = os.environ.get(CONFIGFILES_VARIABLE)
+    return f"snakemake --profile local {f'{options} -- ' if options else ''}{target}"
 
 
 def introduced(path: Path, schema: str, about: Header) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def require_agreement(headers: Mapping[Path, Header], names: Sequence[str]) -> N
             if value != values[0]:
                 raise ForeignError(
                     f"{file} has {name} {_words(value)}, but {files[0]} has {_words(values[0])}: they were not made "
-                    f"from the same; delete the older one and make it again: snakemake --profile local {file}"
+                    f"from the same; delete the older one and make it again: {command_for(file)}"
                 )
 
 
