@@ -56,7 +56,7 @@ for study in settings.studies:
             study
         default_target: study == PAPER
         input:
-            inputs.study(study),
+            later(inputs.study, study),
         localrule: True
 
 

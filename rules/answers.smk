@@ -7,8 +7,8 @@ for study in settings.studies:
         name:
             f"answer_question_{study}"
         input:
-            answers=inputs.answers(study),
-            dumps=inputs.dumps_of_study(study),
+            answers=later(inputs.answers, study),
+            dumps=later(inputs.dumps_of_study, study),
         output:
             parquet=study_path(study, "best_calibration.parquet"),
             markdown=study_path(study, "best_calibration.md"),
@@ -26,9 +26,9 @@ for study in settings.studies:
         resources:
             **needs.small(8000, 60),
         params:
-            spec=verbatim(specs.answer_question(study)),
-            answers=words(inputs.answers(study)),
-            dumps=words(inputs.dumps_of_study(study)),
+            spec=later(specs.answer_question, study),
+            answers=words(inputs.answers, study),
+            dumps=words(inputs.dumps_of_study, study),
         shell:
             "python -m polyprune answer_question --settings {params.spec:q} --items {params.answers} --dumps "
             "{params.dumps} --output {output.parquet} --markdown {output.markdown} --picture {output.picture} --log "
@@ -38,8 +38,8 @@ for study in settings.studies:
         name:
             f"compare_with_paper_{study}"
         input:
-            tables=inputs.parquet_tables(study),
-            paper=inputs.all_printed(),
+            tables=later(inputs.parquet_tables, study),
+            paper=later(inputs.all_printed),
         output:
             parquet=study_path(study, "versus_paper.parquet"),
             markdown=report(
@@ -56,7 +56,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.compare_with_paper(study)),
+            spec=later(specs.compare_with_paper, study),
         shell:
             "python -m polyprune compare_with_paper --settings {params.spec:q} --tables {input.tables} "
             "--paper {input.paper} --output {output.parquet} --markdown {output.markdown} --pictures {output.pictures} "
@@ -66,8 +66,8 @@ for study in settings.studies:
         name:
             f"tabulate_claims_{study}"
         input:
-            tables=inputs.parquet_tables(study),
-            paper=inputs.all_printed(),
+            tables=later(inputs.parquet_tables, study),
+            paper=later(inputs.all_printed),
         output:
             claims=study_path(study, "claims.parquet"),
             claims_markdown=report(
@@ -85,7 +85,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.tabulate_claims(study)),
+            spec=later(specs.tabulate_claims, study),
         shell:
             "python -m polyprune tabulate_claims --settings {params.spec:q} --paper {input.paper} --tables "
             "{input.tables} --claims {output.claims} --claims-markdown {output.claims_markdown} "

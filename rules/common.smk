@@ -33,7 +33,7 @@ from polyprune.places import export_places
 from polyprune.running.run import export_engine
 from polyprune.running.submitted import write_plan
 from polyprune.workflow import beside
-from polyprune.workflow.braces import verbatim, words
+from polyprune.workflow.braces import later, words
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.dry_runs import tell_total
 from polyprune.workflow.earlier import keep_earlier, put_back

@@ -7,7 +7,7 @@ for study, grid in inputs.mask_grids():
         name:
             f"measure_mask_iou_{study}_{grid}"
         input:
-            cells=inputs.masks(study, grid),
+            cells=later(inputs.masks, study, grid),
         output:
             study_path(study, f"mask_iou/{grid}.parquet"),
         log:
@@ -17,7 +17,7 @@ for study, grid in inputs.mask_grids():
         resources:
             **needs.small(8000, 60),
         params:
-            spec=verbatim(specs.measure_mask_iou(study, grid)),
+            spec=later(specs.measure_mask_iou, study, grid),
         shell:
             "python -m polyprune measure_mask_iou --settings {params.spec:q} --cells {input.cells} --output {output} "
             "--log {log} --threads {threads}"
@@ -30,7 +30,7 @@ for study, grid in inputs.imported_grids():
         name:
             f"compare_masks_{study}_{grid}"
         input:
-            cells=inputs.masks(study, grid),
+            cells=later(inputs.masks, study, grid),
         output:
             study_path(study, f"mask_agreement/{grid}.parquet"),
         log:
@@ -40,7 +40,7 @@ for study, grid in inputs.imported_grids():
         resources:
             **needs.small(8000, 60),
         params:
-            spec=verbatim(specs.compare_masks(study, grid)),
+            spec=later(specs.compare_masks, study, grid),
         shell:
             "python -m polyprune compare_masks --settings {params.spec:q} --cells {input.cells} --output {output} "
             "--log {log} --threads {threads}"

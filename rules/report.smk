@@ -7,9 +7,9 @@ for study, table in inputs.tables():
         name:
             f"tabulate_{study}_{table}"
         input:
-            measurements=inputs.measurements(study, table),
-            paper=inputs.printed(study, table),
-            evidence=inputs.evidence(study, table),
+            measurements=later(inputs.measurements, study, table),
+            paper=later(inputs.printed, study, table),
+            evidence=later(inputs.evidence, study, table),
         output:
             parquet=study_path(study, f"{table}.parquet"),
             markdown=study_path(study, f"{table}.md"),
@@ -27,8 +27,8 @@ for study, table in inputs.tables():
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.tabulate(study, table)),
-            evidence=words(inputs.evidence(study, table)),
+            spec=later(specs.tabulate, study, table),
+            evidence=words(inputs.evidence, study, table),
         shell:
             "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
             "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} "
@@ -41,7 +41,7 @@ for study, figure in inputs.figures():
         name:
             f"plot_{study}_{figure}"
         input:
-            measurements=inputs.measurements(study, figure),
+            measurements=later(inputs.measurements, study, figure),
         output:
             parquet=study_path(study, f"{figure}.parquet"),
             pdf=study_path(study, f"{figure}.pdf"),
@@ -58,7 +58,7 @@ for study, figure in inputs.figures():
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.plot_figure(study, figure)),
+            spec=later(specs.plot_figure, study, figure),
         shell:
             "python -m polyprune plot_figure --settings {params.spec:q} --measurements {input.measurements} --output "
             "{output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
@@ -70,12 +70,12 @@ for study in settings.studies:
         name:
             f"write_report_{study}"
         input:
-            sheets=inputs.sheets(study),
-            pictures=inputs.pictures(study),
+            sheets=later(inputs.sheets, study),
+            pictures=later(inputs.pictures, study),
             answer=study_path(study, "best_calibration.parquet"),
             claims=study_path(study, "claims.parquet"),
-            manifests=inputs.manifests(study),
-            corpora=inputs.texts(study),
+            manifests=later(inputs.manifests, study),
+            corpora=later(inputs.texts, study),
         output:
             page=study_path(study, "report.html"),
         log:
@@ -84,7 +84,7 @@ for study in settings.studies:
         conda:
             "../envs/polyprune.yaml"
         params:
-            spec=verbatim(specs.write_report(study)),
+            spec=later(specs.write_report, study),
         shell:
             "python -m polyprune write_report --settings {params.spec:q} --sheets {input.sheets} --pictures "
             "{input.pictures} --answer {input.answer} --claims {input.claims} --manifests {input.manifests} --corpora "

@@ -8,10 +8,10 @@ for study in inputs.explained():
         name:
             f"explain_damage_{study}"
         input:
-            scores=inputs.scores(study, "drift"),
-            evaluations=inputs.scores(study, "evaluation"),
-            prompts=inputs.prompt_sets(study),
-            languages=inputs.languages(),
+            scores=later(inputs.scores, study, "drift"),
+            evaluations=later(inputs.scores, study, "evaluation"),
+            prompts=later(inputs.prompt_sets, study),
+            languages=later(inputs.languages),
         output:
             parquet=study_path(study, "why.parquet"),
             markdown=study_path(study, "why.md"),
@@ -29,9 +29,9 @@ for study in inputs.explained():
         resources:
             **needs.small(4000, 30),
         params:
-            spec=verbatim(specs.explain_damage(study)),
-            scores=words(inputs.scores(study, "drift")),
-            evaluations=words(inputs.scores(study, "evaluation")),
+            spec=later(specs.explain_damage, study),
+            scores=words(inputs.scores, study, "drift"),
+            evaluations=words(inputs.scores, study, "evaluation"),
         shell:
             "python -m polyprune explain_damage --settings {params.spec:q} --scores {params.scores} "
             "--evaluations {params.evaluations} --prompts {input.prompts} --languages {input.languages} "

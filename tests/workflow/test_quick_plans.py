@@ -13,7 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import snakemake.api  # before snakemake.dag, which by itself imports in a circle
 from snakemake.common import get_function_params
+from snakemake.dag import DAG
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
 from snakemake.resources import Resource, Resources
@@ -56,6 +58,7 @@ def snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is changed of Snakemake, put back afterwards."""
     changed = [
         (OutputIndex, "match_producers"),
+        (DAG, "check_directory_outputs"),
         (Job, "shellcmd"),
         (Job, "log_info"),
         (JobScheduler, "_free_resources"),
@@ -121,3 +124,64 @@ def test_the_command_of_a_job_is_formatted_again_when_an_attempt_changes_it(monk
     assert [shellcmd(first), shellcmd(first), shellcmd(second)] == ["a with [10]", "a with [10]", "b with [10]"]
     second.resources = [20]
     assert shellcmd(second) == "b with [20]" and formatted == ["a", "b", "b"]
+
+
+class Made:
+    """An output of a rule, as Snakemake's index asks for it."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+
+    def constant_prefix(self) -> str:
+        return self.pattern.split("{")[0]
+
+    def constant_suffix(self) -> str:
+        return self.pattern.rsplit("}", 1)[-1]
+
+
+class Maker:
+    def __init__(self, *patterns: str) -> None:
+        self.made = [Made(pattern) for pattern in patterns]
+
+    def products(self) -> list[Made]:
+        return self.made
+
+    def is_producer(self, file: str) -> bool:
+        plain = (re.sub(r"{\w+}", ".+", made.pattern) for made in self.made)
+        return any(re.fullmatch(pattern, file) for pattern in plain)
+
+
+def test_the_rules_that_make_a_file_are_those_that_snakemake_finds() -> None:
+    rules: Any = [
+        Maker("results/{model}/model.json"),
+        Maker("results/{model}/{method}/mask.safetensors", "results/{model}/{method}/export/config.json"),
+        Maker("results/{model}/{corpus}/de.h5", "results/{model}/{corpus}/{language}.h5"),
+        Maker("results/demo/table1.parquet", "results/demo/table1.md"),
+        Maker("results/demo/table{n}.md"),
+        Maker("{anything}"),
+    ]
+    index = OutputIndex(rules)
+    files = [
+        *("results/a/model.json", "results/a/b/mask.safetensors", "results/a/b/export/config.json", "mask.safetensors"),
+        *("results/a/c/de.h5", "results/a/c/sw.h5", "results/demo/table1.md", "results/demo/table2.md", "de.h5"),
+        *("results/demo/table1.parquet", "elsewhere/demo/table1.parquet", "x", "results/", "results/a/model.json/"),
+    ]
+    for file in files:
+        assert quick_plans._producers(index, file) == OutputIndex.match_producers(index, file), file
+    assert len(quick_plans._producers(index, "results/demo/table1.md")) == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "asked"),
+    [
+        (["results/a/b", "results/a/c", "results/a.md", "/elsewhere/x"], False),
+        (["results/a", "results/a/b/c"], True),
+        (["results/a/", "results/ab/c"], False),
+        (["/out/a/", "/out/a/b"], True),
+    ],
+)
+def test_snakemake_is_asked_where_an_output_may_lie_in_another(files: list[str], asked: bool) -> None:
+    heard: list[Any] = []
+    dag = SimpleNamespace(jobs=[SimpleNamespace(output=[file]) for file in files])
+    quick_plans._where_one_may_lie_in_another(heard.append)(dag)
+    assert heard == [dag] * asked

@@ -92,7 +92,10 @@ def repaired(study: SmallStudy, file: Path, *more: str) -> dict[str, str]:
     assert study.run(*TARGETS, *more) != 0
     said = study.said()
     assert "Traceback" not in said and str(file.relative_to(study.folder)) in said, said
-    named = {file.rstrip(";,") for file in re.findall(r"(?:snakemake --profile local(?: --configfile \S+ --)?|: rm) (results/\S+)", said)}
+    named = {
+        file.rstrip(";,")
+        for file in re.findall(r"(?:snakemake --profile local(?: --configfile \S+ --)?|: rm) (results/\S+)", said)
+    }
     assert named, said
     for each in named:
         (study.folder / each).unlink(missing_ok=True)

@@ -22,12 +22,12 @@ _SETTLED = 2.0
 def known_digest(file: Path, of: Callable[[Path], str] | None = None) -> str:
     """SHA-256 of a file, or of what `of` takes of it, 64 hex digits."""
     signature, settled = _signature(file)
-    memory = _memory(file, of.__name__ if of else "")
+    memory = memory_of(file, of.__name__ if of else "")
     if memory and (sha256 := _remembered(memory, signature)):
         return sha256
     sha256 = (of or file_digest)(file)
     if memory and settled and _signature(file)[0] == signature:
-        _remember(memory, f"{signature}\n{sha256}\n")
+        remember(memory, f"{signature}\n{sha256}\n")
     return sha256
 
 
@@ -38,7 +38,7 @@ def _signature(file: Path) -> tuple[str, bool]:
     return digest(*map(str, parts)), time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED
 
 
-def _memory(file: Path, of: str) -> Path | None:
+def memory_of(file: Path, of: str = "") -> Path | None:
     """The file of the cache that is about this one, or about a part; None for a user without a home."""
     try:
         around = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -56,7 +56,7 @@ def _remembered(memory: Path, signature: str) -> str | None:
     return sha256 if found == signature and len(sha256) == 64 else None
 
 
-def _remember(memory: Path, text: str) -> None:
+def remember(memory: Path, text: str) -> None:
     """Keep a digest for later; where this user may not write, each job reads the file itself.
 
     It appears whole, and is not waited for until it is on the disk: one that is lost is worked out again.

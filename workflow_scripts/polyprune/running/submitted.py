@@ -14,11 +14,10 @@ from pathlib import Path
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.errors import UserError
-from polyprune.provenance import PACKAGE, canonical_json, code_digest, digest
+from polyprune.provenance import PACKAGE, canonical_json, code_digest, digest, package_digest
 
 SUBMITTED = "POLYPRUNE_SUBMITTED"
 """Names the plan's file in the environment, which Slurm hands on to jobs."""
-_OF_PAGES = ("*.html", "*.css", "*.js")
 
 
 def write_plan(specs: Iterable[str], codes: Mapping[str, Sequence[str]], folder: Path) -> None:
@@ -62,9 +61,3 @@ def _refusal(what: str) -> UserError:
         f"{what} was edited after this run began: the job would make something else than was planned, so nothing is "
         "made. Take the edit back; or end the run and start Snakemake anew, which plans with the edit"
     )
-
-
-def package_digest() -> str:
-    """Of the bytes of all files of the package that decide results, in milliseconds."""
-    files = sorted(path for pattern in ("*.py", "*.yaml", *_OF_PAGES) for path in PACKAGE.rglob(pattern))
-    return digest(*(part for file in files for part in (file.relative_to(PACKAGE).as_posix(), file.read_bytes())))

@@ -6,10 +6,12 @@ A shell's command is one argument, of which Linux allows 128 KiB; the files behi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from polyprune.workflow.wildcards import Wildcards
 
 Tree = dict[str, "Tree"]
+Value = TypeVar("Value")
 
 
 def braced(paths: Sequence[str]) -> str:
@@ -22,14 +24,18 @@ def braced(paths: Sequence[str]) -> str:
     return _alternatives(tree)
 
 
-def words(paths: Sequence[str]) -> Callable[[Wildcards], str]:
-    """`braced` for the params of a rule."""
-    return verbatim(braced(paths))
+def words(paths: Callable[..., Sequence[str]], *arguments: str) -> Callable[[Wildcards], str]:
+    """`braced`, for the params of a rule that makes one thing, when its job is planned."""
+    return later(lambda: braced(paths(*arguments)))
 
 
-def verbatim(text: str) -> Callable[[Wildcards], str]:
-    """A text for the params of a rule: a function, for in a text Snakemake would take braces for wildcards."""
-    return lambda wildcards: text  # noqa: ARG005
+def later(value: Callable[..., Value], *arguments: str) -> Callable[[Wildcards], Value]:
+    """For the inputs and params of a rule that makes one thing: what is worked out when its job is planned.
+
+    There are hundreds of such rules, with thousands of inputs, of which most plans have a few. Nor does Snakemake take
+    braces for wildcards in what a function returns.
+    """
+    return lambda wildcards: value(*arguments)  # noqa: ARG005
 
 
 def _alternatives(tree: Tree) -> str:

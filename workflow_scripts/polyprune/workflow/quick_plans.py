@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import inspect
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -22,9 +23,10 @@ from snakemake_interface_logger_plugins.common import LogEvent
 OWN_LOGGERS = {"ledger"}
 """Loggers that read no more of a job than is said of it here."""
 _YOUNG_OBJECTS = 50_000
-_PRODUCERS: Any = OutputIndex.match_producers
+Product = tuple[str, str, Any]
+"""How an output begins before its first wildcard and ends after its last, and its rule."""
 _COMMAND: Any = Job.shellcmd.fget
-"""Snakemake's own, of both."""
+"""Snakemake's own."""
 
 
 def collect_rarely() -> None:
@@ -36,13 +38,18 @@ def quicken(rules: Iterable[Any]) -> None:
     """Of Snakemake's rules, all of which have been read, tell and remember what it would work out many times.
 
     It is told the parameters of functions, which it looks up several times a job, by its own means. It remembers the
-    rules that may make a file, which it searches for each reader of the file, and the command of the job in hand, which
-    it formats three times to print it.
+    rules that may make a file, which it searches for each reader of the file among all that begin alike, as all of ours
+    do, and the command of the job in hand, which it formats three times to print it. Whether an output lies in another
+    it asks of neighbours in a sorted list of all; here of folders, and only if one is there, it is asked to say so.
     """
+    from snakemake.dag import DAG  # it brings pandas
+
     for function in [Resource("any", 0).evaluate, *_functions(rules)]:
         plain = getattr(function, "__func__", function)
         overwrite_function_params(plain, inspect.signature(function).parameters)  # pyright: ignore[reportArgumentType]
-    OutputIndex.match_producers = cache(_PRODUCERS)
+    OutputIndex.match_producers = cache(_producers)
+    theirs: Any = DAG
+    theirs.check_directory_outputs = _where_one_may_lie_in_another(theirs.check_directory_outputs)
     Job.shellcmd = property(_once_in_hand(_COMMAND))  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -75,6 +82,43 @@ def _functions(rules: Iterable[Any]) -> Iterator[Callable[..., Any]]:
             function = getattr(getattr(item, "_file", item), "callable", item)
             if callable(function):
                 yield function
+
+
+def _producers(index: Any, file: str) -> set[Any]:
+    """The rules that make a file: of those with an output that begins and ends as it does."""
+    by_name, nameless = _products(index)
+    candidates = [*by_name.get(file.rsplit("/", 1)[-1], ()), *nameless]
+    rules = {rule for begin, end, rule in candidates if file.startswith(begin) and file.endswith(end)}
+    return {rule for rule in rules if rule.is_producer(file)}
+
+
+@cache
+def _products(index: Any) -> tuple[dict[str, list[Product]], list[Product]]:
+    """What Snakemake's index holds, by the name of the file; and those outputs whose name has a wildcard."""
+    by_name: dict[str, list[Product]] = defaultdict(list)
+    nameless: list[Product] = []
+    for begin, entries in index._lookup._entries:
+        for rule, end in entries:
+            named = "/" in end or begin == end != ""
+            (by_name[end.rsplit("/", 1)[-1]] if named else nameless).append((begin, end, rule))
+    return by_name, nameless
+
+
+def _where_one_may_lie_in_another(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Snakemake's check that no output lies in another, made where the name of one is that of another's folder."""
+
+    def check_directory_outputs(dag: Any) -> None:
+        outputs = {file.rstrip("/") for job in dag.jobs for file in map(str, job.output)}
+        folders: set[str] = set()
+        for file in outputs:
+            folder, slash, _ = file.rpartition("/")
+            while slash and folder not in folders:
+                folders.add(folder)
+                folder, slash, _ = folder.rpartition("/")
+        if folders & outputs:
+            check(dag)
+
+    return check_directory_outputs
 
 
 def _once_in_hand(command: Callable[[Any], str | None]) -> Callable[[Any], str | None]:

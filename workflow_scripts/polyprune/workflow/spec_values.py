@@ -10,10 +10,11 @@ from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE, Cell
 from polyprune.grammar.reports import Kind
 from polyprune.grammar.titles import compression_title, scheme_title
-from polyprune.provenance import canonical_json, code_digest, digest
+from polyprune.provenance import canonical_json, digest
 from polyprune.settings.config import Settings
 from polyprune.settings.models import NO_TOKEN, PUBLISHED, TextSettings, TrainedSource
 from polyprune.settings.text import DemoCorpus
+from polyprune.workflow.known_codes import known_code_digest
 from polyprune.workflow.wildcards import Wildcards
 
 
@@ -156,7 +157,7 @@ CODES: dict[str, tuple[str, ...]] = {}
 
 def code_of(stage: str, *plugins: str) -> str:
     """The digest of a stage's code, with the plugins that it takes by name."""
-    code = code_digest(stage, *plugins)
+    code = known_code_digest(stage, *plugins)
     CODES[code] = (stage, *plugins)
     return code
 
