@@ -54,7 +54,7 @@ def test_a_quiet_plan_says_the_same_with_it_and_without(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is changed of Snakemake, put back afterwards."""
     changed = [
         (OutputIndex, "match_producers"),
@@ -68,7 +68,7 @@ def snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Resource.evaluate, "_overwrite_params", None, raising=False)
 
 
-@pytest.mark.usefixtures("snakemake")
+@pytest.mark.usefixtures("put_back")
 def test_parameters_of_functions_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     class Asked:
         def spec(self, wildcards: object, output: object) -> object:
@@ -86,7 +86,7 @@ def test_parameters_of_functions_are_told_once(monkeypatch: pytest.MonkeyPatch) 
     assert list(get_function_params(resources["gpu"].evaluate)) == ["args", "kwargs"]
 
 
-@pytest.mark.usefixtures("snakemake")
+@pytest.mark.usefixtures("put_back")
 @pytest.mark.parametrize(
     ("settings", "little"),
     [
@@ -106,7 +106,7 @@ def test_of_a_planned_job_little_is_said_where_nobody_reads_more(settings: dict[
     assert (JobScheduler._free_resources is not theirs[1]) == settings.get("dryrun", True)
 
 
-@pytest.mark.usefixtures("snakemake")
+@pytest.mark.usefixtures("put_back")
 def test_the_command_of_a_job_is_formatted_again_when_an_attempt_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     formatted: list[str] = []
 
