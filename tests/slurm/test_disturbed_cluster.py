@@ -19,6 +19,19 @@ def test_a_drained_node_finishes_its_job_and_has_the_next_when_resumed(disturbed
     disturbed.is_as_undisturbed()
 
 
+def test_the_job_of_a_node_that_fails_goes_on_when_the_node_is_back(disturbed: Workplace) -> None:
+    run = disturbed.start_held("--", MASK, SCORES)
+    (job,) = disturbed.held(run)
+    with disturbed.cluster.set_back("nodename=c1", "state=down reason=test", "state=resume"):
+        disturbed.release()
+        run.meanwhile(lambda: disturbed.jobs()[0]["JobState"] == "PENDING", "Slurm had queued the job again")
+    run.succeed()
+    pruned, _ = disturbed.jobs()
+    assert (pruned["JobId"], pruned["JobState"], pruned["Restarts"]) == (job, "COMPLETED", "1")
+    assert disturbed.has_taken_over_the_first_layer()
+    disturbed.is_as_undisturbed()
+
+
 def test_a_killed_snakemake_starts_again_without_two_jobs_at_one_file(disturbed: Workplace) -> None:
     killed = disturbed.start_held("--", MASK)
     (orphan,) = disturbed.held(killed)
