@@ -42,7 +42,7 @@ def logits(model: PreTrainedModel) -> torch.Tensor:
 
 @pytest.mark.parametrize(("family", "heads"), [("llama", 4), ("qwen2", 4), ("qwen3", 2), ("mistral", 2)])
 def test_what_is_folded_is_the_cells_model(family: str, heads: int, tmp_path: Path) -> None:
-    """By transformers in float64: logits of a packed folder, in which no column is scaled; `heads` are of values.
+    """FOLD-1, FOLD-2, by transformers in float64: logits of a packed folder, in which no column is scaled; `heads` are of values.
 
     What is left is the rounding of norms to float32; and of scales, where a layout has them in float16.
     """
