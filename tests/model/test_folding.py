@@ -42,9 +42,9 @@ def logits(model: PreTrainedModel) -> torch.Tensor:
 
 @pytest.mark.parametrize(("family", "heads"), [("llama", 4), ("qwen2", 4), ("qwen3", 2), ("mistral", 2)])
 def test_what_is_folded_is_the_cells_model(family: str, heads: int, tmp_path: Path) -> None:
-    """FOLD-1, FOLD-2, by transformers in float64: logits of a packed folder, in which no column is scaled; `heads` are of values.
+    """FOLD-1, FOLD-2, by transformers in float64: logits of a packed folder, in which no column is scaled.
 
-    What is left is the rounding of norms to float32; and of scales, where a layout has them in float16.
+    `heads` are those of values. What is left is the rounding of norms to float32; and of scales, where a layout has them in float16.
     """
     changes = {"family": family, "num_key_value_heads": heads}
     checkpoint, cell = cell_of(tmp_path / "model", tmp_path / "cell.safetensors", **changes)
@@ -57,9 +57,10 @@ def test_what_is_folded_is_the_cells_model(family: str, heads: int, tmp_path: Pa
     for layout in PACKED:
         found = packed(checkpoint, cell, layout, tmp_path / layout)
         matrices = {name: found.read(name) for name in cell.columns}
-        assert all(isinstance(each, QuantisedWeight) and each.grid.column_scales is None for each in matrices.values())
         states[layout] = {name: found.tensors.tensor(name) for name in beside}
-        states[layout] |= {f"{name}.weight": of.dense(torch.empty(0)) for name, of in matrices.items()}
+        for name, matrix in matrices.items():
+            assert isinstance(matrix, QuantisedWeight) and matrix.grid.column_scales is None
+            states[layout][f"{name}.weight"] = matrix.dense(torch.empty(0))
     exact = states.pop("compressed-tensors")
     ours = AutoModelForCausalLM.from_pretrained(checkpoint.folder)
     ours.load_state_dict(exact)
