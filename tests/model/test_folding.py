@@ -44,7 +44,8 @@ def logits(model: PreTrainedModel) -> torch.Tensor:
 def test_what_is_folded_is_the_cells_model(family: str, heads: int, tmp_path: Path) -> None:
     """FOLD-1, FOLD-2, by transformers in float64: logits of a packed folder, in which no column is scaled.
 
-    `heads` are those of values. What is left is the rounding of norms to float32; and of scales, where a layout has them in float16.
+    `heads` are those of values. What is left is the rounding of norms to float32; and of scales, where a layout has
+    them in float16.
     """
     changes = {"family": family, "num_key_value_heads": heads}
     checkpoint, cell = cell_of(tmp_path / "model", tmp_path / "cell.safetensors", **changes)
