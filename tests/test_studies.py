@@ -57,8 +57,8 @@ def test_every_study_plans(tmp_path: Path) -> None:
     shutil.copy(ROOT / "data/published.csv", folder / "data")
     shape = yaml.safe_load((ROOT / "studies/demo.yaml").read_text(encoding="utf-8"))["models"]["tiny-llama"]["shape"]
     put_model(folder / "results/tiny-llama/checkpoint", shape)
-    for language in ("de", "en", "es"):
-        put(folder / f"data/real/{language}.jsonl", '{"text": "a text"}\n' * 2000)
+    for text in ("code", "de", "en", "es"):
+        put(folder / f"data/real/{text}.jsonl", '{"text": "a text"}\n' * 2000)
     put_gguf(folder / "data/real/SmolLM2-135M-Instruct.Q4_1.gguf")
     files = [f"studies/{file.name}" for file in STUDIES if f"studies/{file.name}" not in SHIPPED_FILES]
     named = dict.fromkeys(f"results/{file.stem}/table1.parquet" for file in STUDIES)

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader, join_layers
 from polyprune.grammar.schemes import parse_scheme
-from polyprune.methods import alps, dsnot, gptq, magnitude, random, ria, sparsegpt, wanda
+from polyprune.methods import alps, awq, dsnot, gptq, magnitude, random, ria, sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
@@ -20,7 +20,7 @@ from polyprune.model.decoder import Decoder
 
 CPU = torch.device("cpu")
 METHODS: dict[str, Any] = {
-    "alps": alps, "dsnot": dsnot, "gptq": gptq, "magnitude": magnitude, "random": random, "ria": ria,
+    "alps": alps, "awq": awq, "dsnot": dsnot, "gptq": gptq, "magnitude": magnitude, "random": random, "ria": ria,
     "sparsegpt": sparsegpt, "wanda": wanda,
 }  # fmt: skip
 SETTINGS: dict[str, Any] = {
@@ -42,12 +42,15 @@ def run_engine(
     offload: bool = False,
     metadata: dict[str, Any] | None = None,
     all_experts: bool = False,
+    shared_heads: bool = False,
     **settings: Any,
 ) -> CellReader:
     """The cell of the model in `folder`; `settings` are set on top of `SETTINGS`."""
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, offload, {})
     sequential = settings.get(method, {}).get("true_sequential", False)
-    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, sequential, all_experts)
+    job = Job(
+        parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, sequential, all_experts, shared_heads
+    )
     identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
     join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)

@@ -48,7 +48,6 @@ def cell_of(
     bits: int = 4,
     symmetric: bool = True,
     dense: str = "",
-    scaled: float | None = None,
 ) -> CellReader:
     """Codes of all matrices but those of modules whose name ends in `dense`; scales that float16 holds."""
     found: dict[int, dict[str, QuantisedWeight]] = {}
@@ -57,8 +56,7 @@ def cell_of(
         if "_proj" not in name or (dense and module.endswith(dense)):
             continue
         grid = round_to_nearest(checkpoint.tensor(name), GridSettings(bits, 32, symmetric=symmetric))
-        columns = None if scaled is None else torch.full((grid.codes.shape[1],), scaled)
-        grid = replace(grid, scales=grid.scales.half().float(), column_scales=columns)
+        grid = replace(grid, scales=grid.scales.half().float())
         weight = QuantisedWeight(grid, bits, 32)
         found.setdefault(int(module.split(".")[2]), {})[module] = weight
     metadata = {"method": "rtn", "scheme": f"w{bits}g32", "calibration": "de", "seed": 0}
@@ -118,7 +116,6 @@ def test_what_a_layout_cannot_hold_is_refused(tmp_path: Path) -> None:
     pruned = run_engine(checkpoint.folder, random_tokens(4, 16), "wanda", "2of4", tmp_path / "pruned.safetensors")
     cells = {
         "is pruned, and packed are codes: no maintained reader takes packed masks": pruned,
-        "were scaled": cell_of(checkpoint, tmp_path / "scaled.safetensors", scaled=2.0),
         "is of 8 bits": cell_of(checkpoint, tmp_path / "wide.safetensors", bits=8),
     }
     for number, (message, cell) in enumerate(cells.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,25 @@ REFUSED: dict[str, dict[str, Any]] = {
 def test_what_is_not_read_is_named(said: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
         read(tmp_path, {"weight": torch.ones(2, 2)}, REFUSED[said])
+
+
+@pytest.mark.parametrize(
+    ("tool", "file", "said"),
+    [
+        (
+            "mlx",
+            "config.json",
+            {about: {"group_size": 64, "bits": 4} for about in ("quantization", "quantization_config")},
+        ),
+        ("modelopt", "hf_quant_config.json", {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}),
+    ],
+)
+def test_tools_that_do_not_say_a_method_are_named(tool: str, file: str, said: dict[str, Any], tmp_path: Path) -> None:
+    """What MLX says, under both names, is what AutoGPTQ's files may say too."""
+    write_folder(tmp_path, {f"{NAME}.weight": torch.ones(2, 2)})
+    (tmp_path / file).write_text(json.dumps(said))
+    with pytest.raises(UserError, match=f"is quantised with {tool}, which is not read"):
+        ForeignMatrices(ForeignTensors(tmp_path, pickles=False))
 
 
 def test_groups_of_several_widths_are_refused(tmp_path: Path) -> None:

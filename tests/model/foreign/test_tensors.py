@@ -26,6 +26,7 @@ WEIGHT = torch.arange(8.0).view(2, 4)
         ("_orig_mod.", "_orig_mod.model."),
         ("language_model.", "language_model.model."),
         ("", "model.language_model."),
+        ("_fsdp_wrapped_module.", "_fsdp_wrapped_module.model._checkpoint_wrapped_module."),
     ],
 )
 def test_names_within_another_module_are_the_dense_models(whole: str, layers: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ input. What is kept are codes of W diag s, and s.
 As in AutoAWQ 0.2.9, with two differences. Errors are exact over all calibration tokens, from the Gram matrix G: AWQ-2
 is ‖(W − Ŵ) X^T‖², the equation in print, where the code takes the error behind the attention or the whole MLP for what
 enters them; and for AWQ-3 it takes 512 tokens. Every input is scaled, also that of o_proj where it cannot be folded
-into v_proj (grouped queries), since a cell holds s beside the matrix.
+into v_proj (grouped queries), since a cell holds s beside the matrix; without `scaled` it is not, as in AutoAWQ.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,11 @@ def awq(
     duo_scaling: bool,
     clipped: Sequence[bool],
     where: str,
+    scaled: bool = True,
 ) -> list[Quantised]:
     """Quantise matrices that read the same input; `sizes` are m_j, `clipped` says which matrices AWQ-3 is for.
+
+    Without `scaled` every s_j is 1 and AWQ-3 is all there is.
 
     Raises:
         ValueError: weights or statistics are not finite; `where` names the matrices.
@@ -49,13 +52,14 @@ def awq(
     weight = torch.cat([each.to(gram.dtype) for each in weights])
     for tensor, what in ((weight, "weights"), (gram, "inputs"), (sizes, "inputs")):
         require_finite(tensor, f"{what} of {where}")
-    scales = best_scales(weight, gram, sizes, settings, duo_scaling)
+    scales = best_scales(weight, gram, sizes, settings, duo_scaling) if scaled else torch.ones_like(sizes)
     gram_of_scaled = gram / scales / scales[:, None]
     columns = list((weight * scales).T.split([len(each) for each in weights], dim=1))
     limited = [
         clip(each, gram_of_scaled, settings) if ask else each for each, ask in zip(columns, clipped, strict=True)
     ]
-    return [replace(round_to_nearest(each.T, settings), column_scales=scales.float().clone()) for each in limited]
+    found = [round_to_nearest(each.T, settings) for each in limited]
+    return [replace(each, column_scales=scales.float().clone()) for each in found] if scaled else found
 
 
 def best_scales(

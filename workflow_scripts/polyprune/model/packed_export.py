@@ -27,6 +27,7 @@ from polyprune.log import Progress
 from polyprune.maths.grids import Quantised
 from polyprune.maths.packed_words import pack_awq, pack_one_less, pack_stream
 from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.folding import Folded
 from polyprune.model.source import INDEX
 
 _WEIGHT = ".weight"
@@ -34,7 +35,7 @@ _ACT_ORDER, _SYMMETRIC = "act_order", "symmetric"
 Traits = dict[str, Any]
 
 
-def require_packable(cell: CellReader, layout: str) -> Traits:
+def require_packable(cell: CellReader, folded: Folded, layout: str) -> Traits:
     """What all matrices of a cell have in common, that a layout's configuration says.
 
     Raises:
@@ -51,15 +52,10 @@ def require_packable(cell: CellReader, layout: str) -> Traits:
     bits, size = cell.metadata["quantisation"]["bits"], cell.metadata["quantisation"]["group_size"]
     traits: Traits = {"bits": bits, "group_size": size, _ACT_ORDER: False, _SYMMETRIC: True}
     for name in cell.columns:
-        weight = cell.weight(name)
+        weight = folded.weight(name)
         if not isinstance(weight, QuantisedWeight):
             raise UserError(f"{cell.path}: {name} has weights and no codes, which no layout has beside codes; {plain}")
         grid = weight.grid
-        if grid.column_scales is not None:
-            raise UserError(
-                f"{cell.path}: columns of {name} were scaled (AWQ), which the layouts hold only folded into the layer "
-                f"before, as cells do not; {plain}"
-            )
         traits[_SYMMETRIC] &= bool((grid.zeros == 1 << (bits - 1)).all())
         traits[_ACT_ORDER] |= not torch.equal(grid.group_of_column, grid.group_of_column.sort().values)
         _require_whole_words(name, weight, layout)
@@ -156,21 +152,21 @@ def export_packed(checkpoint: Checkpoint, cell: CellReader, layout: str, folder:
     Raises:
         UserError: the layout cannot hold the cell; names why.
     """
-    traits = require_packable(cell, layout)
+    folded = Folded(cell, checkpoint)
+    traits = require_packable(cell, folded, layout)
     dense, places = ["lm_head"], dict[str, str]()
     progress = Progress(len(checkpoint.files), "file")
     for done, file in enumerate(checkpoint.files, start=1):
         found: dict[str, Tensor] = {}
         for name in (each for each, of in checkpoint.file_of.items() if of == file):
             module = name.removesuffix(_WEIGHT)
-            weight = cell.weight(module)
+            weight = folded.weight(module)
             if isinstance(weight, QuantisedWeight):
                 parts = parts_of(weight, layout, traits, checkpoint.dtype)
                 found |= {f"{module}.{part}": tensor for part, tensor in parts.items()}
                 continue
-            stored = cell.tensor_beside(name) if name in cell.beside else checkpoint.tensor(name)
-            found[name] = stored.to(checkpoint.dtype)
-            if ".layers." in name and stored.dim() == 2:
+            found[name] = folded.tensor(name)
+            if ".layers." in name and found[name].dim() == 2:
                 dense.append(module)
         save_file(found, folder / file, metadata={"format": "pt"})
         places |= dict.fromkeys(found, file)

@@ -33,6 +33,11 @@ class Awq(Section):
         default=True, description="scales also follow the weights' evenness; false: activations alone, as in print"
     )
     clip: bool = Field(default=True, description="search limits for the weights of each row and group")
+    foldable: bool = Field(
+        default=False,
+        description="no scales for o_proj where query heads share keys and values, as in AutoAWQ: they cannot be "
+        "folded into v_proj, as packed exports need",
+    )
 
 
 class Ria(Section):

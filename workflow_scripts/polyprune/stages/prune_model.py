@@ -50,6 +50,7 @@ def prune_model(
         seed,
         true_sequential=sequential,
         all_experts=compression.get("experts") == "all",
+        shared_heads=_shares_heads(decoder.config),
     )
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
@@ -61,3 +62,9 @@ def prune_model(
     module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     compress(text, module, job, parts, metadata)
     join_layers(parts, decoder.n_layers, output, metadata)
+
+
+def _shares_heads(config: object) -> bool:
+    """Whether several query heads of a model share a key and a value head."""
+    heads = getattr(config, "num_attention_heads", None)
+    return getattr(config, "num_key_value_heads", heads) != heads

@@ -23,8 +23,8 @@ from polyprune.model.registered import check_unchanged
 from polyprune.model.source import CONFIG, INDEX, SINGLE, model_digest, tensor_files
 from polyprune.places import path_at
 
-QUANTISATION = ("quantize_config.json", "quant_config.json")
-"""How weights are packed, where config.json does not say it: AutoGPTQ's and AutoAWQ's files."""
+QUANTISATION = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
+"""How weights are packed, where config.json does not say it: AutoGPTQ's, AutoAWQ's and ModelOpt's files."""
 _SHARD = re.compile(r"(?P<stem>.+)-\d+-of-(?P<n>\d+)\.safetensors")
 _PICKLE, _PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 

@@ -102,7 +102,9 @@ def layout_of(tensors: ForeignTensors) -> Layout:
 
 
 def _unnamed(about: Mapping[str, Any]) -> str:
-    """Whose settings these are that do not say it: AutoGPTQ's, AutoAWQ's, bitsandbytes' of earlier years."""
+    """Whose settings these are that do not say it: AutoGPTQ's, AutoAWQ's, ModelOpt's, earlier bitsandbytes'."""
+    if isinstance(about.get("producer"), Mapping):
+        return str(about["producer"].get("name"))
     if any(name.startswith(("load_in_", "bnb_")) for name in about):
         return "bitsandbytes"
     return "awq" if "zero_point" in about or "w_bit" in about else "gptq"

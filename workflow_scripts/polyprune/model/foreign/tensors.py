@@ -22,6 +22,10 @@ _NO_WEIGHTS = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_c
 """Tables that models compute themselves, and old files hold."""
 _WITHIN = ("state_dict", "model_state_dict", "model", "module")
 """Where training programs keep weights in a pickle that holds more."""
+_WRAPPERS = re.compile(r"\b_(?:fsdp_wrapped_module|checkpoint_wrapped_module|orig_mod)\.")
+"""Modules that FSDP, checkpointing of activations and torch.compile put around others, anywhere in a name."""
+_MLX = "quantization"
+"""MLX's entry in config.json, which later versions repeat under the name that others have."""
 _NUMBERED = re.compile(r"(.+?)\.\d+\.(.+)")
 
 
@@ -41,6 +45,8 @@ class ForeignTensors:
     @property
     def quantisation(self) -> dict[str, Any]:
         """How weights are packed, as config.json or a file beside it says; empty if nothing does."""
+        if isinstance(self.config.get(_MLX), Mapping):
+            return {"quant_method": "mlx"}
         for about in (self.config, *(part for part in self.config.values() if isinstance(part, Mapping))):
             for name in ("quantization_config", "compression_config"):
                 if about.get(name):
@@ -57,8 +63,9 @@ class ForeignTensors:
     def _places(self) -> dict[str, tuple[str, str]]:
         """Of each tensor its file, and its name there."""
         found = {name: file for file in self._files for name in self._names(file) if not name.endswith(_NO_WEIGHTS)}
-        rename = renaming(found, self._like)
-        return {rename(name): (file, name) for name, file in found.items()}
+        bare = {name: _WRAPPERS.sub("", name) for name in found}
+        rename = renaming(bare.values(), self._like)
+        return {rename(bare[name]): (file, name) for name, file in found.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self.file_of
