@@ -225,16 +225,17 @@ class Model(Section):
         Raises:
             UserError: they say it not, or are of the hub and not registered yet.
         """
+        asked = getattr(self.source, "dtype", None)
+        in_asked = {"bytes_per_weight": 4 if asked == "float32" else 2} if asked else {}
         if self.shape is not None:
-            return self.shape
+            return self.shape.model_copy(update=in_asked)
         found = _read_sizes(self.source, f"model {self.title}")
         if found is None:
             raise UserError(
                 f"model {self.title}: its sizes are not known before it is registered: make its results/…/model.json "
                 "first, or say `shape`"
             )
-        asked = getattr(self.source, "dtype", None)
-        return Shape.model_validate(found | ({"bytes_per_weight": 4 if asked == "float32" else 2} if asked else {}))
+        return Shape.model_validate(found | in_asked)
 
     @property
     def known_sizes(self) -> Shape | None:
