@@ -104,8 +104,9 @@ MADE = {
 
 def gemma_4(changes: dict[str, Any], embeddings: int = 0) -> Any:
     """A tiny Gemma 4 that also sees; layers of the smallest ones (E2B, E4B) have `embeddings` of the tokens each."""
-    text = tiny_config("gemma4_text", hidden_size_per_layer_input=embeddings, **changes)
-    config = transformers.Gemma4Config(text_config=text, vision_config=tiny_config("gemma4_vision"), audio_config=None)
+    text: Any = tiny_config("gemma4_text", hidden_size_per_layer_input=embeddings, **changes)
+    vision: Any = tiny_config("gemma4_vision")
+    config = transformers.Gemma4Config(text_config=text, vision_config=vision, audio_config=None)
     return transformers.Gemma4ForConditionalGeneration(config)
 
 

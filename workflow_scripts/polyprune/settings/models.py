@@ -118,6 +118,11 @@ class Shape(Section):
     shared_width: Count | None = Field(default=None, description="of all experts together that see every token")
 
     @property
+    def divides(self) -> bool:
+        """Whether heads have whole sizes and groups."""
+        return not (self.heads % self.kv_heads or (self.head is None and self.hidden % self.heads))
+
+    @property
     def linear_weights(self) -> int:
         """Weights in the linear layers of the decoder; of a mixture as if all layers had experts."""
         return self._weights(self.experts or 1)
