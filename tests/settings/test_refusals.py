@@ -155,7 +155,7 @@ def test_an_unknown_corpus_is_reported_once_and_not_for_every_calibration(tmp_pa
             "corpora.web.files.calibration: '{lang}/train-*.json.gz': only {language} is replaced, not {lang}",
         ),
         ("[de, en]", "[no, en]", "corpora.web.languages.0: Input should be a valid string, got False"),
-        ("hidden: 64", "hidden: 66", "models.big.shape: hidden must be a multiple of heads where no `head` is given, and"),
+        ("hidden: 64", "hidden: 66", "models.big.shape: hidden must be a multiple of heads where no `head`"),
         ("heads: 4", "heads: 6\n      head: 16", None),
         ("corpus: made", "corpus: web", "models.tiny.text.corpus: corpus 'web' has no training part"),
         ("train: 0.5, calibration: 0.25", "calibration: 0.75", None),

@@ -21,7 +21,8 @@ class Job:
 
     `layer_sparsities` is what OWL gives each layer; None: all have the scheme's. `true_sequential` says whether within
     a layer each matrix sees the inputs that the compressed ones before it produce, `all_experts` whether each expert is
-    compressed from all tokens, not only from those that the router sends to it.
+    compressed from all tokens, not only from those that the router sends to it, `routers` whether routers and gates of
+    shared experts are compressed too.
     """
 
     scheme: Scheme
@@ -31,6 +32,7 @@ class Job:
     layer_sparsities: tuple[Fraction, ...] | None = None
     true_sequential: bool = False
     all_experts: bool = False
+    routers: bool = False
 
     def for_layer(self, index: int) -> Job:
         """The job with the scheme of one layer."""

@@ -50,6 +50,7 @@ def prune_model(
         seed,
         true_sequential=sequential,
         all_experts=compression.get("experts") == "all",
+        routers=compression.get("routers") == "compressed",
     )
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
