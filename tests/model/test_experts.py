@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.helpers.cells import arguments, kept_of, register
+from tests.helpers.cells import kept_of
 from tests.helpers.engine import CPU, run_engine
 from tests.helpers.families import VOCABULARY, tiny_config, tiny_model
 from tests.helpers.tiny import save_checkpoint
@@ -26,12 +26,8 @@ from polyprune.artifacts.cell_notes import notes_on
 from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.compression import compressed
 from polyprune.model.decoder import Decoder
 from polyprune.model.export import export_weights
-from polyprune.model.packed_export import require_packable
-from polyprune.running.run import run
-from polyprune.settings.methods import Compression
 
 K, N = 2, 4
 """Experts a token is sent to, and experts that there are."""
@@ -240,60 +236,6 @@ def test_experts_that_saw_few_tokens_are_named_in_the_cell_and_for_tables(tmp_pa
         assert len(of_layer) == 2 * N and of_layer.items() <= cell.metadata[entry].items(), entry
     values = kept_of(cell, least).values
     assert values is not None and torch.isfinite(values).all()
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_routers_are_compressed_if_asked_for(name: str, tmp_path: Path) -> None:
-    """WANDA-1 on what the block of experts is handed, as for q, k and v; and transformers routes as the cell does."""
-    oracle, tokens = Oracle(name, tmp_path / "model"), text()
-    cell = run_engine(oracle.folder, tokens, "wanda", "0.50", tmp_path / "cell.safetensors", routers=True)
-    layer = oracle.kind.first
-    full = f"model.layers.{layer}.{oracle.kind.router}"
-    seen: list[Tensor] = []
-    block = oracle.layers[layer].get_submodule(oracle.kind.block)
-    hook = block.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(0, 1)))
-    export = exported(oracle.folder, cell, tmp_path / "export")
-    if layer:
-        oracle.take(0, export)
-    with torch.inference_mode():
-        oracle.model(input_ids=tokens, use_cache=False)
-    hook.remove()
-    assert torch.equal(kept_of(cell, full).keep, wanda(oracle.stored[f"{full}.weight"], seen[0]))
-    gates = {name for name in cell.columns if name.endswith((".router", ".router.layer", ".gate", "_expert_gate"))}
-    assert len(gates) == (2 - oracle.kind.first) * (2 if name == "qwen2_moe" else 1)
-    ours, dense = (
-        walk_through(Decoder(Checkpoint(oracle.folder), CPU), tokens, cell),
-        their_logits(oracle.folder, tokens),
-    )
-    assert compared(ours, their_logits(export, tokens)) == "exact" != compared(ours, dense)
-
-
-def test_a_layer_whose_router_a_cell_has_is_dense_again_afterwards(tmp_path: Path) -> None:
-    folder = Oracle("qwen2_moe", tmp_path / "model").folder
-    cell = run_engine(folder, text(), "sparsegpt", "0.50", tmp_path / "cell.safetensors", routers=True)
-    decoder = Decoder(Checkpoint(folder), CPU)
-    with decoder.loaded(0) as layer:
-        before = {name: value.clone() for name, value in layer.state_dict().items()}
-        with compressed(decoder, 0, cell):
-            changed = {name for name, value in layer.state_dict().items() if not torch.equal(value, before[name])}
-        assert {"mlp.gate.weight", "mlp.shared_expert_gate.weight"} < changed
-        assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
-
-
-def test_the_stage_compresses_routers_where_the_configuration_says_so_and_packed_exports_refuse_them(
-    tmp_path: Path,
-) -> None:
-    register(tiny_model(tiny_config("olmoe", num_hidden_layers=2)), tmp_path)
-    cells = {}
-    for choice in ("dense", "compressed"):
-        cells[choice] = tmp_path / choice / "weights.safetensors"
-        cells[choice].parent.mkdir()
-        assert run(arguments(tmp_path, "gptq", "w4g16", cells[choice], routers=choice)) == 0
-    dense, compressed_too = (set(CellReader(path).columns) for path in cells.values())
-    assert compressed_too - dense == {"model.layers.0.mlp.gate", "model.layers.1.mlp.gate"} and dense < compressed_too
-    with pytest.raises(UserError, match="has matrices that are no linear layers of their own"):
-        require_packable(CellReader(cells["compressed"]), "gptq")
-    assert Compression(routers="compressed").read_by("reap", "0.25") == Compression().read_by("reap", "0.25")
 
 
 GPTQ = {"damping": 0.1, "symmetric": True, "act_order": False, "static_groups": False, "true_sequential": True}

@@ -233,7 +233,7 @@ class Model(Section):
         asked = getattr(self.source, "dtype", None)
         in_asked = {"bytes_per_weight": 4 if asked == "float32" else 2} if asked else {}
         if self.shape is not None:
-            return self.shape.model_copy(update=in_asked)
+            return self.shape.model_copy(update=in_asked) if in_asked else self.shape
         found = _read_sizes(self.source, f"model {self.title}")
         if found is None:
             raise UserError(
