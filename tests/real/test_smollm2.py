@@ -143,4 +143,4 @@ def test_answers_are_those_of_the_harnesss_own_backend(
                 assert ll == pytest.approx(stock_ll, rel=0, abs=n_tokens * OF_A_TOKEN) and greedy == stock_greedy
                 largest = max(largest, abs(ll - stock_ll))
     with capsys.disabled():
-        print(f" {benchmark} {column}: log-likelihoods differ by at most {largest:.1e} from the harness's own", end="")
+        print(f"\n{benchmark} {column}: log-likelihoods differ by at most {largest:.1e} from the harness's own", end="")
