@@ -182,9 +182,7 @@ def test_only_what_plans_and_submits_knows_snakemake(file: Path):
 def test_rules_stages_specs_and_tests_are_the_same_set():
     text = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "rules").glob("*.smk")))
     called = re.findall(r"python -m polyprune (\w+) .*?\n(?!        )", text, flags=re.DOTALL)
-    asked = re.findall(
-        r"spec=(?:(?:later|partial)\()?specs\.(\w+).*?python -m polyprune (\w+) ", text, flags=re.DOTALL
-    )
+    asked = re.findall(r"spec=(?:(?:later|partial)\()?specs\.(\w+).*?python -m polyprune (\w+) ", text, flags=re.DOTALL)
     methods = {name for name in dir(Specs) if not name.startswith("_")}
     tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests" / "stages").glob("test_*.py")}
     assert all(spec == stage for spec, stage in asked) and len(asked) == len(called)

@@ -43,14 +43,14 @@ def run_engine(
     metadata: dict[str, Any] | None = None,
     all_experts: bool = False,
     shared_heads: bool = False,
+    routers: bool = False,
     **settings: Any,
 ) -> CellReader:
     """The cell of the model in `folder`; `settings` are set on top of `SETTINGS`."""
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, offload, {})
     sequential = settings.get(method, {}).get("true_sequential", False)
-    job = Job(
-        parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, sequential, all_experts, shared_heads
-    )
+    about = (sequential, all_experts, shared_heads, routers)
+    job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, *about)
     identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)
     join_layers(out.with_suffix(".layers"), calibration.decoder.n_layers, out, identity)

@@ -16,6 +16,7 @@ from tests.helpers.tiny import save_checkpoint
 from tests.helpers.tried import compared, their_logits, walk_through
 
 from polyprune.artifacts.cells import EXPERTS, CellReader, join_layers
+from polyprune.errors import UserError
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
@@ -91,11 +92,36 @@ def test_experts_of_the_text_decoder_are_removed_and_the_rest_is_copied(model_ty
     assert changed and all("experts" in name or "router" in name or "mlp.gate" in name for name in changed)
 
 
-@pytest.mark.parametrize("model_type", WRAPPERS)
-def test_the_text_decoder_is_compressed_and_the_rest_copied(model_type: str, tmp_path: Path) -> None:
+GEMMA_4: dict[str, Any] = {"attention_k_eq_v": True, "num_global_key_value_heads": 1, "global_head_dim": 16}
+GEMMA_4_EXPERTS = {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 16}
+MADE = {
+    **{name: lambda name=name: getattr(transformers, WRAPPERS[name])(tiny_config(name)) for name in WRAPPERS},
+    "gemma4 as 31B": lambda: gemma_4(GEMMA_4),
+    "gemma4 as 26B-A4B": lambda: gemma_4(GEMMA_4 | GEMMA_4_EXPERTS),
+}
+"""Makes the model: those of `WRAPPERS` and Gemma 4, whose full attention has wider heads and no values of its own."""
+
+
+def gemma_4(changes: dict[str, Any], embeddings: int = 0) -> Any:
+    """A tiny Gemma 4 that also sees; layers of the smallest ones (E2B, E4B) have `embeddings` of the tokens each."""
+    text: Any = tiny_config("gemma4_text", hidden_size_per_layer_input=embeddings, **changes)
+    vision: Any = tiny_config("gemma4_vision")
+    config = transformers.Gemma4Config(text_config=text, vision_config=vision, audio_config=None)
+    return transformers.Gemma4ForConditionalGeneration(config)
+
+
+def test_a_gemma_4_whose_layers_have_embeddings_of_the_tokens_is_refused_by_name(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = shaken(getattr(transformers, WRAPPERS[model_type])(tiny_config(model_type)))
-    folder = save_checkpoint(model, tmp_path / "model")
+    folder = save_checkpoint(shaken(gemma_4({}, embeddings=8)), tmp_path / "model")
+    said = "Gemma4ForConditionalGeneration cannot be walked: it calls its layers with per_layer_input, which depends on"
+    with pytest.raises(UserError, match=said):
+        probe(Decoder(Checkpoint(folder), CPU))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_text_decoder_is_compressed_and_the_rest_copied(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = save_checkpoint(shaken(MADE[name]()), tmp_path / "model")
     tokens = torch.randint(2, VOCABULARY, (3, 16), generator=torch.Generator().manual_seed(0))
     decoder = Decoder(Checkpoint(folder), CPU)
     probe(decoder)

@@ -58,7 +58,7 @@ def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
         f"{line_of(text, 'tabel1:')}: studies.first.tables.tabel1: String should match pattern "
         "'^table[1-9]\\d*$', got 'tabel1'",
         f"{line_of(text, 'dampning')}: compression.dampning: unknown key; 'dampning' is not one of "
-        "alps, awq, block_size, damping, dsnot, experts, gptq, owl, ria; did you mean damping?",
+        "alps, awq, block_size, damping, dsnot, experts, gptq, owl, ria, routers; did you mean damping?",
         f"{line_of(text, 'dampning')}: compression.block_size: Input should be greater than or equal to 1, got 0",
     }
     found = complaints(text, folder=tmp_path)
@@ -155,7 +155,8 @@ def test_an_unknown_corpus_is_reported_once_and_not_for_every_calibration(tmp_pa
             "corpora.web.files.calibration: '{lang}/train-*.json.gz': only {language} is replaced, not {lang}",
         ),
         ("[de, en]", "[no, en]", "corpora.web.languages.0: Input should be a valid string, got False"),
-        ("hidden: 64", "hidden: 66", "models.big.shape: hidden must be a multiple of heads, and heads of kv_heads"),
+        ("hidden: 64", "hidden: 66", "models.big.shape: hidden must be a multiple of heads where no `head`"),
+        ("heads: 4", "heads: 6\n      head: 16", None),
         ("corpus: made", "corpus: web", "models.tiny.text.corpus: corpus 'web' has no training part"),
         ("train: 0.5, calibration: 0.25", "calibration: 0.75", None),
         ('["0.50", 2of4]', "[0.65]", 'studies.first.grids.main.schemes.0: 0.65 is a number; quote it: "0.65"'),

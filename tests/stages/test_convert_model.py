@@ -18,6 +18,7 @@ from transformers.models.auto import AutoModelForCausalLM
 
 from polyprune.errors import UserError
 from polyprune.model.checkpoint import open_model
+from polyprune.model.converted import convert_gguf
 from polyprune.model.gguf_template import template_of, without_template
 from polyprune.model.prompting import locate_prompting, read_prompting
 from polyprune.model.source import locate, read_manifest
@@ -106,6 +107,22 @@ def test_a_gguf_file_becomes_the_model_that_it_was_made_from(original: Any, file
     assert about["architecture"] == "LlamaForCausalLM"
     assert about["source"]["quantised"] == {"F32": 2 + 3 * 6, "Q8_0": 3}
     assert list(about["source"]["original"]) == ["small.gguf"]
+
+
+@QUIET
+def test_the_file_is_parsed_once(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes seconds for each vocabulary; afterwards the library's reader is its own again."""
+    opened: list[Path] = []
+
+    class Reader(gguf.GGUFReader):
+        def __init__(self, path: Path) -> None:
+            opened.append(Path(path))
+            super().__init__(path)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Reader)
+    (tmp_path / "made").mkdir()
+    convert_gguf(file, tmp_path / "made", None)
+    assert opened == [file] and gguf.GGUFReader is Reader
 
 
 @QUIET

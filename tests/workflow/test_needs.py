@@ -24,6 +24,7 @@ def settings() -> Settings:
     config["models"]["small"] = tiny | {
         "shape": tiny["shape"] | {"hidden": 64, "intermediate": 64, "heads": 4, "kv_heads": 4}
     }
+    config["engine"] = {**config.get("engine", {}), "device": "cuda"}  # as on a cluster: no CPU chooses a dtype
     return load_settings(config)
 
 

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import snakemake.api  # before snakemake.dag, which by itself imports in a circle
 from snakemake.common import get_function_params
 from snakemake.dag import DAG
 from snakemake.jobs import Job

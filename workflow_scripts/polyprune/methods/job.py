@@ -22,7 +22,8 @@ class Job:
     `layer_sparsities` is what OWL gives each layer; None: all have the scheme's. `true_sequential` says whether within
     a layer each matrix sees the inputs that the compressed ones before it produce, `all_experts` whether each expert is
     compressed from all tokens, not only from those that the router sends to it, `shared_heads` whether several query
-    heads of the model share a key and a value head.
+    heads of the model share a key and a value head, `routers` whether routers and gates of shared experts are
+    compressed too.
     """
 
     scheme: Scheme
@@ -33,6 +34,7 @@ class Job:
     true_sequential: bool = False
     all_experts: bool = False
     shared_heads: bool = False
+    routers: bool = False
 
     def for_layer(self, index: int) -> Job:
         """The job with the scheme of one layer."""

@@ -28,7 +28,7 @@ from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.calls import LayerCall, through
 from polyprune.model.decoder import Decoder
-from polyprune.model.products import Matrix, Product
+from polyprune.model.products import Matrix, Product, gates_of, is_gate
 from polyprune.model.statistics import Anatomy, Reading, anatomy, collect
 
 
@@ -46,7 +46,7 @@ def compress(calibration: Calibration, method: Method, job: Job, parts: Path, me
     progress = Progress(decoder.n_layers, "layer", every=0.0)
     for index, layer in decoder.walk():
         started = time.monotonic()
-        products, ours = decoder.products(index), job.for_layer(index)
+        products, ours = decoder.products(index) + (_gates(decoder, index) if job.routers else []), job.for_layer(index)
         made = Made()
         done, errors = finished_layer(parts, index, metadata), Errors()
         if done:
@@ -184,12 +184,21 @@ def apply_cell(decoder: Decoder, index: int, cell: CellReader, for_good: bool = 
 
     `for_good`: until they are read anew; experts that the cell removes take no memory from then on.
     """
-    apply_matrices(decoder.products(index), cell)
+    apply_matrices(_products(decoder, index, cell), cell)
     for each in decoder.beside(index) if cell.beside else ():
         if each.tensor in cell.beside:
             each.put(cell.tensor_beside(each.tensor))
     if (kept := cell.experts_kept(index)) is not None:
         decoder.remove_experts(index, kept, for_good)
+
+
+def _gates(decoder: Decoder, index: int) -> list[Product]:
+    return gates_of(decoder.layers[index], f"{decoder.prefix}.{index}.", decoder.layout)
+
+
+def _products(decoder: Decoder, index: int, cell: CellReader) -> list[Product]:
+    """Those of a layer, with its routers if the cell has some."""
+    return decoder.products(index) + (_gates(decoder, index) if any(map(is_gate, cell.columns)) else [])
 
 
 def apply_matrices(products: Sequence[Product], cell: CellReader) -> None:
@@ -205,7 +214,7 @@ def apply_matrices(products: Sequence[Product], cell: CellReader) -> None:
 @contextmanager
 def compressed(decoder: Decoder, index: int, cell: CellReader) -> Iterator[None]:
     """Within: the layer has the cell's weights. Afterwards it has its dense ones again, which stayed in memory."""
-    places = [*decoder.products(index), *(decoder.beside(index) if cell.beside else ())]
+    places = [*_products(decoder, index, cell), *(decoder.beside(index) if cell.beside else ())]
     dense = [getattr(place.module, place.attribute) for place in places]
     try:
         apply_cell(decoder, index, cell, for_good=False)

@@ -11,9 +11,12 @@ import json
 import pickle
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gguf
 import torch
 from gguf import GGUFReader
 from safetensors.torch import save_file
@@ -43,12 +46,14 @@ def convert_gguf(file: Path, folder: Path, dtype: str | None) -> dict[str, int]:
     place: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     kind = getattr(torch, dtype or "float32")
     try:
-        types = Counter(tensor.tensor_type.name for tensor in GGUFReader(file).tensors if len(tensor.shape) > 1)
-        config = AutoConfig.from_pretrained(file.parent, **place)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
-        tensors = load_gguf_checkpoint(str(file), return_tensors=True, model_to_load=model, torch_dtype=kind)["tensors"]
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
+        with _parsed_once(file) as reader:
+            types = Counter(tensor.tensor_type.name for tensor in reader.tensors if len(tensor.shape) > 1)
+            config = AutoConfig.from_pretrained(file.parent, **place)
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config)
+            asked: dict[str, Any] = {"return_tensors": True, "model_to_load": model, "torch_dtype": kind}
+            tensors = load_gguf_checkpoint(str(file), **asked)["tensors"]
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
     except (ValueError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"{file}: transformers cannot read it ({type(error).__name__}: {said[:300]})") from error
@@ -65,6 +70,20 @@ def convert_gguf(file: Path, folder: Path, dtype: str | None) -> dict[str, int]:
     tokenizer.save_pretrained(folder)
     _save(tensors, folder, kind)
     return dict(sorted(types.items()))
+
+
+@contextmanager
+def _parsed_once(file: Path) -> Iterator[GGUFReader]:
+    """Within: who opens the file gets the one reader that has parsed it, seconds for each vocabulary.
+
+    transformers parses it for the configuration, for the weights and for the tokenizer.
+    """
+    made, reader = gguf.GGUFReader, gguf.GGUFReader(file)
+    gguf.GGUFReader = lambda path, *_: reader if Path(path) == file else made(path)  # type: ignore[misc]
+    try:
+        yield reader
+    finally:
+        gguf.GGUFReader = made
 
 
 def convert_pickles(original: Path, folder: Path, dtype: str | None) -> list[str]:

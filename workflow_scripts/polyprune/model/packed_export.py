@@ -28,6 +28,7 @@ from polyprune.maths.grids import Quantised
 from polyprune.maths.packed_words import pack_awq, pack_one_less, pack_stream
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.folding import Folded
+from polyprune.model.products import is_gate
 from polyprune.model.source import INDEX
 
 _WEIGHT = ".weight"
@@ -47,7 +48,8 @@ def require_packable(cell: CellReader, folded: Folded, layout: str) -> Traits:
             f"{cell.path} is pruned, and packed are codes: no maintained reader takes packed masks (vLLM and "
             f"compressed-tensors dropped sparse-24-bitmask in 2026); {plain}"
         )
-    if any(place["index"] is not None or place["transposed"] for place in cell.metadata.get("places", {}).values()):
+    places = cell.metadata.get("places", {}).values()
+    if any(map(is_gate, cell.columns)) or any(place["index"] is not None or place["transposed"] for place in places):
         raise UserError(f"{cell.path} has matrices that are no linear layers of their own; {plain}")
     bits, size = cell.metadata["quantisation"]["bits"], cell.metadata["quantisation"]["group_size"]
     traits: Traits = {"bits": bits, "group_size": size, _ACT_ORDER: False, _SYMMETRIC: True}

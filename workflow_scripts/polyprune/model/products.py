@@ -1,7 +1,8 @@
 """The matrices of a decoder layer: which products with weights it has, and the name of each matrix in the files.
 
 What is compressed are linear layers (`nn.Linear`, GPT-2's `Conv1D`, Falcon's) and stacks of experts. A router, and the
-gate of a shared expert, stay dense: they are no product here. Each matrix is (d_out, d_in), whatever it is in memory:
+gate of a shared expert, stay dense unless asked for: they are among `gates_of`. Each matrix is (d_out, d_in), whatever
+it is in memory:
 
     product                     matrices, by the names of tensors in the files
     self_attn.q_proj            model.layers.0.self_attn.q_proj
@@ -155,6 +156,15 @@ def _found(layer: nn.Module, prefix: str, layout: Layout) -> Iterator[Product]:
                     yield _stack(f"{name}.{attribute}", module, attribute, prefix, layout)
 
 
+def gates_of(layer: nn.Module, prefix: str, layout: Layout) -> list[Product]:
+    """Routers, and gates of shared experts, as if they were linear layers; raises `UserError` like `products_of`."""
+    return [
+        _linear(name, module, prefix, layout)
+        for name, module in layer.named_modules()
+        if is_gate(name) and isinstance(weight := getattr(module, "weight", None), nn.Parameter) and weight.dim() == 2
+    ]
+
+
 def expert_stacks(layer: nn.Module) -> list[Product]:
     """The stacks of experts of a layer, without the names that their matrices have in files."""
     return [
@@ -172,7 +182,7 @@ def is_experts(module: nn.Module) -> bool:
 
 
 def is_gate(name: str) -> bool:
-    """Whether a linear layer of this name is a router, or a shared expert's gate."""
+    """Whether what has this name in a layer, or in files, is a router or a shared expert's gate."""
     return not _GATES.isdisjoint(name.split(".")[-2:])
 
 

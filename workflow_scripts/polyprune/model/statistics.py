@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from polyprune.errors import UserError
 from polyprune.model.calls import LayerCall, through
-from polyprune.model.products import Matrix, Product
+from polyprune.model.products import Matrix, Product, is_gate
 from polyprune.model.watching import Watch, all_tokens_to_all, removed, skipped, zeros_for
 
 PROBE_TOKENS = 8
@@ -84,6 +84,9 @@ def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call:
     groups = tuple(map(tuple, by_input.values()))
     feeds: dict[str, frozenset[Group]] = {}
     for product in products:
+        if is_gate(product.name):  # it decides which tokens experts see
+            feeds[product.name] = frozenset(groups)
+            continue
         spoilt = _inputs(layer, products, hidden, call, product)
         feeds[product.name] = frozenset(
             group for group in groups if not _equal(spoilt.get(group[0], []), inputs[group[0]])

@@ -101,8 +101,8 @@ def _of_model(model: Model, place: Place, entries: Entries) -> Iterator[Problem]
         yield (*place, "text", "sequence_length"), beyond
     if model.prompts is not None and model.prompts not in entries.prompts:
         yield (*place, "prompts"), f"{model.prompts!r} is {nearest(model.prompts, entries.prompts)}"
-    if model.shape and (model.shape.hidden % model.shape.heads or model.shape.heads % model.shape.kv_heads):
-        yield (*place, "shape"), "hidden must be a multiple of heads, and heads of kv_heads"
+    if model.shape and not model.shape.divides:
+        yield (*place, "shape"), "hidden must be a multiple of heads where no `head` is given, and heads of kv_heads"
     if isinstance(model.source, TrainedSource):
         yield from _of_training(model, model.source, place, entries.corpora.get(text.corpus))
 

@@ -79,6 +79,10 @@ class Compression(Section):
         description="which calibration tokens an expert is compressed from: those that the router sends to it, or all "
         "(llm-compressor's moe_calibrate_all_experts); what the layer computes is the routed experts' in both",
     )
+    routers: Literal["dense", "compressed"] = Field(
+        default="dense",
+        description="routers, and gates of shared experts: left alone, or compressed like linear layers",
+    )
     awq: Awq = Awq()
     gptq: Gptq = Gptq()
     ria: Ria = Ria()
@@ -92,4 +96,6 @@ class Compression(Section):
             return {}
         traits = traits_of(method)
         read = self.model_dump(mode="json", include=settings_read(method, parse_scheme(scheme)))
+        if self.routers == "compressed" and not traits.experts:
+            read |= {"routers": "compressed"}
         return read | ({"experts": "all"} if self.experts == "all" and not (traits.blind or traits.experts) else {})

@@ -118,6 +118,11 @@ class Shape(Section):
     shared_width: Count | None = Field(default=None, description="of all experts together that see every token")
 
     @property
+    def divides(self) -> bool:
+        """Whether heads have whole sizes and groups."""
+        return not (self.heads % self.kv_heads or (self.head is None and self.hidden % self.heads))
+
+    @property
     def linear_weights(self) -> int:
         """Weights in the linear layers of the decoder; of a mixture as if all layers had experts."""
         return self._weights(self.experts or 1)
@@ -225,16 +230,17 @@ class Model(Section):
         Raises:
             UserError: they say it not, or are of the hub and not registered yet.
         """
+        asked = getattr(self.source, "dtype", None)
+        in_asked = {"bytes_per_weight": 4 if asked == "float32" else 2} if asked else {}
         if self.shape is not None:
-            return self.shape
+            return self.shape.model_copy(update=in_asked) if in_asked else self.shape
         found = _read_sizes(self.source, f"model {self.title}")
         if found is None:
             raise UserError(
                 f"model {self.title}: its sizes are not known before it is registered: make its results/…/model.json "
                 "first, or say `shape`"
             )
-        asked = getattr(self.source, "dtype", None)
-        return Shape.model_validate(found | ({"bytes_per_weight": 4 if asked == "float32" else 2} if asked else {}))
+        return Shape.model_validate(found | in_asked)
 
     @property
     def known_sizes(self) -> Shape | None:

@@ -34,7 +34,10 @@ class Evaluation(Section):
     profile: Literal["paper", "current"] = Field(
         default="paper", description="paper: prompts as harness 0.4.3 sent them; current: as the installed harness does"
     )
-    data_root: str | None = Field(default=None, description="folder in the hub's layout to read instead of the hub")
+    data_root: str | None = Field(
+        default=None,
+        description="folder in the hub's layout to read instead of the hub; data/README.md has a small one in full",
+    )
     demo_questions: int = Field(default=60, ge=4, le=89, description="generated, a benchmark and language")
     generation: Literal["own", "vllm"] = Field(
         default="own", description="what generates MKQA's answers; vllm: faster, if installed"

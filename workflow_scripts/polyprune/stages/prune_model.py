@@ -51,6 +51,7 @@ def prune_model(
         true_sequential=sequential,
         all_experts=compression.get("experts") == "all",
         shared_heads=_shares_heads(decoder.config),
+        routers=compression.get("routers") == "compressed",
     )
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")

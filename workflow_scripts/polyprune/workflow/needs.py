@@ -16,6 +16,7 @@ from polyprune.grammar.methods import traits_of
 from polyprune.settings.config import Settings
 from polyprune.settings.models import Model
 from polyprune.workflow import costs
+from polyprune.workflow.as_used import as_used
 from polyprune.workflow.bundles import record_key
 from polyprune.workflow.prices import Key, needed_mb
 from polyprune.workflow.wildcards import Wildcards
@@ -111,7 +112,7 @@ class Needs:
         }
 
     def _model(self, wildcards: Wildcards) -> Model:
-        return self.settings.models[wildcards["model"]]
+        return as_used(self.settings, wildcards["model"])
 
 
 def _compressing(wildcards: Wildcards) -> str:

@@ -18,6 +18,7 @@ from polyprune.grammar.calibrations import PLAIN
 from polyprune.log import MEMORY_RECORD
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
+from polyprune.workflow.as_used import as_used
 from polyprune.workflow.bundles import MIXED, record_key, recorded_rule
 
 GPU_RULES = (
@@ -107,7 +108,7 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
     recorded = needed.get(record_key(job["rule"], job["wildcards"]))
     if recorded is not None:
         return recorded
-    model = settings.models[job["wildcards"]["model"]]
+    model = as_used(settings, job["wildcards"]["model"])
     if job["rule"].startswith("dump"):
         return costs.dump_memory_mb(model, _n_cells(job))
     if job["rule"].startswith("count_activations"):
@@ -129,7 +130,7 @@ def _n_cells(job: Mapping[str, Any]) -> int:
 
 def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
     """Estimated size of what a job will write."""
-    model = settings.models[job["wildcards"]["model"]]
+    model = as_used(settings, job["wildcards"]["model"])
     if job["rule"].startswith("dump"):
         return len(job["output"]) * costs.dump_bytes(model)
     if job["rule"].startswith(("evaluate", "write_text")):
