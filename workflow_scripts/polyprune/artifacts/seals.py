@@ -40,6 +40,15 @@ def digest_of(data: Buffer) -> str:
     return xxhash.xxh3_128_hexdigest(data)
 
 
+def digest_of_file(path: Path) -> str:
+    """XXH3-128 of a whole file, 32 hex digits."""
+    state, piece = xxhash.xxh3_128(), memoryview(bytearray(_PIECE))
+    with path.open("rb", buffering=0) as stream:
+        while read := stream.readinto(piece):
+            state.update(piece[:read])
+    return state.hexdigest()
+
+
 def seal(path: Path) -> None:
     """Put the digest of a finished file in the place of its blank seal."""
     with path.open("rb+") as stream:
@@ -74,6 +83,10 @@ def unreadable(path: Path, error: OSError) -> UserError:
     """What to say of a file that the system does not let us read: the file itself may be whole."""
     if isinstance(error, FileNotFoundError):
         return UserError(f"{path} does not exist")
+    if isinstance(error, IsADirectoryError | NotADirectoryError):
+        there = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
+        found, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
+        return UserError(f"{there} is a {found} and should be a {wanted}: move it away, then {path} can be made")
     reason = error.strerror or str(error)
     return UserError(
         f"{path} cannot be read at present ({reason}), which says nothing against its content: see to the disk and to "
