@@ -59,6 +59,6 @@ def test_answers_that_fill_all_positions_of_a_model_are_refused() -> None:
     with pytest.raises(SystemExit) as refused:
         said(load_settings(content), ("tiny-llama", "mkqa"))
     assert str(refused.value) == (
-        "error: an answer of 256 tokens (evaluation.mkqa.max_new_tokens) leaves no room for a prompt in the 256 positions "
-        "of tiny-llama; lower it"
+        "error: an answer of 256 tokens (evaluation.mkqa.max_new_tokens) leaves no room for a prompt in the 256 "
+        "positions of tiny-llama; lower it"
     )

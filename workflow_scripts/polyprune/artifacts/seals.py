@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PREFIX = "polyprune-seal:"
 BLANK = PREFIX + "0" * 32
 """What stands where the seal will be, exactly once in the file, until `seal` is called."""
-_PIECE = 1 << 22
+_PIECE = 1 << 20
 _PARQUET, _JSON = b"PAR1", b"{"
 _SMALLEST = 12
 """Bytes; anything shorter is neither of the formats."""
@@ -42,7 +42,7 @@ def digest_of(data: Buffer) -> str:
 
 def digest_of_file(path: Path) -> str:
     """XXH3-128 of a whole file, 32 hex digits."""
-    state, piece = xxhash.xxh3_128(), memoryview(bytearray(_PIECE))
+    state, piece = xxhash.xxh3_128(), memoryview(bytearray(min(_PIECE, path.stat().st_size)))
     with path.open("rb", buffering=0) as stream:
         while read := stream.readinto(piece):
             state.update(piece[:read])
