@@ -8,7 +8,8 @@ they are read, which is the worst case: a disk is slower, a digest is not.
 
 With `--jobs`, of a checkout with finished results: each of its jobs is run again as Snakemake ran it last, in a process
 forked as the warm worker forks it, and the processor time of all jobs of a stage is added up, and in it that of digests
-and seals. The results are made anew in place. What the user's cache of digests knows costs nothing, as always.
+and seals: of the stage's own work, and of the whole process, which also starts and loads the stage's modules. The
+results are made anew in place. What the user's cache of digests knows costs nothing, as always.
 """
 
 from __future__ import annotations
@@ -49,21 +50,31 @@ class Clock:
     """Processor seconds spent in digests and seals."""
 
     def __init__(self) -> None:
-        self.spent, self._depth = 0.0, 0
+        self.spent, self._inside = 0.0, False
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            started, self._depth = time.process_time(), self._depth + 1
+            if self._inside:
+                return function(*arguments)
+            self._inside, started = True, time.process_time()
             try:
                 return function(*arguments)
             finally:
-                self._depth -= 1
-                self.spent += 0 if self._depth else time.process_time() - started
+                self.spent += time.process_time() - started
+                self._inside = False
 
         return call
 
 
-DIGESTS = (seals.seal, seals.require_seal, seals.digest_of, hdf5._digest, hdf5._seal, known_digests.known_digest)
+DIGESTS = (
+    seals.seal,
+    seals.require_seal,
+    seals.digest_of,
+    seals.digest_of_file,
+    hdf5._digest,
+    hdf5._seal,
+    known_digests.known_digest,
+)
 
 
 @contextmanager
@@ -221,8 +232,8 @@ def commands(checkout: Path) -> list[list[str]]:
     return [shlex.split(command)[3:] for command in dict.fromkeys(each["shellcmd"] for each in ordered)]
 
 
-def job(arguments: list[str]) -> tuple[float, float] | None:
-    """Processor seconds of a job in a process of its own, and in them of digests; None if it fails."""
+def job(arguments: list[str]) -> tuple[float, float, float] | None:
+    """Processor seconds of a job's process, in them of its work, in them of digests; None if it fails."""
     from polyprune.running.run import run
 
     reading, writing = os.pipe()
@@ -233,10 +244,10 @@ def job(arguments: list[str]) -> tuple[float, float] | None:
             code = run(arguments)
             os.write(writing, json.dumps([time.process_time() - started, clock.spent]).encode())
         os._exit(code)
-    _, status = os.waitpid(child, 0)
+    _, status, used = os.wait4(child, 0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        return None if status else tuple(json.loads(pipe.read()))
+        return None if status else (used.ru_utime + used.ru_stime, *json.loads(pipe.read()))
 
 
 def jobs(checkout: Path) -> None:
@@ -244,15 +255,16 @@ def jobs(checkout: Path) -> None:
 
     found = commands(checkout)
     os.chdir(checkout)
-    by_stage: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    by_stage: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for arguments in found:
         if times := job(arguments):
             by_stage[arguments[0]].append(times)
-    print(f"{'stage':24} {'jobs':>5} {'processor':>12} {'digests':>9} {'share':>7}")
+    print(f"{'stage':24} {'jobs':>5} {'processor':>12} {'work':>12} {'digests':>9} {'share':>7} {'of work':>7}")
     everything = [times for of_stage in by_stage.values() for times in of_stage]
     for stage, of_stage in [*by_stage.items(), ("all", everything)]:
-        whole, spent = (sum(each) for each in zip(*of_stage, strict=True))
-        print(f"{stage:24} {len(of_stage):5} {whole:10.3f} s {spent:7.4f} s {spent / whole:7.1%}")
+        whole, work, spent = (sum(each) for each in zip(*of_stage, strict=True))
+        shares = f"{spent / whole:7.1%} {spent / work:7.1%}"
+        print(f"{stage:24} {len(of_stage):5} {whole:10.3f} s {work:10.3f} s {spent:7.4f} s {shares}")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def start(folder: Path, words: str) -> tuple[int, str]:
             "snakemake --profile local --configfile ready.yaml -- results/mine/table1.parquet",
         ),
         ("--profile local -n --configfile redy.yaml -- mine", "did you mean ready.yaml?"),
+        ("--profile local -n --configfile studies -- mine", "studies, which is a folder: name the file in it"),
         (
             "--profile local -n --configfile gguf.yaml -- results/mine/table1.parquet",
             "is a file, no folder: write `source: {kind: gguf, path: model.gguf}`",
@@ -58,6 +59,18 @@ def test_a_wrong_start_says_what_to_type(words: str, said: str, clone: Path):
     code, output = start(clone, words)
     assert code == 1 and said in output
     assert "Traceback" not in output and "MissingRuleException" not in output
+
+
+@pytest.mark.parametrize("file", ["results", "results/tiny-llama", "results/corpora/demo", "logs"])
+def test_a_file_where_a_folder_of_results_belongs_is_named(file: str, clone: Path):
+    (clone / file).parent.mkdir(parents=True, exist_ok=True)
+    (clone / file).touch()
+    code, output = start(clone, "--profile local -n results/tiny-llama/calibration/de/seed0/tokens.safetensors")
+    assert code == 1 and "Traceback" not in output
+    assert f"error: {file} is a file and should be a folder: move it away and run again" in output
+    (clone / file).unlink()
+    if (clone / "results").exists():
+        shutil.rmtree(clone / "results")
 
 
 def test_another_folder_says_where_to_go(clone: Path):

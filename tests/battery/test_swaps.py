@@ -133,3 +133,17 @@ def test_missing_files_are_named(cases: Judge, tmp_path: Path):
     for place, read in READERS.items():
         said = judge.judge(place, lambda at=place, read=read: read(tmp_path / at))
         assert said and said.endswith(f"{os.path.basename(place)} does not exist")  # noqa: PTH119
+
+
+def test_a_folder_in_a_files_place_and_a_file_in_a_folders_are_named(cases: Judge, tmp_path: Path):
+    """Not as damage, nor as the disk's fault."""
+    judge = cases("folders and files")
+    for number, (place, read) in enumerate(READERS.items()):
+        folder, file = tmp_path / "folders" / place, tmp_path / f"files{number}" / place
+        folder.mkdir(parents=True)
+        file.parent.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.touch()
+        said = judge.judge(place, lambda at=folder, read=read: read(at))
+        assert said == f"{folder} is a folder and should be a file: move it away, then {folder} can be made"
+        said = judge.judge(place, lambda at=file, read=read: read(at))
+        assert said == f"{file.parent} is a file and should be a folder: move it away, then {file} can be made"

@@ -48,3 +48,17 @@ def test_a_benchmark_with_nothing_for_a_model_is_refused() -> None:
     assert str(refused.value) == (
         "error: arc is in none of big's languages (sw): arc asks only in ar, de, en, es, ru, zh"
     )
+
+
+def test_answers_that_fill_all_positions_of_a_model_are_refused() -> None:
+    """The tiny models have 256, of which a prompt needs one."""
+    content = shipped_config()
+    for n, asked in ((255, "mkqa"), (256, "arc")):
+        content["evaluation"] |= {"mkqa": {"max_new_tokens": n}}
+        assert said(load_settings(content), ("tiny-llama", asked)) == []
+    with pytest.raises(SystemExit) as refused:
+        said(load_settings(content), ("tiny-llama", "mkqa"))
+    assert str(refused.value) == (
+        "error: an answer of 256 tokens (evaluation.mkqa.max_new_tokens) leaves no room for a prompt in the 256 "
+        "positions of tiny-llama; lower it"
+    )

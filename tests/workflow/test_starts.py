@@ -84,6 +84,18 @@ def test_a_wrong_target_is_found_wherever_it_stands(words: str, settings: Settin
         require_targets(words.split(), settings, RULES)
 
 
+def test_a_result_that_nothing_makes_any_more_is_no_target_although_it_is_there(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for place in ("results/former/model.json", "notes.txt"):
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        Path(place).touch()
+    require_targets(["-n", "notes.txt"], settings, RULES)
+    with pytest.raises(UserError, match=r"results/former/model\.json: 'former' is"):
+        require_targets(["-n", "results/former/model.json"], settings, RULES)
+
+
 def test_a_profile_is_named_by_an_option_or_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
     assert uses_profile(["--profile", "local"]) and uses_profile(["--profile=slurm", "-n"])

@@ -70,6 +70,7 @@ class Rule:
     def __init__(self, spec: Any) -> None:
         self.params, self.inputs = SimpleNamespace(spec=spec), list[Callable[[Any], list[str]]]()
         self.output = ["results/corpora/{corpus}/{language,[a-z]+}.parquet", "results/gone.parquet"]
+        self.log = ["logs/corpora/{corpus}/{language}.log"]
 
     def set_input(self, function: Callable[[Any], list[str]]) -> None:
         self.inputs.append(function)

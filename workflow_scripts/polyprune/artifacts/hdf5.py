@@ -279,8 +279,9 @@ def _digest(values: np.ndarray) -> str:
     if values.dtype.kind == "O":
         words = (word if isinstance(word, bytes) else str(word).encode() for word in values.flat)
         return digest_of(b"".join(word + b"\0" for word in words))
-    plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return digest_of(plain.reshape(-1).view(np.uint8).data)
+    if values.dtype.str[0] != ">" and values.flags.c_contiguous:
+        return digest_of(values.data)
+    return digest_of(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data)
 
 
 def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PREFIX = "polyprune-seal:"
 BLANK = PREFIX + "0" * 32
 """What stands where the seal will be, exactly once in the file, until `seal` is called."""
-_PIECE = 1 << 22
+_PIECE = 1 << 20
 _PARQUET, _JSON = b"PAR1", b"{"
 _SMALLEST = 12
 """Bytes; anything shorter is neither of the formats."""
@@ -38,6 +38,15 @@ _SMALLEST = 12
 def digest_of(data: Buffer) -> str:
     """XXH3-128 of some bytes, 32 hex digits."""
     return xxhash.xxh3_128_hexdigest(data)
+
+
+def digest_of_file(path: Path) -> str:
+    """XXH3-128 of a whole file, 32 hex digits."""
+    state, piece = xxhash.xxh3_128(), memoryview(bytearray(min(_PIECE, path.stat().st_size)))
+    with path.open("rb", buffering=0) as stream:
+        while read := stream.readinto(piece):
+            state.update(piece[:read])
+    return state.hexdigest()
 
 
 def seal(path: Path) -> None:
@@ -74,6 +83,10 @@ def unreadable(path: Path, error: OSError) -> UserError:
     """What to say of a file that the system does not let us read: the file itself may be whole."""
     if isinstance(error, FileNotFoundError):
         return UserError(f"{path} does not exist")
+    if isinstance(error, IsADirectoryError | NotADirectoryError):
+        there = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
+        found, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
+        return UserError(f"{there} is a {found} and should be a {wanted}: move it away, then {path} can be made")
     reason = error.strerror or str(error)
     return UserError(
         f"{path} cannot be read at present ({reason}), which says nothing against its content: see to the disk and to "

@@ -85,6 +85,8 @@ def _config_files(argv: Sequence[str]) -> str | None:
             f"what is to be made: {shlex.join(meant)}"
         )
     missing = [word for word in words if not Path(word).is_file()]
+    if missing and Path(missing[0]).is_dir():
+        return f"--configfile names {missing[0]}, which is a folder: name the file in it"
     if not words or missing:
         known = sorted(str(path) for path in [*Path("studies").glob("*.yaml"), *Path().glob("*.yaml")])
         close = get_close_matches(missing[0], known, n=1, cutoff=0.6) if missing else []

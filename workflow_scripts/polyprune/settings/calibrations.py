@@ -23,6 +23,14 @@ def require_calibration(text: str, model: Model, corpora: Mapping[str, Corpus]) 
     require_known(calibration, languages)
 
 
+def sequences_wanted(settings: Settings, name: str, corpus: str, language: str) -> int:
+    """The most packed sequences that a model or a cell of a study on it takes of a corpus in a language."""
+    text, of_cells = settings.models[name].text, sequences_of_cells(settings, name, corpus, language)
+    if text.corpus != corpus:
+        return of_cells
+    return max(of_cells, text.calibration_sequences if text.sampling == "packed" else 0, text.evaluation_sequences)
+
+
 def sequences_of_cells(settings: Settings, name: str, corpus: str, language: str) -> int:
     """The most packed sequences that a cell of a study takes of a corpus in a language, on a model; 0 if none does."""
     text, most = settings.models[name].text, 0

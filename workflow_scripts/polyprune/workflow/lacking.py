@@ -1,4 +1,5 @@
-"""Languages of a model's text in which a benchmark asks nothing: said when evaluations are planned, in dry runs too.
+"""Languages of a model's text in which a benchmark asks nothing, and answers that a model has no positions for: said
+when evaluations are planned, in dry runs too.
 
 The paper's study has such: there is no ARC in Swahili, though models are calibrated in it. So they are not refused, but
 nobody is to wait for a column that will not come.
@@ -25,9 +26,12 @@ class Lacking:
         """An input function of evaluations, of no files; ends the run where a benchmark has nothing for a model."""
         benchmark, model = wildcards["benchmark"], wildcards["model"]
         corpus = self.settings.models[model].text.corpus
-        if self.workflow.is_main_process and (benchmark, corpus) not in self._said:
-            self._said.add((benchmark, corpus))
-            self._look(benchmark, corpus, model)
+        if self.workflow.is_main_process:
+            if said := self._no_room(benchmark, model):
+                raise SystemExit(f"error: {said}")
+            if (benchmark, corpus) not in self._said:
+                self._said.add((benchmark, corpus))
+                self._look(benchmark, corpus, model)
         return []
 
     def _look(self, benchmark: str, corpus: str, model: str) -> None:
@@ -40,3 +44,13 @@ class Lacking:
             raise SystemExit(f"error: {benchmark} is in none of {model}'s languages ({', '.join(languages)}): {known}")
         if lacking := sorted(set(languages) - asked):
             self.say(f"{known}: no scores of it in {', '.join(lacking)}, which corpus {corpus} has, too")
+
+    def _no_room(self, benchmark: str, model: str) -> str | None:
+        """Why a model cannot answer: with a token of the prompt, an answer fills more positions than it has."""
+        sizes, answer = self.settings.models[model].known_sizes, self.settings.evaluation.mkqa.max_new_tokens
+        if benchmark != "mkqa" or sizes is None or answer < sizes.max_positions:
+            return None
+        return (
+            f"an answer of {answer} tokens (evaluation.mkqa.max_new_tokens) leaves no room for a prompt in the "
+            f"{sizes.max_positions} positions of {model}; lower it"
+        )

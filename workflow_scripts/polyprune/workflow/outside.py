@@ -20,12 +20,12 @@ from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.paths import origin_of
 from polyprune.places import path_at, paths_at, reference
 from polyprune.settings.benchmarks import TASKS
-from polyprune.settings.calibrations import sequences_of_cells
+from polyprune.settings.calibrations import sequences_wanted
 from polyprune.settings.config import Settings
 from polyprune.settings.imports import FolderCheckpoint
 from polyprune.settings.models import FolderSource, GgufSource, PickledSource
 from polyprune.settings.problems import explain
-from polyprune.settings.text import FilesCorpus, FilesPrompts, TmxCorpus
+from polyprune.settings.text import DemoCorpus, FilesCorpus, FilesPrompts, TmxCorpus
 from polyprune.settings.yaml_lines import Place, read_yaml_lines
 from polyprune.workflow.outside_models import (
     changes_of_original,
@@ -39,6 +39,8 @@ from polyprune.workflow.wildcards import Wildcards
 DATA_ROOT = "benchmarks"
 _MOST_TOKENS_A_BYTE = 2
 """A token covers a byte at least; of short documents, those around them double it."""
+LONGEST_DOCUMENT = 1000
+"""Bytes that a generated document has at most."""
 
 
 def places_of(settings: Settings) -> dict[str, str | list[str]]:
@@ -195,7 +197,11 @@ class Outside:
         from polyprune.artifacts.corpus import SCHEMA
 
         name, language = wildcards["corpus"], wildcards["language"]
-        if not isinstance(self.settings.corpora[name], FilesCorpus):
+        corpus = self.settings.corpora[name]
+        if isinstance(corpus, DemoCorpus):
+            n = max(corpus.documents.calibration, corpus.documents.evaluation)
+            self._require_text(name, language, n * LONGEST_DOCUMENT, f"at most, in {n} generated documents")
+        if not isinstance(corpus, FilesCorpus):
             return
         patterns = paths_at(reference("corpora", name, language))
         try:
@@ -205,25 +211,19 @@ class Outside:
                 self._say_missing(str(error), output)
                 return
             raise self._refusal(("corpora", name, "files", language), str(error)) from error
-        self._require_text(name, language, files)
+        if not any(file.suffix in (".gz", ".parquet") for file in files):
+            self._require_text(name, language, sum(file.stat().st_size for file in files), ", ".join(map(str, files)))
         yield from _changes_of_files(files, output, SCHEMA)
 
-    def _require_text(self, corpus: str, language: str, files: Sequence[Path]) -> None:
+    def _require_text(self, corpus: str, language: str, size: int, where: str) -> None:
         """Refuse what cannot be enough for the sequences that a model wants, whatever its tokenizer."""
-        if any(file.suffix in (".gz", ".parquet") for file in files):
-            return
-        size = sum(file.stat().st_size for file in files)
         for name, model in self.settings.models.items():
-            text = model.text
-            n = sequences_of_cells(self.settings, name, corpus, language)
-            if text.corpus == corpus:
-                packed = text.calibration_sequences if text.sampling == "packed" else 0
-                n = max(n, packed, text.evaluation_sequences)
-            if _MOST_TOKENS_A_BYTE * size < n * text.sequence_length:
+            n, length = sequences_wanted(self.settings, name, corpus, language), model.text.sequence_length
+            if _MOST_TOKENS_A_BYTE * size < n * length:
                 raise self._refusal(
                     ("models", name, "text"),
-                    f"{n} sequences of {text.sequence_length} tokens are wanted, and all text in {language} is "
-                    f"{size:,} bytes ({', '.join(map(str, files))}); bring more text, or ask for fewer or shorter ones",
+                    f"{n} sequences of {length} tokens are wanted, and all text in {language} is {size:,} bytes "
+                    f"({where}); bring more text, or ask for fewer or shorter ones",
                 )
 
     def _prompts(self, wildcards: Wildcards, output: Path) -> Iterator[str]:

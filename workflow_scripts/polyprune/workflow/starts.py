@@ -33,7 +33,7 @@ def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[s
     """
 
     def wrong(words: Sequence[str]) -> list[str]:
-        return [word for word in words if word not in rules and not Path(word).exists() and not _known(word, settings)]
+        return [word for word in words if word not in rules and not _is_other_file(word) and not _known(word, settings)]
 
     if not wrong(_positional(argv)):
         return
@@ -60,6 +60,11 @@ def _positional(argv: Sequence[str]) -> list[str]:
         for previous, word in zip(before, argv, strict=False)
         if not word.startswith("-") and (not previous.startswith("-") or previous in _FLAGS or "=" in previous)
     ]
+
+
+def _is_other_file(word: str) -> bool:
+    """Whether it is a file that Snakemake may be asked for; of results, which nothing makes any more, it is not."""
+    return not word.startswith("results/") and Path(word).exists()
 
 
 def _known(word: str, settings: Settings) -> bool:

@@ -6,7 +6,8 @@ were made with (`artifacts/identity.py`), which is compared with the specs of th
 was made otherwise, or is damaged, is a stranger. A dry run plans it anew, with all that depends on it; a run refuses to
 begin before it is deleted, for it may be somebody else's work.
 
-Only files are opened that Snakemake does not know: what it has made itself costs nothing here.
+Only files are opened that Snakemake does not know: what it has made itself costs nothing here. A file where a folder of
+results or logs belongs ends a plan, too.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Strangers:
         self.workflow, self.say = workflow, say
         self.found: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._folders: set[Path] = set()
 
     def watch(self, rules: Iterable[Any]) -> None:
         """Have rules with a spec ask for inputs here, which get none: their outputs are looked at."""
@@ -43,17 +45,27 @@ class Strangers:
     def _look(self, rule: Any) -> Callable[[Wildcards], list[str]]:
         def no_files(wildcards: Wildcards) -> list[str]:
             values = dict(wildcards.items())
-            if (
-                self.workflow.is_main_process
-                and rule not in self.workflow.dag.forcerules
-                and any(Path(apply_wildcards(str(output), values)).is_file() for output in rule.output)
-            ):
+            if not self.workflow.is_main_process:
+                return []
+            places = [Path(apply_wildcards(str(output), values)) for output in rule.output]
+            for place in [*places, *(Path(apply_wildcards(str(log), values)) for log in rule.log)]:
+                self._require_folders(place.parent)
+            if rule not in self.workflow.dag.forcerules and any(place.is_file() for place in places):
                 outputs, _ = rule.expand_output(values)
                 for output in outputs:
                     self._judge(rule, wildcards, output)
             return []
 
         return no_files
+
+    def _require_folders(self, folder: Path) -> None:
+        """End the run where a file lies in the place of a folder, before Snakemake stumbles over it."""
+        if folder in self._folders:
+            return
+        for each in (folder, *folder.parents):
+            if each.exists() and not each.is_dir():
+                raise SystemExit(f"error: {each} is a file and should be a folder: move it away and run again")
+        self._folders.add(folder)
 
     def _judge(self, rule: Any, wildcards: Wildcards, output: Any) -> None:
         """`output` is Snakemake's name of a file."""
