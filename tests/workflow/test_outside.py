@@ -14,9 +14,7 @@ from tests.helpers.outside import look_outside, put, put_model
 from tests.helpers.prompting import prompting_of
 
 from polyprune.artifacts.benchmark_data import save_manifest
-from polyprune.corpora.demo import demo_documents
 from polyprune.grammar.benchmarks import datasets
-from polyprune.grammar.languages import DEMO_LANGUAGES
 from polyprune.model.foreign.files import write_checkpoint_manifest
 from polyprune.model.source import write_manifest
 from polyprune.places import reference
@@ -24,7 +22,6 @@ from polyprune.settings.load import load_settings
 from polyprune.settings.text import FilesCorpus, FilesPrompts
 from polyprune.stages.collect_documents import collect_documents
 from polyprune.stages.collect_prompts import collect_prompts
-from polyprune.workflow.outside import LONGEST_DOCUMENT
 
 CONFIG = """\
 corpora:
@@ -274,20 +271,6 @@ def test_too_little_text_is_refused_before_anything_is_tokenised() -> None:
         "own.yaml:13: models.mine.text: 2 sequences of 21 tokens are wanted, and all text in de is 20 bytes "
         "(text/de1.txt, text/de2.txt); bring more text, or ask for fewer or shorter ones"
     )
-
-
-def test_generated_text_that_is_too_little_is_refused_before_it_is_generated() -> None:
-    content = yaml.safe_load(CONFIG)
-    content["corpora"]["own"] = {"kind": "demo", "languages": ["de"], "documents": {"calibration": 9, "evaluation": 8}}
-    content["models"]["mine"]["text"] |= {"sequence_length": 50, "calibration_sequences": 360}
-    assert look("documents", DE, yaml.safe_dump(content)) == (set(), [])
-    content["models"]["mine"]["text"]["calibration_sequences"] = 361
-    assert refusal("documents", DE, yaml.safe_dump(content)).endswith(
-        "361 sequences of 50 tokens are wanted, and all text in de is 9,000 bytes (at most, in 9 generated documents); "
-        "bring more text, or ask for fewer or shorter ones"
-    )
-    longest = max(len(each.encode()) for code in DEMO_LANGUAGES for each in demo_documents(code, "any", 300))
-    assert 1.5 * longest < LONGEST_DOCUMENT
 
 
 def test_too_few_prompts_are_refused() -> None:

@@ -58,6 +58,5 @@ def test_a_disk_that_fills_up_costs_a_run_and_nothing_else(cases: Judge, tmp_pat
 def verdict(log: Path, code: int) -> str:
     """Of one run, from its words."""
     said = log.read_text(encoding="utf-8", errors="replace")
-    if "Traceback" in said or re.search(r"\.part\b", said) or (code and "error: no space left for results/" not in said):
-        return said
-    return "as it should"
+    wrong = re.search(r"Traceback|\.part\b", said) or (code and "error: no space left for results/" not in said)
+    return said if wrong else "as it should"
