@@ -20,7 +20,7 @@ from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import compressed
 from polyprune.model.decoder import Decoder
 from polyprune.model.export import export_weights
-from polyprune.model.packed_export import require_packable
+from polyprune.model.packed_export import export_packed
 from polyprune.running.run import run
 from polyprune.settings.methods import Compression
 
@@ -99,5 +99,5 @@ def test_the_configuration_asks_for_it_and_packed_exports_refuse_it(tmp_path: Pa
     dense, both = (set(CellReader(path).columns) for path in cells.values())
     assert both - dense == {"model.layers.0.mlp.gate", "model.layers.1.mlp.gate"} and dense < both
     with pytest.raises(UserError, match="has matrices that are no linear layers of their own"):
-        require_packable(CellReader(cells["compressed"]), "gptq")
+        export_packed(Checkpoint(tmp_path / "checkpoint"), CellReader(cells["compressed"]), "gptq", tmp_path)
     assert Compression(routers="compressed").read_by("reap", "0.25") == Compression().read_by("reap", "0.25")
