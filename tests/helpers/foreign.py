@@ -13,6 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from polyprune.artifacts.cells import CellReader
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.foreign.reading import ForeignMatrices
+from polyprune.model.foreign.tensors import ForeignTensors
+from polyprune.model.packed_export import export_packed
+
 Tensors = dict[str, Tensor]
 AWQ_NIBBLES = (0, 4, 1, 5, 2, 6, 3, 7)
 """Of eight neighbouring codes the nibbles of a word that they lie in."""
@@ -160,3 +166,12 @@ def write_folder(folder: Path, tensors: Tensors, quantisation: dict[str, Any] | 
     about = {"quantization_config": quantisation} if quantisation else {}
     (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **about}))
     return folder
+
+
+def packed(checkpoint: Checkpoint, cell: CellReader, layout: str, folder: Path) -> ForeignMatrices:
+    """A cell in a layout of codes, as the stage leaves the folder, read again."""
+    folder.mkdir()
+    about = export_packed(checkpoint, cell, layout, folder)
+    config = json.loads((checkpoint.folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": about}))
+    return ForeignMatrices(ForeignTensors(folder, pickles=False))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.helpers.engine import put_weights, run_engine
+from tests.helpers.foreign import packed
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
-from tests.model.test_packed_export import packed
 from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from tests.helpers.engine import run_engine
-from tests.helpers.foreign import nibbles, rows, stream
+from tests.helpers.foreign import nibbles, packed, rows, stream
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 
 from polyprune.artifacts.cells import CellReader, join_layers, save_layer
@@ -20,9 +20,6 @@ from polyprune.grammar.layouts import PACKED
 from polyprune.maths.grids import GridSettings, dequantise, round_to_nearest
 from polyprune.maths.packed_words import pack_awq, pack_one_less, pack_stream, unpack_one_less
 from polyprune.model.checkpoint import Checkpoint
-from polyprune.model.foreign.reading import ForeignMatrices
-from polyprune.model.foreign.tensors import ForeignTensors
-from polyprune.model.packed_export import export_packed
 
 SIZES: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 96}
 
@@ -64,14 +61,6 @@ def cell_of(
         save_layer(path.with_suffix(".parts"), index, dict(found[index]), metadata)
     join_layers(path.with_suffix(".parts"), 3, path, metadata)
     return CellReader(path)
-
-
-def packed(checkpoint: Checkpoint, cell: CellReader, layout: str, folder: Path) -> ForeignMatrices:
-    folder.mkdir()
-    about = export_packed(checkpoint, cell, layout, folder)
-    config = json.loads((checkpoint.folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": about}))
-    return ForeignMatrices(ForeignTensors(folder, pickles=False))
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
