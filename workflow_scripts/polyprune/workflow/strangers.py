@@ -34,7 +34,7 @@ class Strangers:
         self.workflow, self.say = workflow, say
         self.found: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._folders: set[Path] = set()
+        self._folders: dict[str, bool] = {}
 
     def watch(self, rules: Iterable[Any]) -> None:
         """Have rules with a spec ask for inputs here, which get none: their outputs are looked at."""
@@ -47,10 +47,11 @@ class Strangers:
             values = dict(wildcards.items())
             if not self.workflow.is_main_process:
                 return []
-            places = [Path(apply_wildcards(str(output), values)) for output in rule.output]
-            for place in [*places, *(Path(apply_wildcards(str(log), values)) for log in rule.log)]:
-                self._require_folders(place.parent)
-            if rule not in self.workflow.dag.forcerules and any(place.is_file() for place in places):
+            for log in rule.log:
+                self._has_folder(apply_wildcards(str(log), values))
+            places = [apply_wildcards(str(output), values) for output in rule.output]
+            there = [place for place in places if self._has_folder(place)]
+            if rule not in self.workflow.dag.forcerules and any(Path(place).is_file() for place in there):
                 outputs, _ = rule.expand_output(values)
                 for output in outputs:
                     self._judge(rule, wildcards, output)
@@ -58,14 +59,20 @@ class Strangers:
 
         return no_files
 
-    def _require_folders(self, folder: Path) -> None:
-        """End the run where a file lies in the place of a folder, before Snakemake stumbles over it."""
-        if folder in self._folders:
-            return
-        for each in (folder, *folder.parents):
-            if each.exists() and not each.is_dir():
-                raise SystemExit(f"error: {each} is a file and should be a folder: move it away and run again")
-        self._folders.add(folder)
+    def _has_folder(self, file: str) -> bool:
+        """Whether the file's folder is there, asked once of each folder; where a file lies in its place the run ends.
+
+        Before Snakemake stumbles over it.
+        """
+        folder, _, _ = file.rpartition("/")
+        if not folder:
+            return True
+        if folder not in self._folders:
+            path = Path(folder)
+            self._folders[folder] = self._has_folder(folder) and path.is_dir()
+            if not self._folders[folder] and path.is_file():
+                raise SystemExit(f"error: {path} is a file and should be a folder: move it away and run again")
+        return self._folders[folder]
 
     def _judge(self, rule: Any, wildcards: Wildcards, output: Any) -> None:
         """`output` is Snakemake's name of a file."""
