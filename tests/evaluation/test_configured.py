@@ -168,6 +168,7 @@ def test_a_metric_that_the_task_has_not_is_refused(home: Path, tmp_path: Path) -
     ("said", "message"),
     [
         ({"tasks": {"de": "mine_den"}}, "has no task mine_den; did you mean mine_de?"),
+        ({"tasks": {"de": "mine" * 100}}, f"has no task {'mine' * 100}"),
         ({"tasks": "mine_de", "languages": ["de"]}, "one name with {language} beside `languages`"),
         ({"tasks": "mine_{language}"}, "one name with {language} beside `languages`"),
         ({"tasks": {"de": "mine_de"}, "questions": {"zh": 3}}, "`questions` counts zh, and `tasks` has it not"),

@@ -77,6 +77,17 @@ def test_a_study_without_grids_is_told_only_that():
     assert str(refused.value) == "1 problem in the configuration\n  config: studies.first.grids: this key is required"
 
 
+def test_of_many_problems_the_first_are_shown():
+    config = yaml.safe_load(CORRECT)
+    config["studies"]["first"] |= {f"table{n}": {} for n in range(25)}
+    with pytest.raises(UserError) as refused:
+        load_settings(config)
+    count, *lines, more = str(refused.value).split("\n  ")
+    assert count == "25 problems in the configuration" and len(lines) == 20
+    assert lines[0].startswith("config: studies.first.table0: unknown key")
+    assert more == "and 5 more, shown when these are mended"
+
+
 def test_a_name_that_yaml_reads_as_no_text_is_refused():
     config = yaml.safe_load(CORRECT.replace("  made:", "  no:"))
     with pytest.raises(UserError) as refused:

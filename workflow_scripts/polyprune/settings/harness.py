@@ -6,6 +6,7 @@ begins with (`xcopa_zh` in `xcopa`), then everywhere, which takes a second.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -90,16 +91,21 @@ def _read(file: Path, folder: Path) -> Mapping[str, Any]:
 
 
 def _file_of(name: str, folder: Path) -> Path:
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise ValueError(f"{folder} does not exist; it should have YAML files of tasks")
     words = name.split("_")
     for n in range(len(words), 0, -1):
-        if (inner := folder / "_".join(words[:n])).is_dir() and name in (known := _names_in(inner)):
+        inner = folder / "_".join(words[:n])
+        if _is_folder(inner) and name in (known := _names_in(inner)):
             return known[name]
     if name not in (known := _names_in(folder)):
         close = get_close_matches(name, known, n=1)
         raise ValueError(f"{folder} has no task {name}" + (f"; did you mean {close[0]}?" if close else ""))
     return known[name]
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # of a name too long for any file, too, which a Path raises
 
 
 @lru_cache

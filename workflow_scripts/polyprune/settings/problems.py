@@ -13,18 +13,23 @@ Problem = tuple[Place, str]
 """Where in the configuration (keys and indices from the top), and what is wrong."""
 
 
+_SHOWN = 20
+"""Problems. One mistake may bring many: a grid's name, all the tables that are of it."""
+
+
 def explain(problems: Sequence[Problem], line_maps: Sequence[LineMap], elsewhere: str) -> str:
     """One line a problem, with the line of the last file that says it, or of the file that comes nearest to it.
 
-    Of a problem that no file has a line for, `elsewhere` says where it is.
+    Of a problem that no file has a line for, `elsewhere` says where it is. Of many, those that are found first.
     """
     lines = []
-    for place, message in problems:
+    for place, message in problems[:_SHOWN]:
         nearest_first = [location for lines_of in reversed(line_maps) if (location := lines_of.locate(place))]
         _, found = max(nearest_first, key=lambda location: location[0], default=(0, elsewhere))
         lines.append(f"{found}: {'.'.join(map(str, place))}: {message}")
-    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in the configuration"
-    return "\n  ".join([count, *lines])
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the configuration"
+    more = [f"and {len(problems) - _SHOWN} more, shown when these are mended"] if len(problems) > _SHOWN else []
+    return "\n  ".join([count, *lines, *more])
 
 
 def readable(item: Any, config: Mapping[str, Any], root: type[Section]) -> Problem:
