@@ -53,8 +53,10 @@ class Strangers:
             there = [place for place in places if self._has_folder(place)]
             if rule not in self.workflow.dag.forcerules and any(Path(place).is_file() for place in there):
                 outputs, _ = rule.expand_output(values)
+                spec: Any = rule.params.spec
+                text = str(spec(wildcards) if callable(spec) else spec)
                 for output in outputs:
-                    self._judge(rule, wildcards, output)
+                    self._judge(output, text)
             return []
 
         return no_files
@@ -74,15 +76,13 @@ class Strangers:
                 raise SystemExit(f"error: {path} is a file and should be a folder: move it away and run again")
         return self._folders[folder]
 
-    def _judge(self, rule: Any, wildcards: Wildcards, output: Any) -> None:
-        """`output` is Snakemake's name of a file."""
+    def _judge(self, output: Any, spec: str) -> None:
+        """`output` is Snakemake's name of a file that a job of this spec would make."""
         path, forced = Path(output), self.workflow.dag.forcefiles
         if str(path) in self._seen or output in forced or not path.is_file():
             return
         self._seen.add(str(path))
-        spec: Any = rule.params.spec
-        text = str(spec(wildcards) if callable(spec) else spec)
-        if not self._is_known(output, text) and (said := difference(path, json.loads(text))):
+        if not self._is_known(output, spec) and (said := difference(path, json.loads(spec))):
             self.found[str(path)] = said
             forced.add(output)
             if len(self.found) <= _SHOWN:
