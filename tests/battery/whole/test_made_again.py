@@ -117,11 +117,11 @@ def test_damage_that_nobody_sees_is_refused_by_the_job_that_reads_it(
 ) -> None:
     """Of the same size and time, as a disk does it: Snakemake believes that it made the file so.
 
-    In a dump the bit is of its header, as much of the rest is for other readers.
+    In a dump the bit is of its index, by which it is read: much of the rest is for other readers, or for none.
     """
     file = study.folder / FILES[kind]
     whole, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
-    at = whole.index(SCHEMA.encode()) if file.suffix == ".h5" else len(whole) // 2
+    at = whole.rindex(SCHEMA.encode()) if file.suffix == ".h5" else len(whole) // 2
     file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
     os.utime(file, ns=times)
     (study.folder / READERS[kind]).unlink()
