@@ -28,7 +28,8 @@ from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.calls import LayerCall, through
 from polyprune.model.decoder import Decoder
-from polyprune.model.products import Matrix, Product, gates_of, is_gate
+from polyprune.model.gates import is_gate
+from polyprune.model.products import Matrix, Product, gates_of
 from polyprune.model.statistics import Anatomy, Reading, anatomy, collect
 
 

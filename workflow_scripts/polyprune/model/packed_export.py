@@ -28,7 +28,7 @@ from polyprune.maths.grids import Quantised
 from polyprune.maths.packed_words import pack_awq, pack_one_less, pack_stream
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.folding import Folded
-from polyprune.model.products import is_gate
+from polyprune.model.gates import is_gate
 from polyprune.model.source import INDEX
 
 _WEIGHT = ".weight"

@@ -22,11 +22,10 @@ from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
 from polyprune.errors import UserError
+from polyprune.model.gates import is_gate
 from polyprune.model.layout import Layout
 
 _LINEAR = (nn.Linear, FalconLinear, Conv1D)
-_GATES = {"gate", "router", "shared_expert_gate", "shared_experts_gate"}
-"""Names of linear layers that decide where a token goes, or how much of it."""
 _WEIGHT = ".weight"
 _NARROW = 16
 """Decays, convolutions and tables of recurrent layers have no more columns than this; they are not compressed."""
@@ -179,11 +178,6 @@ def expert_stacks(layer: nn.Module) -> list[Product]:
 def is_experts(module: nn.Module) -> bool:
     """Whether a module holds experts as stacks: transformers calls all of these so."""
     return type(module).__name__.endswith("Experts")
-
-
-def is_gate(name: str) -> bool:
-    """Whether what has this name in a layer, or in files, is a router or a shared expert's gate."""
-    return not _GATES.isdisjoint(name.split(".")[-2:])
 
 
 def _linear(name: str, module: nn.Module, prefix: str, layout: Layout) -> Product:

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from polyprune.errors import UserError
 from polyprune.model.calls import LayerCall, through
-from polyprune.model.products import Matrix, Product, is_gate
+from polyprune.model.gates import is_gate
+from polyprune.model.products import Matrix, Product
 from polyprune.model.watching import Watch, all_tokens_to_all, removed, skipped, zeros_for
 
 PROBE_TOKENS = 8
