@@ -125,8 +125,6 @@ def llm_compressor(folder: Path, method: str) -> Run:
         config = deepcopy(first.self_attn.config)
         config.update({"vocab_size": n_tokens, "num_hidden_layers": len(layers), "use_cache": False})
         model = LlamaForCausalLM(config).eval().requires_grad_(False)
-        model.config.name_or_path = tempfile.mkdtemp()  # where it reads the configuration again
-        config.save_pretrained(model.config.name_or_path)
         model.model.layers = nn.ModuleList(layers)
         model.model.embed_tokens.weight.copy_(hidden.flatten(0, 1))
         began: dict[nn.Module, float] = {}
@@ -140,7 +138,9 @@ def llm_compressor(folder: Path, method: str) -> Run:
         rows: Any = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in ids]
         recipe = modifier(sparsity=float(SPARSITY), targets=["Linear"], ignore=["lm_head"])
         unread = PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer(tokenizers.models.WordLevel({"": 0})))
-        with contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as saved:
+            config.save_pretrained(saved)
+            model.config.name_or_path = saved  # where it reads the configuration again
             theirs.oneshot(
                 model=model, processor=unread, dataset=DataLoader(rows), recipe=recipe, num_calibration_samples=len(ids)
             )

@@ -1,6 +1,7 @@
-"""Many paths in few letters, for command lines: bash puts them together again.
+"""What rules that make one thing are given: worked out late, and many paths in few letters.
 
-A shell's command is one argument, of which Linux allows 128 KiB; the files behind the paper's answers are more.
+Bash puts the paths together again: a shell's command is one argument, of which Linux allows 128 KiB, and the files
+behind the paper's answers are more.
 """
 
 from __future__ import annotations
