@@ -62,17 +62,23 @@ def test_only_our_jobs_of_this_folder_are_seen(fake: FakeSlurm, tmp_path: Path):
     here.mkdir()
     link.symlink_to(here)
     fake.queue.write_text(
-        f"1|polyprune_0-1|{here}|{PRUNE}\n2|polyprune_0-1|{link}|{DUMP}\n3|polyprune_0-1|{tmp_path}|{PRUNE}\n"
-        f"4|other_0-1|{here}|{PRUNE}\n"
+        f"1|polyprune_0-1|{here}|N/A|{PRUNE}\n2|polyprune_0-1|{link}|N/A|{DUMP}\n3|polyprune_0-1|{tmp_path}|N/A|{PRUNE}\n"
+        f"4|other_0-1|{here}|N/A|{PRUNE}\n"
     )
     assert slurm.queued_jobs(here) == [slurm.QueuedJob("1", PRUNE), slurm.QueuedJob("2", DUMP)]
-    assert fake.called("squeue") == ["--me --noheader --format=%A|%j|%Z|%k"]
+    assert fake.called("squeue") == ["--me --noheader --array --format=%i|%j|%Z|%K|%k"]
+
+
+def test_each_task_of_an_array_is_a_job_with_a_work_of_its_own(fake: FakeSlurm, tmp_path: Path):
+    rows = [f"9_{task}|polyprune_0-1|{tmp_path}|{task}|{PRUNE};{DUMP}\n" for task in (1, 2)]
+    fake.queue.write_text("".join(rows))
+    assert slurm.queued_jobs(tmp_path) == [slurm.QueuedJob("9_1", PRUNE), slurm.QueuedJob("9_2", DUMP)]
 
 
 def test_lines_that_are_no_job_of_ours_are_passed_over(fake: FakeSlurm, tmp_path: Path):
     """Comments of other jobs of this user are any text."""
     fake.queue.write_text(
-        f"5|other|{tmp_path}|two\nlines|of|a|comment|\n\n6|polyprune_0-1|{tmp_path}\n7|polyprune_0-1|{tmp_path}|{PRUNE}\n"
+        f"5|other|{tmp_path}|two\nlines|of|a|comment|\n\n6|polyprune_0-1|{tmp_path}\n7|polyprune_0-1|{tmp_path}|N/A|{PRUNE}\n"
     )
     assert slurm.queued_jobs(tmp_path) == [slurm.QueuedJob("7", PRUNE)]
 
@@ -84,8 +90,8 @@ def test_without_slurm_the_user_is_told_what_to_do(tmp_path: Path, monkeypatch: 
 
 
 def test_what_is_planned_is_cancelled_and_other_work_left_alone(fake: FakeSlurm, tmp_path: Path):
-    other = f"8|polyprune_1-1|{tmp_path}|{DUMP}\n"
-    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|{PRUNE}\n{other}")
+    other = f"8|polyprune_1-1|{tmp_path}|N/A|{DUMP}\n"
+    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|N/A|{PRUNE}\n{other}")
     said: list[str] = []
     slurm.end_orphans({PRUNE, "rule_paper"}, tmp_path, said.append)
     assert fake.called("scancel") == ["7"]
@@ -130,7 +136,7 @@ def test_a_dump_that_may_write_the_same_is_an_orphan_however_it_was_bundled(
     rule: str, wildcards: list[str], output: list[str], fake: FakeSlurm, tmp_path: Path
 ):
     works = MAY_WRITE_THE_SAME + WRITES_OTHERS
-    rows = [f"{number}|polyprune_0-1|{tmp_path}|{work}\n" for number, work in enumerate(works, start=1)]
+    rows = [f"{number}|polyprune_0-1|{tmp_path}|N/A|{work}\n" for number, work in enumerate(works, start=1)]
     fake.queue.write_text("".join(rows))
     slurm.end_orphans(bundles.works_like(rule, wildcards, output), tmp_path, lambda _: None)
     assert fake.called("scancel") == ["1 2 3 4"]
@@ -143,7 +149,7 @@ def test_other_rules_are_known_by_their_own_name_and_wildcards():
 
 
 def test_nothing_is_said_or_cancelled_where_there_are_no_orphans(fake: FakeSlurm, tmp_path: Path):
-    fake.queue.write_text(f"8|polyprune_1-1|{tmp_path}|{DUMP}\n")
+    fake.queue.write_text(f"8|polyprune_1-1|{tmp_path}|N/A|{DUMP}\n")
     said: list[str] = []
     slurm.end_orphans({PRUNE}, tmp_path, said.append)
     assert (said, fake.called("scancel")) == ([], [])
@@ -151,14 +157,14 @@ def test_nothing_is_said_or_cancelled_where_there_are_no_orphans(fake: FakeSlurm
 
 def test_it_waits_until_they_are_gone(fake: FakeSlurm, tmp_path: Path):
     """A cancelled job is in the queue, completing, until its last process is dead."""
-    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|{PRUNE}\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|N/A|{PRUNE}\n")
     fake.command("scancel", f"(sleep 0.5; : > {fake.queue}) > /dev/null 2>&1 &")
     slurm.end_orphans({PRUNE}, tmp_path, lambda _: None, patience=20)
     assert fake.queue.read_text() == ""
 
 
 def test_jobs_that_do_not_go_are_an_error_that_says_what_to_do(fake: FakeSlurm, tmp_path: Path):
-    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|{PRUNE}\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{tmp_path}|N/A|{PRUNE}\n")
     fake.command("scancel", "exit 1")
     with pytest.raises(
         UserError, match=r"Slurm jobs 7 of a run that was killed are not gone 0.5 s after .* `squeue -j 7`"
@@ -203,7 +209,7 @@ def snakemake(folder: Path, *words: str) -> str:
 
 def test_orphans_end_before_the_first_submission_and_refusals_are_shown(fake: FakeSlurm, checkout: Path):
     orphan = "rule_train_model_wildcards_quick-llama"
-    fake.queue.write_text(f"7|polyprune_0-1|{checkout}|{orphan}\n8|polyprune_0-1|{checkout}|rule_x\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{checkout}|N/A|{orphan}\n8|polyprune_0-1|{checkout}|N/A|rule_x\n")
     output = snakemake(checkout)
     calls = [call.split()[0] for call in fake.calls.read_text().splitlines()]
     assert fake.called("scancel") == ["7"] and calls.index("scancel") < calls.index("sbatch")
@@ -213,7 +219,7 @@ def test_orphans_end_before_the_first_submission_and_refusals_are_shown(fake: Fa
 
 
 def test_a_plan_asks_slurm_nothing(fake: FakeSlurm, checkout: Path):
-    fake.queue.write_text(f"7|polyprune_0-1|{checkout}|rule_train_model_wildcards_quick-llama\n")
+    fake.queue.write_text(f"7|polyprune_0-1|{checkout}|N/A|rule_train_model_wildcards_quick-llama\n")
     assert "This was a dry-run" in snakemake(checkout, "-n")
     assert (fake.called("squeue"), fake.called("scancel")) == ([], [])
 

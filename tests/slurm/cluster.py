@@ -73,7 +73,7 @@ def slurm_conf(folder: Path, port: int, accounting: bool) -> str:
             *("PreemptType=preempt/partition_prio", "PreemptMode=REQUEUE"),
             "MinJobAge=3600",  # finished jobs can be asked about for that long
             "JobRequeue=0",  # unless they ask for it
-            "MaxArraySize=1",  # no arrays, which nobody needs
+            "MaxArraySize=1001",
             *("KillWait=2", "SlurmdTimeout=30", "SlurmctldTimeout=30", "ReturnToService=2"),
             "PropagateResourceLimitsExcept=ALL",
             *nodes,
@@ -266,6 +266,22 @@ class Cluster:
             yield
         finally:
             self.run("scontrol", "update", what, *after.split())
+
+    @contextlib.contextmanager
+    def configured(self, **settings: object) -> Iterator[None]:
+        """The controller is started again with other values of slurm.conf, and in the end with its own."""
+        file = self.folder / "slurm.conf"
+        own = changed = file.read_text()
+        for name, value in settings.items():
+            changed, found = re.subn(rf"(?m)^{name}=.*$", f"{name}={value}", changed)
+            assert found == 1, name
+        with self.without_controller():
+            file.write_text(changed)
+        try:
+            yield
+        finally:
+            with self.without_controller():
+                file.write_text(own)
 
     def order(self, word: str) -> None:
         self._input.write(f"{word}\n")

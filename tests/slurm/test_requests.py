@@ -57,10 +57,17 @@ def test_two_cells_on_one_node_see_a_gpu_each(workplace: Workplace) -> None:
 
 
 def test_the_literal_command_from_the_root_of_the_repository(workplace: Workplace) -> None:
-    """At its own pace: the profile's first question about a job comes after twenty seconds."""
+    """At its own pace, where Slurm forgets finished jobs after 30 s, keeps no accounts and takes no arrays.
+
+    The plugin would ask `sacct` then, which knows nothing, and would refuse to begin without arrays.
+    """
     (workplace.folder / MASK).unlink()
     environment = workplace.cluster.environment(POLYPRUNE_CLUSTER=str(workplace.user_file))
     command = ["snakemake", "--profile", "slurm", MASK]
-    run = subprocess.run(command, cwd=workplace.folder, env=environment, capture_output=True, text=True, timeout=300)
+    said = {"capture_output": True, "text": True, "timeout": 300}
+    with workplace.cluster.configured(MinJobAge=30, MaxArraySize=1):
+        run = subprocess.run(
+            command, cwd=workplace.folder, env=environment, capture_output=True, text=True, timeout=300
+        )
     assert run.returncode == 0, run.stdout + run.stderr
     workplace.is_as_undisturbed()

@@ -21,11 +21,13 @@ from polyprune.workflow.failures import tells_mistake
 
 PREFIX = "polyprune_"
 """Of the names of our jobs: `slurm-jobname-prefix` in slurm/profile.yaml and an underscore."""
-_ROW = re.compile(rf"(\d+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)")
+_ROW = re.compile(rf"([\d_]+)\|{PREFIX}[^|]*\|(.*)\|([^|]*)\|([^|]*)")
 """Of our jobs in squeue's answer. Comments of others are any text, even several lines; folders may have bars."""
+BETWEEN_WORKS = ";"
+"""In the comment of an array: the works of its tasks, in their order."""
 _PATIENCE = 300.0
-_SLURM_LOG = re.compile(r"\d+\.log")
-"""Names of Slurm's logs of jobs: their numbers, as the plugin has it."""
+_SLURM_LOG = re.compile(r"\d+(_\d+)?\.log")
+"""Names of Slurm's logs of jobs: their numbers, as the plugin has it, of an array's tasks with the task's."""
 REFUSED, NOT_SUBMITTED = "SLURM sbatch failed", "not submitted: "
 """In messages of a job that did not get into the queue: the plugin's, and ours (`submission.py`)."""
 _LOG_END = 100_000
@@ -36,7 +38,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job of this user that is queued, running or ending; `work` is the plugin's comment: rule and wildcards."""
+    """A job of this user that is queued, running or ending; of an array each task is one, `12_1`.
+
+    `work` is the plugin's comment: rule and wildcards.
+    """
 
     number: str
     work: str
@@ -48,7 +53,7 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
     Raises:
         UserError: Slurm does not answer, or is not here.
     """
-    ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z|%k"]
+    ask = ["squeue", "--me", "--noheader", "--array", "--format=%i|%j|%Z|%K|%k"]
     try:
         done = subprocess.run(ask, capture_output=True, text=True)
     except FileNotFoundError:
@@ -63,7 +68,14 @@ def queued_jobs(folder: Path) -> list[QueuedJob]:
             "start where Slurm answers (try squeue --me), or without a cluster, with --profile local"
         )
     rows = (match.groups() for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line)))
-    return [QueuedJob(number, work) for number, place, work in rows if Path(place).resolve() == folder.resolve()]
+    here = folder.resolve()
+    return [QueuedJob(number, _work(said, task)) for number, place, task, said in rows if Path(place).resolve() == here]
+
+
+def _work(comment: str, task: str) -> str:
+    """What the task of an array does by the array's comment; what a job does that is none."""
+    works = comment.split(BETWEEN_WORKS)
+    return works[int(task) - 1] if task.isdecimal() and 0 < int(task) <= len(works) else comment
 
 
 def queued_work() -> set[str]:

@@ -3,7 +3,8 @@
 It asks about jobs every three minutes, though Slurm may forget finished ones after one, waits for a job that Slurm has
 forgotten, and forgets jobs itself where Slurm does not answer for some minutes: each would hang the run. It sends a job
 that fits into no partition to the default one, takes a full queue for a failure, says several times that it does not
-know the account, sleeps on after Ctrl-C, and may overlook jobs that it is submitting or asking about at that moment.
+know the account, sleeps on after Ctrl-C, and may overlook jobs that it is submitting or asking about at that moment. Of
+jobs in arrays it judges all by the first one (`arrays.py`).
 
 Used when Snakemake runs with that plugin only, which is then imported already.
 """
@@ -21,18 +22,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm.job_status_query import get_min_job_age
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
+from polyprune.cluster.arrays import ArraySubmissions
 from polyprune.cluster.slurm import NOT_SUBMITTED, REFUSED, written
 
 LONGEST_PAUSE = 180.0
 """Seconds between two questions about jobs, at most, where Slurm remembers finished ones for long enough."""
 _STEP = 0.5
-_MANY = 1_000
-"""An array's size that Slurm is not asked about, as no arrays are submitted."""
 _MEMORY_OF_SLURM = 300
 """Seconds: Slurm's own default of MinJobAge, taken where it cannot be asked."""
 WAIT_FOR_ROOM = 30.0
@@ -43,13 +42,11 @@ _NO_ROOM = re.compile(
 """Of sbatch's refusals those that pass: limits of how many jobs may be queued, and a controller that is away."""
 
 
-class Submissions(plugin.Executor):
+class Submissions(ArraySubmissions):
     """The plugin's executor for a run of ours."""
 
     _longest_pause = LONGEST_PAUSE
     """Until `__post_init__`, before which the thread that asks has begun."""
-    logger: Any
-    workflow: Any
 
     def __post_init__(self, test_mode: bool = False) -> None:
         age = get_min_job_age() or _MEMORY_OF_SLURM
@@ -61,7 +58,6 @@ class Submissions(plugin.Executor):
         self._ended: set[str] = set()
         self._before: dict[Any, list[int | None]] = {}
         self._waiting_said, self._answers = False, True
-        plugin.get_max_array_size = lambda: _MANY  # where there may be no arrays, it would refuse to begin
         super().__post_init__(test_mode)
 
     async def sleep(self) -> None:
@@ -71,8 +67,8 @@ class Submissions(plugin.Executor):
         while self.wait and time.monotonic() < end:
             await asyncio.sleep(min(_STEP, pause))
 
-    def run_job(self, job: Any) -> None:
-        """Submit a job, unless no partition has what it needs."""
+    def may_go(self, job: Any) -> bool:
+        """Whether some partition has what a job needs."""
         chosen = job.resources.get("slurm_partition")
         if not chosen and self._partitions and all(each.score_job_fit(job) is None for each in self._partitions):
             needs = {name: job.resources.get(name) for name in ("mem_mb", "runtime", "gpu", "gpu_model", "constraint")}
@@ -80,9 +76,14 @@ class Submissions(plugin.Executor):
             file = self.workflow.executor_settings.partition_config
             what = f"{NOT_SUBMITTED}no partition in {file} allows what attempt {job.attempt} needs: {listed}. "
             self._report_job_error_threadsafe(SubmittedJobInfo(job), what)
-            return
+            return False
         self._before[job] = [written(Path(file)) for file in job.output]
-        super().run_job(job)
+        return True
+
+    def run_job(self, job: Any) -> None:
+        """Submit a job, unless no partition has what it needs."""
+        if self.may_go(job):
+            super().run_job(job)
 
     def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
         """Where Slurm has no room for a job now, submit it again later; its attempts are for other failures."""
@@ -120,7 +121,7 @@ class Submissions(plugin.Executor):
 
     def _known(self) -> set[str] | None:
         """Numbers of this run's jobs that Slurm knows, finished or not; None if it does not answer."""
-        done = _slurm("squeue", "--noheader", "--states=all", "--format=%A", f"--name={self.run_uuid}")
+        done = _slurm("squeue", "--noheader", "--states=all", "--array", "--format=%i", f"--name={self.run_uuid}")
         if done.returncode and self._answers:
             self.logger.warning(f"Slurm does not answer, its jobs are waited for: {done.stderr.strip()}")
         self._answers = not done.returncode
@@ -147,7 +148,7 @@ class Submissions(plugin.Executor):
     def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:  # noqa: ARG002
         """All that this run has in Slurm's queue, also what was being submitted or asked about; say what came of it."""
         self._job_submission_executor.shutdown(wait=True, cancel_futures=True)
-        queued = _slurm("squeue", "--noheader", "--format=%A", f"--name={self.run_uuid}")
+        queued = _slurm("squeue", "--noheader", "--array", "--format=%i", f"--name={self.run_uuid}")
         numbers = queued.stdout.split()
         if not queued.returncode and not numbers:
             self.logger.warning("Stopped. No job of this run is in Slurm's queue.")
