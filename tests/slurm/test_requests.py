@@ -66,8 +66,6 @@ def test_the_literal_command_from_the_root_of_the_repository(workplace: Workplac
     command = ["snakemake", "--profile", "slurm", MASK]
     said = {"capture_output": True, "text": True, "timeout": 300}
     with workplace.cluster.configured(MinJobAge=30, MaxArraySize=1):
-        run = subprocess.run(
-            command, cwd=workplace.folder, env=environment, capture_output=True, text=True, timeout=300
-        )
+        run = subprocess.run(command, cwd=workplace.folder, env=environment, **said)
     assert run.returncode == 0, run.stdout + run.stderr
     workplace.is_as_undisturbed()
