@@ -19,12 +19,13 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
 from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
 from polyprune.log import Progress, logger
+from polyprune.maths.likeliest import likeliest
 from polyprune.model.calls import through
 from polyprune.model.compression import apply_cell
 from polyprune.model.decoder import Decoder
+from polyprune.model.paired import tokens_at_once
 from polyprune.model.rope import Kind, kind_of, switches_by_length
 
-_LOGITS_PER_CALL = 1 << 28
 _SHARE_OF_MEMORY = 0.6
 _BATCHES_PER_WALK = 64
 
@@ -158,11 +159,11 @@ def _score(weights: Weights, work: Sequence[list[Row]]) -> dict[int, Score]:
             for request, place, token in row.picks
         ]
         places = {place: number for number, place in enumerate(dict.fromkeys(place for _, place, _ in picks))}
-        log_p, likeliest = _predict(
+        log_p, first = _predict(
             weights.decoder, hidden, list(places), [places[place] for _, place, _ in picks], [pick[2] for pick in picks]
         )
         sums: dict[int, tuple[float, bool]] = {}
-        for (request, _, _), value, top in zip(picks, log_p, likeliest, strict=True):
+        for (request, _, _), value, top in zip(picks, log_p, first, strict=True):
             before, greedy = sums.get(request, (0.0, True))
             sums[request] = before + value, greedy and top
         scores |= {request: Score(*found) for request, found in sums.items()}
@@ -177,12 +178,12 @@ def _predict(
     states = hidden[rows, columns]
     number, token = torch.tensor(numbers, device=hidden.device), torch.tensor(tokens, device=hidden.device)
     log_p = torch.empty(len(numbers), dtype=torch.float32, device=hidden.device)
-    likeliest = torch.empty(len(numbers), dtype=torch.bool, device=hidden.device)
-    step = max(1, _LOGITS_PER_CALL // decoder.config.vocab_size)
+    first = torch.empty(len(numbers), dtype=torch.bool, device=hidden.device)
+    step = tokens_at_once(hidden.device.type, decoder.config.vocab_size)
     for start in range(0, len(states), step):
         logits = decoder.logits(states[None, start : start + step])[0].float()
         here = (number >= start) & (number < start + step)
         at, wanted = number[here] - start, token[here]
-        log_p[here] = logits[at, wanted] - logits.logsumexp(dim=-1)[at]
-        likeliest[here] = logits.argmax(dim=-1)[at] == wanted
-    return log_p.tolist(), likeliest.tolist()
+        log_p[here] = logits.log_softmax(dim=-1)[at, wanted]
+        first[here] = likeliest(logits)[at] == wanted
+    return log_p.tolist(), first.tolist()

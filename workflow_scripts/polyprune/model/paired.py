@@ -13,6 +13,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hidden_states import SAMPLE
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.tokens import TokenSet
+from polyprune.maths.likeliest import likeliest
 from polyprune.model.decoder import Decoder
 from polyprune.model.streams import Batch, Recorder, push, streams_from
 
@@ -143,7 +144,7 @@ def scores_of(decoder: Decoder, states: Sequence[Tensor], targets: Tensor) -> It
         return {
             "nll_dense": -log_p.gather(1, following)[:, 0],
             "nll_pruned": -log_q.gather(1, following)[:, 0],
-            "agree": log_q.argmax(-1) == log_p.argmax(-1),
+            "agree": likeliest(log_q) == likeliest(log_p),
             "kl": log_q.sub_(log_p).neg_().mul_(log_p.exp_()).sum(-1),
         }
 
