@@ -17,6 +17,7 @@ import pytest
 from snakemake.common import get_function_params
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
+from snakemake.persistence.file import FilePersistence
 from snakemake.resources import Resource, Resources
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
@@ -86,6 +87,7 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
         (Job, "shellcmd"),
         (Job, "log_info"),
         (JobScheduler, "_free_resources"),
+        (FilePersistence, "_io_read"),
         *(entry[:2] for entry in REPLACED),
     ]
     for owner, name in changed:

@@ -22,6 +22,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from polyprune.workflow.quick_files import lighten
+from polyprune.workflow.quick_records import read_records_quickly
 
 OWN_LOGGERS = {"ledger"}
 """Loggers that read no more of a job than is said of it here."""
@@ -49,6 +50,7 @@ def quicken(rules: Iterable[Any]) -> None:
     from snakemake.dag import DAG  # it brings pandas
 
     lighten()
+    read_records_quickly()
     for function in [Resource("any", 0).evaluate, *_functions(rules)]:
         plain = getattr(function, "__func__", function)
         overwrite_function_params(plain, inspect.signature(function).parameters)  # pyright: ignore[reportArgumentType]
