@@ -40,7 +40,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wildcards_are_put_into_paths_as_snakemake_does(pattern: str) -> None:
     wildcards = {"model": "m", "seed": 3, "b c": "x"}
     assert quick_files.filled(pattern, wildcards) == THEIRS(pattern, wildcards)
-    named = Wildcards(fromdict={"model": "m", "seed": "3", "b c": "x"})
+    named: Any = Wildcards(fromdict={"model": "m", "seed": "3", "b c": "x"})
     assert quick_files.filled(pattern, named) == THEIRS(pattern, named)
 
 
@@ -57,7 +57,8 @@ def test_files_without_flags_share_their_path_and_flagged_ones_keep_their_own(ru
     assert first._file is second._file and type(first._file) is str and IOFile(first, rule) is first
     flagged = IOFile(temp("results/{model}/b.md"), rule).apply_wildcards({"model": "m"})
     assert is_flagged(flagged, "temp") and flagged.is_temp and flagged.flags == {"temp": True}
-    other = IOFile(first, SimpleNamespace(**vars(rule)))
+    another: Any = SimpleNamespace(**vars(rule))
+    other = IOFile(first, another)
     assert other is not first and other == first
 
 
@@ -105,6 +106,8 @@ def test_files_are_looked_for_once_where_the_cache_is_in_use(rule: Any, tmp_path
     assert asyncio.run(there.exists()) and not asyncio.run(not_there.exists())
     rule.workflow.iocache.deactivate()
     assert not asyncio.run(there.exists()) and asyncio.run(not_there.exists())
+    (tmp_path / "b").unlink()
+    assert not asyncio.run(not_there.exists())
 
 
 @pytest.mark.usefixtures("light")
