@@ -28,9 +28,10 @@ for study, table in inputs.tables():
             "../envs/polyprune.yaml"
         params:
             spec=later(specs.tabulate, study, table),
+            measurements=words(inputs.measurements, study, table),
             evidence=words(inputs.evidence, study, table),
         shell:
-            "python -m polyprune tabulate --settings {params.spec:q} --measurements {input.measurements} --paper "
+            "python -m polyprune tabulate --settings {params.spec:q} --measurements {params.measurements} --paper "
             "{input.paper} --evidence {params.evidence} --output {output.parquet} --markdown {output.markdown} "
             "--picture {output.picture} --sheet {output.sheet} --log {log} --threads {threads}"
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
+from benchmarks.planning import study_of
 from tests.helpers.shipped import ROOT
 
 from polyprune.settings.load import SHIPPED_FILES
@@ -41,3 +45,16 @@ def test_the_papers_answers_fit_into_one_argument() -> None:
     assert len(" ".join(paths)) > LARGEST_ARGUMENT
     assert len(braced(paths)) < 5000
     assert sorted(expanded(braced(paths))) == sorted(paths)
+
+
+def test_a_table_of_two_thousand_cells_fits_into_one_argument(tmp_path: Path) -> None:
+    study = tmp_path / "many.yaml"
+    study.write_text(yaml.safe_dump(study_of(2000)), encoding="utf-8")
+    inputs = Inputs(read_config([*(ROOT / file for file in SHIPPED_FILES), study]), ROOT)
+    measurements, evidence = inputs.measurements("many", "table1"), inputs.evidence("many", "table1")
+    assert len(" ".join(measurements)) > LARGEST_ARGUMENT
+    words = braced(measurements), braced(evidence)
+    assert len(" ".join(words)) < 5000
+    assert sorted(expanded(" ".join(words))) == sorted(measurements + evidence)
+    rule = (ROOT / "rules" / "report.smk").read_text(encoding="utf-8")
+    assert re.findall(r"--(\w+) {params\.\1}", rule) == ["measurements", "evidence"]

@@ -17,24 +17,30 @@ import pytest
 from snakemake.common import get_function_params
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
+from snakemake.persistence.file import FilePersistence
 from snakemake.resources import Resource, Resources
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
-from tests.helpers.checkout import copy_repository
+from tests.helpers.checkout import ROOT, copy_repository
 from tests.helpers.runs import replace
 
 from polyprune.workflow import quick_plans
+from polyprune.workflow.quick_files import REPLACED
 
 
 def dry_run(folder: Path, *flags: str) -> list[str]:
-    """All that Snakemake says of a study's plan, but when and under which name; sorted, as jobs come in any order."""
+    """All that Snakemake says of a study's plan, but when and under which name.
+
+    Sorted, as jobs come in any order, and files of reasons.
+    """
     words = ["-n", *flags, "--configfile", "studies/quick.yaml", "--", "quick"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "snakemake", *words]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     passing = re.compile(r"\s*(Date|Workflow ID|Command|host|jobid):|\[\w{3} \w{3}|Building DAG", re.IGNORECASE)
-    return sorted(line for line in run.stdout.splitlines() if not passing.match(line))
+    said = (line for line in run.stdout.splitlines() if not passing.match(line))
+    return sorted(str(sorted(re.split("[:;,] ", line))) if "reason: " in line else line for line in said)
 
 
 def test_plans_are_the_same_with_it_and_without(tmp_path: Path) -> None:
@@ -43,6 +49,23 @@ def test_plans_are_the_same_with_it_and_without(tmp_path: Path) -> None:
     replace(folder / "Snakefile", "\nquicken(workflow.rules)\n", "\n")
     assert sum("python -m polyprune" in line for line in quick) > 40
     assert dry_run(folder, "-p") == quick
+
+
+def test_what_is_left_of_a_study_is_the_same_with_it_and_without(tmp_path: Path) -> None:
+    """Of one that was finished, and of which a file is gone, another is not the one, and a setting has changed."""
+    folder = copy_repository(tmp_path)
+    words = ["--finish", "--configfile", "studies/quick.yaml", "--", "quick"]
+    command = [sys.executable, str(ROOT / "benchmarks/planning.py"), *words]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    assert any("Nothing to be done" in line for line in dry_run(folder))
+    next(folder.glob("results/*/wanda/*/*/*/mask.safetensors")).unlink()
+    os.utime(next(folder.glob("results/*/dense/perplexity.parquet")))
+    replace(folder / "config.yaml", "damping: 0.01", "damping: 0.02")
+    quick = dry_run(folder, "-p")
+    replace(folder / "Snakefile", "\nquicken(workflow.rules)\n", "\n")
+    assert dry_run(folder, "-p") == quick
+    reasons = "\n".join(quick)
+    assert all(reason in reasons for reason in ("Missing output files", "Forced execution", "Params have changed"))
 
 
 def test_a_quiet_plan_says_the_same_with_it_and_without(tmp_path: Path) -> None:
@@ -64,9 +87,11 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
         (Job, "shellcmd"),
         (Job, "log_info"),
         (JobScheduler, "_free_resources"),
+        (FilePersistence, "_io_read"),
+        *(entry[:2] for entry in REPLACED),
     ]
     for owner, name in changed:
-        monkeypatch.setattr(owner, name, owner.__dict__[name])
+        monkeypatch.setattr(owner, name, vars(owner).get(name) or getattr(owner, name))
     monkeypatch.setattr(Resource.evaluate, "_overwrite_params", None, raising=False)
 
 

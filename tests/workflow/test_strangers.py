@@ -113,10 +113,10 @@ def test_what_snakemake_knows_better_is_not_opened(monkeypatch: pytest.MonkeyPat
     made = (results / "corpora/demo/de.parquet").stat().st_mtime
     spec = json.dumps(RIGHT)
     for record, known in (
-        (SimpleNamespace(params=["'a/b'", repr(spec)], endtime=made), True),
-        (SimpleNamespace(params=["'a/b'", repr(spec)], endtime=made + 1), False),
-        (SimpleNamespace(params=["'another'"], endtime=made + 1), True),
-        (SimpleNamespace(params=None, endtime=made + 1), False),
+        ({"params": ["'a/b'", repr(spec)], "endtime": made}, True),
+        ({"params": ["'a/b'", repr(spec)], "endtime": made + 1}, False),
+        ({"params": ["'another'"], "endtime": made + 1}, True),
+        ({"params": None, "endtime": made + 1}, False),
         (None, False),
     ):
         assert bool(looked(monkeypatch, results, record)[0].found) != known

@@ -5,6 +5,7 @@ Plans are the same with it and without. What is left, and whose it is, `benchmar
 
 from __future__ import annotations
 
+import atexit
 import gc
 import inspect
 import logging
@@ -20,6 +21,9 @@ from snakemake.resources import Resource
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from polyprune.workflow.quick_files import lighten
+from polyprune.workflow.quick_records import read_records_quickly
+
 OWN_LOGGERS = {"ledger"}
 """Loggers that read no more of a job than is said of it here."""
 _YOUNG_OBJECTS = 50_000
@@ -32,6 +36,7 @@ _COMMAND: Any = Job.shellcmd.fget
 def collect_rarely() -> None:
     """Look for dead cycles of objects after so many new ones as make a thousand jobs, not after Python's 700."""
     gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
+    atexit.register(gc.freeze)
 
 
 def quicken(rules: Iterable[Any]) -> None:
@@ -44,6 +49,8 @@ def quicken(rules: Iterable[Any]) -> None:
     """
     from snakemake.dag import DAG  # it brings pandas
 
+    lighten()
+    read_records_quickly()
     for function in [Resource("any", 0).evaluate, *_functions(rules)]:
         plain = getattr(function, "__func__", function)
         overwrite_function_params(plain, inspect.signature(function).parameters)  # pyright: ignore[reportArgumentType]

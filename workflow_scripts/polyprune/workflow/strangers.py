@@ -13,13 +13,15 @@ results or logs belongs ends a plan, too.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from snakemake.io import apply_wildcards
-
 from polyprune.errors import UserError
+from polyprune.workflow.quick_files import filled
+from polyprune.workflow.quick_records import record_of
 from polyprune.workflow.wildcards import Wildcards
 
 _SHOWN = 10
@@ -48,18 +50,30 @@ class Strangers:
             if not self.workflow.is_main_process:
                 return []
             for log in rule.log:
-                self._has_folder(apply_wildcards(str(log), values))
-            places = [apply_wildcards(str(output), values) for output in rule.output]
-            there = [place for place in places if self._has_folder(place)]
-            if rule not in self.workflow.dag.forcerules and any(Path(place).is_file() for place in there):
+                self._has_folder(filled(log, values))
+            places = [filled(output, values) for output in rule.output]
+            there = {place: time for place in places if (time := self._time_of(place)) is not None}
+            if there and rule not in self.workflow.dag.forcerules:
                 outputs, _ = rule.expand_output(values)
                 spec: Any = rule.params.spec
                 text = str(spec(wildcards) if callable(spec) else spec)
-                for output in outputs:
-                    self._judge(output, text)
+                for output, time in zip(outputs, map(there.get, places), strict=True):
+                    if time is not None:
+                        self._judge(output, time, text)
             return []
 
         return no_files
+
+    def _time_of(self, place: str) -> float | None:
+        """When a file was changed or put there as a link; None if there is none."""
+        if not self._has_folder(place):
+            return None
+        try:
+            found = os.lstat(place)
+        except OSError:
+            return None
+        linked = stat.S_ISLNK(found.st_mode)
+        return found.st_mtime if stat.S_ISREG(found.st_mode) or (linked and Path(place).is_file()) else None
 
     def _has_folder(self, file: str) -> bool:
         """Whether the file's folder is there, asked once of each folder; where a file lies in its place the run ends.
@@ -76,25 +90,25 @@ class Strangers:
                 raise SystemExit(f"error: {path} is a file and should be a folder: move it away and run again")
         return self._folders[folder]
 
-    def _judge(self, output: Any, spec: str) -> None:
-        """`output` is Snakemake's name of a file that a job of this spec would make."""
-        path, forced = Path(output), self.workflow.dag.forcefiles
-        if str(path) in self._seen or output in forced or not path.is_file():
+    def _judge(self, output: Any, time: float, spec: str) -> None:
+        """`output` is Snakemake's name of a file that a job of this spec would make; it was changed at that time."""
+        path, forced = str(output), self.workflow.dag.forcefiles
+        if path in self._seen or output in forced:
             return
-        self._seen.add(str(path))
-        if not self._is_known(output, spec) and (said := difference(path, json.loads(spec))):
-            self.found[str(path)] = said
+        self._seen.add(path)
+        if not self._is_known(output, time, spec) and (said := difference(Path(path), json.loads(spec))):
+            self.found[path] = said
             forced.add(output)
             if len(self.found) <= _SHOWN:
                 self.say(f"{said}; with all that depends on it, it is to be made again")
 
-    def _is_known(self, output: Any, spec: str) -> bool:
+    def _is_known(self, output: Any, time: float, spec: str) -> bool:
         """Whether Snakemake knows better: it made this very file, or it will make it again by itself."""
-        record = self.workflow.persistence.metadata(output)
+        record = record_of(self.workflow.persistence, output)
         if record is None:
             return False
-        made_otherwise = record.params is not None and repr(spec) not in record.params
-        return made_otherwise or record.endtime == Path(output).lstat().st_mtime
+        params = record.get("params")
+        return (params is not None and repr(spec) not in params) or record.get("endtime") == time
 
     def require_none(self, dag: Any) -> None:
         """Before the first job of Snakemake's `dag`.
