@@ -35,6 +35,7 @@ METHODS = {
     "awq": Traits("AWQ", updates=True, quantises=True, gram=True, settings=("awq",)),
     "dsnot": Traits("DSnoT", unstructured=True, settings=("dsnot",)),
     "gptq": Traits("GPTQ", updates=True, quantises=True, gram=True, settings=("gptq",)),
+    "lwanda": Traits("LWanda", settings=("lwanda",)),
     "magnitude": Traits("Magnitude", blind=True),
     "random": Traits("Random", blind=True),
     "reap": Traits("REAP", experts=True),

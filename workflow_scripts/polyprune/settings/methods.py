@@ -62,6 +62,12 @@ class Alps(Section):
     refit_iterations: Count = Field(default=10, description="conjugate gradient steps once the support is found")
 
 
+class Lwanda(Section):
+    """Language-aware Wanda, which is ours."""
+
+    weight: float = Field(default=1.0, ge=0, description="of how much languages differ in an input feature; 0: Wanda")
+
+
 class Owl(Section):
     """Sparsity by layer (schemes that end in -owl), as in the authors' code."""
 
@@ -88,6 +94,7 @@ class Compression(Section):
     ria: Ria = Ria()
     dsnot: Dsnot = Dsnot()
     alps: Alps = Alps()
+    lwanda: Lwanda = Lwanda()
     owl: Owl = Owl()
 
     def read_by(self, method: str, scheme: str) -> dict[str, Any]:

@@ -37,11 +37,12 @@ def prune_model(
 
     `outliers` is one file if the scheme gives layers sparsities by OWL, else empty.
     """
-    languages = list(parse_calibration(calibration).languages)
-    text = open_calibration(model, tokens, device, engine, languages=languages, seed=seed)
+    asked = parse_calibration(calibration)
+    text = open_calibration(model, tokens, device, engine, languages=list(asked.languages), seed=seed)
     decoder = text.decoder
     metadata = provenance | text.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, decoder.device)
+    module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     sequential = compression.get(method, {}).get("true_sequential", False)
     job = Job(
         parse_scheme(scheme),
@@ -52,6 +53,7 @@ def prune_model(
         all_experts=compression.get("experts") == "all",
         shared_heads=_shares_heads(decoder.config),
         routers=compression.get("routers") == "compressed",
+        languages=asked.by_language(len(text.tokens)) if hasattr(module.statistic, "joined") else (),
     )
     if job.scheme.owl:
         allocation = importlib.import_module("polyprune.model.allocation")
@@ -60,7 +62,6 @@ def prune_model(
         job = replace(job, layer_sparsities=sparsities)
         metadata |= {"layer_sparsities": [float(value) for value in sparsities]}
     parts = output.with_name(output.name + ".layers")
-    module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     compress(text, module, job, parts, metadata)
     join_layers(parts, decoder.n_layers, output, metadata)
 
