@@ -75,6 +75,18 @@ class Owl(Section):
     spread: float = Field(default=0.08, ge=0, lt=0.5, description="largest distance of a layer from the mean sparsity")
 
 
+class Correlation(Section):
+    """Sparsity by layer (schemes that end in -correlation), which is ours."""
+
+    spread: float = Field(
+        default=0.08,
+        gt=-0.5,
+        lt=0.5,
+        description="largest distance of a layer from the mean sparsity; above 0 layers that languages use less alike "
+        "are pruned less, below 0 more",
+    )
+
+
 class Compression(Section):
     """Settings of the compression methods, as in the published code."""
 
@@ -96,6 +108,7 @@ class Compression(Section):
     alps: Alps = Alps()
     lwanda: Lwanda = Lwanda()
     owl: Owl = Owl()
+    correlation: Correlation = Correlation()
 
     def read_by(self, method: str, scheme: str) -> dict[str, Any]:
         """What a cell depends on; nothing if it is read from a checkpoint."""
