@@ -16,7 +16,7 @@ rule measure_outliers:
         "../envs/polyprune.yaml"
     threads: needs.threads
     resources:
-        **needs.compression(),
+        **needs.allocation("measure_outliers"),
     params:
         spec=specs.measure_outliers,
     shell:
@@ -24,11 +24,34 @@ rule measure_outliers:
         "{input.tokens} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
+# For cells with sparsities by layer after how alike languages use them.
+rule measure_correlations:
+    input:
+        model="results/{model}/model.json",
+        tokens="results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
+    output:
+        "results/{model}/calibration/{calibration}/seed{seed}/correlations.json",
+    log:
+        "logs/{model}/calibration/{calibration}/seed{seed}/measure_correlations.log",
+    benchmark:
+        "logs/{model}/calibration/{calibration}/seed{seed}/measure_correlations.benchmark.jsonl"
+    conda:
+        "../envs/polyprune.yaml"
+    threads: needs.threads
+    resources:
+        **needs.allocation("measure_correlations"),
+    params:
+        spec=specs.measure_correlations,
+    shell:
+        "python -m polyprune measure_correlations --settings {params.spec:q} --model {input.model} --tokens "
+        "{input.tokens} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
+
+
 rule prune_model:
     input:
         model="results/{model}/model.json",
         tokens="results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
-        outliers=inputs.outliers,
+        allocation=inputs.allocation,
     output:
         "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/mask.safetensors",
     log:
@@ -47,7 +70,7 @@ rule prune_model:
         spec=specs.prune_model,
     shell:
         "python -m polyprune prune_model --settings {params.spec:q} --model {input.model} --tokens {input.tokens} "
-        "--outliers {input.outliers} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
+        "--allocation {input.allocation} --output {output} --log {log} --threads {threads} --gpus {resources.gpu}"
 
 
 use rule prune_model as reconstruct_model with:

@@ -107,6 +107,13 @@ def test_cells_with_sparsities_by_layer_share_one_measurement_of_outliers(clean:
     assert "measure_outliers" not in jobs and jobs["reconstruct_model"] == 1
 
 
+def test_cells_with_sparsities_by_layer_share_one_measurement_of_languages(clean: Path) -> None:
+    cells = ["wanda/0.50-correlation/de-sw/seed0/mask", "sparsegpt/0.70-correlation/de-sw/seed0/weights"]
+    jobs = planned(clean, *(f"results/llama-3-8b/{cell}.safetensors" for cell in cells))
+    assert (jobs["measure_correlations"], jobs["prune_model"], jobs["reconstruct_model"]) == (1, 1, 1)
+    assert "measure_outliers" not in jobs
+
+
 @pytest.mark.parametrize(
     ("target", "hint"),
     [

@@ -60,6 +60,23 @@ def test_canonical_calibrations_are_parsed_and_spelt_and_match_the_wildcard(text
     assert is_single_language(text) == (text == "de")
 
 
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("de", [9]),
+        ("de+chat", [9]),
+        ("de-en", [5, 9]),
+        ("de25-en75", [2, 9]),
+        ("de-de@code-en", [6, 9]),
+        ("ar-de-en@code", [3, 6, 9]),
+        ("random", [9]),
+    ],
+)
+def test_sequences_of_a_language_stand_together_whatever_corpus_they_are_from(text: str, ends: list[int]):
+    found = parse_calibration(text).by_language(9)
+    assert [(each.start, each.stop) for each in found] == list(zip([0, *ends[:-1]], ends, strict=True))
+
+
 ONCE = "each language once, in alphabetical order"
 WRITE = "write language codes joined by '-', e.g. de or de-en"
 ENDINGS = (

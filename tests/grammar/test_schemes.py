@@ -16,6 +16,7 @@ from polyprune.grammar.schemes import (
     Scheme,
     canonical_sparsity,
     parse_scheme,
+    require_languages,
     require_parts,
 )
 from polyprune.grammar.spelling import SpellingError, nearest
@@ -30,7 +31,8 @@ SCHEMES = {
     "10of16": Scheme("10of16", n_of_m=(10, 16)),
     "0.50-dense-ends": Scheme("0.50-dense-ends", sparsity=Fraction(1, 2), dense_ends=True),
     "2of4-dense-ends": Scheme("2of4-dense-ends", n_of_m=(2, 4), dense_ends=True),
-    "0.70-owl": Scheme("0.70-owl", sparsity=Fraction(7, 10), owl=True),
+    "0.70-owl": Scheme("0.70-owl", sparsity=Fraction(7, 10), allocation="owl"),
+    "0.70-correlation": Scheme("0.70-correlation", sparsity=Fraction(7, 10), allocation="correlation"),
     "w4g128": Scheme("w4g128", bits=4, group_size=128),
     "w8g64": Scheme("w8g64", bits=8, group_size=64),
     "0.50-ends-from-dense": Scheme("0.50-ends-from-dense", sparsity=Fraction(1, 2), exchange=Exchange("dense")),
@@ -42,7 +44,7 @@ SCHEMES = {
         exchange=Exchange("de-en", (2, 10)),
     ),
     "0.70-owl-ends-from-sw": Scheme(
-        "0.70-owl-ends-from-sw", sparsity=Fraction(7, 10), owl=True, exchange=Exchange("sw")
+        "0.70-owl-ends-from-sw", sparsity=Fraction(7, 10), allocation="owl", exchange=Exchange("sw")
     ),
     "0.50-ends-from-de75-en25+n64": Scheme(
         "0.50-ends-from-de75-en25+n64", sparsity=Fraction(1, 2), exchange=Exchange("de75-en25+n64")
@@ -79,6 +81,8 @@ def test_canonical_schemes_are_parsed_and_match_the_wildcard(text: str):
         ("0.7-owl", "did you mean 0.70-owl?"),
         ("2of4-owl", ANY),
         ("2:4-owl", ANY),
+        ("2of4-correlation", ANY),
+        ("0.7-correlation", "did you mean 0.70-correlation?"),
         ("0.50-dense-ends-owl", ANY),
         ("0.50-owl-dense-ends", ANY),
         ("w4g128-owl", ANY),
@@ -137,9 +141,31 @@ def test_the_parts_of_a_composed_cell_are_two():
         require_parts(parse_scheme("0.50-layer1-from-en"), "en")
 
 
+def test_languages_are_compared_where_there_are_two() -> None:
+    """Whatever corpora they are from."""
+    for scheme, calibration in (("0.50", "de"), ("0.50-owl", "de"), ("0.50-correlation", "de-en@code")):
+        require_languages(parse_scheme(scheme), calibration)
+    for calibration in ("de", "de-de@code", "random"):
+        with pytest.raises(SpellingError, match=r"'0\.50-correlation' compares languages, .* has not two of them; cal"):
+            require_languages(parse_scheme("0.50-correlation"), calibration)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["0.5", ".5", "0.٥٠", "02of4", "w4g128-dense-ends", "0.50/", "2:4", "2of4-owl", "w9g64", "0.50-layer0-from-en"],
+    [
+        "0.5",
+        ".5",
+        "0.٥٠",
+        "02of4",
+        "w4g128-dense-ends",
+        "0.50/",
+        "2:4",
+        "2of4-owl",
+        "w9g64",
+        "0.50-layer0-from-en",
+        "2of4-correlation",
+        "0.50-owl-correlation",
+    ],
 )
 def test_the_wildcard_matches_no_second_spelling(text: str):
     assert not re.fullmatch(SCHEME_PATTERN, text)

@@ -16,6 +16,7 @@ from polyprune.artifacts.activations import MATRICES, NEURONS, Activations, Laye
 from polyprune.artifacts.benchmark_data import load_manifest, save_manifest
 from polyprune.artifacts.cells import CellReader, join_layers, save_layer
 from polyprune.artifacts.corpus import load_documents, save_corpus
+from polyprune.artifacts.correlations import load_correlations, save_correlations
 from polyprune.artifacts.evaluations import ITEMS_SCHEMA, join_parts, save_part
 from polyprune.artifacts.hidden_states import SAMPLE, load_sums, write_hidden_states
 from polyprune.artifacts.identity import MODEL, PROMPTING
@@ -158,6 +159,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "tiny/prompting.json": lambda path: load_record(path, PROMPTING, {"model_digest": "m"}),
     "tiny/calibration/de/seed0/tokens.safetensors": read_tokens,
     "tiny/calibration/de/seed0/outliers.json": lambda path: load_outliers(path, {"model_digest": "m"}),
+    "tiny/calibration/de/seed0/correlations.json": lambda path: load_correlations(path, {"model_digest": "m"}),
     "tiny/evaluation_text/demo/de.safetensors": read_tokens,
     "tiny/prompts/asked/de.safetensors": read_prompts,
     f"{SEED0}/mask.safetensors": read_cell,
@@ -198,6 +200,7 @@ def make_results(root: Path) -> None:
     shard = root / "tiny/calibration/de/seed0"
     save_tokens(shard / "tokens.safetensors", TokenSet(tokens, tokens % 3, special, {"model_digest": "m", "seed": 0}))
     save_outliers(shard / "outliers.json", [Fraction(1, 7), Fraction(2, 7)], {"model_digest": "m"})
+    save_correlations(shard / "correlations.json", [0.75, 0.5], {"model_digest": "m"})
     evaluation = TokenSet(tokens + 1, tokens % 4, special, {"model_digest": "m", "language": "de"})
     save_tokens(root / "tiny/evaluation_text/demo/de.safetensors", evaluation)
     asked = PromptSet(tokens.flatten(), np.ones(20, np.uint8), np.array([0, 9, 20]), {"items": ["a", "b"]})

@@ -48,9 +48,17 @@ def arguments(folder: Path, method: str, scheme: str, output: Path, **more: Any)
         "compression": Compression(**more).read_by(method, scheme),
     }
     words = f"prune_model --model {folder}/model.json --tokens {folder}/tokens.safetensors --threads 1".split()
-    outliers = [f"{folder}/outliers.json"] if scheme.endswith("-owl") else []
+    measured = {"owl": "outliers", "correlation": "correlations"}.get(scheme.rpartition("-")[2])
     words += ["--settings", json.dumps(settings), "--output", str(output), "--log", f"{output}.log"]
-    return [*words, "--outliers", *outliers]
+    return [*words, "--allocation", *([f"{folder}/{measured}.json"] if measured else [])]
+
+
+def correlation_arguments(folder: Path, calibration: str = "de-en") -> list[str]:
+    """The command line of `measure_correlations`, as the rule has it."""
+    words = f"measure_correlations --model {folder}/model.json --tokens {folder}/tokens.safetensors --threads 1".split()
+    settings = json.dumps({"code": "0" * 16, "calibration": calibration})
+    output = ["--output", f"{folder}/correlations.json", "--log", f"{folder}/correlations.log"]
+    return [*words, "--settings", settings, *output]
 
 
 def outlier_arguments(folder: Path, factor: float) -> list[str]:

@@ -75,6 +75,7 @@ UNITS = {
     "refit_iterations": "iterations",
     "outlier_factor": "1",
     "spread": "share of 1",
+    "weight": "1",
     "demo_questions": "questions",
     "max_new_tokens": "tokens",
     "activation_tokens": "tokens a language",

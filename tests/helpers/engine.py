@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from polyprune.artifacts.cells import CellReader, join_layers
 from polyprune.grammar.schemes import parse_scheme
-from polyprune.methods import alps, awq, dsnot, gptq, magnitude, random, ria, sparsegpt, wanda
+from polyprune.methods import alps, awq, dsnot, gptq, lwanda, magnitude, random, ria, sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
@@ -20,14 +20,15 @@ from polyprune.model.decoder import Decoder
 
 CPU = torch.device("cpu")
 METHODS: dict[str, Any] = {
-    "alps": alps, "awq": awq, "dsnot": dsnot, "gptq": gptq, "magnitude": magnitude, "random": random, "ria": ria,
-    "sparsegpt": sparsegpt, "wanda": wanda,
+    "alps": alps, "awq": awq, "dsnot": dsnot, "gptq": gptq, "lwanda": lwanda, "magnitude": magnitude,
+    "random": random, "ria": ria, "sparsegpt": sparsegpt, "wanda": wanda,
 }  # fmt: skip
 SETTINGS: dict[str, Any] = {
     "damping": 0.01,
     "block_size": 128,
     "ria": {"exponent": 0.5, "per_row": False},
     "dsnot": {"threshold": 0.1, "max_cycles": 5, "same_sign": False},
+    "lwanda": {"weight": 1.0},
     "alps": {"max_iterations": 60, "refit_iterations": 10},
 }
 
@@ -44,12 +45,13 @@ def run_engine(
     all_experts: bool = False,
     shared_heads: bool = False,
     routers: bool = False,
+    languages: tuple[slice, ...] = (),
     **settings: Any,
 ) -> CellReader:
     """The cell of the model in `folder`; `settings` are set on top of `SETTINGS`."""
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, offload, {})
     sequential = settings.get(method, {}).get("true_sequential", False)
-    about = (sequential, all_experts, shared_heads, routers)
+    about = (sequential, all_experts, shared_heads, routers, languages)
     job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, *about)
     identity = {"job": "test", "method": method, "scheme": scheme} | (metadata or {})
     compress(calibration, METHODS[method], job, out.with_suffix(".layers"), identity)

@@ -33,6 +33,16 @@ def inputs_of(model: PreTrainedModel, layer: nn.Module, names: Sequence[str], to
     return {name: torch.cat(parts) for name, parts in seen.items()}
 
 
+def lwanda_keep(weight: Tensor, inputs: Sequence[Tensor], factor: float, n_removed: int) -> Tensor:
+    """Language-aware Wanda in the unit of one token; `inputs` (n_tokens, d_in) are of a language each, some of none."""
+    seen = [x.double() for x in inputs if len(x)] or [torch.eye(weight.shape[1], dtype=torch.float64)]
+    sizes = torch.stack([x.square().mean(0).sqrt() for x in seen])
+    deviation = (sizes - sizes.mean(0)).square().mean(0).sqrt()
+    scores = weight.double().abs() * (torch.cat(seen).square().mean(0).sqrt() + factor * deviation)
+    order = scores.sort(dim=1, stable=True).indices
+    return torch.ones_like(weight, dtype=torch.bool).scatter_(1, order[:, :n_removed], False)
+
+
 def compress_plainly(
     model: PreTrainedModel, tokens: Tensor, compress: Compress, steps: Sequence[Sequence[str]] | None = None
 ) -> None:

@@ -33,7 +33,7 @@ KINDS = {
     "shard": ("build_calibration_set", "write_text"),
     "eval": ("build_evaluation_set",),
     "asked": ("build_prompt_set",),
-    "owl": ("measure_outliers",),
+    "layers": ("measure_outliers", "measure_correlations"),
     "cell": ("prune_model", "remove_experts", "compose_cell", "register_checkpoint", "import_cell"),
     "export": ("export_model",),
     "dump": ("dump_hidden_states",),

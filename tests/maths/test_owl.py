@@ -23,6 +23,13 @@ def test_layer_sparsities_by_hand():
     assert sparsities == [Fraction(78, 100), Fraction(70, 100), Fraction(62, 100)]
 
 
+def test_a_negative_spread_turns_the_order_round():
+    """OWL-2: D' = 0, −0.08, −0.16, mean −0.08."""
+    shares = [Fraction(1, 100), Fraction(2, 100), Fraction(3, 100)]
+    sparsities = layer_sparsities(shares, Fraction(7, 10), Fraction(-8, 100))
+    assert sparsities == [Fraction(62, 100), Fraction(70, 100), Fraction(78, 100)]
+
+
 @given(st.lists(st.fractions(0, 1), min_size=1, max_size=12), st.integers(20, 80), st.integers(0, 9))
 def test_mean_and_spread(shares, percent, spread):
     """OWL-2: exact, in Fractions."""
@@ -36,7 +43,9 @@ def test_mean_and_spread(shares, percent, spread):
 
 
 def test_a_sparsity_outside_of_the_range_is_refused():
-    with pytest.raises(ValueError, match=r"layer 0 the sparsity 1.0300.*0.95 and spread 0.08; choose a smaller spread"):
+    with pytest.raises(
+        ValueError, match=r"layer 0 would get the sparsity 1.0300.*0.95 and spread 0.08; choose a smaller spread"
+    ):
         layer_sparsities([Fraction(0), Fraction(1)], Fraction(95, 100), Fraction(8, 100))
 
 

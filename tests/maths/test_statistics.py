@@ -1,4 +1,4 @@
-"""STAT-1 to STAT-4 against float64 products of all tokens at once."""
+"""STAT-1 to STAT-5 against float64 products of all tokens at once."""
 
 import math
 
@@ -7,7 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyprune.maths.statistics import InputGram, InputGramAndSizes, InputMoments, InputSquares
+from polyprune.maths.statistics import (
+    InputGram,
+    InputGramAndSizes,
+    InputMoments,
+    InputSquares,
+    InputSquaresByLanguage,
+)
 
 
 def tokens(n_tokens: int, d_in: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -108,3 +114,21 @@ def test_sizes_by_hand() -> None:
     statistic.update(torch.tensor([[2.0, 8.0]]))
     assert statistic.sizes.tolist() == [2.0, 4.0]
     assert statistic.total.tolist() == [[14.0, 8.0], [8.0, 72.0]]
+
+
+def test_root_mean_squares_of_languages() -> None:
+    """STAT-5: each language by its own number of tokens; STAT-1 of all together."""
+    x = tokens(70, 5)
+    parts = []
+    for of_language in x.split([50, 20]):
+        parts.append(InputSquaresByLanguage(5))
+        for batch in of_language.split(30):
+            parts[-1].update(batch)
+    whole = InputSquaresByLanguage.joined(parts)
+    expected = torch.stack([x[:50].double().square().mean(0), x[50:].double().square().mean(0)]).sqrt()
+    torch.testing.assert_close(whole.root_mean_squares, expected, rtol=1e-7, atol=0)
+    assert whole.n_tokens == 70
+    assert relative_error(whole.total, x.double().square().sum(0)) < 1e-7
+    torch.testing.assert_close(parts[1].root_mean_squares, expected[1:], rtol=1e-7, atol=0)
+    with pytest.raises(ValueError, match="holds no tokens"):
+        _ = InputSquaresByLanguage.joined([parts[0], InputSquaresByLanguage(5)]).root_mean_squares

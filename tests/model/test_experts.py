@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tests.helpers.cells import kept_of
 from tests.helpers.engine import CPU, run_engine
 from tests.helpers.families import VOCABULARY, tiny_config, tiny_model
+from tests.helpers.reference import lwanda_keep
 from tests.helpers.tiny import save_checkpoint
 from tests.helpers.tried import compared, loaded, their_logits, walk_through
 from torch import Tensor, nn
@@ -219,6 +220,25 @@ def test_an_expert_can_be_compressed_from_all_tokens(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Llama4TextExperts is not handed tokens and a choice of experts"):
         other = Oracle("llama4_text", tmp_path / "llama4")
         run_engine(other.folder, tokens, "wanda", "0.50", tmp_path / "no.safetensors", all_experts=True)
+
+
+def test_experts_keep_what_each_language_sent_them(tmp_path: Path) -> None:
+    """LWANDA-2 and STAT-5 of the tokens that the router sends; of few tokens, those languages that sent some."""
+    oracle, tokens = Oracle("mixtral", tmp_path / "model"), text(6, 5)
+    languages = (slice(0, 1), slice(1, 2), slice(2, 6))
+    cell = run_engine(oracle.folder, tokens, "lwanda", "0.50", tmp_path / "cell.safetensors", languages=languages)
+    export = exported(oracle.folder, cell, tmp_path / "export")
+    unsent = 0
+    for layer in range(2):
+        parts = [oracle.inputs(layer, tokens[each], False) for each in languages]
+        for matrix in parts[0]:
+            weight, inputs = oracle.matrix(layer, *oracle.kind.of(matrix)), [part[matrix] for part in parts]
+            unsent += sum(len(x) == 0 for x in inputs)
+            assert cell.metadata["tokens"][matrix] == sum(map(len, inputs)), matrix
+            keep = lwanda_keep(weight, inputs, 1.0, weight.shape[1] // 2)
+            assert torch.equal(kept_of(cell, matrix).keep, keep), matrix
+        oracle.take(layer, export)
+    assert unsent
 
 
 def test_experts_that_saw_few_tokens_are_named_in_the_cell_and_for_tables(tmp_path: Path) -> None:

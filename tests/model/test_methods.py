@@ -28,7 +28,7 @@ from polyprune.maths.dsnot import dsnot_keep
 from polyprune.maths.pruned_weight import PrunedWeight
 from polyprune.methods import alps, random
 from polyprune.methods.job import Job
-from polyprune.model.allocation import owl_sparsities
+from polyprune.model.allocation import allocated
 from polyprune.model.calibration import Calibration
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import compress
@@ -163,7 +163,7 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
     calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, 3, False, {})
     measured = outlier_shares(calibration, 2.0)
     save_outliers(tmp_path / "outliers.json", measured, {})
-    found = owl_sparsities(tmp_path / "outliers.json", {}, scheme, 0.08)
+    found = allocated(tmp_path / "outliers.json", {}, scheme, 0.08)
 
     shares = []
     for layer in model.base_model.layers:  # type: ignore[union-attr]
@@ -194,8 +194,8 @@ def test_owl_takes_outliers_from_the_dense_model_and_gives_each_layer_its_sparsi
 
 def test_a_spread_that_does_not_fit_the_sparsity_is_refused(tmp_path: Path) -> None:
     save_outliers(tmp_path / "outliers.json", [Fraction(1, 100), Fraction(2, 100)], {})
-    with pytest.raises(UserError, match=r"OWL gives layer 0 the sparsity 1\..*compression\.owl\.spread"):
-        owl_sparsities(tmp_path / "outliers.json", {}, parse_scheme("0.95-owl"), 0.1)
+    with pytest.raises(UserError, match=r"layer 0 would get the sparsity 1\..*compression\.owl\.spread"):
+        allocated(tmp_path / "outliers.json", {}, parse_scheme("0.95-owl"), 0.1)
 
 
 def test_offloaded_hidden_states_give_the_same_bytes(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_pair_that_is_compared_is_no_mix() -> None:
     [("0.50", "50 %"), ("0.375", "37.5 %"), ("2of4", "2:4"), ("w4g128", "4 bit, group 128"),
      ("0.50-dense-ends", "50 %, first and last layer dense"), ("2of4-dense-ends", "2:4, first and last layer dense"),
      ("0.70-owl", "70 % on average by OWL"),
+     ("0.70-correlation", "70 % on average by languages' correlation"),
      ("0.50-ends-from-dense", "50 %, first and last layer from the dense model"),
      ("2of4-layer3-from-en", "2:4, layer 3 from EN"),
      ("0.70-owl-layers1to8-from-de-en", "70 % on average by OWL, layers 1-8 from DE+EN")],

@@ -252,4 +252,4 @@ def test_every_rule_with_gpus_passes_them_on():
     rules = re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:]
     with_gpus = [re.search(r"\*\*needs\.(?!small\b)\w+\(", rule) is not None for rule in rules]
     passing = ["--gpus {resources.gpu}" in "".join(re.findall(r'"([^"]*)"', rule)) for rule in rules]
-    assert with_gpus == passing and sum(passing) == 15
+    assert with_gpus == passing and sum(passing) == 16

@@ -13,7 +13,7 @@ from polyprune.running.tokenizers_only import TOKENIZERS_ONLY
 
 STAGES = {file.stem for file in (PACKAGE / "stages").glob("[a-z]*.py")}
 MODELS = {
-    *("prune_model", "measure_outliers", "write_text"),
+    *("prune_model", "measure_outliers", "measure_correlations", "write_text"),
     *("dump_hidden_states", "dump_prompts", "count_activations", "train_model", "convert_model", "evaluate_model"),
     *("import_cell", "measure_routing", "measure_activation_ranges", "remove_experts"),
 }

@@ -58,7 +58,8 @@ def test_everything_of_the_wrong_type_is_reported_at_once(tmp_path: Path):
         f"{line_of(text, 'tabel1:')}: studies.first.tables.tabel1: String should match pattern "
         "'^table[1-9]\\d*$', got 'tabel1'",
         f"{line_of(text, 'dampning')}: compression.dampning: unknown key; 'dampning' is not one of "
-        "alps, awq, block_size, damping, dsnot, experts, gptq, owl, ria, routers; did you mean damping?",
+        "alps, awq, block_size, correlation, damping, dsnot, experts, gptq, lwanda, owl, ria, routers; did you "
+        "mean damping?",
         f"{line_of(text, 'dampning')}: compression.block_size: Input should be greater than or equal to 1, got 0",
     }
     found = complaints(text, folder=tmp_path)

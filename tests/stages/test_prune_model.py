@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.helpers.cells import arguments, kept_of, outlier_arguments, register
+from tests.helpers.cells import arguments, correlation_arguments, kept_of, outlier_arguments, register
 from tests.helpers.tiny import random_model
 
 from polyprune import log
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.weights import QuantisedWeight
 from polyprune.grammar.methods import METHODS, artifact, takes
-from polyprune.grammar.schemes import parse_scheme
+from polyprune.grammar.schemes import ALLOCATIONS, parse_scheme
 from polyprune.running.run import run
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), "OMP_NUM_THREADS": "1"}
-SCHEMES = ("0.60", "2of4", "0.60-owl", "0.60-dense-ends", "w4g16", "w8g128")
+SCHEMES = ("0.60", "2of4", "0.60-owl", "0.60-correlation", "0.60-dense-ends", "w4g16", "w8g128")
 
 RUN_AND_MEASURE = """
 import sys
@@ -54,7 +54,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("method", [method for method, traits in METHODS.items() if not traits.experts])
 def test_every_method_makes_a_cell_that_says_what_it_is(method: str, model: Path, tmp_path: Path) -> None:
-    assert run(outlier_arguments(model, 2.0)) == 0
+    assert run(outlier_arguments(model, 2.0)) == run(correlation_arguments(model)) == 0
     for scheme in SCHEMES:
         if takes(method, parse_scheme(scheme)):
             output = tmp_path / scheme / artifact(method)
@@ -65,9 +65,9 @@ def test_every_method_makes_a_cell_that_says_what_it_is(method: str, model: Path
             assert (cell.metadata["method"], cell.metadata["scheme"]) == (method, scheme)
             assert set(cell.metadata["compression"]) == {
                 *METHODS[method].settings,
-                *(["owl"] if "owl" in scheme else []),
+                *(each for each in ALLOCATIONS if each in scheme),
             }
-            assert len(cell.metadata.get("layer_sparsities", [])) == (3 if "owl" in scheme else 0)
+            assert len(cell.metadata.get("layer_sparsities", [])) == (3 if parse_scheme(scheme).allocation else 0)
             assert not output.with_name(f"{output.name}.layers").exists()
             report = Path(f"{output}.log").read_text()
             assert ("error 0.000e+00" in report) == dense_ends

@@ -26,11 +26,13 @@ def test_a_model_is_trained_on_all_languages_of_its_corpus() -> None:
     ]
 
 
-@pytest.mark.parametrize(("scheme", "found"), [("0.50", []), ("0.50-owl", ["outliers.json"])])
-def test_outliers_are_for_owl(scheme: str, found: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "found"), [("0.50", []), ("0.50-owl", ["outliers.json"]), ("0.50-correlation", ["correlations.json"])]
+)
+def test_sparsities_of_layers_follow_from_a_pass(scheme: str, found: list[str]) -> None:
     wildcards = {"model": "trained", "method": "wanda", "scheme": scheme, "calibration": "de", "seed": "0"}
     folder = "results/trained/calibration/de/seed0/"
-    assert INPUTS.outliers(wildcards) == [folder + name for name in found]
+    assert INPUTS.allocation(wildcards) == [folder + name for name in found]
 
 
 def test_a_cell_is_weights_where_its_method_changes_them() -> None:

@@ -170,15 +170,18 @@ def test_every_rule_that_asks_for_a_gpu_keeps_a_record_and_is_in_the_ledger() ->
     assert {name for name in names if name} and all(name.startswith(GPU_RULES) for name in names if name)
 
 
-def test_outliers_cost_what_a_cell_of_the_same_passes_costs(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rule", ["measure_outliers", "measure_correlations"])
+def test_a_pass_for_layers_sparsities_costs_what_a_cell_of_the_same_passes_costs(
+    rule: str, settings: Settings, tmp_path: Path
+) -> None:
     place = {"model": "llama-3-8b", "calibration": "de", "seed": "0"}
-    outliers = {"rule": "measure_outliers", "wildcards": place, "output": ["outliers.json"]}
-    assert job_seconds(outliers, settings, {}) == job_seconds(job(0), settings, {})
-    assert 0 < output_bytes(outliers, settings) < 1e6
+    measuring = {"rule": rule, "wildcards": place, "output": ["x.json"]}
+    assert job_seconds(measuring, settings, {}) == job_seconds(job(0), settings, {})
+    assert 0 < output_bytes(measuring, settings) < 1e6
     folder = tmp_path / "logs/llama-3-8b/calibration/de/seed0"
     folder.mkdir(parents=True)
-    (folder / "measure_outliers.benchmark.jsonl").write_text(json.dumps({"s": 9.0}) + "\n")
-    assert job_seconds(outliers, settings, benchmark_seconds(tmp_path / "logs")) == (9.0, "benchmark")
+    (folder / f"{rule}.benchmark.jsonl").write_text(json.dumps({"s": 9.0}) + "\n")
+    assert job_seconds(measuring, settings, benchmark_seconds(tmp_path / "logs")) == (9.0, "benchmark")
 
 
 def test_a_composed_cell_takes_room_and_no_gpu(settings: Settings) -> None:

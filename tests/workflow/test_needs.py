@@ -59,11 +59,14 @@ def test_more_cells_need_more_memory_and_time_and_grams_more_than_none(settings:
         assert needs.compression()[name](more, 1) > needs.compression()[name](LARGE, 1)
 
 
-def test_outliers_cost_like_wanda(settings: Settings) -> None:
-    resources = Needs(settings, None, None).compression()
+@pytest.mark.parametrize("rule", ["measure_outliers", "measure_correlations"])
+def test_what_layers_sparsities_follow_from_costs_like_wanda(rule: str, settings: Settings) -> None:
+    needs = Needs(settings, None, None)
     without_method = {"model": "llama-3-8b", "calibration": "de"}
     for name in ("mem_mb", "runtime"):
-        assert resources[name](without_method, 1) == resources[name](LARGE | {"method": "wanda"}, 1)
+        assert needs.allocation(rule)[name](without_method, 1) == needs.compression()[name](
+            LARGE | {"method": "wanda"}, 1
+        )
 
 
 @pytest.mark.parametrize(

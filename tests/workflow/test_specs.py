@@ -131,8 +131,8 @@ def test_masks_are_named_one_by_one_and_each_with_what_it_was_made_with() -> Non
         ("gptq", "w4g32", {"gptq"}),
         ("alps", "2of4", {"damping", "alps"}),
         ("ria", "0.50", {"ria"}),
-        ("dsnot", "0.50", {"dsnot"}),
         ("dsnot", "0.50-owl", {"dsnot", "owl"}),
+        ("lwanda", "0.50-correlation", {"lwanda", "correlation"}),
     ],
 )
 def test_a_cell_has_the_settings_of_its_own_method(method: str, scheme: str, sections: set[str]) -> None:

@@ -67,6 +67,7 @@ CELL = "results/llama-3-8b/wanda/0.50/de/seed0"
         "results/tiny-llama/self_written/de+self/seed0/text.parquet",
         "results/tiny-llama/wanda/0.50-layer1-from-de75-en25/de@demo+n2048/seed0/mask.safetensors",
         "results/tiny-llama/wanda/0.50/random/seed0/mask.safetensors",
+        "results/tiny-llama/lwanda/0.50-correlation/de-en/seed0/mask.safetensors",
         "results/tiny-llama/dense/perplexity.parquet",
         "results/tiny-llama/dense/hidden_states/demo/de.h5",
         f"{CELL}/mask.safetensors",
@@ -125,6 +126,14 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, *OTHERS]))
         (
             "results/tiny-llama/wanda/0.50-layer3-from-en/de/seed0/x",
             "tiny-llama does not take scheme '0.50-layer3-from-en': it has 2 layers, counted from 1",
+        ),
+        (
+            "results/tiny-llama/wanda/0.50-correlation/de/seed0/x",
+            "scheme '0.50-correlation' compares languages, and calibration 'de' has not two of them",
+        ),
+        (
+            "results/tiny-llama/wanda/0.50-correlation-layer1-from-de/de-en/seed0/x",
+            "scheme '0.50-correlation-layer1-from-de' compares languages, and calibration 'de' has not two of them",
         ),
         (
             "results/tiny-llama/wanda/0.50-ends-from-dense/de/seed0/x",

@@ -25,6 +25,7 @@ from polyprune.artifacts import (
     benchmark_data,
     cells,
     corpus,
+    correlations,
     evaluations,
     exports,
     hidden_states,
@@ -70,7 +71,10 @@ SCHEMAS = {
     },
     ".safetensors": {tokens.SCHEMA, prompts.TOKENS, cells.SCHEMA},
     ".h5": {hidden_states.SCHEMA, prompt_states.SCHEMA, activations.SCHEMA},
-    ".json": {MODEL, PROMPTING, CHECKPOINT, outliers.SCHEMA, benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA},
+    ".json": {
+        *(MODEL, PROMPTING, CHECKPOINT, outliers.SCHEMA, correlations.SCHEMA),
+        *(benchmark_data.SCHEMA, exports.SCHEMA, sheets.SCHEMA),
+    },
 }
 """What this program reads, by the ending of a file's name."""
 _CHECKPOINT, _EXPORT = "checkpoint", "export"

@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 from polyprune.grammar.spelling import SpellingError, nearest
@@ -118,6 +119,14 @@ class Calibration:
         for index in order[: n_sequences - sum(found)]:
             found[index] += 1
         return tuple(found)
+
+    def by_language(self, n_sequences: int) -> tuple[slice, ...]:
+        """Which of `n_sequences` are in each language, in its order; of random tokens all, which are in none."""
+        counts: dict[str, int] = {}
+        for term, count in zip(self.terms, self.sequences_of(n_sequences), strict=True):
+            counts[term.language] = counts.get(term.language, 0) + count
+        ends = accumulate(counts.values() or [n_sequences], initial=0)
+        return tuple(slice(start, end) for start, end in pairwise(ends))
 
     def why_not_of(self, n_sequences: int) -> str | None:
         """Why so many sequences cannot be shared out like this, or None: a term would silently be left out."""

@@ -35,6 +35,7 @@ METHODS = {
     "awq": Traits("AWQ", updates=True, quantises=True, gram=True, settings=("awq",)),
     "dsnot": Traits("DSnoT", unstructured=True, settings=("dsnot",)),
     "gptq": Traits("GPTQ", updates=True, quantises=True, gram=True, settings=("gptq",)),
+    "lwanda": Traits("LWanda", settings=("lwanda",)),
     "magnitude": Traits("Magnitude", blind=True),
     "random": Traits("Random", blind=True),
     "reap": Traits("REAP", experts=True),
@@ -61,9 +62,11 @@ def takes(method: str, scheme: Scheme) -> bool:
     """
     traits = traits_of(method)
     if origin_of(method) is not None:
-        return traits.quantises == scheme.quantises and scheme.exchange is None and not scheme.owl
+        return traits.quantises == scheme.quantises and scheme.exchange is None and not scheme.allocation
     if traits.experts:
-        return scheme.text == scheme.plain and scheme.sparsity is not None and not (scheme.owl or scheme.dense_ends)
+        return (
+            scheme.text == scheme.plain and scheme.sparsity is not None and not (scheme.allocation or scheme.dense_ends)
+        )
     per_row = scheme.quantises and scheme.group_size is None
     return traits.quantises == scheme.quantises and not per_row and not (traits.unstructured and scheme.n_of_m)
 
@@ -72,7 +75,7 @@ def why_not(method: str) -> str:
     """Which schemes the method takes instead, for those who asked for another (see `takes`)."""
     only = "w4g128 is for quantisation, sparsities for pruning"
     if origin_of(method) is not None:
-        return f"{only}; a checkpoint has a plain scheme, neither -owl nor composed"
+        return f"{only}; a checkpoint has a plain scheme, with equal layers and not composed"
     if traits_of(method).quantises:
         return f"{only}, and a scale a row (w4channel) is read from checkpoints only"
     if METHODS[method].experts:
@@ -82,7 +85,7 @@ def why_not(method: str) -> str:
 
 def settings_read(method: str, scheme: Scheme) -> set[str]:
     """What of `compression` in config.yaml a cell depends on."""
-    return {*traits_of(method).settings, *(["owl"] if scheme.owl else [])}
+    return {*traits_of(method).settings, *([scheme.allocation] if scheme.allocation else [])}
 
 
 def artifact(method: str) -> str:

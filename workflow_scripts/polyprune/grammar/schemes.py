@@ -6,6 +6,7 @@ scheme       0.50  0.65           unstructured: share of weights removed, two de
              2of4  4of8           n:m, n weights kept of every m consecutive inputs
              …-dense-ends         the first and the last decoder layer stay dense
              0.70-owl             unstructured on average; layers with more outliers are pruned less
+             0.70-correlation     unstructured on average; layers that languages use less alike are pruned less
              w4g128  w8g128       quantisation: bits (2 to 8) and group size
              w8channel            quantisation with a scale a row, of cells that are read from checkpoints
              …-ends-from-dense    composed of finished cells of the scheme before this ending, nothing compressed anew:
@@ -28,7 +29,9 @@ from polyprune.grammar.spelling import SpellingError
 
 DENSE_ENDS = "-dense-ends"
 ENDS = "ends"
-OWL = "-owl"
+OWL, CORRELATION = "owl", "correlation"
+ALLOCATIONS = (OWL, CORRELATION)
+"""What gives layers sparsities of their own."""
 _UNSTRUCTURED = re.compile(r"0\.[0-9]{2,}")
 _N_OF_M = re.compile(r"([1-9][0-9]*)of([1-9][0-9]*)")
 _QUANTISED = re.compile(r"w([2-8])(?:g([1-9][0-9]*)|channel)")
@@ -36,7 +39,8 @@ _LAYERS = re.compile(r"layers?([1-9][0-9]*)(?:to([1-9][0-9]*))?")
 _EXCHANGE = re.compile(r"(?P<plain>.+)-(?P<layers>ends|layers?[0-9][0-9a-z]*)-from-(?P<part>[^/]+)")
 
 PLAIN_PATTERN = (
-    r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-owl|w[2-8](?:g[1-9][0-9]*|channel))"
+    r"(?:(?:0\.[0-9][0-9]+|[1-9][0-9]*of[1-9][0-9]*)(?:-dense-ends)?|0\.[0-9][0-9]+-(?:owl|correlation)"
+    r"|w[2-8](?:g[1-9][0-9]*|channel))"
 )
 """Schemes that a method is asked for."""
 COMPOSED_PATTERN = (
@@ -70,8 +74,9 @@ class Scheme:
     """What a method does to each weight matrix.
 
     Exactly one of `sparsity`, `n_of_m`, `bits` is set. `dense_ends` leaves the first and last decoder layer alone,
-    `owl` gives every layer a sparsity of its own, of which `sparsity` is the mean. With an `exchange` the cell is
-    composed of finished ones, those of the scheme `plain`. `bits` without `group_size` have a scale a row.
+    `allocation`, one of `ALLOCATIONS`, gives every layer a sparsity of its own, of which `sparsity` is the mean. With
+    an `exchange` the cell is composed of finished ones, those of the scheme `plain`. `bits` without `group_size` have a
+    scale a row.
     """
 
     text: str
@@ -80,7 +85,7 @@ class Scheme:
     bits: int | None = None
     group_size: int | None = None
     dense_ends: bool = False
-    owl: bool = False
+    allocation: str | None = None
     exchange: Exchange | None = None
 
     @property
@@ -116,13 +121,14 @@ def parse_scheme(text: str) -> Scheme:
         if whole.exchange is not None:
             raise SpellingError(f"scheme {text!r}: {whole.text!r} is composed, and cells are composed of whole ones")
         return replace(whole, text=text, exchange=exchange)
-    suffix = next((ending for ending in (DENSE_ENDS, OWL) if text.endswith(ending)), "")
+    suffix = next((ending for ending in (DENSE_ENDS, *map("-{}".format, ALLOCATIONS)) if text.endswith(ending)), "")
     body, dense_ends = text.removesuffix(suffix), suffix == DENSE_ENDS
+    allocation = suffix[1:] if suffix and not dense_ends else None
     if _UNSTRUCTURED.fullmatch(body):
         canonical = canonical_sparsity(body)
         if body == canonical and Fraction(body) > 0:
-            return Scheme(text, sparsity=Fraction(body), dense_ends=dense_ends, owl=suffix == OWL)
-    if suffix != OWL and (match := _N_OF_M.fullmatch(body)):
+            return Scheme(text, sparsity=Fraction(body), dense_ends=dense_ends, allocation=allocation)
+    if allocation is None and (match := _N_OF_M.fullmatch(body)):
         n, m = int(match[1]), int(match[2])
         if n < m:
             return Scheme(text, n_of_m=(n, m), dense_ends=dense_ends)
@@ -157,6 +163,19 @@ def require_parts(scheme: Scheme, calibration: str) -> None:
         )
 
 
+def require_languages(scheme: Scheme, calibration: str) -> None:
+    """Refuse layers' sparsities by how alike languages use them where there is one language.
+
+    Raises:
+        SpellingError: names the scheme and the calibration.
+    """
+    if scheme.allocation == CORRELATION and len({*parse_calibration(calibration).languages}) < 2:
+        raise SpellingError(
+            f"scheme {scheme.text!r} compares languages, and calibration {calibration!r} has not two of them; "
+            "calibrate on a mix, e.g. de-en"
+        )
+
+
 def canonical_sparsity(text: str) -> str:
     """`0.5` and `0.500` become `0.50`; `0.375` stays: two decimals at least, no trailing zeros beyond them."""
     digits = text.split(".")[1] if "." in text else ""
@@ -166,6 +185,6 @@ def canonical_sparsity(text: str) -> str:
 def _scheme_hint(body: str, suffix: str) -> str:
     if re.fullmatch(r"0?\.[0-9]+", body) and Fraction("0" + body[body.index(".") :]) > 0:
         return f"did you mean {canonical_sparsity(body)}{suffix}?"
-    if suffix != OWL and (match := re.fullmatch(r"([0-9]+)\s*[:_/]\s*([0-9]+)", body)):
+    if suffix in ("", DENSE_ENDS) and (match := re.fullmatch(r"([0-9]+)\s*[:_/]\s*([0-9]+)", body)):
         return f"did you mean {match[1]}of{match[2]}{suffix}?"
     return "valid spellings are 0.50, 2of4 (n kept of m), 0.50-dense-ends, w4g128, 0.50-layers1to8-from-de"

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from polyprune.grammar.calibrations import CHAT, SELF, parse_calibration
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.schemes import Exchange, parse_scheme
+from polyprune.grammar.schemes import CORRELATION, OWL, Exchange, parse_scheme
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Titles:
         return f"{self.models[model]}, {self.compression(method, scheme)}"
 
 
+_ALLOCATIONS = {OWL: " on average by OWL", CORRELATION: " on average by languages' correlation"}
+
+
 def scheme_title(scheme: str) -> str:
     """`0.50` is 50 %, `2of4` 2:4, `w4g128` 4 bit, group 128; what else the spelling says follows a comma."""
     parsed = parse_scheme(scheme)
@@ -45,8 +48,7 @@ def scheme_title(scheme: str) -> str:
         title = f"{parsed.bits} bit, " + (f"group {parsed.group_size}" if parsed.group_size else "a scale a row")
     if parsed.dense_ends:
         title += ", first and last layer dense"
-    if parsed.owl:
-        title += " on average by OWL"
+    title += _ALLOCATIONS.get(parsed.allocation or "", "")
     return title if parsed.exchange is None else f"{title}, {_exchange_title(parsed.exchange)}"
 
 

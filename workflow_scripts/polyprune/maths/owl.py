@@ -30,20 +30,20 @@ def outlier_share(scores: Sequence[Float[Tensor, "_ _"]], factor: float) -> Frac
     return Fraction(sum(int((matrix > factor * mean).sum()) for matrix in scores), n_weights)
 
 
-def layer_sparsities(outlier_shares: Sequence[Fraction], sparsity: Fraction, spread: Fraction) -> list[Fraction]:
-    """OWL-2, exact; `spread` is λ.
+def layer_sparsities(values: Sequence[Fraction], sparsity: Fraction, spread: Fraction) -> list[Fraction]:
+    """OWL-2, exact: what has the larger of `values` is pruned less; `spread` is λ, which turns that round if negative.
 
     Raises:
         ValueError: a layer's sparsity is not between 0 and 1.
     """
-    lowest, width = min(outlier_shares), max(outlier_shares) - min(outlier_shares)
-    scaled = [2 * spread * (share - lowest) / width if width else Fraction(0) for share in outlier_shares]
+    lowest, width = min(values), max(values) - min(values)
+    scaled = [2 * spread * (value - lowest) / width if width else Fraction(0) for value in values]
     mean = sum(scaled, Fraction(0)) / len(scaled)
-    sparsities = [sparsity + mean - value for value in scaled]
+    sparsities = [sparsity + mean - each for each in scaled]
     for layer, value in enumerate(sparsities):
         if not 0 < value < 1:
             raise ValueError(
-                f"OWL gives layer {layer} the sparsity {float(value):.4f}, outside of (0, 1), at overall sparsity "
+                f"layer {layer} would get the sparsity {float(value):.4f}, outside of (0, 1), at overall sparsity "
                 f"{float(sparsity):g} and spread {float(spread):g}; choose a smaller spread"
             )
     return sparsities

@@ -4,14 +4,19 @@
     STAT-2   G_jk = Σ_t x_tj x_tk      the Gram matrix X^T X (SparseGPT's and GPTQ's Hessian, arXiv:2301.00774)
     STAT-3   Σ_t x_tj and Var x_j = Σ_t x_tj² / T − (Σ_t x_tj / T)²      T tokens (DSnoT, arXiv:2310.08915)
     STAT-4   m_j  = Σ_t |x_tj| / T     the mean size of input feature j (AWQ, arXiv:2306.00978)
+    STAT-5   a_lj = √(Σ_t x_tj² / T_l) over the T_l tokens of language l: the root mean square of feature j in it
 
 Raw sums: the public codes divide by the number of sequences (and double), which no method's result depends on.
 Products of 16-bit inputs are exact in float32, so casting before or inside the product is the same.
 One statistic serves all matrices that read the same input.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from polyprune.maths.checks import require_full_float32
@@ -46,6 +51,34 @@ class InputSquares:
         """
         _require_tokens(self.n_tokens)
         return self._sum.float()
+
+
+class InputSquaresByLanguage(InputSquares):
+    """STAT-5 beside STAT-1, if it is `joined` of accumulators that saw a language each; else its tokens are of one."""
+
+    def __init__(self, d_in: int, device: torch.device | str = "cpu"):
+        super().__init__(d_in, device)
+        self._languages: Sequence[InputSquaresByLanguage] = ()
+
+    @classmethod
+    def joined(cls, languages: Sequence[InputSquaresByLanguage]) -> InputSquaresByLanguage:
+        """All tokens of accumulators of a language each."""
+        sums = torch.stack([each._sum for each in languages])
+        whole = cls(sums.shape[1], sums.device)
+        whole._sum, whole.n_tokens = sums.sum(dim=0), sum(each.n_tokens for each in languages)
+        whole._languages = languages
+        return whole
+
+    @property
+    def root_mean_squares(self) -> Float64[Tensor, "n_languages d_in"]:
+        """a_lj, in the order of the languages.
+
+        Raises:
+            ValueError: no tokens of a language were seen.
+        """
+        languages = self._languages or [self]
+        _require_tokens(min(each.n_tokens for each in languages))
+        return torch.stack([(each._sum / each.n_tokens).sqrt() for each in languages])
 
 
 class InputMoments(InputSquares):

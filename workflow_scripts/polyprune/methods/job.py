@@ -19,11 +19,12 @@ from polyprune.maths.grids import GridSettings
 class Job:
     """What to do with every matrix. `settings` holds what the method reads of `compression` in config.yaml.
 
-    `layer_sparsities` is what OWL gives each layer; None: all have the scheme's. `true_sequential` says whether within
-    a layer each matrix sees the inputs that the compressed ones before it produce, `all_experts` whether each expert is
-    compressed from all tokens, not only from those that the router sends to it, `shared_heads` whether several query
-    heads of the model share a key and a value head, `routers` whether routers and gates of shared experts are
-    compressed too.
+    `layer_sparsities` is what each layer gets by the scheme; None: all have the same. `true_sequential` says whether
+    within a layer each matrix sees the inputs that the compressed ones before it produce, `all_experts` whether each
+    expert is compressed from all tokens, not only from those that the router sends to it, `shared_heads` whether
+    several query heads of the model share a key and a value head, `routers` whether routers and gates of shared experts
+    are compressed too, `languages` which calibration sequences are in each language, for a method that tells them
+    apart.
     """
 
     scheme: Scheme
@@ -35,6 +36,7 @@ class Job:
     all_experts: bool = False
     shared_heads: bool = False
     routers: bool = False
+    languages: tuple[slice, ...] = ()
 
     def for_layer(self, index: int) -> Job:
         """The job with the scheme of one layer."""
@@ -56,7 +58,8 @@ class Job:
 class Method(Protocol):
     """A module of `polyprune.methods`.
 
-    `statistic(d_in, device)` makes an empty accumulator of layer inputs; None if the method looks at weights only.
+    `statistic(d_in, device)` makes an empty accumulator of layer inputs; None if the method looks at weights only. One
+    that has `joined` is made of each language's tokens apart, and joined of these.
     `compress` returns what is kept of each of the matrices that share an input, whose names, joined by `/`, are its
     last argument; raises `ValueError` if it cannot.
     """

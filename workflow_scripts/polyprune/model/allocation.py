@@ -1,4 +1,4 @@
-"""OWL's sparsity of each layer, from the shares of outliers that `measure_outliers` left."""
+"""Each layer's own sparsity, from what a pass through the dense model left."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
+from polyprune.artifacts.correlations import load_correlations
 from polyprune.artifacts.outliers import load_outliers
 from polyprune.errors import UserError
-from polyprune.grammar.schemes import Scheme
+from polyprune.grammar.schemes import OWL, Scheme
 from polyprune.maths.owl import layer_sparsities
 
 
-def owl_sparsities(outliers: Path, digests: Mapping[str, str], scheme: Scheme, spread: float) -> tuple[Fraction, ...]:
-    """OWL-2 for all layers; `digests` are of the model and the calibration shard that the cell is made from.
+def allocated(measured: Path, digests: Mapping[str, str], scheme: Scheme, spread: float) -> tuple[Fraction, ...]:
+    """OWL-2 for all layers, of shares of outliers or of 1 − CORR-1.
+
+    `digests` are of the model and the calibration shard that the cell is made from.
 
     Raises:
         UserError: the file was made from others, or a layer's sparsity would not be between 0 and 1.
     """
     if scheme.sparsity is None:
         raise ValueError(f"scheme {scheme.text} has no sparsity that layers could differ in")
-    shares = load_outliers(outliers, digests)
+    if scheme.allocation == OWL:
+        values = load_outliers(measured, digests)
+    else:
+        values = [1 - Fraction(each) for each in load_correlations(measured, digests)]
     try:
-        return tuple(layer_sparsities(shares, scheme.sparsity, Fraction(str(spread))))
+        return tuple(layer_sparsities(values, scheme.sparsity, Fraction(str(spread))))
     except ValueError as error:
-        raise UserError(f"{error} (compression.owl.spread in config.yaml)") from error
+        raise UserError(f"{error} (compression.{scheme.allocation}.spread in config.yaml)") from error

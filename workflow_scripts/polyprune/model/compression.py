@@ -30,7 +30,7 @@ from polyprune.model.calls import LayerCall, through
 from polyprune.model.decoder import Decoder
 from polyprune.model.gates import is_gate
 from polyprune.model.products import Matrix, Product, gates_of
-from polyprune.model.statistics import Anatomy, Reading, anatomy, collect
+from polyprune.model.statistics import Anatomy, Reading, anatomy, collect, collect_by_language
 
 
 @torch.inference_mode()
@@ -123,8 +123,12 @@ def compress_layer(
     _renew(products)
     steps = [[group] for group in found.groups] if job.true_sequential else [list(found.groups)]
     for groups in steps:
-        inputs = batches(hidden, batch, _device(layer))
-        readings = collect(layer, products, found, groups, inputs, call, method.statistic, job.all_experts)
+        how = (call, method.statistic, job.all_experts)
+        if job.languages:
+            inputs = [batches(hidden[each], batch, _device(layer)) for each in job.languages]
+            readings = collect_by_language(layer, products, found, groups, inputs, *how)
+        else:
+            readings = collect(layer, products, found, groups, batches(hidden, batch, _device(layer)), *how)
         while readings:
             _compress_group(readings.pop(0), method, job, made, errors)
 

@@ -10,29 +10,21 @@ from polyprune.log import Progress
 from polyprune.maths.owl import outlier_share
 from polyprune.maths.statistics import InputSquares
 from polyprune.maths.wanda import wanda_scores
-from polyprune.model.calibration import Calibration, Flow
-from polyprune.model.compression import batches, propagate
-from polyprune.model.statistics import anatomy, collect
+from polyprune.model.calibration import Calibration
+from polyprune.model.dense_pass import dense_readings
 
 
 @torch.inference_mode()
 def outlier_shares(calibration: Calibration, factor: float) -> list[Fraction]:
     """OWL-1 for all layers; `factor` is M."""
-    decoder, batch = calibration.decoder, calibration.batch
-    flow = Flow(calibration)
-    progress = Progress(decoder.n_layers, "layer", every=0.0)
+    progress = Progress(calibration.decoder.n_layers, "layer", every=0.0)
     shares: list[Fraction] = []
-    for index, layer in decoder.walk():
-        products = decoder.products(index)
-        found = anatomy(layer, products, *flow.few(index), f"{decoder.prefix}.{index}")
-        inputs = batches(flow.hidden, batch, decoder.device)
+    for readings in dense_readings(calibration, InputSquares):
         scores = [
             wanda_scores(product.view(matrix), reading.statistic.total)
-            for reading in collect(layer, products, found, found.groups, inputs, flow.calls[index], InputSquares)
+            for reading in readings
             for product, matrix in reading.matrices
         ]
         shares.append(outlier_share(scores, factor))
-        if index + 1 < decoder.n_layers:
-            propagate(layer, flow.hidden, flow.calls[index], batch)
-        progress.report(index + 1, f"outlier share {float(shares[-1]):.5f}")
+        progress.report(len(shares), f"outlier share {float(shares[-1]):.5f}")
     return shares

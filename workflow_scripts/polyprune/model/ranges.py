@@ -6,22 +6,18 @@ import torch
 
 from polyprune.log import Progress
 from polyprune.maths.ranges import InputRanges
-from polyprune.model.calibration import Calibration, Flow
-from polyprune.model.compression import batches, propagate
-from polyprune.model.statistics import Group, anatomy, collect
+from polyprune.model.calibration import Calibration
+from polyprune.model.dense_pass import dense_readings
+from polyprune.model.statistics import Group
 
 
 @torch.inference_mode()
 def input_ranges(text: Calibration) -> list[dict[Group, InputRanges]]:
     """Of each layer, by the names of the matrices that read the same input; of experts that do so all together."""
-    decoder, flow = text.decoder, Flow(text)
-    progress, found = Progress(decoder.n_layers, "layer"), list[dict[Group, InputRanges]]()
-    for index, layer in decoder.walk():
-        products = decoder.products(index)
-        parts = anatomy(layer, products, *flow.few(index), f"{decoder.prefix}.{index}")
-        inputs = batches(flow.hidden, text.batch, decoder.device)
+    progress, found = Progress(text.decoder.n_layers, "layer"), list[dict[Group, InputRanges]]()
+    for readings in dense_readings(text, InputRanges):
         ranges: dict[Group, InputRanges] = {}
-        for reading in collect(layer, products, parts, parts.groups, inputs, flow.calls[index], InputRanges):
+        for reading in readings:
             if reading.n_tokens == 0:  # an expert that no token is sent to
                 continue
             group = tuple(dict.fromkeys(product.name for product, _ in reading.matrices))
@@ -30,6 +26,5 @@ def input_ranges(text: Calibration) -> list[dict[Group, InputRanges]]:
             else:
                 ranges[group] = reading.statistic
         found.append(ranges)
-        propagate(layer, flow.hidden, flow.calls[index], text.batch)
-        progress.report(index + 1)
+        progress.report(len(found))
     return found

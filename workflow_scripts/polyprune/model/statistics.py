@@ -227,6 +227,28 @@ def collect(
     return [reading for group in wanted for reading in _readings(group, by_name, statistics, create)]
 
 
+def collect_by_language(
+    layer: nn.Module,
+    products: Sequence[Product],
+    found: Anatomy,
+    wanted: Sequence[Group],
+    languages: Sequence[Iterator[Tensor]],
+    call: LayerCall,
+    create: Create,
+    all_experts: bool = False,
+) -> list[Reading]:
+    """The same of each language's batches apart, joined: of experts, those languages of which they saw tokens."""
+    parts = [collect(layer, products, found, wanted, batches, call, create, all_experts) for batches in languages]
+    return [_joined(readings) for readings in zip(*parts, strict=True)]
+
+
+def _joined(readings: Sequence[Reading]) -> Reading:
+    """One input's readings in several languages as one; an expert without any token has those of no language."""
+    seen = [each.statistic for each in readings if each.n_tokens != 0] or [readings[0].statistic]
+    n_tokens = None if readings[0].n_tokens is None else sum(each.n_tokens or 0 for each in readings)
+    return Reading(readings[0].matrices, type(seen[0]).joined(seen), n_tokens)
+
+
 def _readings(
     group: Group, by_name: Mapping[str, Product], statistics: Mapping[tuple[str, int | None], Any], create: Create
 ) -> Iterator[Reading]:

@@ -32,7 +32,7 @@ STAGES = {
     ),
     "calibration text": ("build_", "write_text"),
     "compressed models": (
-        *("measure_outliers", "prune_model", "reconstruct_model", "remove_experts"),
+        *("measure_outliers", "measure_correlations", "prune_model", "reconstruct_model", "remove_experts"),
         *("compose_", "import_", "export_"),
     ),
     "hidden states": ("dump_", "count_activations"),

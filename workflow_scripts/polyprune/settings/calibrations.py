@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from polyprune.grammar.calibrations import CHAT, SELF, parse_calibration, require_known, require_needed
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.schemes import Scheme, require_parts
+from polyprune.grammar.schemes import Scheme, require_languages, require_parts
 from polyprune.settings.config import Settings
 from polyprune.settings.models import Model
 from polyprune.settings.text import Corpus
@@ -50,5 +50,7 @@ def require_cell(scheme: Scheme, calibration: str, model: Model, corpora: Mappin
     """The same of a cell's calibration and, of a composed one, of its part's, which has to be another."""
     require_calibration(calibration, model, corpora)
     require_parts(scheme, calibration)
+    require_languages(scheme, calibration)
     if scheme.exchange is not None and scheme.exchange.part != DENSE:
         require_calibration(scheme.exchange.part, model, corpora)
+        require_languages(scheme, scheme.exchange.part)

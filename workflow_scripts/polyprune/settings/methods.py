@@ -62,11 +62,29 @@ class Alps(Section):
     refit_iterations: Count = Field(default=10, description="conjugate gradient steps once the support is found")
 
 
+class Lwanda(Section):
+    """Language-aware Wanda, which is ours."""
+
+    weight: float = Field(default=1.0, ge=0, description="of how much languages differ in an input feature; 0: Wanda")
+
+
 class Owl(Section):
     """Sparsity by layer (schemes that end in -owl), as in the authors' code."""
 
     outlier_factor: float = Field(default=5.0, gt=0, description="times the layer's mean score makes an outlier")
     spread: float = Field(default=0.08, ge=0, lt=0.5, description="largest distance of a layer from the mean sparsity")
+
+
+class Correlation(Section):
+    """Sparsity by layer (schemes that end in -correlation), which is ours."""
+
+    spread: float = Field(
+        default=0.08,
+        gt=-0.5,
+        lt=0.5,
+        description="largest distance of a layer from the mean sparsity; above 0 layers that languages use less alike "
+        "are pruned less, below 0 more",
+    )
 
 
 class Compression(Section):
@@ -88,7 +106,9 @@ class Compression(Section):
     ria: Ria = Ria()
     dsnot: Dsnot = Dsnot()
     alps: Alps = Alps()
+    lwanda: Lwanda = Lwanda()
     owl: Owl = Owl()
+    correlation: Correlation = Correlation()
 
     def read_by(self, method: str, scheme: str) -> dict[str, Any]:
         """What a cell depends on; nothing if it is read from a checkpoint."""

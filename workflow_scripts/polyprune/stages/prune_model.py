@@ -22,7 +22,7 @@ from polyprune.settings.engine import Engine
 def prune_model(
     model: Path,
     tokens: Path,
-    outliers: list[Path],
+    allocation: list[Path],
     method: str,
     scheme: str,
     calibration: str,
@@ -35,13 +35,14 @@ def prune_model(
 ) -> None:
     """Write `output` (see `artifacts/cells.py`); its finished layers stay in `{output}.layers/` until it is whole.
 
-    `outliers` is one file if the scheme gives layers sparsities by OWL, else empty.
+    `allocation` is one file if the scheme gives layers sparsities of their own, which follow from it, else empty.
     """
-    languages = list(parse_calibration(calibration).languages)
-    text = open_calibration(model, tokens, device, engine, languages=languages, seed=seed)
+    asked = parse_calibration(calibration)
+    text = open_calibration(model, tokens, device, engine, languages=list(asked.languages), seed=seed)
     decoder = text.decoder
     metadata = provenance | text.digests | {"dtype": decoder.dtype_name}
     logger.info("%s %s on %d x %d tokens, %s", method, scheme, *text.tokens.shape, decoder.device)
+    module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     sequential = compression.get(method, {}).get("true_sequential", False)
     job = Job(
         parse_scheme(scheme),
@@ -52,15 +53,15 @@ def prune_model(
         all_experts=compression.get("experts") == "all",
         shared_heads=_shares_heads(decoder.config),
         routers=compression.get("routers") == "compressed",
+        languages=asked.by_language(len(text.tokens)) if hasattr(module.statistic, "joined") else (),
     )
-    if job.scheme.owl:
-        allocation = importlib.import_module("polyprune.model.allocation")
-        spread = compression["owl"]["spread"]
-        sparsities = allocation.owl_sparsities(outliers[0], text.digests, job.scheme, spread)
+    if job.scheme.allocation:
+        allocate = importlib.import_module("polyprune.model.allocation").allocated
+        spread = compression[job.scheme.allocation]["spread"]
+        sparsities = allocate(allocation[0], text.digests, job.scheme, spread)
         job = replace(job, layer_sparsities=sparsities)
         metadata |= {"layer_sparsities": [float(value) for value in sparsities]}
     parts = output.with_name(output.name + ".layers")
-    module = cast(Method, importlib.import_module(f"polyprune.methods.{method}"))
     compress(text, module, job, parts, metadata)
     join_layers(parts, decoder.n_layers, output, metadata)
 

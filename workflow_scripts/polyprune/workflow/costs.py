@@ -53,8 +53,8 @@ def _tokens(text: TextSettings, n_sequences: int) -> int:
     return n_sequences * text.sequence_length
 
 
-OUTLIERS_COST_LIKE = "wanda"
-"""OWL's pass through the dense model takes the passes and the statistics of this method."""
+ALLOCATION_COSTS_LIKE = "wanda"
+"""A pass through the dense model that layers' sparsities follow from takes the passes and statistics of this method."""
 
 
 def _sequences(model: Model, calibration: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from polyprune.grammar.methods import artifact, artifact_of
 from polyprune.grammar.paths import DENSE, PAPER, Cell, models_of, study_path
 from polyprune.grammar.reports import DRAWINGS, TABLES, Kind
-from polyprune.grammar.schemes import parse_scheme
+from polyprune.grammar.schemes import CORRELATION, OWL, parse_scheme
 from polyprune.settings.studies import Figure, Table
 from polyprune.workflow.text_inputs import TextInputs
 from polyprune.workflow.wildcards import Wildcards
@@ -41,11 +41,13 @@ class Inputs(TextInputs):
             return []
         return self.cell({**wildcards, "scheme": scheme.plain, "calibration": scheme.exchange.part})
 
-    def outliers(self, wildcards: Wildcards) -> list[str]:
-        """Of a scheme with OWL's sparsities by layer, what they follow from."""
-        if not parse_scheme(wildcards["scheme"]).owl:
+    def allocation(self, wildcards: Wildcards) -> list[str]:
+        """Of a scheme that gives layers sparsities of their own, what they follow from."""
+        allocation = parse_scheme(wildcards["scheme"]).allocation
+        if allocation is None:
             return []
-        return ["results/{model}/calibration/{calibration}/seed{seed}/outliers.json".format(**wildcards)]
+        name = {OWL: "outliers", CORRELATION: "correlations"}[allocation]
+        return [f"results/{{model}}/calibration/{{calibration}}/seed{{seed}}/{name}.json".format(**wildcards)]
 
     def dumps(self, data: str, *variants: str) -> list[str]:
         """Patterns of the dumps of variants on a corpus or on prompts."""

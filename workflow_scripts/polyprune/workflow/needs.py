@@ -48,11 +48,19 @@ class Needs:
         }
 
     def compression(self) -> Resources:
-        """OWL's pass through the dense model, which has no method, costs like one of Wanda's."""
         return self._on_gpu(
             _compressing,
-            lambda model, wildcards: costs.compression_memory_mb(model, _method(wildcards), wildcards["calibration"]),
-            lambda model, wildcards: costs.compression_flops(model, _method(wildcards), wildcards["calibration"]),
+            lambda model, cell: costs.compression_memory_mb(model, cell["method"], cell["calibration"]),
+            lambda model, cell: costs.compression_flops(model, cell["method"], cell["calibration"]),
+        )
+
+    def allocation(self, rule: str) -> Resources:
+        """A pass of calibration text through the dense model, by a rule of this name."""
+        method = costs.ALLOCATION_COSTS_LIKE
+        return self._on_gpu(
+            lambda _: rule,
+            lambda model, wildcards: costs.compression_memory_mb(model, method, wildcards["calibration"]),
+            lambda model, wildcards: costs.compression_flops(model, method, wildcards["calibration"]),
         )
 
     def dump(self, rule: str, n_cells: int) -> Resources:
@@ -116,14 +124,8 @@ class Needs:
 
 
 def _compressing(wildcards: Wildcards) -> str:
-    """The rule that makes a cell of the method, or measures outliers where there is none."""
-    if wildcards.get("method") is None:
-        return "measure_outliers"
+    """The rule that makes a cell of the method."""
     traits = traits_of(wildcards["method"])
     if traits.experts:
         return "remove_experts"
     return "reconstruct_model" if traits.updates else "prune_model"
-
-
-def _method(wildcards: Wildcards) -> str:
-    return wildcards.get("method", costs.OUTLIERS_COST_LIKE)

@@ -22,7 +22,15 @@ from polyprune.workflow.as_used import as_used
 from polyprune.workflow.bundles import MIXED, record_key, recorded_rule
 
 GPU_RULES = (
-    *("measure_outliers", "prune_model", "reconstruct_model", "dump", "count_activations", "measure_routing"),
+    *(
+        "measure_outliers",
+        "measure_correlations",
+        "prune_model",
+        "reconstruct_model",
+        "dump",
+        "count_activations",
+        "measure_routing",
+    ),
     "measure_activation_ranges",
     "remove_experts",
     "write_text",
@@ -37,7 +45,7 @@ IN_EACH_LANGUAGE = ("measure_routing", "measure_activation_ranges")
 """Beginnings of those that send the first evaluation text of every language through a model."""
 IN_EACH_LANGUAGE_BYTES = 1e6
 """Of what they write: a row an expert, or a few a matrix, of each layer and language."""
-OUTLIERS_BYTES = 1e4
+ALLOCATION_BYTES = 1e4
 """A fraction a layer."""
 
 
@@ -120,7 +128,7 @@ def job_memory_mb(job: Mapping[str, Any], settings: Settings, needed: Mapping[Ke
 
 def _compression(job: Mapping[str, Any]) -> tuple[str, str]:
     """Method and calibration of a cell; what other jobs cost like where they have none."""
-    return job["wildcards"].get("method", costs.OUTLIERS_COST_LIKE), job["wildcards"].get("calibration", PLAIN)
+    return job["wildcards"].get("method", costs.ALLOCATION_COSTS_LIKE), job["wildcards"].get("calibration", PLAIN)
 
 
 def _n_cells(job: Mapping[str, Any]) -> int:
@@ -135,8 +143,8 @@ def output_bytes(job: Mapping[str, Any], settings: Settings) -> float:
         return len(job["output"]) * costs.dump_bytes(model)
     if job["rule"].startswith(("evaluate", "write_text")):
         return EVALUATION_BYTES
-    if job["rule"] == "measure_outliers":
-        return OUTLIERS_BYTES
+    if job["rule"] in ("measure_outliers", "measure_correlations"):
+        return ALLOCATION_BYTES
     if job["rule"].startswith(IN_EACH_LANGUAGE):
         return IN_EACH_LANGUAGE_BYTES
     if job["rule"].startswith("count_activations"):

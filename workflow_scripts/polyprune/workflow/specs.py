@@ -16,11 +16,11 @@ from __future__ import annotations
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.paths import DENSE
-from polyprune.grammar.schemes import parse_scheme
+from polyprune.grammar.schemes import OWL, parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.workflow.by_place import ByPlace
-from polyprune.workflow.made_with import MadeWith, Mixed
+from polyprune.workflow.made_with import Entries, MadeWith, Mixed
 from polyprune.workflow.outside import DATA_ROOT
 from polyprune.workflow.spec_values import cell_at, named_cell, plugins_of_evaluation, spec, variant_of
 from polyprune.workflow.study_specs import StudySpecs
@@ -60,17 +60,20 @@ class Specs(TextSpecs, StudySpecs):
         inputs = self.made_with.of_compression(wildcards)
         return spec("measure_outliers", wildcards, **self.made_with.outliers(), inputs=inputs)
 
+    def measure_correlations(self, wildcards: Wildcards) -> str:
+        inputs = self.made_with.of_compression(wildcards)
+        return spec("measure_correlations", wildcards, calibration=wildcards["calibration"], inputs=inputs)
+
     def prune_model(self, wildcards: Wildcards) -> str:
         method, scheme = wildcards["method"], wildcards["scheme"]
-        owl = parse_scheme(scheme).owl
-        plugins = [f"methods/{method}.py", *(["model/allocation.py"] if owl else [])]
+        plugins = [f"methods/{method}.py", *(["model/allocation.py"] if parse_scheme(scheme).allocation else [])]
         return spec(
             "prune_model",
             wildcards,
             *plugins,
             **named_cell(wildcards),
             compression=self.settings.compression.read_by(method, scheme),
-            inputs=self.made_with.of_compression(wildcards) | ({"outliers": self.made_with.outliers()} if owl else {}),
+            inputs=self.made_with.of_compression(wildcards) | self._allocation(wildcards),
         )
 
     def remove_experts(self, wildcards: Wildcards) -> str:
@@ -172,6 +175,14 @@ class Specs(TextSpecs, StudySpecs):
     def evaluate_model(self, wildcards: Wildcards) -> str:
         asked = self.made_with.evaluation(wildcards)
         return spec("evaluate_model", wildcards, *plugins_of_evaluation(asked), variant=variant_of(wildcards), **asked)
+
+    def _allocation(self, wildcards: Wildcards) -> Entries:
+        """What sparsities of layers follow from, if the scheme gives them some."""
+        allocation = parse_scheme(wildcards["scheme"]).allocation
+        if allocation is None:
+            return {}
+        of_languages = {"calibration": wildcards["calibration"]}
+        return {"allocation": self.made_with.outliers() if allocation == OWL else of_languages}
 
     def _checked_model(self, stage: str, wildcards: Wildcards) -> str:
         model = wildcards["model"]

@@ -127,7 +127,9 @@ _POINTS = {"over_budget": _over_budget, "over_dose": _over_dose, "over_sparsity"
 def has_place(scheme: str) -> bool:
     """Whether its sparsity alone says where it stands on the axis."""
     parsed = parse_scheme(scheme)
-    return parsed.sparsity is not None and not parsed.dense_ends and not parsed.owl and parsed.exchange is None
+    return (
+        parsed.sparsity is not None and not parsed.dense_ends and parsed.allocation is None and parsed.exchange is None
+    )
 
 
 def scheme_places(schemes: Sequence[str]) -> dict[str, float]:
