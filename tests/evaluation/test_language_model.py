@@ -17,7 +17,7 @@ from tokenizers.normalizers import Replace
 from polyprune.corpora.demo.benchmarks import write_benchmark
 from polyprune.errors import UserError
 from polyprune.evaluation import scoring
-from polyprune.evaluation.generation import Limits, _Cached
+from polyprune.evaluation.generation import Limits
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import score_rows
 from polyprune.evaluation.tasks import Prompting, brisk_harness, build_tasks
@@ -106,46 +106,6 @@ def test_prompts_too_long_lose_their_beginning_as_in_the_stock_backend(tmp_path:
     expected = stock._loglikelihood_tokens([(("", ""), *pair) for pair in pairs], disable_tqdm=True)
     for found, wanted in zip(score_rows(lm.weights, rows, 2, 100), expected, strict=True):
         assert found.log_likelihood == pytest.approx(wanted[0], abs=1e-4)
-
-
-def test_questions_on_one_passage_share_its_pass_and_score_as_alone(folder: Path) -> None:
-    lm = language_model(folder)
-    passage = "Where is the house? It is where the river meets the road, and nobody knows since when. " * 2
-    pairs = [
-        (f"{passage}Question {i}: {'why ' * i}?\nAnswer:", option) for i in range(3) for option in (" A", " no reason")
-    ]
-    encoded = lm.encode_pairs(pairs)
-    together, alone = pack(encoded, lm.max_length), pack(encoded, lm.max_length, share=False)
-    assert len(together) == 1 and len(alone) == 6 and len(together[0]) < sum(map(len, alone)) / 3
-    for mine, other in zip(
-        score_rows(lm.weights, together, 6, 2048), score_rows(lm.weights, alone, 6, 2048), strict=True
-    ):
-        assert mine.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
-        assert mine.greedy == other.greedy
-
-
-def test_answers_that_ended_are_computed_no_more_and_prompts_not_padded(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lm = language_model(folder)
-    prompts = [prompt for prompt, _ in lm.encode_pairs([("why " * n, " x") for n in (30, 29, 3, 9)])]
-    free = Limits((), 8, frozenset())
-    alone = [lm._generate([], [prompt], free)[0] for prompt in prompts]
-    shapes = []
-    forward = _Cached._forward
-
-    def watched(self: Any, tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
-        shapes.append(tuple(tokens.shape))
-        return forward(self, tokens, *rest)
-
-    monkeypatch.setattr(_Cached, "_forward", watched)
-    assert lm._generate([], prompts, free) == alone
-    longest, *_ = lengths = sorted(map(len, prompts), reverse=True)
-    assert shapes == [(2, longest), (1, lengths[2]), (1, lengths[3]), *[(4, 1)] * 7]
-    stop = alone[0][2:4]
-    shapes.clear()
-    assert lm._generate([], prompts, Limits((stop,), 8, frozenset())) == [text.split(stop)[0] for text in alone]
-    assert any(0 < rows < 4 for rows, _ in shapes[3:])
 
 
 def test_a_streamed_model_gives_the_same(folder: Path) -> None:
