@@ -33,8 +33,8 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job
+from polyprune.model.calibration import calibration_batch
 from polyprune.model.compression import Errors, Made, compress_layer, propagate
-from polyprune.model.decoder import sequences_per_batch
 from polyprune.model.products import Matrix, Product
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
@@ -166,7 +166,7 @@ def engine(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], m
     cosine, sine = positions
     few = {"position_embeddings": (cosine[:, :PROBE_TOKENS], sine[:, :PROBE_TOKENS])}
     call = {"position_embeddings": positions}
-    batch = sequences_per_batch(16_384, hidden.shape[1])
+    batch = calibration_batch(16_384, hidden.shape[1], hidden.device)
     job = Job(parse_scheme(sparsity), SETTINGS, len(hidden))
     products = [
         Product(name, linear, "weight", False, None, (Matrix(name, f"{name}.weight", slice(None)),))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from polyprune.evaluation.packing import MOST_PADDING, Row, collate, fill_batch, pack
+from polyprune.evaluation.packing import LEAST_SHARED, MOST_PADDING, Row, collate, fill_batch, pack
 
 CPU = torch.device("cpu")
 tokens = st.integers(0, 3)
@@ -48,20 +48,61 @@ def test_letters_need_one_plain_row_a_question() -> None:
     assert batch.mask is None and batch.positions is None
 
 
-@given(questions, st.booleans(), st.integers(2, 12))
+def test_prompts_that_share_most_share_a_row_by_hand() -> None:
+    passage = list(range(100, 100 + LEAST_SHARED))
+    pairs = [([*passage, 7, 8], [1, 2]), ([*passage, 7, 8], [3, 2]), ([*passage, 9], [4, 5]), ([9, *passage], [4])]
+    other, row = sorted(pack(pairs, 64), key=len)
+    n = LEAST_SHARED
+    assert other.tokens == [9, *passage] and not other.branches
+    assert row.tokens == [*passage, 7, 8, 1, 3, 9, 4]
+    assert row.positions == [*range(n), n, n + 1, n + 2, n + 2, n, n + 1]
+    assert row.segments == [0] * n + [1, 1, 2, 3, 4, 4]
+    assert sorted(row.picks) == [
+        *((0, n + 1, 1), (0, n + 2, 2)),
+        *((1, n + 1, 3), (1, n + 3, 2)),
+        *((2, n + 4, 4), (2, n + 5, 5)),
+    ]
+    mask = collate([row], CPU).mask
+    assert mask is not None and mask[0, 0, :, :n].tril().equal(torch.ones(n + 6, n, dtype=torch.bool).tril())
+    assert mask[0, 0, n:, n:].int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 0, 1, 0, 0],
+        [0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1, 1],
+    ]
+
+
+def test_rows_do_not_grow_beyond_twice_their_longest_prompt() -> None:
+    """Forty tokens are shared, ten of each prompt are its own: six of twenty to a row."""
+    prompts = [[*range(40), *range(start, start + 10)] for start in range(100, 300, 10)]
+    rows = pack([(prompt, [1]) for prompt in prompts], 64)
+    assert [len(row) for row in rows] == [100, 100, 100, 60]
+    alone = pack([(prompt[9:], [1]) for prompt in prompts], 64)
+    assert [len(row) for row in alone] == [41] * 20
+
+
+@given(questions, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans(), st.integers(2, 52))
 def test_every_prediction_sees_what_a_row_of_its_own_would_show_it(
-    pairs: list[tuple[list[int], list[int]]], share: bool, max_length: int
+    pairs: list[tuple[list[int], list[int]]], after_passage: list[bool], share: bool, max_length: int
 ) -> None:
+    passage = [0] * LEAST_SHARED
+    pairs = [
+        ([*passage, *prompt] if after else prompt, option)
+        for (prompt, option), after in zip(pairs, after_passage, strict=False)
+        if len(option) <= max_length
+    ]
     seen: dict[int, list[tuple[list[int], int]]] = {}
     for row in pack(pairs, max_length, share):
+        mask = collate([row], CPU).mask
         for request, place, token in row.picks:
-            visible = [other for other in range(place + 1) if row.segments[other] in (0, row.segments[place])]
+            shown = range(place + 1) if mask is None else mask[0, 0, place].nonzero().flatten().tolist()
+            visible = list(shown)
             assert [row.positions[other] for other in visible] == list(range(len(visible)))
             seen.setdefault(request, []).append(([row.tokens[other] for other in visible], token))
     for request, (context, continuation) in enumerate(pairs):
         whole = [*context, *continuation][-(max_length + 1) :]
-        if len(continuation) > max_length:
-            continue
         first = len(whole) - len(continuation)
         assert sorted(seen[request], key=lambda item: len(item[0])) == [
             (whole[:place], whole[place]) for place in range(first, len(whole))

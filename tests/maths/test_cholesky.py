@@ -1,6 +1,7 @@
 """CHOL-1 to CHOL-3 against the inverse in float64; refusals."""
 
 import math
+from itertools import accumulate
 
 import pytest
 import torch
@@ -41,6 +42,25 @@ def test_the_factor_is_the_one_of_the_reference_codes():
     torch.testing.assert_close(upper(factor), reference, rtol=1e-10, atol=1e-14)
     block = slice(7, 12)
     torch.testing.assert_close(factor.upper(block), reference[block, block], rtol=1e-10, atol=1e-14)
+
+
+def test_beside_the_gram_matrix_stands_one_more_of_its_size():
+    """CHOL-3: copied, damped, reversed, factored, looked through and reversed back in the same memory."""
+    gram = gram_of(600, 512).float()
+    before = gram.clone()
+    hessian_factor(gram[:8, :8], 0.01, "a test")  # what is taken once
+    with torch.profiler.profile(profile_memory=True, acc_events=True) as profiler:
+        factor = hessian_factor(gram, 0.01, "a test")
+    events = profiler.profiler.kineto_results.events()
+    taken = [event.nbytes() for event in sorted(events, key=lambda one: one.start_ns()) if event.name() == "[memory]"]
+    assert 1 <= max(accumulate(taken)) / gram.nbytes < 1.6
+    assert torch.equal(gram, before)
+    torch.testing.assert_close(
+        factor.root @ factor.root.T - before,
+        torch.diag(0.01 * before.diagonal().mean().expand(512)),
+        rtol=1e-4,
+        atol=1e-3,
+    )
 
 
 def test_float32_stays_close():

@@ -14,6 +14,7 @@ from tests.helpers.tiny import CONFIGS, random_model, random_tokens, save_checkp
 from torch import Tensor
 
 from polyprune.errors import UserError
+from polyprune.model.calibration import calibration_batch
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.compression import propagate
 from polyprune.model.decoder import Decoder, sequences_per_batch
@@ -130,3 +131,6 @@ def test_unknown_model_types_are_refused(tmp_path: Path) -> None:
 def test_a_batch_fills_the_token_budget_and_has_one_sequence_at_least() -> None:
     assert sequences_per_batch(16384, 160) == 102
     assert sequences_per_batch(100, 160) == 1
+    assert [calibration_batch(16384, length, torch.device("cpu")) for length in (100, 512, 2048)] == [5, 1, 1]
+    assert calibration_batch(200, 100, torch.device("cpu")) == 2
+    assert calibration_batch(16384, 2048, torch.device("cuda")) == 8

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
-from polyprune.evaluation.packing import Row, collate
+from polyprune.evaluation.packing import Row, collate, fill_batch
 from polyprune.evaluation.scoring import Budget, Weights
 from polyprune.log import Progress
 from polyprune.model.rope import switches_by_length
@@ -50,22 +52,25 @@ def generate(
 def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits: Limits) -> list[str]:
     step = stepper(weights, prompts, limits.max_tokens)
     generated: list[list[int]] = [[] for _ in prompts]
-    running = [True] * len(prompts)
+    rows = running = list(range(len(prompts)))
     for _ in range(limits.max_tokens):
         chosen = step.logits().argmax(dim=-1).tolist()
-        for index, token in enumerate(chosen):
-            if running[index]:
-                running[index] = token not in limits.end_tokens
-                if running[index]:
-                    generated[index].append(token)
-        texts = tokenizer.batch_decode(generated, skip_special_tokens=True)
+        found = dict(zip(rows, chosen, strict=True))
+        running = [index for index in running if found[index] not in limits.end_tokens]
+        for index in running:
+            generated[index].append(found[index])
+        if not running:
+            break
+        texts = tokenizer.batch_decode([generated[index] for index in running], skip_special_tokens=True)
         running = [
-            goes_on and not any(stop in text for stop in limits.stops)
-            for goes_on, text in zip(running, texts, strict=True)
+            index for index, text in zip(running, texts, strict=True) if not any(stop in text for stop in limits.stops)
         ]
-        if not any(running):
+        if not running:
             break
         step.append(chosen)
+        if step.drops and len(running) < len(rows):
+            step.keep([rows.index(index) for index in running])
+            rows = running
     return [cut(text, limits.stops) for text in tokenizer.batch_decode(generated, skip_special_tokens=True)]
 
 
@@ -77,48 +82,88 @@ def cut(text: str, stops: Sequence[str]) -> str:
 
 
 def stepper(weights: Weights, prompts: list[list[int]], max_tokens: int) -> _Cached | _Recomputed:
-    """What goes on from prompts token by token, for so many at most."""
+    """What goes on from prompts, longest first, token by token, for so many at most."""
     longest = max(map(len, prompts))
     one_kind = weights.kind_of(longest) == weights.kind_of(longest + max_tokens)
     return _Cached(weights, prompts) if weights.whole and one_kind else _Recomputed(weights, prompts)
 
 
 class _Cached:
-    """One new token a forward pass; keys and values of the earlier ones are kept. Prompts are padded on the left."""
+    """One new token a forward pass; keys and values of the earlier ones are kept. Prompts are padded on the left.
+
+    They are read in batches of about one length, whose keys and values are then padded in place of their tokens, and
+    answers that have ended drop out: neither where a layer keeps something else, as a window or a state.
+    """
 
     def __init__(self, weights: Weights, prompts: list[list[int]]) -> None:
-        self.model, device = weights.decoder.model, weights.decoder.device
-        length = max(map(len, prompts))
-        padding = [length - len(prompt) for prompt in prompts]
-        self.tokens = torch.tensor(
-            [[0] * n + prompt for n, prompt in zip(padding, prompts, strict=True)], device=device
+        self.model, self.config, device = weights.decoder.model, weights.decoder.config, weights.decoder.device
+        self.drops = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
+        self.tokens: Tensor | None = None
+        caches, masks, found, left = [], [], [], prompts
+        while left:
+            rows = fill_batch(left, len(prompts) * len(left[0]), weights.kind_of) if self.drops else left
+            left = left[len(rows) :]
+            tokens, mask = _padded(rows, device), _padded([[1] * len(row) for row in rows], device)
+            caches.append(DynamicCache(config=self.config))
+            found.append(self._forward(tokens, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
+            masks.append(mask)
+        self.found, self.cache, length = torch.cat(found), caches[0], masks[0].shape[1]
+        if len(caches) > 1:
+            self.cache = DynamicCache(config=self.config)
+            for index, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+                keys = torch.cat([_padded_states(layer.keys, length) for layer in layers])
+                values = torch.cat([_padded_states(layer.values, length) for layer in layers])
+                self.cache.update(keys, values, index)
+        self.mask = torch.cat([pad(mask, (length - mask.shape[1], 0)) for mask in masks])
+        self.positions = self.mask.sum(1, keepdim=True) - 1
+
+    def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        found = self.model(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
-        self.mask = torch.tensor([[0] * n + [1] * (length - n) for n in padding], device=device)
-        self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
-        self.cache = DynamicCache(config=weights.decoder.config)
+        return found.logits[:, -1]
 
     def logits(self) -> Tensor:
         """Of the next token, (n_prompts, vocabulary)."""
-        found = self.model(
-            input_ids=self.tokens,
-            attention_mask=self.mask,
-            position_ids=self.positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits
-        return found[:, -1]
+        if self.tokens is not None:
+            self.found = self._forward(self.tokens, self.mask, self.positions, self.cache)
+        return self.found
 
     def append(self, chosen: list[int]) -> None:
-        self.tokens = torch.tensor(chosen, device=self.tokens.device)[:, None]
+        self.tokens = torch.tensor(chosen, device=self.mask.device)[:, None]
         self.mask = torch.cat([self.mask, torch.ones_like(self.tokens)], dim=1)
-        self.positions = self.positions[:, -1:] + 1
+        self.positions = self.positions + 1
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these alone."""
+        chosen = torch.tensor(rows, device=self.mask.device)
+        self.cache.batch_select_indices(chosen)
+        assert self.tokens is not None
+        self.tokens, self.mask, self.positions = self.tokens[chosen], self.mask[chosen], self.positions[chosen]
+
+
+def _padded(rows: list[list[int]], device: torch.device) -> Tensor:
+    """With zeros on the left."""
+    length = max(map(len, rows))
+    return torch.tensor([[0] * (length - len(row)) + row for row in rows], device=device)
+
+
+def _padded_states(states: Tensor, length: int) -> Tensor:
+    """Keys or values (n_prompts, n_heads, n_tokens, d_head) with zeros on the left, where nobody looks."""
+    return pad(states, (0, 0, length - states.shape[2], 0))
 
 
 class _Recomputed:
     """Everything anew for each token: where layers are streamed, which have no place for a cache, and where the answer
     grows into a length at which the model encodes all positions otherwise.
     """
+
+    drops = True
 
     def __init__(self, weights: Weights, prompts: list[list[int]]) -> None:
         self.weights, self.sequences = weights, [list(prompt) for prompt in prompts]
@@ -130,6 +175,10 @@ class _Recomputed:
         last = torch.tensor([len(row) - 1 for row in rows], device=hidden.device)
         states = hidden[torch.arange(len(rows), device=hidden.device), last]
         return self.weights.decoder.logits(states[None])[0]
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these alone."""
+        self.sequences = [self.sequences[row] for row in rows]
 
     def append(self, chosen: list[int]) -> None:
         for sequence, token in zip(self.sequences, chosen, strict=True):

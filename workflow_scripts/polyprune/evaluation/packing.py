@@ -9,32 +9,58 @@ other. Each of these branches sees the prefix and itself, and its positions go o
 
 The last token of a continuation is only predicted, never read; so continuations of one token ("A", "B", "C", "D") need
 no branch at all: their row is the prompt.
+
+Prompts that share most of their tokens share a row as well: questions about one passage, or after the same examples.
+Each is a branch of what is shared, and its continuations are branches of it:
+
+    tokens     p0 p1 p2   q0 q1   a0   b0   r0   c0        prompts p q and p r; continuations a, b of the first, c
+    positions   0  1  2    3  4    5    5    3    4
+    segments    0  0  0    1  1    2    3    4    5        2 and 3 see 1 too, and 5 sees 4: `parents`
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import count, takewhile
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 PADDING = -1
 MOST_PADDING = 0.1
+LEAST_SHARED = 32
+"""Tokens that prompts of a row share at least, beside half of each: masked attention costs more than causal."""
+LONGEST_ROW = 2
+"""Times as long as its longest prompt with continuations: attention grows with the square of the row."""
+S = TypeVar("S", bound=Sized)
+Continuations = dict[tuple[int, ...], list[int]]
+"""Requests by continuation of one prompt."""
 
 
 @dataclass
 class Row:
-    """One packed sequence. `picks` are (request, place, token): the token is predicted at this place of the row."""
+    """One packed sequence. `picks` are (request, place, token): the token is predicted at this place of the row.
+
+    `parents` are segments by segment that branches off another one than the first.
+    """
 
     tokens: list[int]
     positions: list[int]
     segments: list[int]
     picks: list[tuple[int, int, int]] = field(default_factory=list)
+    parents: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def add(self, tokens: Sequence[int], position: int, segment: int) -> range:
+        """Tokens of a segment at the end, from this position on; their places."""
+        self.tokens += tokens
+        self.positions += range(position, position + len(tokens))
+        self.segments += [segment] * len(tokens)
+        return range(len(self) - len(tokens), len(self))
 
     @property
     def branches(self) -> bool:
@@ -47,41 +73,66 @@ def pack(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_length: int, 
     As in the harness, what is longer than `max_length` loses its beginning. Without `share` every different pair has a
     row of its own, for models whose attention takes no mask of ours.
     """
-    groups: dict[tuple[int, ...], dict[tuple[int, ...], list[int]]] = {}
+    groups: dict[tuple[int, ...], Continuations] = {}
     for request, (context, continuation) in enumerate(pairs):
         left_out = max(0, len(context) + len(continuation) - max_length - 1)
-        key = tuple(context[left_out:])
-        group = groups.setdefault(key if share else (*key, PADDING, *continuation), {})
-        group.setdefault(tuple(continuation), []).append(request)
-    rows = [_row(key if share else key[: key.index(PADDING)], continuations) for key, continuations in groups.items()]
+        groups.setdefault(tuple(context[left_out:]), {}).setdefault(tuple(continuation), []).append(request)
+    if share:
+        rows = [_row({context: groups[context] for context in family}) for family in _families(groups)]
+    else:
+        rows = [_row({context: {one: groups[context][one]}}) for context in groups for one in groups[context]]
     return sorted(rows, key=len, reverse=True)
 
 
-def _row(context: tuple[int, ...], continuations: dict[tuple[int, ...], list[int]]) -> Row:
-    shared = _common_beginning(list(continuations))
-    prefix = (*context, *shared)
-    row = Row(list(prefix), list(range(len(prefix))), [0] * len(prefix))
-    for segment, (continuation, requests) in enumerate(continuations.items(), start=1):
-        branch = continuation[len(shared) : -1]
-        places = [*range(len(context) - 1, len(prefix)), *range(len(row), len(row) + len(branch))]
-        row.tokens += branch
-        row.positions += range(len(prefix), len(prefix) + len(branch))
-        row.segments += [segment] * len(branch)
-        row.picks += [
-            (request, place, token) for request in requests for place, token in zip(places, continuation, strict=True)
-        ]
+def _families(groups: Mapping[tuple[int, ...], Continuations]) -> Iterator[list[tuple[int, ...]]]:
+    """Prompts that share a row, sorted."""
+    size = {prompt: len(prompt) + sum(len(one) - 1 for one in found) for prompt, found in groups.items()}
+    family: list[tuple[int, ...]] = []
+    for prompt in sorted(groups):
+        shared = _n_common(family[0], prompt) if family else 0
+        together = [*family, prompt]
+        n_tokens = sum(size[each] for each in together) - shared * len(family)
+        longest = max(map(len, together))
+        if shared >= max(LEAST_SHARED, longest / 2) and n_tokens <= LONGEST_ROW * max(size[each] for each in together):
+            family = together
+        else:
+            if family:
+                yield family
+            family = [prompt]
+    if family:
+        yield family
+
+
+def _row(family: Mapping[tuple[int, ...], Continuations]) -> Row:
+    """A row of prompts, sorted, with their continuations."""
+    first, *_, last = [*family, *family]
+    prefix = first[: _n_common(first, last)] if len(family) > 1 else ()
+    row, numbers = Row(list(prefix), list(range(len(prefix))), [0] * len(prefix)), count(1)
+    for prompt, continuations in family.items():
+        shared = _common_beginning(list(continuations))
+        stem = next(numbers) if len(family) > 1 else 0
+        places = [*range(len(prefix)), *row.add((*prompt[len(prefix) :], *shared), len(prefix), stem)]
+        for continuation, requests in continuations.items():
+            segment = next(numbers)
+            if stem:
+                row.parents[segment] = stem
+            path = [*places, *row.add(continuation[len(shared) : -1], len(places), segment)]
+            picked = list(zip(path[len(prompt) - 1 :], continuation, strict=True))
+            row.picks += [(request, place, token) for request in requests for place, token in picked]
     return row
+
+
+def _n_common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    shorter = min(len(one), len(other))
+    return next((place for place in range(shorter) if one[place] != other[place]), shorter)
 
 
 def _common_beginning(continuations: list[tuple[int, ...]]) -> tuple[int, ...]:
     """What all continuations begin with, without the last token of any."""
-    longest = min(map(len, continuations)) - 1
     first = continuations[0]
-    return first[
-        : next(
-            (place for place in range(longest) if any(other[place] != first[place] for other in continuations)), longest
-        )
-    ]
+    longest = min(map(len, continuations)) - 1
+    return first[: min([longest, *(_n_common(first, other) for other in continuations)])]
 
 
 @dataclass(frozen=True)
@@ -97,7 +148,7 @@ class Batch:
     mask: Tensor | None
 
 
-def fill_batch(rows: Sequence[Row], tokens_per_batch: int, kind_of: Callable[[int], Hashable]) -> list[Row]:
+def fill_batch(rows: Sequence[S], tokens_per_batch: int, kind_of: Callable[[int], Hashable]) -> list[S]:
     """The first rows, as many as fit the budget after padding to the first, which is the longest; at least one.
 
     Ends before a row that would be padded by more than `MOST_PADDING` of the longest, or whose length is of another
@@ -120,8 +171,9 @@ def collate(rows: list[Row], device: torch.device) -> Batch:
         return Batch(rows, tokens, None, None)
     positions = padded([row.positions for row in rows], 0)
     segments = padded([row.segments for row in rows], PADDING)
+    parents = padded([[row.parents.get(segment, 0) for segment in row.segments] for row in rows], 0)
     keys, queries = segments[:, None, :], segments[:, :, None]
     causal = torch.ones(length, length, dtype=torch.bool, device=device).tril()
     itself = torch.eye(length, dtype=torch.bool, device=device)
-    mask = (causal & ((keys == 0) | (keys == queries))) | itself
+    mask = (causal & ((keys == 0) | (keys == queries) | (keys == parents[:, :, None]))) | itself
     return Batch(rows, tokens, positions, mask[:, None])

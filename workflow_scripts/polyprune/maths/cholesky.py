@@ -7,7 +7,8 @@
     CHOL-3   H = R R^T, U = R⁻¹   R upper triangular: the Cholesky factor of H with rows and columns reversed
 
 The reference codes invert H and factor the inverse. Here R is all: the walk needs U within a block of columns only,
-where it is the inverse of R's block (OBS-2). A quarter of the work, no second factorisation to fail.
+where it is the inverse of R's block (OBS-2). A quarter of the work, no second factorisation to fail. H is reversed,
+factored and reversed back in one piece of memory beside G's.
 
 A matrix that cannot be factored is an error. llm-compressor goes on with the identity instead, which turns SparseGPT
 into magnitude pruning and GPTQ into rounding; GPTQModel raises λ until it works. λ is 0.01 in IST-DASLab's and
@@ -23,6 +24,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polyprune.maths.checks import is_finite, require_finite, require_full_float32
+
+REVERSED_AT_ONCE = 1 << 16
+"""Values that are moved from one end of a matrix to the other in one step."""
 
 
 class NotPositiveDefiniteError(ValueError):
@@ -59,26 +63,44 @@ def hessian_factor(gram: Float[Tensor, "d_in d_in"], damping: float, where: str)
     """
     require_full_float32()
     hessian, dead = damped_hessian(gram, damping, where)
-    lower, failed_at = torch.linalg.cholesky_ex(hessian.flip(0, 1))
-    if failed_at.item() or not is_finite(lower):
-        smallest = hessian.diagonal().min().item()
+    smallest = hessian.diagonal().min()
+    _reverse(hessian)
+    factor = hessian.T  # H is symmetric; columns first, as LAPACK has them, so the factor is written over it
+    failed_at = torch.empty((), dtype=torch.int32, device=gram.device)
+    torch.linalg.cholesky_ex(factor, out=(factor, failed_at))
+    if failed_at.item() or not is_finite(hessian):
         raise NotPositiveDefiniteError(
-            f"Gram matrix of {where} ({len(dead)} inputs) is not positive definite: smallest diagonal {smallest:.3g} "
-            f"with damping {damping:g}; raise `damping` in config.yaml or use more calibration tokens"
+            f"Gram matrix of {where} ({len(dead)} inputs) is not positive definite: smallest diagonal "
+            f"{smallest.item():.3g} with damping {damping:g}; raise `damping` in config.yaml or use more calibration "
+            "tokens"
         )
-    return HessianFactor(lower.flip(0, 1), dead)
+    _reverse(hessian)
+    return HessianFactor(factor, dead)
+
+
+def _reverse(matrix: Float[Tensor, "n n"]) -> None:
+    """Rows and columns in reverse order, in place; the matrix is contiguous."""
+    values = matrix.view(-1)
+    half = len(values) // 2
+    for start in range(0, half, REVERSED_AT_ONCE):
+        stop = min(start + REVERSED_AT_ONCE, half)
+        front, back = values[start:stop], values[len(values) - stop : len(values) - start]
+        moved = front.flip(0)
+        front.copy_(back.flip(0))
+        back.copy_(moved)
 
 
 def damped_hessian(
     gram: Float[Tensor, "d_in d_in"], damping: float, where: str
 ) -> tuple[Float[Tensor, "d_in d_in"], Bool[Tensor, " d_in"]]:
-    """CHOL-1 as a new matrix, and which inputs are dead; in float64 if `gram` is, else in float32.
+    """CHOL-1 as a new, contiguous matrix, and which inputs are dead; in float64 if `gram` is, else in float32.
 
     Raises:
         ValueError: `gram` holds NaN or infinity, or all inputs are dead.
     """
     require_finite(gram, f"Gram matrix of {where}")
-    hessian = gram.clone() if gram.dtype == torch.float64 else gram.to(torch.float32, copy=True)
+    dtype = torch.float64 if gram.dtype == torch.float64 else torch.float32
+    hessian = gram.to(dtype, copy=True, memory_format=torch.contiguous_format)
     diagonal = hessian.diagonal()
     dead = diagonal == 0
     if dead.all():

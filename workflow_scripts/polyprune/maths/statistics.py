@@ -23,7 +23,7 @@ from polyprune.maths.checks import require_full_float32
 
 WHOLE_BLOCK = {"cpu": 192, "cuda": 2048}
 """Columns up to which a block on the diagonal of the Gram matrix is one product, its lower half included."""
-MIRRORED_ROWS = 1024
+MIRRORED_ROWS = 256
 """Rows below the diagonal that are filled at once."""
 
 

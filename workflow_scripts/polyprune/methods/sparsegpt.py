@@ -14,7 +14,7 @@ statistic = InputGram
 
 
 def compress(job: Job, weights: Sequence[Tensor], gram: InputGram, where: str) -> list[CellWeight]:
-    hessian = gram.total.mul_(2 / job.n_sequences)
-    factor = hessian_factor(hessian, job.settings["damping"], where)
-    pruned = sparsegpt(weights, factor, job.scheme, job.settings["block_size"])
+    settings, hessian = job.settings, gram.total.mul_(2 / job.n_sequences)
+    # the factor is named nowhere, so its memory is free when the kept values are picked
+    pruned = sparsegpt(weights, hessian_factor(hessian, settings["damping"], where), job.scheme, settings["block_size"])
     return [SparseWeight.updated(weight, keep) for weight, keep in pruned]

@@ -29,6 +29,10 @@ class Calibration:
     digests: dict[str, str]
 
 
+MOST_ON_CPU = 512
+"""Tokens of a batch on a CPU. More are no faster, and take memory that the system clears for each batch anew."""
+
+
 class Flow:
     """Hidden states of all calibration sequences on their way through the layers, and what layers are called with."""
 
@@ -43,6 +47,12 @@ class Flow:
         return self.hidden[:1, :PROBE_TOKENS].to(self._device), self._short_calls[index]
 
 
+def calibration_batch(tokens_per_batch: int, sequence_length: int, device: torch.device) -> int:
+    """How many sequences go through a layer at once: as many as fit the budget, on a CPU `MOST_ON_CPU`, or else one."""
+    most = min(tokens_per_batch, MOST_ON_CPU) if device.type == "cpu" else tokens_per_batch
+    return sequences_per_batch(most, sequence_length)
+
+
 def open_calibration(model: Path, tokens: Path, device: torch.device, engine: Engine, **expected: Any) -> Calibration:
     """From a manifest and a token file, whose header has the entries `expected`.
 
@@ -54,7 +64,7 @@ def open_calibration(model: Path, tokens: Path, device: torch.device, engine: En
     return Calibration(
         Decoder(open_model(model), device),
         torch.from_numpy(shard.tokens),
-        sequences_per_batch(engine.tokens_per_batch, shard.tokens.shape[1]),
+        calibration_batch(engine.tokens_per_batch, shard.tokens.shape[1], device),
         engine.offload == "cpu",
         {"model_digest": manifest["digest"], "calibration_digest": shard.digest},
     )

@@ -9,6 +9,7 @@ beside the output: a killed job replays their second pass and goes on.
 
 from __future__ import annotations
 
+import ctypes
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from polyprune.artifacts.weights import CellWeight
 from polyprune.errors import UserError
 from polyprune.log import Progress
 from polyprune.maths.output_error import output_error
+from polyprune.maths.statistics import InputGram
 from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.calls import LayerCall, through
@@ -115,8 +117,8 @@ def compress_layer(
 ) -> None:
     """Compress the layer's matrices in place; what is kept of each goes to `made`.
 
-    All from the dense layer's statistics; or, if the job is true-sequential, input by input, so that each sees what the
-    compressed matrices before it in the layer produce.
+    All from the dense layer's statistics, the widest input first, whose Gram matrix is the largest; or, if the job is
+    true-sequential, input by input, so that each sees what the compressed matrices before it in the layer produce.
     """
     if method.statistic is None:
         raise ValueError("a method that reads no inputs compresses matrices alone")
@@ -129,8 +131,14 @@ def compress_layer(
             readings = collect_by_language(layer, products, found, groups, inputs, *how)
         else:
             readings = collect(layer, products, found, groups, batches(hidden, batch, _device(layer)), *how)
+        readings.sort(key=lambda reading: reading.matrices[0][0].d_in, reverse=True)
+        large = any(isinstance(reading.statistic, InputGram) for reading in readings)
+        if large:
+            _give_back()
         while readings:
             _compress_group(readings.pop(0), method, job, made, errors)
+        if large:
+            _give_back()
 
 
 def compress_alone(products: Sequence[Product], method: Method, job: Job, made: Made, errors: Errors) -> None:
@@ -139,6 +147,14 @@ def compress_alone(products: Sequence[Product], method: Method, job: Job, made: 
     for product in products:
         for matrix in product.matrices:
             _compress_group(Reading(((product, matrix),), None), method, job, made, errors)
+
+
+def _give_back() -> None:
+    """Memory that is free returns to the system, where its library can: else it lies beside the Gram matrices, which
+    are too large for it.
+    """
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def _renew(products: Sequence[Product]) -> None:
