@@ -15,6 +15,7 @@ from transformers.cache_utils import DynamicLayer
 from polyprune.evaluation.packing import Row, collate, fill_batch
 from polyprune.evaluation.scoring import Budget, Weights
 from polyprune.log import Progress
+from polyprune.maths.likeliest import likeliest
 from polyprune.model.rope import switches_by_length
 
 
@@ -54,7 +55,7 @@ def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits
     generated: list[list[int]] = [[] for _ in prompts]
     rows = running = list(range(len(prompts)))
     for _ in range(limits.max_tokens):
-        chosen = step.logits().argmax(dim=-1).tolist()
+        chosen = likeliest(step.logits()).tolist()
         found = dict(zip(rows, chosen, strict=True))
         running = [index for index in running if found[index] not in limits.end_tokens]
         for index in running:
