@@ -83,7 +83,7 @@ def cut(text: str, stops: Sequence[str]) -> str:
 
 
 def stepper(weights: Weights, prompts: list[list[int]], max_tokens: int) -> _Cached | _Recomputed:
-    """What goes on from prompts, longest first, token by token, for so many at most."""
+    """What goes on from prompts token by token, for so many at most; fastest with the longest first."""
     longest = max(map(len, prompts))
     one_kind = weights.kind_of(longest) == weights.kind_of(longest + max_tokens)
     return _Cached(weights, prompts) if weights.whole and one_kind else _Recomputed(weights, prompts)
@@ -108,7 +108,7 @@ class _Cached:
             caches.append(DynamicCache(config=self.config))
             found.append(self._forward(tokens, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
             masks.append(mask)
-        self.found, self.cache, length = torch.cat(found), caches[0], masks[0].shape[1]
+        self.found, self.cache, length = torch.cat(found), caches[0], max(mask.shape[1] for mask in masks)
         if len(caches) > 1:
             self.cache = DynamicCache(config=self.config)
             for index, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
