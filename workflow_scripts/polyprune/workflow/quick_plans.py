@@ -34,7 +34,10 @@ _COMMAND: Any = Job.shellcmd.fget
 
 
 def collect_rarely() -> None:
-    """Look for dead cycles of objects after so many new ones as make a thousand jobs, not after Python's 700."""
+    """Look for dead cycles of objects after so many new ones as make a thousand jobs, not after Python's 700.
+
+    Nor when the process ends, which gives back everything at once.
+    """
     gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
     atexit.register(gc.freeze)
 
