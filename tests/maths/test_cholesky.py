@@ -2,6 +2,7 @@
 
 import math
 from itertools import accumulate
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +52,8 @@ def test_beside_the_gram_matrix_stands_one_more_of_its_size():
     hessian_factor(gram[:8, :8], 0.01, "a test")  # what is taken once
     with torch.profiler.profile(profile_memory=True, acc_events=True) as profiler:
         factor = hessian_factor(gram, 0.01, "a test")
-    events = profiler.profiler.kineto_results.events()
+    seen: Any = profiler.profiler
+    events = seen.kineto_results.events()
     taken = [event.nbytes() for event in sorted(events, key=lambda one: one.start_ns()) if event.name() == "[memory]"]
     assert 1 <= max(accumulate(taken)) / gram.nbytes < 1.6
     assert torch.equal(gram, before)
