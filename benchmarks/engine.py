@@ -161,19 +161,23 @@ def reference(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor]
 # The engine
 
 
-@torch.inference_mode()
 def engine(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], method: str, sparsity: str) -> None:
+    compress(layer, hidden, positions, METHODS[method], Job(parse_scheme(sparsity), SETTINGS, len(hidden)))
+
+
+@torch.inference_mode()
+def compress(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor], method: Any, job: Job) -> None:
+    """What a job does with a layer, and with the hidden states before it."""
     cosine, sine = positions
     few = {"position_embeddings": (cosine[:, :PROBE_TOKENS], sine[:, :PROBE_TOKENS])}
     call = {"position_embeddings": positions}
     batch = calibration_batch(16_384, hidden.shape[1], hidden.device)
-    job = Job(parse_scheme(sparsity), SETTINGS, len(hidden))
     products = [
         Product(name, linear, "weight", False, None, (Matrix(name, f"{name}.weight", slice(None)),))
         for name, linear in linears_of(layer).items()
     ]
     found = anatomy(layer, products, hidden[:1, :PROBE_TOKENS], few, "layer")
-    compress_layer(layer, products, found, hidden, call, METHODS[method], job, batch, Made(), Errors())
+    compress_layer(layer, products, found, hidden, call, method, job, batch, Made(), Errors())
     propagate(layer, hidden, call, batch)
 
 
