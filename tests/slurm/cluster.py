@@ -246,10 +246,10 @@ class Cluster:
         path = f"{self.folder}/bin:{Path(sys.executable).parent}:{kept['PATH']}"
         return {**kept, "PATH": path, **more}
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, check: bool = True) -> str:
         """What one of Slurm's commands prints."""
         return subprocess.run(
-            command, env=self.environment(), capture_output=True, text=True, timeout=60, check=True
+            command, env=self.environment(), capture_output=True, text=True, timeout=60, check=check
         ).stdout
 
     def jobs(self) -> list[dict[str, str]]:
@@ -260,12 +260,15 @@ class Cluster:
 
     @contextlib.contextmanager
     def set_back(self, what: str, now: str, after: str) -> Iterator[None]:
-        """A partition or node is changed for a while: `scontrol update WHAT NOW`, and in the end `… AFTER`."""
+        """A partition or node is changed for a while: `scontrol update WHAT NOW`, and in the end `… AFTER`.
+
+        A node that is back already, as its daemon has answered, refuses to be resumed.
+        """
         self.run("scontrol", "update", what, *now.split())
         try:
             yield
         finally:
-            self.run("scontrol", "update", what, *after.split())
+            self.run("scontrol", "update", what, *after.split(), check=after != "state=resume")
 
     @contextlib.contextmanager
     def configured(self, **settings: object) -> Iterator[None]:

@@ -88,7 +88,7 @@ def test_nodes_whose_clocks_are_off_make_nothing_again(disturbed: Workplace) -> 
     other = MASK.replace("de-sw", "de")
     (disturbed.folder / other).unlink()
     disturbed.start("--", MASK, other, FAULT_CLOCK_HOURS="3").succeed()
-    said = "".join(log.read_text() for log in disturbed.folder.glob("logs/slurm/rule_prune_model/*/*.log"))
+    said = "".join(log.read_text() for log in disturbed.folder.glob("logs/slurm/rule_prune_model/**/*.log"))
     assert "off by 10800 s" in said and "off by -10800 s" in said
     disturbed.is_as_undisturbed()
     again = disturbed.start("-n", "--", MASK, other)
