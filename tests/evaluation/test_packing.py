@@ -74,13 +74,17 @@ def test_prompts_that_share_most_share_a_row_by_hand() -> None:
     ]
 
 
-def test_rows_do_not_grow_beyond_twice_their_longest_prompt() -> None:
+def test_rows_do_not_grow_beyond_twice_their_longest_prompt_nor_beyond_4096_tokens() -> None:
     """Forty tokens are shared, ten of each prompt are its own: six of twenty to a row."""
     prompts = [[*range(40), *range(start, start + 10)] for start in range(100, 300, 10)]
     rows = pack([(prompt, [1]) for prompt in prompts], 64)
     assert [len(row) for row in rows] == [100, 100, 100, 60]
     alone = pack([(prompt[9:], [1]) for prompt in prompts], 64)
     assert [len(row) for row in alone] == [41] * 20
+    long = [[*range(2500), start] for start in (1, 2)]
+    assert [len(row) for row in pack([(prompt, [1, 2]) for prompt in long], 4096)] == [2504]
+    longer = [[*range(2500), *range(start, start + 1000)] for start in (0, 1)]
+    assert [len(row) for row in pack([(prompt, [1]) for prompt in longer], 4096)] == [3500, 3500], "4500 together"
 
 
 @given(questions, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans(), st.integers(2, 52))

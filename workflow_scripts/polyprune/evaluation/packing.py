@@ -32,8 +32,10 @@ PADDING = -1
 MOST_PADDING = 0.1
 LEAST_SHARED = 32
 """Tokens that prompts of a row share at least, beside half of each: masked attention costs more than causal."""
-LONGEST_ROW = 2
-"""Times as long as its longest prompt with continuations: attention grows with the square of the row."""
+LONGEST_ROW, MOST_TOKENS = 2, 4096
+"""Times as long as its longest prompt with continuations, and how long, a row of several prompts is at most: attention
+and its mask grow with the square of the row.
+"""
 S = TypeVar("S", bound=Sized)
 Continuations = dict[tuple[int, ...], list[int]]
 """Requests by continuation of one prompt."""
@@ -93,7 +95,8 @@ def _families(groups: Mapping[tuple[int, ...], Continuations]) -> Iterator[list[
         together = [*family, prompt]
         n_tokens = sum(size[each] for each in together) - shared * len(family)
         longest = max(map(len, together))
-        if shared >= max(LEAST_SHARED, longest / 2) and n_tokens <= LONGEST_ROW * max(size[each] for each in together):
+        most = min(LONGEST_ROW * max(size[each] for each in together), MOST_TOKENS)
+        if shared >= max(LEAST_SHARED, longest / 2) and n_tokens <= most:
             family = together
         else:
             if family:
