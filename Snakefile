@@ -91,8 +91,9 @@ onstart:
     try:
         strangers.require_none(workflow.dag)
         beside.announce(workflow.dag.needrun_jobs())
+        dumped.record_as_alone(workflow, logger)
         planned = (job.params.spec for job in workflow.dag.jobs if job.rule.shellcmd)
-        write_plan(planned, CODES, Path(".snakemake", "plans"))
+        write_plan(planned, CODES, bundles.members, Path(".snakemake", "plans"))
         if not workflow.non_local_exec and not brings_python:
             worker.start()
         elif workflow.executor_plugin.name == "slurm":

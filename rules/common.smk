@@ -31,11 +31,13 @@ from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER, study_path
 from polyprune.places import export_places
 from polyprune.running.run import export_engine
-from polyprune.running.submitted import write_plan
+from polyprune.running.submitted import planned_bundles, write_plan
 from polyprune.workflow import beside
+from polyprune.workflow.asked import targets_in
 from polyprune.workflow.braces import later, words
 from polyprune.workflow.bundles import Bundles
 from polyprune.workflow.dry_runs import tell_total
+from polyprune.workflow.dumped import Dumped
 from polyprune.workflow.earlier import keep_earlier, put_back
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.lacking import Lacking
@@ -92,7 +94,13 @@ needs = Needs(settings, cluster.gpu_model, cluster.constraint)
 outside = Outside(settings, config_files, workflow, logger.warning)
 strangers = Strangers(workflow, logger.warning)
 lacking = Lacking(settings, workflow, logger.warning)
-bundles = Bundles(settings, inputs)
+dumped = Dumped(inputs, specs)
+try:
+    of_run = workflow.is_main_process
+    targets, planned = (targets_in(sys.argv[1:], settings), {}) if of_run else ([], planned_bundles())
+    bundles = Bundles(settings, inputs, targets, dumped.is_made, planned)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
 only = Only(settings)
 
 

@@ -156,7 +156,7 @@ def test_lint_finds_nothing(clean: Path) -> None:
 
 def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_alone(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
-    replace(folder / "config.yaml", "cells_per_dump: 1", "cells_per_dump: 6")
+    replace(folder / "config.yaml", "cells_per_dump: null", "cells_per_dump: 6")
     jobs = planned(folder, "results/table1.parquet", "results/figure5.pdf")
     bundles = {rule for rule in jobs if rule.startswith("dump_cells")}
     assert len([rule for rule in bundles if "_mc4_" in rule]) == 4 * 3, "of 21 cells of each model and method: 6, 6, 6"
@@ -182,7 +182,7 @@ def test_bundles_are_named_by_their_members(tmp_path: Path) -> None:
         shutil.copy(ROOT / "config.yaml", folder)
         shutil.copy(ROOT / "studies/quick.yaml", folder / "studies")
         only_table_1(folder / "studies/quick.yaml")
-        replace(folder / "config.yaml", "cells_per_dump: 1", f"cells_per_dump: {cells_per_dump}")
+        replace(folder / "config.yaml", "cells_per_dump: null", f"cells_per_dump: {cells_per_dump}")
         replace(folder / "studies/quick.yaml", "methods: [wanda, sparsegpt]", f"methods: [{methods}]")
         return {rule for rule in planned(folder, QUICK) if rule.startswith("dump_cells_demo_")}
 

@@ -18,7 +18,8 @@ class Engine(Section):
         default=150e12, gt=0, description="operations a second in 16 bit that time limits and the ledger reckon with"
     )
     offload: Literal["none", "cpu"] = Field(default="none", description="cpu: hidden states wait in host memory")
-    cells_per_dump: Count = Field(
-        default=1,
-        description="cells of the studies whose hidden states one job dumps: they share the dense model's pass",
+    cells_per_dump: Count | None = Field(
+        default=None,
+        description="cells of a run whose hidden states one job dumps: they share the dense model's pass (null: 1, of "
+        "tiny models 8)",
     )

@@ -6,13 +6,17 @@
     dump_mixed_{data}_{digest}    one whose cells were made differently: by several methods or schemes, or calibrated on
                                   more than languages of the model's own corpus
 
+Bundles are made anew for each run, of those cells whose dumps it asks for and that have none: so nothing is dumped that
+was not asked for, and nothing a second time because others came. Once dumped, a cell's files are recorded as if it had
+been alone (`dumped_alone.py`).
+
 These names are made and read here only: rules take them from `Bundles`, the ledger and the reader of Slurm's queue ask.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -23,12 +27,18 @@ from polyprune.grammar.paths import Cell, cell_of, origin_of
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
 from polyprune.settings.config import Settings
+from polyprune.workflow import costs
+from polyprune.workflow.asked import measured
 from polyprune.workflow.inputs import CELL_VARIANT, InputFunction, Inputs
 from polyprune.workflow.wildcards import Only, any_of
 
 _CELLS = re.compile(r"dump_cell_(.+)|dump_(?:cells|mixed)_(.+)_[0-9a-f]+")
 _BUNDLE = re.compile(r"(rule_dump_(?:cells|mixed)_.+)_[0-9a-f]+(_wildcards_.+)")
 MIXED = "dump_mixed_"
+_CELLS_OF_TINY = 8
+"""That one job dumps of a model so small that starting a job, and the dense model's pass, cost more than a cell's."""
+Members = Mapping[str, list[list[Cell]]]
+"""The cells of bundles, by the text or prompts that they are dumped on."""
 _LOG_OF_BUNDLE, _LOG_OF_MIXED = "-bundle", "-mixed"
 
 
@@ -49,35 +59,53 @@ class Dump:
 
 
 class Bundles:
-    """The rules that dump cells under some settings."""
+    """The rules that dump cells in a run under some settings.
 
-    def __init__(self, settings: Settings, inputs: Inputs) -> None:
+    `targets` are what the run was asked for, `is_made` says whether a cell has its dumps on a corpus or on prompts; in
+    a job of a run, there are no targets: `planned` are the run's own bundles, as `members` had them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        inputs: Inputs,
+        targets: Sequence[str],
+        is_made: Callable[[str, Cell], bool],
+        planned: Members,
+    ) -> None:
         self.settings, self.inputs, self.only = settings, inputs, Only(settings)
+        self._targets, self._is_made, self._planned = targets, is_made, planned
+        self.members: dict[str, list[list[Cell]]] = {}
 
     def on_corpus(self, corpus: str) -> list[Dump]:
-        """Of cells on a corpus: the bundles of those that the studies ask for, and one rule for any cell by itself.
+        """Of cells on a corpus: the bundles, and one rule for any cell by itself.
 
         Cells of checkpoints are in no bundle: what they are made from differs from cell to cell.
         """
-        asked = [cell for cell in self._cells_for("drift") if self.settings.models[cell.model].text.corpus == corpus]
+        asked = [cell for cell in self._asked("drift") if self.settings.models[cell.model].text.corpus == corpus]
         return self._dumps(corpus, self.only.models_on(corpus), asked)
 
     def on_prompts(self, prompts: str) -> list[Dump]:
         """The same on prompts."""
-        asked = [cell for cell in self._cells_for("lsar") if self.settings.models[cell.model].prompts == prompts]
+        asked = [cell for cell in self._asked("lsar") if self.settings.models[cell.model].prompts == prompts]
         return self._dumps(prompts, self.only.models_asked(prompts), asked)
 
-    def _cells_for(self, measurements: str) -> list[Cell]:
-        """Cells of the tables and figures that are made from these measurements."""
-        shown = [*self.inputs.tables(), *self.inputs.figures()]
-        wanted = [(study, name) for study, name in shown if self.inputs.kind(study, name).measurements == measurements]
-        return [cell for study, name in wanted for cell in self.settings.studies[study].cells(name)]
+    def _asked(self, measurements: str) -> list[Cell]:
+        return list(dict.fromkeys(measured(self.inputs, self._targets, measurements)))
 
     def _dumps(self, data: str, models: str, cells: Iterable[Cell]) -> list[Dump]:
-        made_here = [cell for cell in cells if origin_of(cell.method) is None]
-        bundled = [self._bundle(data, bundle) for bundle in bundles(made_here, self.settings.engine.cells_per_dump)]
+        of_here = [cell for cell in cells if origin_of(cell.method) is None and self._size(cell.model) > 1]
+        lacking = [cell for cell in of_here if not self._is_made(data, cell)]
+        found = self._planned.get(data) or bundles(lacking, self._size)
+        self.members[data] = found
         wildcards = {"model": models, "method": self.only.everywhere()["method"], "scheme": SCHEME_PATTERN}
-        return [*bundled, Dump(f"dump_cell_{data}", [CELL_VARIANT], self.inputs.cell, data, wildcards, [])]
+        alone = Dump(rule_of_one(data), [CELL_VARIANT], self.inputs.cell, data, wildcards, [])
+        return [*(self._bundle(data, bundle) for bundle in found), alone]
+
+    def _size(self, model: str) -> int:
+        """Cells of a model that one job dumps at most."""
+        of_any = 1 if costs.gpus(self.settings.models[model]) else _CELLS_OF_TINY
+        return self.settings.engine.cells_per_dump or of_any
 
     def _bundle(self, data: str, bundle: list[Cell]) -> Dump:
         first, name = bundle[0], digest(*(cell.folder for cell in bundle))[:8]
@@ -98,17 +126,16 @@ class Bundles:
         return Dump(f"dump_cells_{data}_{name}", variants, cells, data + _LOG_OF_BUNDLE, shared, [])
 
 
-def bundles(cells: Iterable[Cell], size: int) -> list[list[Cell]]:
-    """Cells whose dumps one job makes: up to `size` of a model.
+def bundles(cells: Iterable[Cell], size_of: Callable[[str], int]) -> list[list[Cell]]:
+    """Cells whose dumps one job makes: of a model up to `size_of(model)`.
 
     First of cells that were made alike, neighbours by seed and calibration; then what that leaves, of any. Cells
-    without a neighbour are in no bundle. The order does not depend on the order of `cells`; a higher seed, another
-    method or scheme changes none of the first kind that is full.
+    without a neighbour are in no bundle. The order does not depend on the order of `cells`.
     """
     ordered = sorted(set(cells), key=lambda cell: (cell.model, _made(cell), cell.seed, cell.calibration))
     found: list[list[Cell]] = []
-    for _, of_model in groupby(ordered, key=lambda cell: cell.model):
-        left: list[Cell] = []
+    for model, of_model in groupby(ordered, key=lambda cell: cell.model):
+        left, size = list[Cell](), size_of(model)
         for _, alike in groupby(of_model, key=_made):
             members = list(alike)
             full = len(members) // size * size
@@ -131,6 +158,17 @@ def _is_mixed(bundle: Sequence[Cell]) -> bool:
     """Whether method and scheme do not say how all were made."""
     plain = parse_calibration(PLAIN).kind
     return len(set(map(_made, bundle))) > 1 or parse_calibration(bundle[0].calibration).kind != plain
+
+
+def data_of_bundle(rule: str) -> str | None:
+    """What a rule that dumps several cells dumps them on; None of any other rule."""
+    match = _CELLS.fullmatch(rule)
+    return match[2] if match else None
+
+
+def rule_of_one(data: str) -> str:
+    """The rule that dumps any cell by itself."""
+    return f"dump_cell_{data}"
 
 
 def record_key(rule: str, wildcards: Mapping[str, str]) -> tuple[str, str, str]:
@@ -171,7 +209,7 @@ def works_like(rule: str, wildcards: Sequence[str], output: Sequence[str]) -> se
     works: set[str] = set()
     for cell in filter(None, map(cell_of, output)):
         shared = [cell.model, cell.method, cell.scheme]
-        works |= {work_of(f"dump_cell_{data}", [*shared, cell.calibration, str(cell.seed)])}
+        works |= {work_of(rule_of_one(data), [*shared, cell.calibration, str(cell.seed)])}
         works |= {work_of(f"dump_cells_{data}", shared), work_of(f"{MIXED}{data}", shared[:1])}
     return works
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from polyprune.errors import UserError
-from polyprune.grammar.paths import PAPER, Cell
+from polyprune.grammar.paths import Cell
 from polyprune.settings.config import Settings
+from polyprune.workflow.asked import targets_in
 
 _PARTS = ("--batch", "--until", "-U", "--omit-from", "-O")
 """Options that leave jobs out of a plan, so that it does not tell what is done."""
@@ -56,12 +57,11 @@ def _tell(planned: _Planned, settings: Settings, argv: Sequence[str]) -> None:
 
 
 def _cells(settings: Settings, argv: Sequence[str]) -> list[Cell]:
-    """Of the targets among the words of a command line; those of the default one if there is none."""
+    """Of the targets among the words of a command line."""
     from polyprune.workflow.ledger import cells_of
 
-    named = [word for word in argv if word in settings.studies or word.startswith("results/")]
     found: list[Cell] = []
-    for target in named or [PAPER]:
+    for target in targets_in(argv, settings):
         try:
             found += cells_of(settings, [target])
         except UserError:

@@ -72,6 +72,10 @@ class Records:
 
         self._notes._write_record(output, MetadataRecord(**record))
 
+    def reread(self) -> None:
+        """What was read of records before is not believed any more: some have been written since."""
+        self._notes._clear_cache()
+
     def incomplete(self, output: str) -> bool:
         """Whether a job has begun to write it, and nobody has said that it ended."""
         return bool(self._notes._filter_incomplete_keys([output]))

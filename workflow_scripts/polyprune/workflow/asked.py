@@ -1,0 +1,50 @@
+"""Of which cells a run will dump hidden states: those whose measurements its targets show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from polyprune.grammar.paths import PAPER, Cell, cell_of
+from polyprune.settings.config import Settings
+from polyprune.workflow.inputs import Inputs
+from polyprune.workflow.targets import PAGE
+
+_SCORES = {"drift": ("perplexity.parquet", "drift.parquet"), "lsar": ("lsar.parquet",)}
+"""Files of a cell that come from its dumps, by what tables and figures of them are made from."""
+_OF_TABLES = ("best_calibration", "versus_paper", "claims", "block_tests", "why")
+"""What is made from all tables of a study."""
+
+
+def targets_in(argv: Sequence[str], settings: Settings) -> list[str]:
+    """Targets among the words of Snakemake's command line; the default one if there is none."""
+    return [word for word in argv if word in settings.studies or word.startswith("results/")] or [PAPER]
+
+
+def measured(inputs: Inputs, targets: Iterable[str], measurements: str) -> Iterator[Cell]:
+    """Cells of which the targets show these measurements, once or more often."""
+    for target in targets:
+        cell = cell_of(target)
+        if cell and target in (f"{cell.folder}/{score}" for score in _SCORES[measurements]):
+            yield cell
+        for study, name in _shown(inputs, target):
+            if inputs.kind(study, name).measurements == measurements:
+                yield from inputs.settings.studies[study].cells(name)
+
+
+def _shown(inputs: Inputs, target: str) -> list[tuple[str, str]]:
+    """(study, table or figure) of what a target shows."""
+    if target in inputs.settings.studies:
+        return _of_study(inputs, target, figures=True)
+    parts = target.split("/")
+    study, stem = (parts[1] if len(parts) > 2 else PAPER), parts[-1].split(".")[0]
+    if study not in inputs.settings.studies or len(parts) > 3:
+        return []
+    of_all = stem == PAGE.split(".")[0]
+    if of_all or stem in _OF_TABLES:
+        return _of_study(inputs, study, figures=of_all)
+    return [entry for entry in _of_study(inputs, study, figures=True) if entry[1] == stem]
+
+
+def _of_study(inputs: Inputs, study: str, figures: bool) -> list[tuple[str, str]]:
+    everything = [*inputs.tables(), *(inputs.figures() if figures else ())]
+    return [entry for entry in everything if entry[0] == study]

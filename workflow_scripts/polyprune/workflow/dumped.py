@@ -1,0 +1,87 @@
+"""Dumps are recorded as what they are: each cell's, as if its job had made no others.
+
+Which cells share a job depends on what a run asks for, and on what is there. Snakemake notes of each file its job's
+inputs and parameters, and makes it again if those of the job that would make it now are others. So once a job that
+dumped several cells has succeeded, its notes are put in the words of the rule for one cell. If somebody kills Snakemake
+before that, it finds the dumps made by another job, and they are made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from polyprune.grammar.methods import artifact_of
+from polyprune.grammar.paths import Cell, cell_of
+from polyprune.workflow.bundles import data_of_bundle, rule_of_one
+from polyprune.workflow.earlier import Records
+from polyprune.workflow.inputs import Inputs
+from polyprune.workflow.quick_records import record_of
+from polyprune.workflow.specs import Specs
+
+
+class Dumped:
+    """What there is of dumps, and what Snakemake's records of them say."""
+
+    def __init__(self, inputs: Inputs, specs: Specs) -> None:
+        self.inputs, self.specs = inputs, specs
+
+    def is_made(self, data: str, cell: Cell) -> bool:
+        """Whether all dumps of a cell on a corpus or on prompts are there and, if they are recorded, by this spec."""
+        paths = self.inputs.dumps(data, f"{cell.model}/{cell.variant}")
+        if not all(map(os.path.exists, paths)):
+            return False
+        record = record_of(self._persistence, paths[0])
+        return record is None or record.get("params") == self._params(data, cell)
+
+    def record_as_alone(self, workflow: Any, logger: logging.Logger) -> None:
+        """Before the first job of Snakemake's `workflow`: watch for jobs that dump several cells."""
+        jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
+        if any(data_of_bundle(job.rule.name) for job in jobs.values()):
+            logger.addHandler(_AsAlone(jobs, Records(workflow.persistence), self))
+
+    def entries(self, data: str, cell: Cell, shared: set[str]) -> dict[str, Any]:
+        """Of the record of a cell's dumps, what depends on the job; `shared` are inputs that are no cell."""
+        return {
+            "rule": rule_of_one(data),
+            "input": sorted([*shared, artifact_of(cell)]),
+            "params": self._params(data, cell),
+        }
+
+    def _params(self, data: str, cell: Cell) -> list[str]:
+        """As Snakemake records them."""
+        names = ("model", "method", "scheme", "calibration", "seed")  # in the order of the rule's wildcards
+        return [repr(self.specs.dump_of_cell(data, {name: str(getattr(cell, name)) for name in names}))]
+
+    @cached_property
+    def _persistence(self) -> Any:
+        from snakemake.persistence.file import FilePersistence
+
+        return FilePersistence()
+
+
+class _AsAlone(logging.Handler):
+    """Handler of Snakemake's log: rewrites the records of a bundle's dumps when its job has succeeded."""
+
+    def __init__(self, jobs: Mapping[int, Any], records: Records, dumped: Dumped) -> None:
+        super().__init__()
+        self.jobs, self.records, self.dumped = jobs, records, dumped
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Snakemake tells of a job that has ended when it has noted what it made."""
+        event = getattr(record, "event", None)
+        if event is not None and event.name == "JOB_FINISHED":
+            job = self.jobs[vars(record)["job_id"]]
+            if data := data_of_bundle(job.rule.name):
+                self._rewrite(job, data)
+
+    def _rewrite(self, job: Any, data: str) -> None:
+        shared = {*map(str, job.input)} - {*map(str, job.input.cell)}
+        self.records.reread()
+        for output in map(str, job.output):
+            cell, noted = cell_of(output), self.records.of(output)
+            if cell and noted:  # --drop-metadata leaves none
+                self.records.write(output, noted | self.dumped.entries(data, cell, shared))
