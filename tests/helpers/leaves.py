@@ -78,6 +78,7 @@ VALUES: dict[str, Any] = {
     "analysis.lape_without": ["sw"],
     "studies.tables.title": "Another title",
     "studies.figures.title": "Another title",
+    "engine.cells_per_dump": 2,
 }
 """By setting: what all its places in the configuration are set to, where its type alone does not say."""
 

@@ -1,10 +1,11 @@
 """Snakemake's plans of many configurations in one process: once it is imported, a plan takes about half a second.
 
-    python -m tests.helpers.planner TARGET … < configurations > jobs
+    python -m tests.helpers.planner < targets and configurations > jobs
 
-in a copy of the repository without results. A line of input is a configuration as JSON, which takes the place of all
-files of the repository, and the user's own files that it names are put in their places; a line of output all jobs that
-make the targets.
+in a copy of the repository without results. The first line of input are targets as JSON; every further one is a
+configuration, which takes the place of all files of the repository, and the user's own files that it names are put in
+their places; a line of output all jobs that make the targets. No command line names them, so each cell is dumped alone,
+as it is recorded however it was dumped.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class PlannedJob:
 def plans(folder: Path, configs: Iterable[Mapping[str, Any]], *targets: str) -> list[list[PlannedJob]]:
     """The jobs that make the targets under each configuration; `folder`, a copy of the repository, is left changed."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{folder / 'workflow_scripts'}"}
-    command = [sys.executable, "-m", "tests.helpers.planner", *targets]
-    lines = "".join(json.dumps(config) + "\n" for config in configs)
+    command = [sys.executable, "-m", "tests.helpers.planner"]
+    lines = "".join(json.dumps(line) + "\n" for line in [targets, *configs])
     run = subprocess.run(command, cwd=folder, env=environment, input=lines, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
     return [[_job(*job) for job in json.loads(line)] for line in run.stdout.splitlines()]
@@ -87,10 +88,11 @@ def _planned(targets: Sequence[str]) -> list[tuple[str, list[str], list[str]]]:
     return jobs.told
 
 
-def _serve(targets: Sequence[str]) -> None:
+def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what Snakemake prints is no answer
     Path("studies/demo.yaml").write_text("{}\n", encoding="utf-8")
+    targets = json.loads(sys.stdin.readline())
     for line in sys.stdin:
         Path("config.yaml").write_text(line, encoding="utf-8")
         put_outside_things(json.loads(line))
@@ -99,4 +101,4 @@ def _serve(targets: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1:])
+    _serve()

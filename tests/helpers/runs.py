@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tests.helpers.checkout import copy_repository
@@ -42,7 +43,15 @@ def quick(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def planned(folder: Path, *targets: str, configfile: str = "studies/quick.yaml") -> dict[str, int]:
-    """Jobs by rule that a dry run lists; empty if there is nothing to be done."""
+    """Jobs by rule that a dry run lists, all bundles of a kind as one rule; empty if there is nothing to be done."""
+    found: Counter[str] = Counter()
+    for rule, count in planned_by_name(folder, *targets, configfile=configfile).items():
+        found[re.sub(r"^(dump_(?:cells|mixed)_.+)_[0-9a-f]{8}$", r"\1", rule)] += count
+    return dict(found)
+
+
+def planned_by_name(folder: Path, *targets: str, configfile: str = "studies/quick.yaml") -> dict[str, int]:
+    """The same, each bundle by its own name."""
     run = snakemake(folder, "--configfile", configfile, "-n", "--", *targets)
     assert run.returncode == 0, run.stdout + run.stderr
     tables = run.stdout.split("Job stats:")

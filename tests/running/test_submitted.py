@@ -15,9 +15,10 @@ from tests.helpers.runs import replace, snakemake
 
 from polyprune import provenance
 from polyprune.errors import UserError
+from polyprune.grammar.paths import Cell
 from polyprune.provenance import canonical_json, code_digest
 from polyprune.running import submitted
-from polyprune.running.submitted import SUBMITTED, require_as_planned, write_plan
+from polyprune.running.submitted import SUBMITTED, planned_bundles, require_as_planned, write_plan
 
 TEXT = "results/corpora/demo/de.parquet"
 
@@ -38,11 +39,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     clear_caches()
 
 
+BUNDLES = {"mc4": [[Cell("8b", "wanda", "0.50", calibration, 0) for calibration in ("de", "en")]]}
+
+
 def planned(folder: Path) -> str:
     """The spec of a job whose plan is written down."""
     code = code_digest("do", "methods/one.py")
     spec = canonical_json({"code": code, "job": "do", "seed": 0})
-    write_plan([spec], {code: ("do", "methods/one.py")}, folder / "plans")
+    write_plan([spec], {code: ("do", "methods/one.py")}, BUNDLES, folder / "plans")
     clear_caches()
     return spec
 
@@ -118,3 +122,13 @@ def test_a_job_of_snakemakes_refuses_what_was_edited_while_it_waited(tmp_path: P
         file.write_text(before, encoding="utf-8")
     run = as_on_a_cluster(folder)
     assert run.returncode == 0 and (folder / TEXT).read_bytes() == made, run.stderr
+
+
+@pytest.mark.usefixtures("package")
+def test_a_job_knows_which_cells_its_run_dumps_together(tmp_path: Path) -> None:
+    assert planned_bundles() == {}, "a job by itself"
+    planned(tmp_path)
+    assert planned_bundles() == BUNDLES
+    Path(os.environ[SUBMITTED]).unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        planned_bundles()
