@@ -1,0 +1,55 @@
+"""Of which cells a run dumps hidden states: what is worked out from targets is what Snakemake then plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.helpers.checkout import copy_repository
+from tests.helpers.leaves import everything
+from tests.helpers.planner import plans
+
+from polyprune.grammar.paths import PAPER, cell_of
+from polyprune.settings.load import load_settings
+from polyprune.workflow.asked import measured, targets_in
+from polyprune.workflow.inputs import Inputs
+
+SETTINGS = load_settings(everything())
+INPUTS = Inputs(SETTINGS, Path("root"))
+CELL = "results/trained/sparsegpt/0.50/de/seed0"
+STAGES = {"drift": "dump_hidden_states", "lsar": "dump_prompts"}
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        ["all"],
+        ["results/all/why.parquet"],
+        ["results/all/report.html"],
+        [f"{CELL}/drift.parquet", "results/trained/wanda/0.50/en/seed0/lsar.parquet", f"{CELL}/weights.safetensors"],
+    ],
+)
+def test_cells_of_targets_are_those_whose_dumps_are_planned(targets: Sequence[str], tmp_path: Path) -> None:
+    (jobs,) = plans(copy_repository(tmp_path), [everything()], *targets)
+    for measurements, stage in STAGES.items():
+        dumped = {cell_of(output) for job in jobs if job.stage == stage for output in job.outputs} - {None}
+        asked = set(measured(INPUTS, targets, measurements))
+        assert asked == dumped, measurements
+        assert asked or (len(targets) == 1 and targets[0].endswith("why.parquet"))
+
+
+def test_tables_and_figures_ask_for_their_own_cells_and_other_targets_for_none() -> None:
+    study = SETTINGS.studies["all"]
+    for name in [*study.tables, *study.figures]:
+        for measurements in STAGES:
+            shows = INPUTS.kind("all", name).measurements == measurements
+            asked = list(measured(INPUTS, [f"results/all/{name}.png"], measurements))
+            assert asked == (list(study.cells(name)) if shows else [])
+    others = ["results/trained/model.json", f"{CELL}/weights.safetensors", "results/corpora/made/de.parquet", "nothing"]
+    assert not [cell for measurements in STAGES for cell in measured(INPUTS, others, measurements)]
+
+
+def test_the_default_target_is_meant_where_none_is_named() -> None:
+    assert targets_in(["--cores", "2", "-n"], SETTINGS) == [PAPER]
+    assert targets_in(["--cores", "2", "all", "results/all/table1.md"], SETTINGS) == ["all", "results/all/table1.md"]
