@@ -27,7 +27,7 @@ def test_the_causal_test_prunes_whole_cells_only(clean: Path) -> None:
     jobs = planned(clean, "results/which-layers/table1.parquet", configfile="studies/which-layers.yaml")
     assert jobs["reconstruct_model"] == jobs["build_calibration_set"] == 5 and "prune_model" not in jobs
     assert jobs["compose_weights"] == 6 * 4 and jobs["measure_drift"] == 5 + 24
-    assert jobs["dump_cells_demo"] + jobs["dump_mixed_demo"] == 4, "eight at a time, of a tiny model"
+    assert jobs["dump_mixed_demo"] == 4, "eight at a time, of a tiny model"
 
 
 def test_the_whole_study_plans_its_cells_and_no_others(clean: Path) -> None:

@@ -91,7 +91,7 @@ def test_code_of_one_method_concerns_its_cells(edited: Path) -> None:
     replace(edited / "workflow_scripts/polyprune/maths/wanda.py", ".sqrt()", ".square()")
     assert planned(edited, "quick") == {
         "prune_model": 6,
-        "dump_cells_demo": 2,
+        "dump_cell_demo": 6,
         "measure_drift": 6,
         "tabulate_quick_table1": 1,
         "quick": 1,
@@ -147,7 +147,7 @@ def test_a_language_added_concerns_its_shards_cells_and_columns(finished: Path, 
         "build_evaluation_set_own": 1,
         "prune_model": 1,
         "dump_dense_own": 1,
-        "dump_cells_own": 1,
+        "dump_cell_own": 2,
         "measure_dense": 1,
         "measure_drift": 2,
         "tabulate_own_table1": 1,

@@ -53,8 +53,10 @@ class Dumped:
 
     def _params(self, data: str, cell: Cell) -> list[str]:
         """As Snakemake records them."""
+        of_prompts = data in self.specs.settings.prompts
+        spec_of = self.specs.dump_prompts if of_prompts else self.specs.dump_hidden_states
         names = ("model", "method", "scheme", "calibration", "seed")  # in the order of the rule's wildcards
-        return [repr(self.specs.dump_of_cell(data, {name: str(getattr(cell, name)) for name in names}))]
+        return [repr(spec_of({name: str(getattr(cell, name)) for name in names}))]
 
     @cached_property
     def _persistence(self) -> Any:

@@ -127,10 +127,6 @@ class Specs(TextSpecs, StudySpecs):
     def dump_prompts(self, wildcards: Wildcards, mixed: Mixed = ()) -> str:
         return spec("dump_prompts", wildcards, **self.made_with.prompt_dump(wildcards, mixed))
 
-    def dump_of_cell(self, data: str, wildcards: Wildcards) -> str:
-        """Of the job that dumps one cell on a corpus or on prompts."""
-        return (self.dump_prompts if data in self.settings.prompts else self.dump_hidden_states)(wildcards)
-
     def count_activations(self, wildcards: Wildcards) -> str:
         return spec("count_activations", wildcards, **self.made_with.activations(wildcards))
 
