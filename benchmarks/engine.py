@@ -35,6 +35,7 @@ from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model.calibration import calibration_batch
 from polyprune.model.compression import Errors, Made, compress_layer, propagate
+from polyprune.model.cpu_products import quick_products
 from polyprune.model.products import Matrix, Product
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
@@ -178,7 +179,8 @@ def compress(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor],
     ]
     found = anatomy(layer, products, hidden[:1, :PROBE_TOKENS], few, "layer")
     compress_layer(layer, products, found, hidden, call, method, job, batch, Made(), Errors())
-    propagate(layer, hidden, call, batch)
+    with quick_products(hidden.device):
+        propagate(layer, hidden, call, batch)
 
 
 # The floor
