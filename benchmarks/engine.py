@@ -229,8 +229,9 @@ def floor_seconds(size: Size, method: str, machine: Machine) -> tuple[float, flo
     down = size.hidden * size.intermediate
     linear = 2 * tokens * (size.hidden * head * 2 * (size.heads + size.kv_heads) + 3 * down)
     attention = 2 * tokens * size.hidden * size.length
-    gram = tokens * (3 * size.hidden**2 + size.intermediate**2) if method == "sparsegpt" else 0
-    return (2 * linear - 2 * tokens * down + 2 * attention + gram) / per_second, per_second
+    gram = tokens * (3 * size.hidden**2 + size.intermediate**2) if method != "wanda" else 0
+    first = linear - 2 * tokens * down + attention if method != "gptq" else 0  # its inputs are the second pass's
+    return (first + gram + linear + attention) / per_second, per_second
 
 
 def main() -> None:
