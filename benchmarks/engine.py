@@ -35,6 +35,7 @@ from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model.calibration import calibration_batch
 from polyprune.model.compression import Errors, Made, compress_layer, propagate
+from polyprune.model.cpu_products import quick_products
 from polyprune.model.products import Matrix, Product
 from polyprune.model.statistics import PROBE_TOKENS, anatomy
 
@@ -178,7 +179,8 @@ def compress(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor],
     ]
     found = anatomy(layer, products, hidden[:1, :PROBE_TOKENS], few, "layer")
     compress_layer(layer, products, found, hidden, call, method, job, batch, Made(), Errors())
-    propagate(layer, hidden, call, batch)
+    with quick_products(hidden.device):
+        propagate(layer, hidden, call, batch)
 
 
 # The floor
@@ -227,8 +229,9 @@ def floor_seconds(size: Size, method: str, machine: Machine) -> tuple[float, flo
     down = size.hidden * size.intermediate
     linear = 2 * tokens * (size.hidden * head * 2 * (size.heads + size.kv_heads) + 3 * down)
     attention = 2 * tokens * size.hidden * size.length
-    gram = tokens * (3 * size.hidden**2 + size.intermediate**2) if method == "sparsegpt" else 0
-    return (2 * linear - 2 * tokens * down + 2 * attention + gram) / per_second, per_second
+    gram = tokens * (3 * size.hidden**2 + size.intermediate**2) if method != "wanda" else 0
+    first = linear - 2 * tokens * down + attention if method != "gptq" else 0  # its inputs are the second pass's
+    return (first + gram + linear + attention) / per_second, per_second
 
 
 def main() -> None:

@@ -195,7 +195,7 @@ def compare_generation(
     )
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
@@ -207,7 +207,7 @@ def main() -> int:
         "tokens_per_batch": 16384,
     }.items():  # fmt: skip
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
-    sizes = parser.parse_args()
+    sizes = parser.parse_args(words)
     torch.set_num_threads(1 if sizes.device == "cpu" else 8)
     os.environ.setdefault("TQDM_DISABLE", "1")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)

@@ -11,6 +11,7 @@ import torch
 from tests.helpers.engine import linears_of
 from tests.helpers.tiny import CONFIGS, random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from polyprune.errors import UserError
 from polyprune.maths.statistics import InputGram
@@ -53,6 +54,28 @@ def test_cohere_reads_three_inputs_and_never_the_products_of_o_proj_and_down_pro
     assert found.groups == ((*QKV, *GATE_UP), (OUT,), (DOWN,)) or found.groups == ((*QKV, *GATE_UP), (DOWN,), (OUT,))
     assert found.unread(found.groups) == [OUT, DOWN]
     assert found.unread([(DOWN,)]) == [*QKV, OUT, DOWN]
+
+
+def test_the_probe_computes_no_product_twice(tmp_path: Path) -> None:
+    """Seven at first; with q, k or v spoilt o, gate and up, with o gate and up."""
+    decoder = Decoder(Checkpoint(save_checkpoint(random_model("llama"), tmp_path)), CPU)
+    walk: Any = decoder.walk()
+    _, layer = next(walk)
+    few, calls = decoder.embed(random_tokens(1, 8), 1)
+    with ProductsCounted() as counted:
+        anatomy(layer, decoder.products(0), few, calls[0], "layer")
+    walk.close()
+    assert counted.times == 7 + 3 * 3 + 2
+
+
+class ProductsCounted(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.times += func is nn.functional.linear
+        return func(*args, **(kwargs or {}))
 
 
 def note_if_computed(names: list[str], name: str, _: nn.Module, __: object, product: Tensor) -> None:

@@ -25,7 +25,7 @@ def wanda_scores(
         ValueError: weights or statistics are not finite.
     """
     require_finite(input_squares, f"input statistics of a {tuple(weight.shape)} matrix")
-    scores = weight.float().abs() * input_squares.float().sqrt()
+    scores = weight.float().abs().mul_(input_squares.float().sqrt())
     require_finite(scores, f"Wanda scores of a {tuple(weight.shape)} matrix")
     return scores
 

@@ -29,6 +29,7 @@ from polyprune.maths.statistics import InputGram
 from polyprune.methods.job import Job, Method
 from polyprune.model.calibration import Calibration, Flow
 from polyprune.model.calls import LayerCall, through
+from polyprune.model.cpu_products import quick_products
 from polyprune.model.decoder import Decoder
 from polyprune.model.gates import is_gate
 from polyprune.model.products import Matrix, Product, gates_of
@@ -65,7 +66,8 @@ def compress(calibration: Calibration, method: Method, job: Job, parts: Path, me
             compress_layer(layer, products, found, *inputs, method, ours, calibration.batch, made, errors)
             save_layer(parts, index, made.weights, metadata, made.about)
         if flow is not None and index < last:
-            propagate(layer, flow.hidden, flow.calls[index], calibration.batch)
+            with quick_products(decoder.device):
+                propagate(layer, flow.hidden, flow.calls[index], calibration.batch)
         state = "taken over" if done else f"sparsity {sparsity(products):.4f}, error {errors.relative:.3e}"
         progress.report(index + 1, f"{state}, {time.monotonic() - started:.1f} s{_gpu_peak(decoder.device)}")
 
@@ -126,11 +128,12 @@ def compress_layer(
     steps = [[group] for group in found.groups] if job.true_sequential else [list(found.groups)]
     for groups in steps:
         how = (call, method.statistic, job.all_experts)
-        if job.languages:
-            inputs = [batches(hidden[each], batch, _device(layer)) for each in job.languages]
-            readings = collect_by_language(layer, products, found, groups, inputs, *how)
-        else:
-            readings = collect(layer, products, found, groups, batches(hidden, batch, _device(layer)), *how)
+        with quick_products(_device(layer)):
+            if job.languages:
+                inputs = [batches(hidden[each], batch, _device(layer)) for each in job.languages]
+                readings = collect_by_language(layer, products, found, groups, inputs, *how)
+            else:
+                readings = collect(layer, products, found, groups, batches(hidden, batch, _device(layer)), *how)
         readings.sort(key=lambda reading: reading.matrices[0][0].d_in, reverse=True)
         large = any(isinstance(reading.statistic, InputGram) for reading in readings)
         if large:

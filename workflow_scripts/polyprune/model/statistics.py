@@ -12,7 +12,7 @@ is compressed as if all its inputs were equally large and not correlated, since 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from polyprune.errors import UserError
 from polyprune.model.calls import LayerCall, through
 from polyprune.model.gates import is_gate
 from polyprune.model.products import Matrix, Product
-from polyprune.model.watching import Watch, all_tokens_to_all, removed, skipped, zeros_for
+from polyprune.model.watching import Known, Watch, all_tokens_to_all, kept, removed, repeated, skipped, zeros_for
 
 PROBE_TOKENS = 8
 """How many tokens of one sequence show what a layer is like."""
@@ -68,6 +68,10 @@ class Reading:
     n_tokens: int | None = None
 
 
+class _AllSeen(Exception):  # noqa: N818
+    """Signal: the last wanted input has been seen, the rest of the layer does not matter."""
+
+
 @torch.inference_mode()
 def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call: LayerCall, where: str) -> Anatomy:
     """Find out by sending `hidden`, a few tokens (1, n_tokens, d_model), through the layer once per product.
@@ -76,7 +80,9 @@ def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call:
         UserError: a linear layer is left out by the forward pass.
     """
     bare: set[str] = set()
-    inputs = _inputs(layer, products, hidden, call, bare=bare)
+    known: Known = {}
+    with kept(products, known):
+        inputs = _inputs(layer, products, hidden, call, bare=bare)
     if idle := [product.name for product in products if product.n_experts is None and product.name not in inputs]:
         raise UserError(f"{where}: {', '.join(idle)} had no part in the forward pass; such layers cannot be compressed")
     by_input: dict[int, list[str]] = {}
@@ -88,7 +94,8 @@ def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call:
         if is_gate(product.name):  # it decides which tokens experts see
             feeds[product.name] = frozenset(groups)
             continue
-        spoilt = _inputs(layer, products, hidden, call, product)
+        with repeated(products, known):
+            spoilt = _inputs(layer, products, hidden, call, product)
         feeds[product.name] = frozenset(
             group for group in groups if not _equal(spoilt.get(group[0], []), inputs[group[0]])
         )
@@ -122,10 +129,17 @@ def _inputs(
     def spoil(_: nn.Module, __: tuple[Tensor, ...], product: Tensor) -> Tensor:
         return noisy(product)
 
-    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        return lambda _, arguments: None if name in seen else seen.update({name: [arguments[0]]})
-
     linear = [product for product in products if product.n_experts is None]
+    enough = {product.name for product in linear} if spoilt is not None and len(linear) == len(products) else set()
+
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            seen.setdefault(name, [arguments[0]])
+            if seen.keys() == enough:
+                raise _AllSeen
+
+        return hook
+
     hooks = [product.module.register_forward_pre_hook(note(product.name)) for product in linear]
     if spoilt is not None and spoilt.n_experts is None:
         hooks.append(spoilt.module.register_forward_hook(spoil))
@@ -139,13 +153,9 @@ def _inputs(
         return noisy(made()) if product is spoilt else made()
 
     watch = Watch(products, see, change)
-    with removed(hooks), watch:
+    with removed(hooks), watch, suppress(_AllSeen):
         through(layer, hidden, call)
     return seen
-
-
-class _AllSeen(Exception):  # noqa: N818
-    """Signal: the last wanted input has been seen, the rest of the layer does not matter."""
 
 
 @torch.inference_mode()
