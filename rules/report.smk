@@ -60,8 +60,9 @@ for study, figure in inputs.figures():
             "../envs/polyprune.yaml"
         params:
             spec=later(specs.plot_figure, study, figure),
+            measurements=words(inputs.measurements, study, figure),
         shell:
-            "python -m polyprune plot_figure --settings {params.spec:q} --measurements {input.measurements} --output "
+            "python -m polyprune plot_figure --settings {params.spec:q} --measurements {params.measurements} --output "
             "{output.parquet} --pdf {output.pdf} --png {output.png} --log {log} --threads {threads}"
 
 

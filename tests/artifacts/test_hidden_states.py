@@ -153,6 +153,18 @@ def test_damaged_and_missing_dumps_are_refused(tmp_path: Path):
         load_sums(path)
 
 
+def test_of_the_sums_only_those_are_read_that_are_named(tmp_path: Path):
+    save(tmp_path / "x.h5", dump())
+    every, some = load_sums(tmp_path / "x.h5").arrays, load_sums(tmp_path / "x.h5", names=("sq", "n", "none")).arrays
+    assert set(some) == {"sq", "n"} < set(every)
+    assert all(np.array_equal(some[name], every[name]) for name in some)
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["sums/distance"][:] = 0
+    assert set(load_sums(tmp_path / "x.h5", names=("sq",)).arrays) == {"sq"}
+    with pytest.raises(UserError, match="/sums/distance is damaged, its digest is another"):
+        load_sums(tmp_path / "x.h5", names=("sq", "distance"))
+
+
 def test_a_failure_leaves_no_file(tmp_path: Path):
     made = dump()
     made.sums["unknown"] = np.zeros(1)

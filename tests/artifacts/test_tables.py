@@ -81,6 +81,8 @@ def save(path: Path, header: dict[str, Any], **changes: Any) -> Path:
 @pytest.mark.parametrize(("name", "value"), [("model", "m"), ("method", "ria"), ("calibration", "en"), ("seed", None)])
 def test_rows_of_a_variant_that_the_header_does_not_name_are_refused(tmp_path: Path, name: str, value: object):
     load_scores([save(tmp_path / "x", {}, eval_language="sw")])
+    save_scores(tmp_path / "none", [], scored(VARIANT))
+    assert len(load_scores([tmp_path / "none"])) == 0
     with pytest.raises(UserError, match=r"x has rows of .*, which its header does not name; delete it and make it"):
         load_scores([save(tmp_path / "x", {}, **{name: value})])
 

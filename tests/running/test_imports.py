@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from polyprune.provenance import PACKAGE
 from polyprune.running.tokenizers_only import TOKENIZERS_ONLY
@@ -22,23 +23,29 @@ TENSORS = {"compose_cell", "export_model", "measure_mask_iou", "compare_masks"}
 """Stages that only take matrices up and put them down."""
 MOST_MODULES = 2400, 2800
 """Of stages without torch, and of stages with torch and without transformers, all of a kind in one process."""
+NEVER = {"torch._dynamo.convert_frame", "torch._inductor", "torch.distributed.tensor", "sympy", "scipy.optimize"}
+"""torch's compiler and what comes with it, and what transformers' losses of detectors take."""
 
 
 def imported(stages: set[str]) -> set[str]:
     """Modules that a process has which ran these stages' imports, as jobs do."""
     lines = [
+        "from polyprune.running import late_imports",
         "from polyprune.running.tokenizers_only import leave_torch_out",
+        "late_imports.install()",
         *(f"leave_torch_out({stage!r})" for stage in sorted(stages)),
         "import polyprune.running.run",
         *(f"import polyprune.stages.{stage}" for stage in sorted(stages)),
     ]
-    code = "\n".join(
-        [*lines, "import json, sys", "print(json.dumps([name for name in sys.modules if sys.modules[name]]))"]
-    )
+    return set(said_by([*lines, "import json, sys", "print(json.dumps([n for n in sys.modules if sys.modules[n]]))"]))
+
+
+def said_by(lines: list[str]) -> Any:
+    """The JSON that a process prints which runs these lines."""
     environment = os.environ | {"PYTHONPATH": str(Path(PACKAGE).parent)}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return set(json.loads(run.stdout))
+    return json.loads(run.stdout)
 
 
 def test_stages_that_need_no_torch_do_not_import_it():
@@ -50,6 +57,7 @@ def test_stages_that_need_no_torch_do_not_import_it():
 def test_stages_of_tokenizers_import_transformers_without_torch():
     modules = imported(set(TOKENIZERS_ONLY))
     assert "transformers" in modules and not modules & {"torch", "sympy", "lm_eval"}
+    assert "transformers.models.auto" in modules and "transformers.modeling_utils" not in modules
     assert len(modules) < 900
 
 
@@ -57,3 +65,40 @@ def test_stages_of_matrices_import_no_transformers():
     modules = imported(TENSORS)
     assert "torch" in modules and not modules & {"transformers", "sympy", "lm_eval"}
     assert len(modules) < MOST_MODULES[1]
+
+
+def test_stages_that_only_write_a_folder_import_no_models():
+    """Of models, only the configurations: `probing`, which takes them up, comes when there is something to try."""
+    modules = imported({"convert_model"})
+    assert {"torch", "transformers"} <= modules and not modules & {*NEVER, "transformers.modeling_utils", "lm_eval"}
+    assert len(modules) < 1700
+
+
+def test_stages_that_run_models_import_no_compiler():
+    modules = imported(MODELS - {"evaluate_model"})
+    assert "transformers.modeling_utils" in modules and not modules & {*NEVER, "lm_eval", "datasets"}
+    assert len(modules) < 2500
+    evaluation = imported({"evaluate_model"})
+    assert "lm_eval.api.task" in evaluation and not evaluation & NEVER
+    assert len(evaluation) < 2850
+
+
+def test_what_is_left_out_comes_when_it_is_asked_for():
+    """Marks of the compiler are the functions themselves; the compiler and the list of models are the real ones."""
+    said = said_by(
+        [
+            "import json, sys",
+            "from polyprune.running import late_imports",
+            "late_imports.install()",
+            "import torch, transformers.models.llama.modeling_llama",
+            "def one(x): return x + 1",
+            "marked = [torch.compiler.disable(one), torch.compiler.disable(recursive=False)(one)]",
+            "before = [each is one for each in marked], 'torch._dynamo.eval_frame' in sys.modules",
+            "seen = []",
+            "compiled = torch.compile(one, backend=lambda graph, inputs: seen.append(len(inputs)) or graph.forward)",
+            "added = compiled(torch.ones(2)).tolist()",
+            "config = transformers.models.LlamaConfig is transformers.LlamaConfig",
+            "print(json.dumps([before, added, seen, config, torch._dynamo.disable(one) is one]))",
+        ]
+    )
+    assert said == [[[True, True], False], [2.0, 2.0], [1], True, False]

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from polyprune.running import lifeline
+from polyprune.running import late_imports, lifeline
 from polyprune.running.network import OFFLINE, may_fetch
 from polyprune.running.tokenizers_only import leave_torch_out
 from polyprune.running.worker import delegate
@@ -23,6 +23,7 @@ def main() -> int:
     if code is None:
         from polyprune.running.run import run
 
+        late_imports.install()
         leave_torch_out("".join(argv[:1]))
         code = run(argv)
     return code

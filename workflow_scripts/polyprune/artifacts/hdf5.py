@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -221,7 +221,7 @@ class Hdf5Reader:
         """A whole dataset. Raises `UserError` if it is damaged."""
         shape, _, about = self._datasets[name]
         if "axis" not in about:
-            return self._checked(name, (), 0)
+            return self._checked(name, None, 0)
         return np.stack([self.at(name, index) for index in range(shape[about["axis"]])], about["axis"])
 
     def at(self, name: str, index: int) -> np.ndarray:
@@ -247,9 +247,9 @@ class Hdf5Reader:
     def _checked(self, name: str, where: Any, number: int) -> np.ndarray:
         shape, kind, _ = self._datasets[name]
         try:
-            dataset = cast(h5py.Dataset, self._file[name])
-            values = np.asarray(dataset[where])
+            dataset = h5py.h5d.open(self._file.id, name.encode())
             is_as_written = [list(dataset.shape), dataset.dtype.str] == [shape, kind]
+            values = _read(dataset, where)
             right = is_as_written and _digest(values) == self._index["digests"][name][number]
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             raise self._complaint(error) from error
@@ -268,6 +268,15 @@ class Hdf5Reader:
 def _seal(file: h5py.File, index: Header) -> None:
     file.attrs["index"] = text = canonical_json(index)
     file.attrs["seal"] = digest_of(text.encode())
+
+
+def _read(dataset: h5py.h5d.DatasetID, where: tuple[slice | int, ...] | None) -> np.ndarray:
+    """What is there, or all: numbers by HDF5's own reading, a fifth of what h5py's indexing takes of small arrays."""
+    if where is not None or dataset.dtype.kind == "O":
+        return np.asarray(h5py.Dataset(dataset)[() if where is None else where])
+    values = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
 
 
 def _at(axis: int, index: int) -> tuple[slice | int, ...]:

@@ -29,7 +29,7 @@ of T tokens, model width d, K sampled tokens. A dump of the dense model has only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,13 @@ class Sums:
     header: Mapping[str, Any]
 
 
-def load_sums(path: Path, expected: Header | None = None) -> Sums:
-    """Raises `UserError` if the dump is missing, damaged, unfinished, or not what was asked for."""
+def load_sums(path: Path, expected: Header | None = None, names: Sequence[str] | None = None) -> Sums:
+    """All sums, or those of these names that the dump has.
+
+    Raises:
+        UserError: the dump is missing, damaged, unfinished, or not what was asked for.
+    """
     with Hdf5Reader(path, SCHEMA, expected) as file:
-        arrays = {name: file.whole(f"sums/{name}") for name in file.members("sums")}
+        read = [name for name in file.members("sums") if names is None or name in names]
+        arrays = {name: file.whole(f"sums/{name}") for name in read}
         return Sums(arrays, file.shape(MEANS)[-1], file.header)

@@ -87,7 +87,9 @@ def require_variants(path: Path, table: pa.Table, header: Header) -> None:
     names = VARIANT[:3] if joined else VARIANT
     named = header["variants"] if joined else [header["variant"]]
     allowed = {tuple(variant[name] for name in names) for variant in named}
-    for row in table.select(names).group_by(list(names)).aggregate([]).to_pylist():
+    several = any(len(table[name].unique()) > 1 for name in names)
+    distinct = table.select(names).group_by(list(names)).aggregate([]) if several else table.select(names)[:1]
+    for row in distinct.to_pylist():
         if (found := tuple(row[name] for name in names)) not in allowed:
             words = "/".join(map(str, found))
             raise ForeignError(f"{path} has rows of {words}, which its header does not name; {again(path)}")

@@ -12,6 +12,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from polyprune.errors import UserError
@@ -94,23 +95,26 @@ def _decoder_of(model: PreTrainedModel) -> tuple[nn.Module, dict[str, nn.ModuleL
 
 
 def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture: str) -> PreTrainedModel:
+    """Nothing is drawn at random: on meta it would only cost, sympy for one. Weights are tied as ever."""
     config._experts_implementation = "eager"
     by_type = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not architecture.endswith(_WRAPPER)
     named = None if by_type else getattr(transformers, architecture, None)
 
     def made(attention: str) -> Any:
         config._attn_implementation = attention
-        with torch.device("meta"):
+        with torch.device("meta"), no_init_weights():
             if named is not None:
                 return named._from_config(config, dtype=dtype)
             return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
     try:
-        return made("sdpa")
+        model = made("sdpa")
     except ValueError as error:
         if "scaled_dot_product_attention" not in str(error):
             raise
-        return made("eager")
+        model = made("eager")
+    model.tie_weights(recompute_mapping=False)
+    return model
 
 
 def give_buffers(modules: Mapping[str, nn.Module], owner: PreTrainedModel, device: torch.device) -> None:

@@ -150,6 +150,9 @@ def _answers(file: Path) -> Iterator[_Cell]:
         )
 
 
+_SUMS = ("n", "target", "nll_pruned", "norm", "sq", "diff")
+
+
 def _sequences(file: Path) -> Iterator[_Cell]:
     """Perplexity, SNR and pruning error of one dump, a value a sequence; of one sequence alone none.
 
@@ -160,7 +163,7 @@ def _sequences(file: Path) -> Iterator[_Cell]:
     The dump lies in the cell's folder, `{model}/{method}/{scheme}/{calibration}/seed{seed}/hidden_states/{corpus}/`.
     """
     model, method, scheme, calibration, seed = file.parts[-8:-3]
-    dump = load_sums(file)
+    dump = load_sums(file, names=_SUMS)
     sums, about = dump.arrays, dump.header
     said = tuple(str(about[name]) for name in ("method", "scheme", "calibration", "seed"))
     if said != (method, scheme, calibration, seed.removeprefix("seed")):

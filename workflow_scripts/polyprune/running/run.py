@@ -23,6 +23,7 @@ from polyprune.artifacts.identity import Header, expecting, place_of
 from polyprune.errors import UserError
 from polyprune.provenance import canonical_json
 from polyprune.running import gpus
+from polyprune.running.braces import expanded
 from polyprune.running.memory import Memory, MemoryWatch
 from polyprune.running.submitted import require_as_planned
 from polyprune.settings.engine import Engine
@@ -42,7 +43,8 @@ def run(argv: list[str]) -> int:
     `--settings` is a JSON object of further arguments; what it says is also handed on as `provenance`. Its `inputs` are
     what the files of an option were to be made with: one object for all of them, or a list of one for each. Its
     `made_with` says so of files of any option by patterns of their places, as `tiny/wanda/*/drift.parquet`.
-    `--log`, `--threads` and `--gpus` (how many it is given; none if absent) are for this function.
+    `--log`, `--threads` and `--gpus` (how many it is given; none if absent) are for this function. Words of all other
+    options may have braces (`running/braces.py`).
     """
     if not argv:
         print("usage: python -m polyprune STAGE --settings JSON --log FILE --threads N …", file=sys.stderr)
@@ -53,6 +55,7 @@ def run(argv: list[str]) -> int:
     threads = int(options.pop("threads")[0])
     n_gpus = int(options.pop("gpus", ["0"])[0])
     spec = options.pop("settings")[0]
+    options = {option: [path for word in words for path in expanded(word)] for option, words in options.items()}
     settings = json.loads(spec)
     started = time.monotonic()
     try:

@@ -1,11 +1,13 @@
 """What rules that make one thing are given: worked out late, and many paths in few letters.
 
-Bash puts the paths together again: a shell's command is one argument, of which Linux allows 128 KiB, and the files
-behind the paper's answers are more.
+The stage's command line puts the paths apart again (`running/braces.py`): a shell's command is one argument, of which
+Linux allows 128 KiB, and all of a program's are 2 MB; the files behind the paper's answers are more than the one, those
+behind a table of three thousand cells more than the other.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -26,8 +28,16 @@ def braced(paths: Sequence[str]) -> str:
 
 
 def words(paths: Callable[..., Sequence[str]], *arguments: str) -> Callable[[Wildcards], str]:
-    """`braced`, for the params of a rule that makes one thing, when its job is planned."""
-    return later(lambda: braced(paths(*arguments)))
+    """`braced`, for the params of a rule that makes one thing, when its job is planned; quoted, as no shell expands it.
+
+    Nothing for no paths.
+    """
+
+    def quoted() -> str:
+        word = braced(paths(*arguments))
+        return shlex.quote(word) if word else ""
+
+    return later(quoted)
 
 
 def later(value: Callable[..., Value], *arguments: str) -> Callable[[Wildcards], Value]:

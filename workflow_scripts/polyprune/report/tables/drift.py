@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polyprune.artifacts.measurements import TABLE
-from polyprune.artifacts.scores import SCHEMA
 from polyprune.grammar.titles import Titles
 from polyprune.report.measured import load_columns
 from polyprune.report.tables import heatmap, robust
@@ -19,11 +18,10 @@ from polyprune.report.tables.rows import (
     aggregate,
     in_order,
     load_paper,
-    load_scores,
     long_table,
     notes,
-    read_headers,
     require_complete,
+    scores_and_headers,
     shown_and_kept,
 )
 from polyprune.report.tables.standing import standings
@@ -49,7 +47,7 @@ def report(
 
     `evidence` are the dumps that these were taken from, a sum a sequence.
     """
-    scores, headers = load_scores(measurements), read_headers(measurements, SCHEMA)
+    scores, headers = scores_and_headers(measurements)
     rows = scores[scores["metric"].isin(CELL_METRICS)]
     require_complete(rows, DENSE_METRICS, CELL_METRICS)
     rows = in_order(add_paper_values(rows, load_paper(paper)), list(titles.models), CELL_METRICS)

@@ -14,7 +14,7 @@ paper_value                          double        the mean that the paper print
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,14 @@ Variant = tuple[str, str, str, str, int | None]
 
 def load_scores(files: Sequence[Path]) -> pd.DataFrame:
     """Rows of score files (see `artifacts/scores.py`): values of whole models and, of layers, only their mean."""
-    table = _read(files, scores.SCHEMA, scores.COLUMNS)
+    return scores_and_headers(files)[0]
+
+
+def scores_and_headers(files: Sequence[Path]) -> tuple[pd.DataFrame, dict[Path, Header]]:
+    """The rows of `load_scores`, and what the files say of themselves."""
+    table, headers = _read(files, scores.SCHEMA, scores.COLUMNS, _of_no_single_layer)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
-    return rows[rows["layer"].isna() | (rows["layer"] == "mean")]
+    return rows, headers
 
 
 def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
@@ -69,7 +74,7 @@ def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str
 
     Column `metric` is the benchmark, `score` what is counted: acc, acc_norm, f1.
     """
-    table = _read(files, evaluations.SCORES_SCHEMA, evaluations.SCORES)
+    table, _ = _read(files, evaluations.SCORES_SCHEMA, evaluations.SCORES)
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get)
     rows = rows[rows["headline"]]
     return rows.assign(score=rows["metric"], metric=rows["benchmark"], value=100 * rows["value"], unit="%"), sorted(
@@ -77,8 +82,14 @@ def load_benchmark_scores(files: Sequence[Path]) -> tuple[pd.DataFrame, list[str
     )
 
 
-def _read(files: Sequence[Path], schema: str, columns: pa.Schema) -> pa.Table:
-    """The rows of files of one kind.
+def _of_no_single_layer(table: pa.Table) -> pa.Table:
+    return table.filter(pa.array((layer in (None, "mean") for layer in table["layer"].to_pylist()), pa.bool_()))
+
+
+def _read(
+    files: Sequence[Path], schema: str, columns: pa.Schema, of_file: Callable[[pa.Table], pa.Table] = lambda rows: rows
+) -> tuple[pa.Table, dict[Path, Header]]:
+    """The rows of files of one kind, or what `of_file` takes of each, and the files' headers.
 
     Raises:
         UserError: a file is missing, damaged or of another kind, or it has rows of a variant that its header does not
@@ -87,12 +98,12 @@ def _read(files: Sequence[Path], schema: str, columns: pa.Schema) -> pa.Table:
     tables, headers = [], {}
     for path in files:
         with open_table(path, schema) as file:
-            table, header = file.read(), header_of(file)
+            table, header = file.read(use_threads=False), header_of(file)
         require_variants(path, table, header)
-        tables.append(table.cast(columns))
+        tables.append(of_file(table).cast(columns))
         headers[path] = header
     require_same_sources(headers)
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables), headers
 
 
 def read_headers(files: Sequence[Path], schema: str) -> dict[Path, Header]:

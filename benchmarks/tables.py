@@ -1,0 +1,139 @@
+"""What a table of many finished cells costs, and the page of its study, by stage.
+
+    PYTHONPATH=workflow_scripts python -m benchmarks.tables [--cells 250 1000] [--folder DIR] [--profile STAGE]
+
+Dumps are made up: of 32 layers, 16 sequences, seven languages, with sums at random; their scores are what the stage
+`measure_drift` makes of them. Prints processor time of the stages `tabulate` (a table of drift), `answer_question`,
+`explain_damage`, `tabulate_claims` and `write_report`, which run in this process one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import itertools
+import logging
+import pstats
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polyprune.artifacts.hidden_states import SAMPLE, write_hidden_states
+from polyprune.artifacts.identity import DENSE_VARIANT
+from polyprune.artifacts.layer_rows import MEANS
+from polyprune.grammar.titles import Titles
+from polyprune.settings.studies import TableSettings
+from polyprune.stages.measure_drift import measure_drift
+from polyprune.stages.tabulate import tabulate
+
+LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
+FRAMED = {"framing": "documents", "around": ["<s>", "</s>"]}
+LAYERS, SEQUENCES, TOKENS, WIDTH = 32, 16, 256, 8
+PER_SEQUENCE = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance", *(
+    f"robust_{name}" for name in ("norm", "sq", "diff")))  # fmt: skip
+
+
+def cells(n: int) -> list[dict[str, Any]]:
+    """So many variants of one model: of seven calibrations, two methods, two schemes, and as many seeds as it takes."""
+    grid = itertools.product(range(n), ("wanda", "sparsegpt"), ("0.50", "2of4"), LANGUAGES)
+    return [
+        {"model": "tiny", "method": method, "scheme": scheme, "calibration": calibration, "seed": seed}
+        for seed, method, scheme, calibration in itertools.islice(grid, n)
+    ]
+
+
+def folder_of(results: Path, variant: dict[str, Any]) -> Path:
+    if variant["seed"] is None:
+        return results / "tiny" / "dense"
+    names = (str(variant[name]) for name in ("model", "method", "scheme", "calibration"))
+    return results.joinpath(*names, f"seed{variant['seed']}")
+
+
+def make_variant(results: Path, variant: dict[str, Any], rng: np.random.Generator) -> list[Path]:
+    """Dumps and scores of a cell or of the dense model; the scores' files."""
+    dense = variant["seed"] is None
+    cell = {"calibration": variant["calibration"], "seed": variant["seed"]}
+    cell["calibration_digest"] = f"{variant['calibration']}{variant['seed']}"
+    folder = folder_of(results, variant)
+    dumps = [folder / "hidden_states" / "c4" / f"{language}.h5" for language in LANGUAGES]
+    for language, path in zip(LANGUAGES, dumps, strict=True):
+        about = {
+            **{name: variant[name] for name in ("method", "scheme", "calibration", "seed")},
+            "model_digest": "m",
+            "tokenizer_digest": "t",
+            "data_digest": f"text {language}",
+            "language": language,
+            "corpus": "c4",
+            "provenance": {
+                "cell": None if dense else cell,
+                "data": {"framing": "documents", "around": ["<s>", "</s>"]},
+            },
+        }
+        sample = {name: np.arange(4, dtype=np.int32) for name in ("sequence", "position", "token_id")}
+        counts, shape = np.full(SEQUENCES, TOKENS), (SEQUENCES, TOKENS - 1)
+        rows = (SEQUENCES, LAYERS + 2)
+        sums: dict[str, np.ndarray] = {name: rng.random(rows) + 1 for name in PER_SEQUENCE}
+        sums |= {"n": counts, "bytes": counts * 3, "target": np.ones(shape, np.uint8), "agree": counts // 2}
+        sums |= {"robust_n": np.full(rows, float(TOKENS))}
+        sums |= {name: rng.random(shape, dtype=np.float32) + 1 for name in ("nll_dense", "nll_pruned", "kl")}
+        if dense:
+            sums = {name: array for name, array in sums.items() if name not in ("nll_pruned", "kl", "agree")}
+        with write_hidden_states(path, LAYERS, WIDTH, counts, sample, "float32", about) as writer:
+            for row in range(LAYERS + 2):
+                writer.write_row(MEANS, row, np.ones((SEQUENCES, WIDTH), np.float32))
+                writer.write_row(SAMPLE, row, np.ones((4, WIDTH), np.float32))
+            writer.write_sums(sums)
+    perplexity, drift = folder / "perplexity.parquet", [] if dense else [folder / "drift.parquet"]
+    measure_drift(dumps, LANGUAGES, variant | {"corpus": "c4"}, perplexity, drift, {})
+    return [perplexity, *drift]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What tables of many cells cost.")
+    parser.add_argument("--cells", type=int, nargs="*", default=[250, 1000])
+    parser.add_argument("--folder", type=Path, help="where results are, or are to be made; a temporary one if absent")
+    parser.add_argument("--profile", help="a stage to print a profile of")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        results = (options.folder or Path(temporary)) / "results"
+        for n in options.cells:
+            measure(results, n, options.profile)
+
+
+def measure(results: Path, n: int, profile: str | None) -> None:
+    logging.disable(logging.INFO)
+    variants = [{"model": "tiny", **DENSE_VARIANT}, *cells(n)]
+    rng = np.random.default_rng(0)
+    scores: list[Path] = []
+    for variant in variants:
+        files = [folder_of(results, variant) / name for name in ("perplexity.parquet", "drift.parquet")]
+        if not files[0].exists():
+            make_variant(results, variant, rng)
+        scores += [file for file in files if file.exists()]
+    dumps = [
+        folder_of(results, variant) / "hidden_states" / "c4" / f"{language}.h5"
+        for variant in variants[1:]
+        for language in LANGUAGES
+    ]
+    titles = Titles(models={"tiny": "Tiny"}, methods={"wanda": "Wanda", "sparsegpt": "SparseGPT"}, benchmarks={})
+    table = TableSettings(title="Many cells", report="drift")
+    out = results / "many"
+
+    def timed(name: str, run: Callable[[], object]) -> None:
+        profiler = cProfile.Profile() if name == profile else None
+        started = time.process_time()
+        (profiler.runcall if profiler else lambda each: each())(run)
+        print(f"{n:6} cells {name:20} {time.process_time() - started:7.2f} CPU-s", flush=True)
+        if profiler:
+            pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
+
+    files = [out / f"table1.{ending}" for ending in ("parquet", "md", "png", "json")]
+    timed("tabulate", lambda: tabulate(scores, [], dumps, "drift", table, titles, *files, {}))
+
+
+if __name__ == "__main__":
+    main()

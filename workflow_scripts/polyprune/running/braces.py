@@ -1,0 +1,34 @@
+"""Braces of command lines, put apart here and not by a shell: what a shell makes of them is in the arguments of the
+program that it starts, of which Linux allows 2 MB, and the files behind a table of three thousand cells are more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+
+def expanded(word: str) -> list[str]:
+    """`a/b/d` and `a/c/d` for `a/{b,c}/d`, in bash's order; any depth. For what `workflow/braces.py` makes of paths."""
+    texts, _ = _until_end(iter(re.split("([{},])", word)))
+    return texts
+
+
+def _until_end(parts: Iterator[str]) -> tuple[list[str], str]:
+    """All texts up to the comma or brace that ends an alternative, or to the end; and what that was."""
+    texts = [""]
+    for part in parts:
+        if part in (",", "}"):
+            return texts, part
+        following = _alternatives(parts) if part == "{" else [part]
+        texts = [before + after for before in texts for after in following]
+    return texts, ""
+
+
+def _alternatives(parts: Iterator[str]) -> list[str]:
+    found: list[str] = []
+    end = ","
+    while end == ",":
+        texts, end = _until_end(parts)
+        found += texts
+    return found
