@@ -57,3 +57,15 @@ def test_answers_that_ended_are_computed_no_more_and_prompts_not_padded(
     shapes.clear()
     assert lm._generate([], prompts, Limits((stop,), 8, frozenset())) == [text.split(stop)[0] for text in alone]
     assert any(0 < rows < 4 for rows, _ in shapes[3:])
+
+
+def test_keys_and_values_are_written_in_place(folder: Path) -> None:
+    lm = language_model(folder)
+    prompts = [prompt for prompt, _ in lm.encode_pairs([("why " * n, " x") for n in (9, 3)])]
+    step = _Cached(lm.weights, prompts, 4)
+    kept = [(layer.keys.data_ptr(), layer.values.data_ptr()) for layer in step.cache.layers]
+    for _ in range(4):
+        step.append(step.logits().argmax(1).tolist())
+    step.logits()
+    assert [(layer.keys.data_ptr(), layer.values.data_ptr()) for layer in step.cache.layers] == kept
+    assert step.cache.get_seq_length() == len(prompts[0]) + 4

@@ -86,7 +86,7 @@ def stepper(weights: Weights, prompts: list[list[int]], max_tokens: int) -> _Cac
     """What goes on from prompts token by token, for so many at most; fastest with the longest first."""
     longest = max(map(len, prompts))
     one_kind = weights.kind_of(longest) == weights.kind_of(longest + max_tokens)
-    return _Cached(weights, prompts) if weights.whole and one_kind else _Recomputed(weights, prompts)
+    return _Cached(weights, prompts, max_tokens) if weights.whole and one_kind else _Recomputed(weights, prompts)
 
 
 class _Cached:
@@ -96,7 +96,7 @@ class _Cached:
     answers that have ended drop out: neither where a layer keeps something else, as a window or a state.
     """
 
-    def __init__(self, weights: Weights, prompts: list[list[int]]) -> None:
+    def __init__(self, weights: Weights, prompts: list[list[int]], max_tokens: int) -> None:
         self.model, self.config, device = weights.decoder.model, weights.decoder.config, weights.decoder.device
         self.drops = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
         self.tokens: Tensor | None = None
@@ -109,12 +109,9 @@ class _Cached:
             found.append(self._forward(tokens, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
             masks.append(mask)
         self.found, self.cache, length = torch.cat(found), caches[0], max(mask.shape[1] for mask in masks)
-        if len(caches) > 1:
-            self.cache = DynamicCache(config=self.config)
-            for index, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
-                keys = torch.cat([_padded_states(layer.keys, length) for layer in layers])
-                values = torch.cat([_padded_states(layer.values, length) for layer in layers])
-                self.cache.update(keys, values, index)
+        if self.drops:
+            layers = zip(*(cache.layers for cache in caches), strict=True)
+            self.cache.layers = [_RoomyLayer(parts, length, max_tokens) for parts in layers]
         self.mask = torch.cat([pad(mask, (length - mask.shape[1], 0)) for mask in masks])
         self.positions = self.mask.sum(1, keepdim=True) - 1
 
@@ -154,9 +151,41 @@ def _padded(rows: list[list[int]], device: torch.device) -> Tensor:
     return torch.tensor([[0] * (length - len(row)) + row for row in rows], device=device)
 
 
-def _padded_states(states: Tensor, length: int) -> Tensor:
-    """Keys or values (n_prompts, n_heads, n_tokens, d_head) with zeros on the left, where nobody looks."""
-    return pad(states, (0, 0, length - states.shape[2], 0))
+class _RoomyLayer(DynamicLayer):
+    """Keys and values (n_prompts, n_heads, n_tokens, d_head) with room for tokens to come, written in place.
+
+    They are those of several layers, one after the other, with zeros on the left, where nobody looks.
+    """
+
+    def __init__(self, parts: Sequence[DynamicLayer], length: int, room: int) -> None:
+        super().__init__()
+        self._all = [_with_room([getattr(part, name) for part in parts], length, room) for name in ("keys", "values")]
+        self.dtype, self.device, self.is_initialized = self._all[0].dtype, self._all[0].device, True
+        self._show(length)
+
+    def _show(self, length: int) -> tuple[Tensor, Tensor]:
+        self.keys, self.values = (states[:, :, :length] for states in self._all)
+        return self.keys, self.values
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        start = self.get_seq_length()
+        stop = start + key_states.shape[2]
+        for states, new in zip(self._all, (key_states, value_states), strict=True):
+            states[:, :, start:stop] = new
+        return self._show(stop)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        self._all = [states[indices] for states in self._all]
+        self._show(self.get_seq_length())
+
+
+def _with_room(parts: Sequence[Tensor], length: int, room: int) -> Tensor:
+    """States of all parts, each with zeros on the left up to a length and place for so many tokens after it."""
+    _, n_heads, _, d_head = parts[0].shape
+    states = parts[0].new_zeros(sum(map(len, parts)), n_heads, length + room, d_head)
+    for part, place in zip(parts, states.split([len(part) for part in parts]), strict=True):
+        place[:, :, length - part.shape[2] : length] = part
+    return states
 
 
 class _Recomputed:

@@ -24,6 +24,7 @@ from polyprune.model.calls import through
 from polyprune.model.compression import apply_cell
 from polyprune.model.decoder import Decoder
 from polyprune.model.paired import tokens_at_once
+from polyprune.model.ready_products import make_ready
 from polyprune.model.rope import Kind, kind_of, switches_by_length
 
 _SHARE_OF_MEMORY = 0.6
@@ -42,6 +43,7 @@ class Weights:
         if self.whole:
             for _ in self._walk(keep=True):
                 pass
+            make_ready(decoder.model)
         logger.info("layers %s, %s", "in memory" if self.whole else "streamed", decoder.device)
 
     def _walk(self, keep: bool) -> Iterator[tuple[int, torch.nn.Module]]:
