@@ -1,4 +1,4 @@
-"""Products that are oneDNN's while a model is calibrated: right to rounding, and nothing else changes."""
+"""Products that are oneDNN's: right to rounding, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from tests.helpers.harness import language_model, model_folder
+from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 
-from polyprune.model.cpu_products import quick_products
+from polyprune.model.cpu_products import ReadyLinear, make_ready, quick_products
 
 CPU = torch.device("cpu")
 
@@ -70,3 +71,40 @@ def test_a_gpu_is_left_alone() -> None:
     with Asked() as asked, quick_products(torch.device("cuda")):
         linear(numbers(5, 48), numbers(32, 48))
     assert asked.times == 1
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_ready_layers_are_those_of_torch(dtype: torch.dtype, tolerance: float, bias: bool) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(45, 70, bias=bias, dtype=dtype)
+    ready = ReadyLinear(linear)
+    inputs = torch.randn(6, 8, 45, dtype=dtype)
+    with torch.inference_mode():
+        for case in (inputs, inputs[:, 2:5], inputs.transpose(0, 1), inputs[0, 0], inputs[:0]):
+            torch.testing.assert_close(ready(case), linear(case), atol=tolerance, rtol=tolerance)
+        assert torch.equal(ready.weight, linear.weight), "for models that look at it"
+
+
+def test_only_plain_linear_layers_of_usual_dtypes_are_replaced() -> None:
+    class Special(nn.Linear):
+        pass
+
+    replaced = nn.Linear(4, 4)
+    model = nn.ModuleDict({
+        "inner": nn.Sequential(replaced, nn.ReLU()),
+        "special": Special(4, 4),
+        "in_float64": nn.Linear(4, 4, dtype=torch.float64),
+        "elsewhere": nn.Linear(4, 4, device="meta"),
+    })  # fmt: skip
+    make_ready(model)
+    assert replaced.weight is None, "a product of the layer may hold it still"
+    found = {name for name, module in model.named_modules() if isinstance(module, ReadyLinear)}
+    assert found == {"inner.0"}
+
+
+def test_a_whole_model_on_a_cpu_holds_its_weights_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    decoder = language_model(model_folder(tmp_path_factory.mktemp("llama"), "llama")).weights.decoder
+    assert not any(isinstance(module, nn.Linear) for module in decoder.model.modules()), "the head's are replaced too"
+    matrices = [name for name, one in decoder.layers.named_parameters() if one.dim() == 2]
+    assert not matrices, "none beside what is ordered"

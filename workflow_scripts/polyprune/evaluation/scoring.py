@@ -22,9 +22,9 @@ from polyprune.log import Progress, logger
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.calls import through
 from polyprune.model.compression import apply_cell
+from polyprune.model.cpu_products import make_ready
 from polyprune.model.decoder import Decoder
 from polyprune.model.paired import tokens_at_once
-from polyprune.model.ready_products import make_ready
 from polyprune.model.rope import Kind, kind_of, switches_by_length
 
 _SHARE_OF_MEMORY = 0.6

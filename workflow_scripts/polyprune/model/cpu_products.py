@@ -1,8 +1,10 @@
-"""Products with weights on a CPU, while a model is calibrated: by oneDNN, not by the BLAS that torch was built with.
+"""Products with weights on a CPU by oneDNN's kernels, which torch takes for 16-bit products only.
 
-Torch asks oneDNN for 16-bit products and MKL for float32 ones. Here oneDNN computes those of linear layers as well: the
-same sums of float32 products, in another order. On an AMD EPYC it is 6 to 19 % faster (docs/performance.md). Only
-calibration does so; hidden states of evaluations are transformers' bit by bit.
+The same sums of float32 products as by the BLAS that torch was built with, in another order; on an AMD EPYC 6 to 19 %
+faster (docs/performance.md). While a model is calibrated its weights change from layer to layer, and `quick_products`
+has them multiplied as they are. Where it is run many times, its weights are put once in the order that the kernels
+read, which is otherwise done anew for each product: `make_ready`. Hidden states that are compared with transformers'
+bit by bit are computed by neither.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+_READY_DTYPES = (torch.float32, torch.bfloat16)
 
 
 def quick_products(device: torch.device) -> AbstractContextManager[object]:
@@ -19,14 +24,49 @@ def quick_products(device: torch.device) -> AbstractContextManager[object]:
     return _ByOneDnn() if device.type == "cpu" and torch.backends.mkldnn.is_available() else nullcontext()
 
 
+@torch.inference_mode()
+def make_ready(module: nn.Module) -> None:
+    """Replace the linear layers within a module whose weights stay as they are from now on; on a CPU only.
+
+    Those replaced lose their weights, whoever else holds them.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return
+    for parent in module.modules():
+        for name, child in parent.named_children():
+            if type(child) is nn.Linear and child.weight.device.type == "cpu" and child.weight.dtype in _READY_DTYPES:
+                setattr(parent, name, ReadyLinear(child))
+                child.register_parameter("weight", None)
+
+
+class ReadyLinear(nn.Module):
+    """As `nn.Linear`, to rounding. Its weights are held once, in the order of the kernel."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.bias = linear.in_features, linear.out_features, linear.bias
+        self._ordered = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
+
+    @property
+    def weight(self) -> Tensor:
+        """A copy (d_out, d_in) in the usual order, for models that look at it."""
+        return self._ordered.to_dense()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return _product(inputs, self._ordered, self.bias)
+
+
 class _ByOneDnn(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.nn.functional.linear and not kwargs and _plain(*args[:2]):
-            x, weight, bias = (*args, None)[:3]
-            return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        if func is nn.functional.linear and not kwargs and _is_plain(*args[:2]):
+            return _product(*args)
         return func(*args, **(kwargs or {}))
 
 
-def _plain(x: torch.Tensor, weight: torch.Tensor) -> bool:
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def _is_plain(x: Tensor, weight: Tensor) -> bool:
     """Whether both are float32 matrices with something in them."""
     return x.dtype == weight.dtype == torch.float32 and x.dim() > 1 and x.numel() > 0 and weight.dim() == 2
