@@ -141,10 +141,14 @@ def skipped(product: Product) -> Iterator[None]:
 
 @contextmanager
 def kept(products: Sequence[Product], known: Known) -> Iterator[None]:
-    """Within: `known` is given copies of what linear layers are called with and return."""
+    """Within: `known` is given copies of what linear layers are called with and return; a router returns more."""
 
-    def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        return lambda _, arguments, y: known.setdefault(name, []).append((arguments[0].clone(), y.clone()))
+    def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Any], None]:
+        def hook(_: nn.Module, arguments: tuple[Tensor, ...], y: Any) -> None:
+            if isinstance(y, Tensor):
+                known.setdefault(name, []).append((arguments[0].clone(), y.clone()))
+
+        return hook
 
     linear = [product for product in products if product.n_experts is None]
     with removed([product.module.register_forward_hook(keep(product.name)) for product in linear]):
