@@ -4,7 +4,7 @@
 
 Prints jobs, processor time, time and peak memory of each dry run and of a second one, and where the time goes, sampled:
 whose code it is, and what Snakemake was at. Of a grid with everything finished (empty files, with Snakemake's records)
-also the ledger. Works in a folder of its own, below the system's for temporary files.
+also the ledger, and the plan of the study's page. Works in a folder of its own, below the system's for temporary files.
 """
 
 from __future__ import annotations
@@ -165,6 +165,7 @@ def main() -> None:
             words = _words(options.finished, folder)
             dry_run(f"{options.finished} cells are made up", words, folder, finish=True)
             dry_run(f"{options.finished} finished cells", words, folder)
+            dry_run(f"{options.finished} cells, the page", [*words[:-1], "results/many/report.html"], folder)
             ledger = [sys.executable, "-m", "polyprune.workflow.ledger", *words[-1:], *words[:2]]
             os.environ["PYTHONPATH"] = str(ROOT / "workflow_scripts")
             print(f"{options.finished} finished cells, the ledger{'':17} {measured(ledger, folder)[1]}")

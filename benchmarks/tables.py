@@ -1,10 +1,12 @@
 """What a table of many finished cells costs, and the page of its study, by stage.
 
-    PYTHONPATH=workflow_scripts python -m benchmarks.tables [--cells 250 1000] [--folder DIR] [--profile STAGE]
+    PYTHONPATH=workflow_scripts python -m benchmarks.tables [--cells 224 672] [--schemes 2] [--folder DIR]
+        [--profile STAGE]
 
 Dumps are made up: of 32 layers, 16 sequences, seven languages, with sums at random; their scores are what the stage
-`measure_drift` makes of them. Prints processor time of the stages `tabulate` (a table of drift), `answer_question`,
-`explain_damage`, `tabulate_claims` and `write_report`, which run in this process one after the other.
+`measure_drift` makes of them, or lie in DIR from an earlier run. Cells are of seven calibrations, two methods and so
+many schemes, hence of as many seeds as it takes. Prints processor time of the stages `tabulate` (a table of drift),
+`answer_question` and `write_report`, which run in this process one after the other: the first also imports.
 """
 
 from __future__ import annotations
@@ -21,14 +23,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from polyprune.artifacts.hidden_states import SAMPLE, write_hidden_states
 from polyprune.artifacts.identity import DENSE_VARIANT
 from polyprune.artifacts.layer_rows import MEANS
+from polyprune.artifacts.measurements import save_frame
 from polyprune.grammar.titles import Titles
+from polyprune.report.page.content import Study
 from polyprune.settings.studies import TableSettings
+from polyprune.stages.answer_question import answer_question
 from polyprune.stages.measure_drift import measure_drift
 from polyprune.stages.tabulate import tabulate
+from polyprune.stages.write_report import write_report
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
 FRAMED = {"framing": "documents", "around": ["<s>", "</s>"]}
@@ -37,9 +44,10 @@ PER_SEQUENCE = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distan
     f"robust_{name}" for name in ("norm", "sq", "diff")))  # fmt: skip
 
 
-def cells(n: int) -> list[dict[str, Any]]:
-    """So many variants of one model: of seven calibrations, two methods, two schemes, and as many seeds as it takes."""
-    grid = itertools.product(range(n), ("wanda", "sparsegpt"), ("0.50", "2of4"), LANGUAGES)
+def cells(n: int, n_schemes: int) -> list[dict[str, Any]]:
+    """So many variants of one model."""
+    schemes = [f"0.{percent:02d}" for percent in range(50, 50 + n_schemes)]
+    grid = itertools.product(range(n), ("wanda", "sparsegpt"), schemes, LANGUAGES)
     return [
         {"model": "tiny", "method": method, "scheme": scheme, "calibration": calibration, "seed": seed}
         for seed, method, scheme, calibration in itertools.islice(grid, n)
@@ -94,19 +102,20 @@ def make_variant(results: Path, variant: dict[str, Any], rng: np.random.Generato
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What tables of many cells cost.")
-    parser.add_argument("--cells", type=int, nargs="*", default=[250, 1000])
+    parser.add_argument("--cells", type=int, nargs="*", default=[224, 672])
+    parser.add_argument("--schemes", type=int, default=2, choices=range(1, 50), metavar="1 to 49")
     parser.add_argument("--folder", type=Path, help="where results are, or are to be made; a temporary one if absent")
     parser.add_argument("--profile", help="a stage to print a profile of")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         results = (options.folder or Path(temporary)) / "results"
         for n in options.cells:
-            measure(results, n, options.profile)
+            measure(results, cells(n, options.schemes), options.profile)
 
 
-def measure(results: Path, n: int, profile: str | None) -> None:
+def measure(results: Path, chosen: list[dict[str, Any]], profile: str | None) -> None:
     logging.disable(logging.INFO)
-    variants = [{"model": "tiny", **DENSE_VARIANT}, *cells(n)]
+    variants = [{"model": "tiny", **DENSE_VARIANT}, *chosen]
     rng = np.random.default_rng(0)
     scores: list[Path] = []
     for variant in variants:
@@ -127,12 +136,19 @@ def measure(results: Path, n: int, profile: str | None) -> None:
         profiler = cProfile.Profile() if name == profile else None
         started = time.process_time()
         (profiler.runcall if profiler else lambda each: each())(run)
-        print(f"{n:6} cells {name:20} {time.process_time() - started:7.2f} CPU-s", flush=True)
+        print(f"{len(chosen):6} cells {name:20} {time.process_time() - started:7.2f} CPU-s", flush=True)
         if profiler:
             pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
 
     files = [out / f"table1.{ending}" for ending in ("parquet", "md", "png", "json")]
-    timed("tabulate", lambda: tabulate(scores, [], dumps, "drift", table, titles, *files, {}))
+    timed("tabulate", lambda: tabulate(scores, [], dumps, "drift", table, titles, *files, provenance={"code": "c"}))
+    answer = [out / f"best_calibration.{ending}" for ending in ("parquet", "md", "png")]
+    timed("answer_question", lambda: answer_question([], dumps, "Many cells", titles, *answer, provenance={}))
+    claims, page = out / "claims.parquet", out / "report.html"
+    save_frame(claims, pd.DataFrame({"numbers": [], "verdict": []}), {})
+    study = Study("many", {"table1": "drift"}, {}, {}, len(chosen), trained=False, titles=titles)
+    timed("write_report", lambda: write_report(files[-1:], [], answer[0], claims, [], [], study, page, {}))
+    print(f"page of {page.stat().st_size / 1e6:.1f} MB, picture of {files[2].stat().st_size / 1e6:.1f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ def said_by(lines: list[str]) -> Any:
     return json.loads(run.stdout)
 
 
+def test_a_command_that_hands_its_job_on_imports_next_to_nothing():
+    """A local run has one for every job; the warm worker has the rest."""
+    lines = ["import polyprune.__main__", "import json, sys", "print(json.dumps(sorted(sys.modules)))"]
+    modules = set(said_by(lines))
+    assert not modules & {"subprocess", "tempfile", "random", "pydantic", "numpy", "polyprune.running.run"}
+    assert len(modules) < 110
+
+
 def test_stages_that_need_no_torch_do_not_import_it():
     modules = imported(STAGES - MODELS - TENSORS - TOKENIZERS_ONLY)
     assert not modules & {"torch", "transformers", "sympy", "lm_eval"}

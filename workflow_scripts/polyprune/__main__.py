@@ -4,9 +4,8 @@ import os
 import signal
 import sys
 
-from polyprune.running import late_imports, lifeline
+from polyprune.running import lifeline
 from polyprune.running.network import OFFLINE, may_fetch
-from polyprune.running.tokenizers_only import leave_torch_out
 from polyprune.running.worker import delegate
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -21,7 +20,9 @@ def main() -> int:
         os.environ.update(OFFLINE)
         code = delegate(argv)
     if code is None:
+        from polyprune.running import late_imports
         from polyprune.running.run import run
+        from polyprune.running.tokenizers_only import leave_torch_out
 
         late_imports.install()
         leave_torch_out("".join(argv[:1]))

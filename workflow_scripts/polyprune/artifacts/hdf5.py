@@ -249,7 +249,11 @@ class Hdf5Reader:
         try:
             dataset = h5py.h5d.open(self._file.id, name.encode())
             is_as_written = [list(dataset.shape), dataset.dtype.str] == [shape, kind]
-            values = _read(dataset, where)
+            if where is None and dataset.dtype.kind != "O":  # in a fifth of the time that h5py's indexing takes
+                values = np.empty(dataset.shape, dataset.dtype)
+                dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+            else:
+                values = np.asarray(h5py.Dataset(dataset)[where or ()])
             right = is_as_written and _digest(values) == self._index["digests"][name][number]
         except Exception as error:  # h5py raises whatever a damaged file makes of it
             raise self._complaint(error) from error
@@ -270,15 +274,6 @@ def _seal(file: h5py.File, index: Header) -> None:
     file.attrs["seal"] = digest_of(text.encode())
 
 
-def _read(dataset: h5py.h5d.DatasetID, where: tuple[slice | int, ...] | None) -> np.ndarray:
-    """What is there, or all: numbers by HDF5's own reading, a fifth of what h5py's indexing takes of small arrays."""
-    if where is not None or dataset.dtype.kind == "O":
-        return np.asarray(h5py.Dataset(dataset)[() if where is None else where])
-    values = np.empty(dataset.shape, dataset.dtype)
-    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
-    return values
-
-
 def _at(axis: int, index: int) -> tuple[slice | int, ...]:
     return (*[slice(None)] * axis, index)
 
@@ -293,12 +288,6 @@ def _digest(values: np.ndarray) -> str:
     return digest_of(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data)
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    found: dict[str, h5py.Dataset] = {}
-    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
-    return found
-
-
 def _header(attributes: Header) -> dict[str, Any]:
     """Root attributes as they were given."""
     return {name: json.loads(value) if name == _JSON else value for name, value in attributes.items()}
@@ -307,9 +296,11 @@ def _header(attributes: Header) -> dict[str, Any]:
 def _as_it_is(file: h5py.File) -> dict[str, Any]:
     """What the index says of a file, but for digests, as HDF5 says it."""
     about = {name: _plain(value) for name, value in file.attrs.items() if name not in ("index", "seal")}
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
     datasets = {
         name: [list(dataset.shape), dataset.dtype.str, {key: _plain(value) for key, value in dataset.attrs.items()}]
-        for name, dataset in _datasets(file).items()
+        for name, dataset in found.items()
     }
     return {"attributes": about, "datasets": datasets}
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy import stats
+from scipy import special
 
 from polyprune.maths.permutation import ROUNDING, relabellings
 
@@ -65,6 +65,6 @@ def partial_correlation(x: Cells, y: Cells, controls: Controls, level: float = 0
         return None
     r = np.divide(of_x @ of_y, norms * np.linalg.norm(of_y), out=np.zeros(len(norms)), where=norms > nothing[0])
     own = float(np.clip(r[0], -1, 1))
-    half = float(stats.norm.ppf((1 + level) / 2)) / left**0.5
+    half = float(special.ndtri((1 + level) / 2)) / left**0.5
     z = np.arctanh(np.clip(own, -1 + 1e-15, 1 - 1e-15))
     return Partial(own, float(np.tanh(z - half)), float(np.tanh(z + half)), float((r >= own - ROUNDING).mean()))

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy import special
 
 POWER, LEVEL = 0.8, 0.05
-_Z = float(stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER))
+_Z = float(special.ndtri(1 - LEVEL / 2) + special.ndtri(POWER))
 
 
 def detectable(of_items: float, of_draws: float) -> float:

@@ -16,9 +16,7 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -34,6 +32,9 @@ _LONGEST_FOLDER = 60
 
 def start() -> None:
     """Start a worker for this process and its children, and name its socket in the environment."""
+    import subprocess  # a quarter of what each job's command would import
+    import tempfile
+
     usual = tempfile.gettempdir()
     around = Path(usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
     sweep(around)

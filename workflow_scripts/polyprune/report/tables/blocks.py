@@ -149,10 +149,17 @@ def _panel(
 ) -> Panel:
     values = shown[shown["metric"] == metric.key]
     columns = sorted(set(values["eval_language"]), key=place_in_tables)
-    mean, std, paper, n_seeds, n = (
-        values.pivot(index="calibration", columns="eval_language", values=column).reindex(calibrations, columns=columns)
-        for column in ("mean", "std", "paper_value", "n_seeds", "n")
+    at = (
+        [calibrations.index(name) for name in values["calibration"]],
+        [columns.index(n) for n in values["eval_language"]],
     )
+
+    def across(name: str) -> pd.DataFrame:
+        found = np.full((len(calibrations), len(columns)), np.nan)
+        found[at] = values[name].to_numpy(dtype=float, na_value=np.nan)
+        return pd.DataFrame(found, calibrations, columns)
+
+    mean, std, paper, n_seeds, n = map(across, ("mean", "std", "paper_value", "n_seeds", "n"))
     mean, std, paper = (frame / 10.0**exponent for frame in (mean, std, paper))
     behind = {end: _behind(standings, mean, end) / 10.0**exponent for end in (0, 1)}
     unit = f"10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else metric.unit

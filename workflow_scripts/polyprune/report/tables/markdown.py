@@ -109,18 +109,20 @@ def _panel_table(panel: Panel, known: Sequence[str]) -> str:
     """A pipe table with aligned columns; rows without any value are left out. `known`: languages of the whole block."""
     header = [f"{panel.title} {'↑' if panel.larger_is_better else '↓'}"]
     header += [language.upper() for language in panel.languages]
+    arrays = (frame.to_numpy() for frame in (panel.mean, panel.std, panel.paper, panel.marked))
+    there = panel.mean.notna().any(axis=1)
     rows = [
-        [calibration_label(str(row), known), *(_cell(panel, str(row), language) for language in panel.languages)]
-        for row in panel.mean.index[panel.mean.notna().any(axis=1)]
+        [calibration_label(str(name), known), *(_cell(panel, *cell) for cell in zip(*of_row, strict=True))]
+        for name, *of_row in zip(panel.mean.index, *arrays, strict=True)
+        if there[name]
     ]
     note = f"{panel.name}: {panel.note}.\n\n" if panel.note else ""
     return note + pipe_table([header, *rows])
 
 
-def _cell(panel: Panel, row: str, column: str) -> str:
-    mean, std, paper = (float(frame.at[row, column]) for frame in (panel.mean, panel.std, panel.paper))  # type: ignore[arg-type]
+def _cell(panel: Panel, mean: float, std: float, paper: float, marked: bool) -> str:
     text = panel.text(mean)
-    if panel.marked.at[row, column]:
+    if marked:
         text = f"**{text}**"
     if std == std:
         text += f" ± {panel.text(std)}"
