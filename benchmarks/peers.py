@@ -71,7 +71,8 @@ def main() -> None:
     found = matches(options)
     if options.alone:
         method, code = options.alone
-        Workload.of(size_of(options, options.hidden[0], options.length[0])).run(found[method].codes[code]())
+        work = Workload.of(size_of(options, options.hidden[0], options.length[0]))
+        found[method].codes[code]()(work.layers, work.hidden, work.positions)
         print(own_peak_mib())
         return
     if not found and not options.harness:
