@@ -22,11 +22,14 @@ GPU = torch.device("cuda")
 
 
 class Event:
-    def __init__(self, device: Device) -> None:
-        self.device, self.done = device, False
+    def __init__(self, stream: Stream) -> None:
+        self.stream, self.done = stream, False
 
     def synchronize(self) -> None:
-        self.device.run(lambda: self.done)
+        """The host waits; meanwhile other streams run as well, unless the device is lazy."""
+        while not self.done:
+            self.stream.advance()
+            self.stream.device.progress()
 
 
 class Stream:
@@ -39,7 +42,7 @@ class Stream:
         self.queue.append((after, work))
 
     def record_event(self) -> Event:
-        event = Event(self.device)
+        event = Event(self)
         self.add(lambda: setattr(event, "done", True))
         return event
 
@@ -57,15 +60,22 @@ class Stream:
             self.queue.popleft()[1]()
         return True
 
+    def advance(self) -> None:
+        """Do the first thing in the queue, after what it waits for."""
+        if (waits := self.queue[0][0]) is not None:
+            waits.synchronize()
+        self.step()
+
 
 class Device:
-    """`lazy`: nothing is done before the host waits for it; else a random share of it whenever something is queued."""
+    """`lazy`: nothing is done but what the host waits for; else a random share whenever something is queued."""
 
     def __init__(self, seed: int, lazy: bool = False) -> None:
         self.random, self.lazy = random.Random(seed), lazy
         self.streams: list[Stream] = []
         self.main = self.current = Stream(self)
-        self.held = self.most_held = 0
+        self.held: list[tuple[Tensor, list[Event]]] = []
+        self.most_held = 0
         self.users: dict[int, list[Stream]] = {}
 
     def Stream(self, _: torch.device) -> Stream:  # noqa: N802
@@ -82,35 +92,33 @@ class Device:
         finally:
             self.current = before
 
-    def run(self, until: Callable[[], bool]) -> None:
-        while not until():
-            moved = [stream.step() for stream in self.random.sample(self.streams, len(self.streams))[:1]]
-            if not any(moved):
-                assert any(stream.step() for stream in self.streams) or until(), "streams wait for each other"
-
     def progress(self) -> None:
         for _ in range(0 if self.lazy else self.random.choice([0, 0, 1, 5, 20])):
             self.random.choice(self.streams).step()
+        self.give_out()
 
     def allocate(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Memory with what was there before; a second name for it, which does not keep it from being given out."""
         made = torch.full(like.shape, torch.nan, dtype=like.dtype)
         alias, owner, users = made.detach(), self.current, []
-        self.held += 1
-        self.most_held = max(self.most_held, self.held)
-
-        def give_out() -> None:
-            alias.fill_(torch.nan)
-            self.held -= 1
+        uses = [Event(owner)]
+        self.give_out()
+        self.held.append((alias, uses))
+        self.most_held = max(self.most_held, len(self.held))
 
         def let_go() -> None:
-            for user in users:
-                owner.wait_event(user.record_event())
-            owner.add(give_out)
+            uses[:] = [user.record_event() for user in (owner, *users)]
 
         self.users[id(made)] = users
         weakref.finalize(made, let_go)
         return made, alias
+
+    def give_out(self) -> None:
+        """Memory that was let go of and that no stream has to do with any more."""
+        for memory, uses in self.held:
+            if all(event.done for event in uses):
+                memory.fill_(torch.nan)
+        self.held = [(memory, uses) for memory, uses in self.held if not all(event.done for event in uses)]
 
     @contextmanager
     def active(self, monkeypatch: Any) -> Iterator[None]:
