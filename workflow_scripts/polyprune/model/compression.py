@@ -32,6 +32,7 @@ from polyprune.model.calls import LayerCall, through
 from polyprune.model.decoder import Decoder
 from polyprune.model.gates import is_gate
 from polyprune.model.products import Matrix, Product, gates_of
+from polyprune.model.staging import ahead, change
 from polyprune.model.statistics import Anatomy, Reading, anatomy, collect, collect_by_language
 
 
@@ -186,8 +187,7 @@ def _named(names: Sequence[str]) -> str:
 
 def batches(hidden: Tensor, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Hidden states, a few sequences at a time, on the device."""
-    for part in hidden.split(batch):
-        yield part.to(device, non_blocking=True)
+    yield from ahead(hidden.split(batch), device)
 
 
 def _device(layer: nn.Module) -> torch.device:
@@ -249,8 +249,7 @@ def compressed(decoder: Decoder, index: int, cell: CellReader) -> Iterator[None]
 @torch.inference_mode()
 def propagate(layer: nn.Module, hidden: Tensor, call: LayerCall, batch: int) -> None:
     """Push all sequences through the layer, in place."""
-    for part, on_device in zip(hidden.split(batch), batches(hidden, batch, _device(layer)), strict=True):
-        part.copy_(through(layer, on_device, call))
+    change(hidden.split(batch), _device(layer), lambda _, states: through(layer, states, call))
 
 
 def sparsity(products: Sequence[Product]) -> float:

@@ -26,6 +26,7 @@ from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.fewer_experts import FewerExperts
 from polyprune.model.layout import Layout
 from polyprune.model.products import Beside, Product, beside_products, products_of
+from polyprune.model.staging import read_aside, take_over
 
 
 class Decoder:
@@ -176,8 +177,7 @@ class Decoder:
 
     def _layer_state(self, index: int) -> dict[str, Tensor]:
         prefix = f"{self.prefix}.{index}."
-        state = self.layout.load(prefix, self._reader())
-        return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        return {name.removeprefix(prefix): tensor for name, tensor in self.layout.load(prefix, self._reader()).items()}
 
     def walk(self, keep: bool = False) -> Generator[tuple[int, nn.Module]]:
         """Index and module of each layer in order, with its weights; the next layer's are read meanwhile.
@@ -185,11 +185,11 @@ class Decoder:
         With `keep` the layers stay, and after the walk `model` is an ordinary model of transformers.
         """
         with ThreadPoolExecutor(1) as reader:
-            waiting = reader.submit(self._layer_state, 0)
+            waiting = reader.submit(read_aside, self.device, self._layer_state, 0)
             for index, layer in enumerate(self.layers):
-                state = waiting.result()
+                state = take_over(self.device, waiting.result())
                 if index + 1 < self.n_layers:
-                    waiting = reader.submit(self._layer_state, index + 1)
+                    waiting = reader.submit(read_aside, self.device, self._layer_state, index + 1)
                 self._fill(layer, state, index)
                 yield index, layer
                 if not keep:

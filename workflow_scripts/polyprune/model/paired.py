@@ -15,6 +15,7 @@ from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.tokens import TokenSet
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.decoder import Decoder
+from polyprune.model.staging import ahead
 from polyprune.model.streams import Batch, Recorder, push, streams_from
 
 _LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
@@ -105,12 +106,12 @@ def _predictions(
     at_once = tokens_at_once(decoder.device.type, decoder.config.vocab_size)
     kept: list[dict[str, list[Tensor]]] = [{} for _ in batches[0].streams[1:] or batches[0].streams]
     for batch in batches:
-        following = tokens[batch.members, 1:].long().flatten().to(decoder.device)
-        flat = [stream[:, :-1].flatten(0, 1) for stream in batch.streams]
-        for start in range(0, len(following), at_once):
-            part = slice(start, start + at_once)
-            states = [stream[part].to(decoder.device) for stream in flat]
-            for variant, scores in enumerate(scores_of(decoder, states, following[part, None])):
+        following = tokens[batch.members, 1:].long().flatten().to(decoder.device).split(at_once)
+        streams = [stream[:, :-1].flatten(0, 1).split(at_once) for stream in batch.streams]
+        arriving = ahead([part for parts in zip(*streams, strict=True) for part in parts], decoder.device)
+        for targeted in following:
+            states = [next(arriving) for _ in streams]
+            for variant, scores in enumerate(scores_of(decoder, states, targeted[:, None])):
                 for name, values in scores.items():
                     kept[variant].setdefault(name, []).append(values)
     arrays = [

@@ -22,9 +22,10 @@ from polyprune.errors import UserError
 from polyprune.log import Progress
 from polyprune.maths.massive import largest_usual_norm
 from polyprune.maths.token_sums import sum_over_tokens
-from polyprune.model.calls import LayerCall
-from polyprune.model.compression import compressed, propagate
+from polyprune.model.calls import LayerCall, through
+from polyprune.model.compression import compressed
 from polyprune.model.decoder import Decoder
+from polyprune.model.staging import ahead, change
 
 HOOKS = "raw outputs of the embedding (0) and of the decoder layers (1 to L), output of the final norm (L_normed)"
 
@@ -57,21 +58,20 @@ def push(
     record(0)
     progress = Progress(decoder.n_layers, "layer")
     for index, layer in decoder.walk():
-        _through(layer, index, batches, 0)
+        _through(decoder, layer, index, batches, 0)
         for stream, cell in enumerate(cells, start=1):
             with compressed(decoder, index, cell):
-                _through(layer, index, batches, stream)
+                _through(decoder, layer, index, batches, stream)
         record(index + 1)
         progress.report(index + 1)
-    for batch in batches:
-        for stream in batch.streams:
-            stream.copy_(decoder.normalise(stream.to(decoder.device)))
+    every = [stream for batch in batches for stream in batch.streams]
+    change(every, decoder.device, lambda _, states: decoder.normalise(states))
     record(decoder.n_layers + 1)
 
 
-def _through(layer: nn.Module, index: int, batches: Sequence[Batch], stream: int) -> None:
-    for batch in batches:
-        propagate(layer, batch.streams[stream], batch.calls[index], len(batch.members))
+def _through(decoder: Decoder, layer: nn.Module, index: int, batches: Sequence[Batch], stream: int) -> None:
+    parts = [batch.streams[stream] for batch in batches]
+    change(parts, decoder.device, lambda number, states: through(layer, states, batches[number].calls[index]))
 
 
 class Recorder:
@@ -96,15 +96,16 @@ class Recorder:
         means = [np.empty((self._shape[0], self._d_model), np.float32) for _ in self._writers]
         norms: list[Tensor] = []
         distances: list[list[Tensor]] = []
+        arriving = ahead([stream for batch in self._batches for stream in batch.streams], self._device)
         for batch in self._batches:
-            h = batch.streams[0].to(self._device).float()
+            h = next(arriving).float()
             norms.append(h.norm(dim=-1).double())
             distances.append([])
             of_dense = _sums_of_dense(norms[-1], batch.content)
             if len(batch.streams) == 1:
                 means[0][batch.members] = self._keep(0, row, batch, h, of_dense)
-            for variant, stream in enumerate(batch.streams[1:]):
-                p = stream.to(self._device).float()
+            for variant in range(len(batch.streams) - 1):
+                p = next(arriving).float()
                 distances[-1].append((h - p).norm(dim=-1).double())
                 found = of_dense | _sums_of_cell(p, distances[-1][-1], batch.content, of_dense["sq"])
                 means[variant][batch.members] = self._keep(variant, row, batch, p, found)
