@@ -270,3 +270,12 @@ def test_columns_that_go_on_below_keep_number_shade_and_frame() -> None:
         assert same_colour(cell.colour, SHADES(place / 79)) and cell.framed == (place % 7 == 0)
     assert_readable(lambda: draw_picture(shown))
     assert grid.part(30, 40).keys == grid.keys[30:] and (grid.part(30, 40).numbers["value"] == places[:, 30:]).all()
+
+
+@pytest.mark.parametrize("n_blocks", [40, 41])
+def test_of_very_many_blocks_the_first_are_drawn_and_the_caption_says_so(n_blocks: int) -> None:
+    blocks = (blocks_of(2, 1, METRICS[:1]) * n_blocks)[:n_blocks]
+    panels, _, texts = read_table(lambda: draw(blocks, "Title", titles_of({"m": "Model"})))
+    assert len(panels) == 40
+    said = any("Drawn are the first 40 of 41 blocks." in " ".join(text.text.split()) for text in texts)
+    assert said == (n_blocks == 41)

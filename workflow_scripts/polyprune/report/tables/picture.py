@@ -31,6 +31,8 @@ HEADER, NOTE = 0.5, 0.19
 KEY_WIDTH, KEY_HEIGHT = 1.6, 0.13
 WIDEST = 15.0
 """Of a line of grids; further ones stand below."""
+MOST_SECTIONS = 40
+"""Of a picture: three metres of paper, which nobody scrolls; the table itself, its sheet and the page have all."""
 PALE_INK, DARK_INK, PALE_BELOW = "#ffffff", "#000000", 0.179
 """Of letters on colours, white on those of less luminance: either way contrast is 4.58 or more, and WCAG asks for 4.5,
 which letters in `INK` would miss where it changes."""
@@ -105,8 +107,10 @@ class Picture:
 
 
 def draw_picture(picture: Picture) -> Figure:
-    """The picture of a table."""
-    sections, colours = picture.sections, picture.colours
+    """The picture of a table; of very many sections of the first, which the caption says."""
+    sections, colours = picture.sections[:MOST_SECTIONS], picture.colours
+    left_out = len(picture.sections) - len(sections)
+    caption = f"{picture.caption} Drawn are the first {len(sections)} of {len(picture.sections)} blocks."
     cell = _cell_width(sections)
     lines = [_lines_of(section, cell) for section in sections]
     axis = max(_down_width(section) for section in sections)
@@ -122,7 +126,7 @@ def draw_picture(picture: Picture) -> Figure:
         for heading, section, of_section in zip(headings, sections, lines, strict=True)
     ]
     key = KEY_HEIGHT + 0.25 if picture.ends else 0.0
-    sheet = Sheet(width, sum(tall) + key, picture.title, picture.caption)
+    sheet = Sheet(width, sum(tall) + key, picture.title, caption if left_out else picture.caption)
     axes, top = sheet.canvas(), 0.1
     for heading, section, of_section, height in zip(headings, sections, lines, tall, strict=True):
         axes.text(MARGIN, top, heading, size=HEADING_SIZE, weight="bold", va="top", linespacing=LINE_SPACING, **_PLAIN)
