@@ -41,7 +41,6 @@ BY_MAKE = {"claims": "The paper's claims", "outstanding": "in all"}
 NO_TARGET = {
     ("--lint",): "make check runs it",
     ("--unlock",): "takes the lock of a killed run away: tests/battery",
-    ("--touch",): "changes times of results, and is told of as what not to do",
     (): "the beginning of a command",
 }
 """Options of commands without a target, and why they are only parsed."""
@@ -55,7 +54,7 @@ def parsed(command: Command) -> tuple[list[str], list[str], tuple[str, ...]]:
     """Targets, files of configuration and the other options, as Snakemake's own parser takes them."""
     words = list(command.words[1:])
     found = get_argument_parser().parse_args(words)
-    wanted = {"--lint", "--unlock", "--cache", "--touch"}
+    wanted = {"--lint", "--unlock", "--cache"}
     return found.targets or [], [str(file) for file in found.configfile or []], tuple(w for w in words if w in wanted)
 
 

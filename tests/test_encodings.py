@@ -19,7 +19,7 @@ def without_encoding(code: str) -> list[str]:
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             modes = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             of_bytes = any(isinstance(mode, str) and "b" in mode for mode in modes)
-            of_other_things = ast.unparse(node.func) in ("os.open", "gzip.open", "Image.open")
+            of_other_things = ast.unparse(node.func) in ("os.open", "gzip.open", "Image.open", "h5py.h5d.open")
             named = any(keyword.arg == "encoding" for keyword in node.keywords)
             if name in TEXT and not (named or of_other_things or (name == "open" and of_bytes)):
                 found.append(ast.unparse(node))

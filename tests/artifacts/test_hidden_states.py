@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -159,7 +160,8 @@ def test_of_the_sums_only_those_are_read_that_are_named(tmp_path: Path):
     assert set(some) == {"sq", "n"} < set(every)
     assert all(np.array_equal(some[name], every[name]) for name in some)
     with h5py.File(tmp_path / "x.h5", "a") as file:
-        file["sums/distance"][:] = 0
+        distance: Any = file["sums/distance"]
+        distance[:] = 0
     assert set(load_sums(tmp_path / "x.h5", names=("sq",)).arrays) == {"sq"}
     with pytest.raises(UserError, match="/sums/distance is damaged, its digest is another"):
         load_sums(tmp_path / "x.h5", names=("sq", "distance"))

@@ -14,6 +14,7 @@ from tests.helpers.planner import PlannedJob
 from tests.helpers.reruns import own_entries
 
 from polyprune.artifacts.identity import made_otherwise
+from polyprune.running.braces import expanded
 from polyprune.running.run import expectations
 
 RESOLVED = "f" * 40
@@ -22,7 +23,7 @@ RESOLVED = "f" * 40
 
 @cache
 def options_of(command: str) -> dict[str, list[str]]:
-    """The options of a job's command, as bash hands them over."""
+    """The options of a job's command, as bash hands them over and the job puts their braces apart."""
     words = command.split(" -m polyprune ")[1]
     spelt_out = subprocess.run(["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, text=True, check=True)
     found: dict[str, list[str]] = {}
@@ -30,7 +31,8 @@ def options_of(command: str) -> dict[str, list[str]]:
         if word.startswith("--"):
             found[word[2:].replace("-", "_")] = []
         else:
-            found[list(found)[-1]].append(word)
+            option = list(found)[-1]
+            found[option] += [word] if option == "settings" else expanded(word)
     return found
 
 

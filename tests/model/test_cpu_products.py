@@ -84,6 +84,9 @@ def test_ready_layers_are_those_of_torch(dtype: torch.dtype, tolerance: float, b
         for case in (inputs, inputs[:, 2:5], inputs.transpose(0, 1), inputs[0, 0], inputs[:0]):
             torch.testing.assert_close(ready(case), linear(case), atol=tolerance, rtol=tolerance)
         assert torch.equal(ready.weight, linear.weight), "for models that look at it"
+        assert {name: tuple(saved.shape) for name, saved in ready.state_dict().items()} == {
+            name: tuple(saved.shape) for name, saved in linear.state_dict().items()
+        }, "for those that are saved"
 
 
 def test_only_plain_linear_layers_of_usual_dtypes_are_replaced() -> None:

@@ -52,6 +52,10 @@ class ReadyLinear(nn.Module):
         """A copy (d_out, d_in) in the usual order, for models that look at it."""
         return self._ordered.to_dense()
 
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}weight"] = self.weight
+
     def forward(self, inputs: Tensor) -> Tensor:
         return _product(inputs, self._ordered, self.bias)
 
