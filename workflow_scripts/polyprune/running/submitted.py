@@ -63,7 +63,7 @@ def require_as_planned(spec: str) -> None:
 
 def planned_bundles() -> dict[str, list[list[Cell]]]:
     """The cells that the run of this job dumps together, by what they are dumped on; none without a plan."""
-    bundles = (_plan() or {"bundles": {}})["bundles"]
+    bundles = (_plan() or {}).get("bundles", {})  # an earlier version's plan has none, and its jobs are refused
     return {data: [[Cell(**cell) for cell in bundle] for bundle in found] for data, found in bundles.items()}
 
 
