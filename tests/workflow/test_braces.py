@@ -92,3 +92,8 @@ def test_rules_of_many_files_name_them_in_braces() -> None:
     for file, options in (("report", ["measurements", "evidence", "measurements"]), ("answers", ["items", "dumps"])):
         rule = (ROOT / "rules" / f"{file}.smk").read_text(encoding="utf-8")
         assert re.findall(r'--(\w+)[ "\n]+{params\.(?!spec)', rule) == options
+
+
+def test_commas_of_names_are_no_alternatives() -> None:
+    assert expanded("../my,folder/data/table1.csv") == ["../my,folder/data/table1.csv"]
+    assert expanded("my,folder/{a,b}.csv") == ["my,folder/a.csv", "my,folder/b.csv"]

@@ -16,8 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-_READY_DTYPES = (torch.float32, torch.bfloat16)
-
 
 def quick_products(device: torch.device) -> AbstractContextManager[object]:
     """Within: float32 products with weights are oneDNN's, if `device` is a CPU and torch has it."""
@@ -34,7 +32,7 @@ def make_ready(module: nn.Module) -> None:
         return
     for parent in module.modules():
         for name, child in parent.named_children():
-            if type(child) is nn.Linear and child.weight.device.type == "cpu" and child.weight.dtype in _READY_DTYPES:
+            if type(child) is nn.Linear and child.weight.device.type == "cpu" and _has_kernels(child.weight.dtype):
                 setattr(parent, name, ReadyLinear(child))
                 child.register_parameter("weight", None)
 
@@ -69,6 +67,11 @@ class _ByOneDnn(TorchFunctionMode):
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def _has_kernels(dtype: torch.dtype) -> bool:
+    """Whether oneDNN orders weights of this type: of bfloat16 on processors with instructions for it."""
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _is_plain(x: Tensor, weight: Tensor) -> bool:

@@ -9,16 +9,19 @@ from collections.abc import Iterator
 
 
 def expanded(word: str) -> list[str]:
-    """`a/b/d` and `a/c/d` for `a/{b,c}/d`, in bash's order; any depth. For what `workflow/braces.py` makes of paths."""
-    texts, _ = _until_end(iter(re.split("([{},])", word)))
+    """`a/b/d` and `a/c/d` for `a/{b,c}/d`, in bash's order; any depth. For what `workflow/braces.py` makes of paths.
+
+    A comma outside braces is a comma, as of a folder's name.
+    """
+    texts, _ = _until(iter(re.split("([{},])", word)), ())
     return texts
 
 
-def _until_end(parts: Iterator[str]) -> tuple[list[str], str]:
-    """All texts up to the comma or brace that ends an alternative, or to the end; and what that was."""
+def _until(parts: Iterator[str], ends: tuple[str, ...]) -> tuple[list[str], str]:
+    """All texts up to one of the ends, or to the last part; and which end that was."""
     texts = [""]
     for part in parts:
-        if part in (",", "}"):
+        if part in ends:
             return texts, part
         following = _alternatives(parts) if part == "{" else [part]
         texts = [before + after for before in texts for after in following]
@@ -29,6 +32,6 @@ def _alternatives(parts: Iterator[str]) -> list[str]:
     found: list[str] = []
     end = ","
     while end == ",":
-        texts, end = _until_end(parts)
+        texts, end = _until(parts, (",", "}"))
         found += texts
     return found

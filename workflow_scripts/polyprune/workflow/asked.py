@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from polyprune.grammar.paths import PAPER, Cell, cell_of
+from polyprune.grammar.paths import OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.targets import PAGE
 
 _SCORES = {"drift": ("perplexity.parquet", "drift.parquet"), "lsar": ("lsar.parquet",)}
 """Files of a cell that come from its dumps, by what tables and figures of them are made from."""
-_OF_TABLES = ("best_calibration", "versus_paper", "claims", "block_tests", "why")
-"""What is made from all tables of a study."""
 
 
 def targets_in(argv: Sequence[str], settings: Settings) -> list[str]:
@@ -39,9 +37,10 @@ def _shown(inputs: Inputs, target: str) -> list[tuple[str, str]]:
     study, stem = (parts[1] if len(parts) > 2 else PAPER), parts[-1].split(".")[0]
     if study not in inputs.settings.studies or len(parts) > 3:
         return []
-    of_all = stem == PAGE.split(".")[0]
-    if of_all or stem in _OF_TABLES:
-        return _of_study(inputs, study, figures=of_all)
+    if parts[-1] == PAGE:
+        return _of_study(inputs, study, figures=True)
+    if stem in OF_STUDIES:  # which are made from all tables
+        return _of_study(inputs, study, figures=False)
     return [entry for entry in _of_study(inputs, study, figures=True) if entry[1] == stem]
 
 

@@ -6,9 +6,9 @@
     dump_mixed_{data}_{digest}    one whose cells were made differently: by several methods or schemes, or calibrated on
                                   more than languages of the model's own corpus
 
-Bundles are made anew for each run, of those cells whose dumps it asks for and that have none: so nothing is dumped that
-was not asked for, and nothing a second time because others came. Once dumped, a cell's files are recorded as if it had
-been alone (`dumped_alone.py`).
+Bundles are made anew for each run, of those cells whose dumps it asks for and does not have by today's settings: so
+nothing is dumped that was not asked for, and nothing a second time because others came. Once dumped, a cell's files are
+recorded as if it had been alone (`dumped.py`).
 
 These names are made and read here only: rules take them from `Bundles`, the ledger and the reader of Slurm's queue ask.
 """
