@@ -96,3 +96,8 @@ def test_a_home_in_which_nothing_can_be_written_is_said(tmp_path: Path, monkeypa
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
     with pytest.raises(SystemExit, match=r"^error: nothing .* /dev/null/cache: Not a .*: export XDG_CACHE_HOME=/path$"):
         require_start(["results/x"], tmp_path)
+
+
+def test_a_folder_with_braces_is_refused_as_snakemake_fills_them(here: Path):
+    with pytest.raises(SystemExit, match=r"takes braces .* give .*/br\{a\}ce another name$"):
+        require_start(["-n"], here / "br{a}ce")

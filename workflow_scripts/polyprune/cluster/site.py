@@ -8,6 +8,7 @@ which reads the same file and ignores the other keys.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,8 +98,13 @@ def shell_prefix(packages: Path, python: Path | None, modules: Sequence[str]) ->
     set here because Snakemake takes it out of the environment of jobs that run in conda environments.
     """
     load = f"module load {' '.join(modules)}; " if modules else ""
-    path = f'export PATH="{python}:$PATH"; ' if python else ""
-    return f'{load}{path}export PYTHONUTF8=1 PYTHONPATH="{packages}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
+    path = f'export PATH={_quoted(python)}:"$PATH"; ' if python else ""
+    return f'{load}{path}export PYTHONUTF8=1 PYTHONPATH={_quoted(packages)}"${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
+
+
+def _quoted(folder: Path) -> str:
+    """For a shell, and in a format string."""
+    return shlex.quote(str(folder)).replace("{", "{{").replace("}", "}}")
 
 
 def apptainer_arguments() -> str:

@@ -46,6 +46,8 @@ def _no_cores(argv: Sequence[str]) -> str | None:
 
 def _elsewhere(argv: Sequence[str], repository: Path) -> str | None:
     here = Path.cwd()
+    if {*"{}"} & {*str(repository)}:
+        return f"Snakemake takes braces in a folder's name for wildcards: give {repository} another name"
     named = any(word.split("=")[0] in _SNAKEFILE for word in argv)
     if named or (here / "Snakefile").is_file():
         return None
