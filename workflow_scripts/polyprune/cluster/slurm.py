@@ -17,6 +17,7 @@ from typing import Any
 
 from polyprune.errors import UserError
 from polyprune.workflow.bundles import essence, works_like
+from polyprune.workflow.earlier import jobs_to_run
 from polyprune.workflow.failures import tells_mistake
 
 PREFIX = "polyprune_"
@@ -210,7 +211,7 @@ def take_over(dag: Any, folder: Path, logger: logging.Logger) -> None:
     Raises:
         UserError: jobs of the killed run do not end.
     """
-    jobs = {dag.jobid(job): job for job in dag.needrun_jobs()}
+    jobs = jobs_to_run(dag)
     logger.addHandler(FailureReports(jobs.get, logger.error))
     planned = {work for job in jobs.values() for work in works_like(job.rule.name, job.wildcards, job.output)}
     groups = dag.workflow.group_settings.overwrite_groups

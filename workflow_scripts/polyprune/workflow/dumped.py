@@ -18,7 +18,7 @@ from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import Cell, cell_of
 from polyprune.workflow.asked import SCORES
 from polyprune.workflow.bundles import data_of_bundle, rule_of_one
-from polyprune.workflow.earlier import Records
+from polyprune.workflow.earlier import Records, jobs_to_run
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.quick_records import record_of
 from polyprune.workflow.specs import Specs
@@ -51,7 +51,7 @@ class Dumped:
 
     def record_as_alone(self, workflow: Any, logger: logging.Logger) -> None:
         """Before the first job of Snakemake's `workflow`: watch for jobs that dump several cells."""
-        jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
+        jobs = jobs_to_run(workflow.dag)
         if any(data_of_bundle(job.rule.name) for job in jobs.values()):
             logger.addHandler(_AsAlone(jobs, Records(workflow.persistence), self))
 

@@ -89,6 +89,11 @@ class Records:
         return not any(has(job, file=output) for has in changed)
 
 
+def jobs_to_run(dag: Any) -> dict[int, Any]:
+    """Jobs of Snakemake's `dag` by the numbers that its log has of them."""
+    return {dag.jobid(job): job for job in dag.needrun_jobs()}
+
+
 class Keeper(logging.Handler):
     """Handler of Snakemake's log: keeps what a job is about to take away, and forgets it when the job has succeeded."""
 
@@ -137,7 +142,7 @@ def keep_earlier(workflow: Any, logger: logging.Logger) -> None:
     from snakemake.persistence.file import FilePersistence
 
     away = workflow.non_local_exec
-    jobs = {workflow.dag.jobid(job): job for job in workflow.dag.needrun_jobs()}
+    jobs = jobs_to_run(workflow.dag)
     lost = away and (workflow.executor_plugin.name != "slurm" or any(job.group for job in jobs.values()))
     if isinstance(workflow.persistence, FilePersistence) and not workflow.touch and not lost:
         logger.addHandler(Keeper(jobs, Records(workflow.persistence), away))
