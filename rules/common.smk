@@ -93,9 +93,9 @@ specs = Specs(settings)
 inputs = Inputs(settings, Path(os.path.relpath(workflow.basedir)))
 needs = Needs(settings, cluster.gpu_model, cluster.constraint)
 outside = Outside(settings, config_files, workflow, logger.warning)
-strangers = Strangers(workflow, logger.warning)
 lacking = Lacking(settings, workflow, logger.warning)
 dumped = Dumped(inputs, specs)
+strangers = Strangers(workflow, logger.warning, dumped.spec_of)
 try:
     of_run = workflow.is_main_process
     targets, planned = (targets_in(given, settings), {}) if of_run else ([], planned_bundles())

@@ -116,6 +116,21 @@ def test_dumps_have_the_same_bytes_however_they_are_bundled_and_are_not_made_aga
         assert dump.read_bytes() == (finished / dump.relative_to(folder)).read_bytes(), dump
 
 
+def test_dumps_that_nobody_recorded_are_no_strangers_to_a_bundle_of_several_methods(
+    finished: Path, tmp_path: Path
+) -> None:
+    """As whoever killed Snakemake right after such a job left them."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, copy_function=shutil.copyfile)
+    shutil.rmtree(folder / ".snakemake")
+    cells = [folder / "results/quick-aya" / cell / "seed0" for cell in (LOST[2], LOST[3])]
+    for file in [file for cell in cells for file in (*sorted(cell.rglob("*.h5"))[1:], cell / "drift.parquet")]:
+        file.unlink()
+    run = quick(folder, "-n", "--", *(f"{cell.relative_to(folder)}/drift.parquet" for cell in cells))
+    assert "dump_mixed_demo_" in run.stdout + run.stderr
+    assert "was made with other settings" not in run.stdout + run.stderr
+
+
 def test_a_finished_table_does_not_hide_a_deleted_cell(finished: Path) -> None:
     cell = finished / CELL
     content = cell.read_bytes()

@@ -68,6 +68,14 @@ def test_each_dump_is_recorded_as_its_own_rules(noted: Any) -> None:
             assert record["input"] == sorted([*SHARED, f"{cell.folder}/mask.safetensors"])
 
 
+def test_a_dump_is_a_strangers_if_it_is_not_as_its_own_job_would_make_it() -> None:
+    names = {"model": "trained", "method": "wanda", "scheme": "0.50", "calibration": "de", "seed": "0"}
+    dumped, dump = Dumped(INPUTS, Specs(SETTINGS)), OUTPUTS[0]
+    for rule in ("dump_cells_made_0123abcd", "dump_mixed_made_0123abcd"):
+        assert dumped.spec_of(rule, dump) == Specs(SETTINGS).dump_hidden_states(names)
+    assert dumped.spec_of("dump_cell_made", dump) is dumped.spec_of("prune_model", dump) is None
+
+
 def test_other_jobs_records_stay(noted: Any) -> None:
     finish(noted, "dump_cell_made")
     record = Records(FilePersistence()).of(OUTPUTS[0])

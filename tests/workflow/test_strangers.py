@@ -69,6 +69,7 @@ class Rule:
 
     def __init__(self, spec: Any) -> None:
         self.params, self.inputs = SimpleNamespace(spec=spec), list[Callable[[Any], list[str]]]()
+        self.name = "collect_documents"
         self.output = ["results/corpora/{corpus}/{language,[a-z]+}.parquet", "results/gone.parquet"]
         self.log = ["logs/corpora/{corpus}/{language}.log"]
 
@@ -82,12 +83,12 @@ class Rule:
 def looked(monkeypatch: pytest.MonkeyPatch, results: Path, record: Any, **changes: Any) -> tuple[Any, list[str]]:
     """A plan with one rule, in a folder with results; what it found and what was said."""
     monkeypatch.chdir(results.parent)
-    facts = {"main": True, "spec": json.dumps(RIGHT), "force": False} | changes
+    facts = {"main": True, "spec": json.dumps(RIGHT), "force": False, "own": {}} | changes
     rule, said = Rule(facts["spec"]), list[str]()
     dag = SimpleNamespace(forcefiles=set(), forcerules={rule} if facts["force"] else set())
     persistence = SimpleNamespace(metadata=lambda _: record)
     workflow = SimpleNamespace(is_main_process=facts["main"], dag=dag, persistence=persistence)
-    found = Strangers(workflow, said.append)
+    found = Strangers(workflow, said.append, lambda *names: facts["own"].get(names))
     found.watch([rule, SimpleNamespace(params=SimpleNamespace())])
     for _ in range(2):
         assert rule.inputs[0]({"corpus": "demo", "language": "de"}) == []
@@ -105,6 +106,15 @@ def test_a_file_that_snakemake_does_not_know_is_planned_anew_where_it_differs(
     assert set(found.found) == {FILE} and len(said) == 1 and said[0].startswith(f"{FILE} is wrong; with all")
     by_function = looked(monkeypatch, results, None, spec=lambda _: other)
     assert set(by_function[0].found) == {FILE}
+
+
+def test_a_file_is_compared_with_the_spec_that_it_is_recorded_by(
+    monkeypatch: pytest.MonkeyPatch, results: Path
+) -> None:
+    monkeypatch.setattr(strangers, "difference", lambda _, spec: "wrong" if "n" in spec else None)
+    other, named = json.dumps(RIGHT | {"n": 5}), ("collect_documents", FILE)
+    assert looked(monkeypatch, results, None, own={named: other})[0].found
+    assert not looked(monkeypatch, results, None, spec=other, own={named: json.dumps(RIGHT)})[0].found
 
 
 def test_what_snakemake_knows_better_is_not_opened(monkeypatch: pytest.MonkeyPatch, results: Path) -> None:

@@ -23,6 +23,9 @@ from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.quick_records import record_of
 from polyprune.workflow.specs import Specs
 
+SpecOf = Callable[[Mapping[str, str]], str]
+"""The spec of a job by its wildcards."""
+
 
 class Dumped:
     """What there is of dumps, and what Snakemake's records of them say."""
@@ -63,9 +66,16 @@ class Dumped:
             "params": self._params(data, cell),
         }
 
+    def spec_of(self, rule: str, output: str) -> str | None:
+        """Of a cell's dump that a job of this rule makes with others: the spec of the cell's own job. Else None."""
+        data, cell = data_of_bundle(rule), cell_of(output)
+        return _spec(self._dump(data), cell) if data and cell else None
+
+    def _dump(self, data: str) -> SpecOf:
+        return self.specs.dump_prompts if data in self.specs.settings.prompts else self.specs.dump_hidden_states
+
     def _params(self, data: str, cell: Cell) -> list[str]:
-        of_prompts = data in self.specs.settings.prompts
-        return _recorded(self.specs.dump_prompts if of_prompts else self.specs.dump_hidden_states, cell)
+        return _recorded(self._dump(data), cell)
 
     @cached_property
     def _persistence(self) -> Any:
@@ -78,10 +88,14 @@ class Dumped:
         return Records(self._persistence)
 
 
-def _recorded(spec_of: Callable[[Mapping[str, str]], str], cell: Cell) -> list[str]:
-    """Parameters of a cell's job, as Snakemake records them."""
+def _spec(spec_of: SpecOf, cell: Cell) -> str:
     names = ("model", "method", "scheme", "calibration", "seed")  # in the order of the rule's wildcards
-    return [repr(spec_of({name: str(getattr(cell, name)) for name in names}))]
+    return spec_of({name: str(getattr(cell, name)) for name in names})
+
+
+def _recorded(spec_of: SpecOf, cell: Cell) -> list[str]:
+    """Parameters of a cell's job, as Snakemake records them."""
+    return [repr(_spec(spec_of, cell))]
 
 
 class _AsAlone(logging.Handler):

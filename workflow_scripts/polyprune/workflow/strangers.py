@@ -30,10 +30,13 @@ _JOB, _CODE = "job", "code"
 
 
 class Strangers:
-    """Looks at results when a run is planned; `workflow` is Snakemake's."""
+    """Looks at results when a run is planned; `workflow` is Snakemake's.
 
-    def __init__(self, workflow: Any, say: Callable[[str], None]) -> None:
-        self.workflow, self.say = workflow, say
+    `spec_of` has the spec that an output of a rule is recorded by, where it is not its job's.
+    """
+
+    def __init__(self, workflow: Any, say: Callable[[str], None], spec_of: Callable[[str, str], str | None]) -> None:
+        self.workflow, self.say, self.spec_of = workflow, say, spec_of
         self.found: dict[str, str] = {}
         self._seen: set[str] = set()
         self._folders: dict[str, bool] = {}
@@ -59,7 +62,7 @@ class Strangers:
                 text = str(spec(wildcards) if callable(spec) else spec)
                 for output, time in zip(outputs, map(there.get, places), strict=True):
                     if time is not None:
-                        self._judge(output, time, text)
+                        self._judge(output, time, self.spec_of(rule.name, str(output)) or text)
             return []
 
         return no_files
