@@ -62,9 +62,14 @@ class _ByBranch(TorchFunctionMode):
         n_rows, n_heads, length, _ = queries.shape
         found = values.new_zeros(n_rows, length, n_heads, values.shape[3]).transpose(1, 2)
         for row, own, seen, mask in self._parts:
-            both = [torch.cat([states[row, :, places] for places in seen], 2) for states in (keys, values)]
+            both = [_at(states[row], seen) for states in (keys, values)]
             found[row, :, own] = scaled_dot_product_attention(queries[row, :, own], *both, attn_mask=mask, **options)
         return found
+
+
+def _at(states: Tensor, places: list[slice]) -> Tensor:
+    pieces = [states[:, :, each] for each in places]
+    return torch.cat(pieces, 2) if len(pieces) > 1 else pieces[0]
 
 
 def _len(places: slice) -> int:
