@@ -17,6 +17,7 @@ from torch import Tensor
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
+from polyprune.evaluation.branches import branchwise
 from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
 from polyprune.log import Progress, logger
 from polyprune.maths.likeliest import likeliest
@@ -27,6 +28,8 @@ from polyprune.model.decoder import Decoder
 from polyprune.model.paired import tokens_at_once
 from polyprune.model.rope import Kind, kind_of, switches_by_length
 
+MOST_ON_CPU = 1024
+"""Tokens of a batch on a CPU. More are no faster, and take memory that the system clears for each batch anew."""
 _SHARE_OF_MEMORY = 0.6
 _BATCHES_PER_WALK = 64
 
@@ -60,11 +63,15 @@ class Weights:
             for batch in batches
         ]
         if self.whole:
-            return [self.decoder.base(**one, use_cache=False).last_hidden_state for one in inputs]
+            return [self._all_layers(batch, one) for batch, one in zip(batches, inputs, strict=True)]
         states, calls = map(list, zip(*(self.decoder.enter(**one) for one in inputs), strict=True))
         for index, layer in self._walk(keep=False):
             states = [through(layer, state, call[index]) for state, call in zip(states, calls, strict=True)]
         return [self.decoder.normalise(state) for state in states]
+
+    def _all_layers(self, batch: Batch, inputs: dict[str, Tensor | None]) -> Tensor:
+        with branchwise(batch):
+            return self.decoder.base(**inputs, use_cache=False).last_hidden_state
 
     @property
     def shares(self) -> bool:
@@ -99,12 +106,13 @@ class Score:
 
 
 def score_rows(weights: Weights, rows: Sequence[Row], n_requests: int, tokens_per_batch: int) -> list[Score]:
-    """Scores of all requests; `rows` longest first. Halves the budget when memory runs out.
+    """Scores of all requests; `rows` longest first. Halves the budget, on a CPU `MOST_ON_CPU`, when memory runs out.
 
     Raises:
         UserError: not even one row fits.
     """
-    budget = Budget(tokens_per_batch)
+    on_cpu = weights.decoder.device.type == "cpu"
+    budget = Budget(min(tokens_per_batch, MOST_ON_CPU) if on_cpu else tokens_per_batch)
     scores: dict[int, Score] = {}
     waiting = list(rows)
     progress = Progress(n_requests, "request")
