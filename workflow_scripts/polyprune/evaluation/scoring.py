@@ -17,7 +17,6 @@ from torch import Tensor
 
 from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
-from polyprune.evaluation.branches import branchwise
 from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
 from polyprune.log import Progress, logger
 from polyprune.maths.likeliest import likeliest
@@ -63,15 +62,11 @@ class Weights:
             for batch in batches
         ]
         if self.whole:
-            return [self._all_layers(batch, one) for batch, one in zip(batches, inputs, strict=True)]
+            return [self.decoder.base(**one, use_cache=False).last_hidden_state for one in inputs]
         states, calls = map(list, zip(*(self.decoder.enter(**one) for one in inputs), strict=True))
         for index, layer in self._walk(keep=False):
             states = [through(layer, state, call[index]) for state, call in zip(states, calls, strict=True)]
         return [self.decoder.normalise(state) for state in states]
-
-    def _all_layers(self, batch: Batch, inputs: dict[str, Tensor | None]) -> Tensor:
-        with branchwise(batch):
-            return self.decoder.base(**inputs, use_cache=False).last_hidden_state
 
     @property
     def shares(self) -> bool:
