@@ -96,7 +96,7 @@ def _decoder_of(model: PreTrainedModel) -> tuple[nn.Module, dict[str, nn.ModuleL
 
 
 def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture: str) -> PreTrainedModel:
-    """Nothing is drawn at random: on meta it would only cost, sympy for one. Weights are tied as ever."""
+    """Nothing is drawn at random: on meta it would only cost. Weights are tied as ever."""
     config._experts_implementation = "eager"
     by_type = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not architecture.endswith(_WRAPPER)
     named = None if by_type else getattr(transformers, architecture, None)

@@ -119,14 +119,14 @@ class _Unread(dict[frozenset[str], dict[str, Any]]):
         return {needed: self.get(needed, {}) | found.get(needed, {}) for needed in [*self, *found]}
 
 
-def _looking_late(kind: type[ModuleType]) -> type[ModuleType]:
+def _looking_late(kind: Any) -> type[ModuleType]:
     """transformers' class of packages, which reads its names when it is asked for one that it does not have."""
 
     class LookingLate(kind):
         def __init__(self, name: str, file: str, names: Any, **options: Any) -> None:
             super().__init__(name, file, names, **options)
             if isinstance(names, _Unread):
-                del self.__all__
+                del self.__dict__["__all__"]
                 self._again = lambda: super(LookingLate, self).__init__(name, file, names.read(), **options)
 
         def __getattr__(self, name: str) -> Any:
@@ -135,7 +135,7 @@ def _looking_late(kind: type[ModuleType]) -> type[ModuleType]:
             except AttributeError:
                 if "_again" not in vars(self):
                     raise
-            vars(self).pop("_again")()
+            self.__dict__.pop("_again")()
             return getattr(self, name)
 
     return LookingLate
