@@ -16,7 +16,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -135,6 +137,8 @@ def _looking_late(kind: Any) -> type[ModuleType]:
             except AttributeError:
                 if "_again" not in vars(self):
                     raise
+            if Path(self.__path__[0], f"{name}.py").is_file():
+                return import_module(f"{self.__name__}.{name}")
             self.__dict__.pop("_again")()
             return getattr(self, name)
 
