@@ -57,7 +57,7 @@ test-real: developers  ## a real model on real text, both from Python packages (
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -q tests/real
 
 battery: developers  ## all that may be damaged, swapped or killed, with counts: half an hour; make test has a part
-	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q tests/battery tests/battery/whole
+	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q -o norecursedirs=".*" tests/battery
 
 test-slurm: developers  ## tests on a real Slurm, started here for them (installs Debian's packages if it may)
 	@tests/slurm/packages.sh

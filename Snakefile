@@ -62,12 +62,12 @@ for study in settings.studies:
 
 if workflow.is_main_process:
     try:
-        require_targets(sys.argv[1:], settings, {rule.name for rule in workflow.rules})
+        require_targets(given, settings, {rule.name for rule in workflow.rules})
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if workflow.output_settings.dryrun:
-        tell_total(logger, settings, sys.argv[1:])
-    elif not uses_profile(sys.argv[1:]):
+        tell_total(logger, settings, given)
+    elif not uses_profile(given):
         logger.warning(
             "No profile was named. Type snakemake --profile local, or --profile slurm on a cluster: they say what "
             "makes a result out of date, how many GPUs there are, and what is shown."
@@ -107,7 +107,7 @@ onstart:
 onsuccess:
     if shown:
         shown.stop(log)
-        terminal.show_table(sys.argv[1:])
+        terminal.show_table(given)
 
 
 onerror:

@@ -50,7 +50,7 @@ from polyprune.workflow.specs import Specs
 from polyprune.workflow.starts import require_targets, uses_profile
 from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.text_inputs import WRITTEN
-from polyprune.workflow.targets import models_of, require_sizes
+from polyprune.workflow.targets import as_named, models_of, require_sizes
 from polyprune.workflow.wildcards import Only
 
 collect_rarely()
@@ -60,14 +60,15 @@ shown = terminal.attach(logger, workflow.output_settings)
 of_command_line = workflow.overwrite_configfiles
 config_files = [Path(file) for file in [*workflow.configfiles[len(of_command_line) :], *of_command_line]]
 
+given = as_named(sys.argv[1:])
 caching = workflow.workflow_settings.cache is not None
 
 try:
     settings = load_settings(config, config_files)
-    require_sizes(sys.argv[1:], settings)
+    require_sizes(given, settings)
     cluster = load_cluster()
     if caching:
-        require_cacheable(settings, models_of(sys.argv[1:], settings))
+        require_cacheable(settings, models_of(given, settings))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -97,7 +98,7 @@ lacking = Lacking(settings, workflow, logger.warning)
 dumped = Dumped(inputs, specs)
 try:
     of_run = workflow.is_main_process
-    targets, planned = (targets_in(sys.argv[1:], settings), {}) if of_run else ([], planned_bundles())
+    targets, planned = (targets_in(given, settings), {}) if of_run else ([], planned_bundles())
     bundles = Bundles(settings, inputs, targets, dumped.is_made, planned)
 except UserError as error:
     raise WorkflowError(str(error)) from None

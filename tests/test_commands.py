@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -137,3 +138,13 @@ def test_modules_of_commands_are_there() -> None:
     words = [sys.executable, "-m", "benchmarks.engine", "--help"]
     helped = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert helped.returncode == 0 and "--threads" in helped.stdout, helped.stderr
+
+
+def test_the_battery_has_its_long_part() -> None:
+    """pytest takes a folder below another that it is given for the same, and leaves out what the configuration says."""
+    recipe = subprocess.run(["make", "--dry-run", "battery"], cwd=ROOT, capture_output=True, text=True).stdout
+    _, _, *words = shlex.split(recipe.splitlines()[-1])
+    collect = [sys.executable, "-m", "pytest", *words, "--collect-only"]
+    collected = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True).stdout
+    for file in (ROOT / "tests/battery").rglob("test_*.py"):
+        assert f"{file.relative_to(ROOT)}::" in collected

@@ -164,7 +164,7 @@ def test_bundles_are_of_cells_whose_dumps_are_asked_for_and_others_are_dumped_al
     assert jobs["dump_cells_belebele"] == 4
     assert not {"dump_cell_mc4", "dump_cell_belebele"} & set(jobs) and jobs["measure_drift"] == 84
     cell = "results/llama-3-8b/wanda/0.65/sw/seed7"
-    assert planned(folder, f"{cell}/perplexity.parquet", f"{cell}/lsar.parquet") == {
+    assert planned(folder, f"./{cell}/perplexity.parquet", f"{cell}/lsar.parquet") == {
         **dict.fromkeys(["fetch_model", "build_calibration_set", "prune_model", "build_evaluation_set_mc4"], 1),
         **dict.fromkeys(["dump_cell_mc4", "measure_drift", "build_prompt_set_belebele", "measure_lsar"], 1),
         **dict.fromkeys(["register_prompting", "dump_dense_belebele", "dump_cell_belebele"], 1),

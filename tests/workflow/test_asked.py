@@ -14,6 +14,7 @@ from polyprune.grammar.paths import PAPER, cell_of
 from polyprune.settings.load import load_settings
 from polyprune.workflow.asked import measured, targets_in
 from polyprune.workflow.inputs import Inputs
+from polyprune.workflow.targets import as_named
 
 SETTINGS = load_settings(everything())
 INPUTS = Inputs(SETTINGS, Path("root"))
@@ -53,3 +54,10 @@ def test_tables_and_figures_ask_for_their_own_cells_and_other_targets_for_none()
 def test_the_default_target_is_meant_where_none_is_named() -> None:
     assert targets_in(["--cores", "2", "-n"], SETTINGS) == [PAPER]
     assert targets_in(["--cores", "2", "all", "results/all/table1.md"], SETTINGS) == ["all", "results/all/table1.md"]
+
+
+def test_results_are_named_as_snakemake_names_them_however_they_are_spelt() -> None:
+    spelt = [f"./{CELL}/drift.parquet", f"{CELL}//./drift.parquet", f"../{Path.cwd().name}/{CELL}/drift.parquet"]
+    assert as_named(spelt) == 3 * [f"{CELL}/drift.parquet"]
+    others = ["all", "-n", "", "--configfile", "./mine.yaml", "/results/table1.md", "./results"]
+    assert as_named(others) == others

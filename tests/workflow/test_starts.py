@@ -96,6 +96,17 @@ def test_a_result_that_nothing_makes_any_more_is_no_target_although_it_is_there(
         require_targets(["-n", "results/former/model.json"], settings, RULES)
 
 
+@pytest.mark.parametrize("place", ["results", "elsewhere"])
+def test_results_are_not_named_by_their_absolute_places(place: str, settings: Settings, folder: Path):
+    """Snakemake would not know them, or believe that they are finished where they are there."""
+    (folder / "elsewhere").mkdir()
+    (folder / "results").symlink_to("elsewhere")
+    (folder / "elsewhere/table1.parquet").touch()
+    with pytest.raises(UserError, match=r"type results/table1\.parquet$"):
+        require_targets(["-n", str(folder / place / "table1.parquet")], settings, RULES)
+    require_targets(["-n", str(folder / "there.txt")], settings, RULES)
+
+
 def test_a_profile_is_named_by_an_option_or_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
     assert uses_profile(["--profile", "local"]) and uses_profile(["--profile=slurm", "-n"])

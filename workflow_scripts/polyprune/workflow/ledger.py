@@ -43,7 +43,7 @@ from polyprune.workflow.prices import (
     output_bytes,
 )
 from polyprune.workflow.starts import require_target, study_files
-from polyprune.workflow.targets import PAGE
+from polyprune.workflow.targets import PAGE, as_named
 
 GPUS = (1, 8)
 """For which numbers the total says how long it will take."""
@@ -291,9 +291,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         settings = read_config([*map(Path, SHIPPED_FILES), *options.configfile])
-        cells = cells_of(settings, options.targets)
+        cells = cells_of(settings, targets := as_named(options.targets))
         words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
-        jobs = planned_jobs(options.targets or sorted(settings.studies), words)
+        jobs = planned_jobs(targets or sorted(settings.studies), words)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

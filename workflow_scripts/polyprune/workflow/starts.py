@@ -64,7 +64,11 @@ def _positional(argv: Sequence[str]) -> list[str]:
 
 def _is_other_file(word: str) -> bool:
     """Whether it is a file that Snakemake may be asked for; of results, which nothing makes any more, it is not."""
-    return not word.startswith("results/") and Path(word).exists()
+    return not _is_result(word) and Path(word).exists()
+
+
+def _is_result(word: str) -> bool:
+    return Path(word).resolve().is_relative_to(Path("results").resolve())
 
 
 def _known(word: str, settings: Settings) -> bool:
@@ -87,6 +91,11 @@ def require_target(word: str, settings: Settings) -> None:
         check_target(word, settings)
     except UserError as error:
         raise UserError(f"{error}{_elsewhere(word, settings)}") from error
+    if Path(word).is_absolute() and _is_result(word):
+        place = Path("results", Path(word).resolve().relative_to(Path("results").resolve()))
+        raise UserError(
+            f"{word} is no target, as Snakemake knows results by their place in the repository: type {place}"
+        )
     parts = word.split("/")
     if parts[0] == "results" and (len(parts) > 3 or "." in parts[-1] or len(parts) < 2):
         return

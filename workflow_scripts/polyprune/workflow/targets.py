@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from polyprune.errors import UserError
@@ -30,6 +31,16 @@ OF_VARIANTS = ("perplexity.parquet", "lape.parquet", "routing.parquet", "hidden_
 """What a model's folder of one variant may hold, the dense one included."""
 OF_CELLS = ("drift.parquet", "lsar.parquet", "mean_activations", "export", *(f"export-{layout}" for layout in PACKED))
 """What only a cell's may, beside the cell itself."""
+
+
+def as_named(words: Iterable[str]) -> list[str]:
+    """Words of a command line, of which paths of results are as Snakemake names them: `./results//a` is `results/a`."""
+    return [_as_named(word) for word in words]
+
+
+def _as_named(word: str) -> str:
+    path = os.path.relpath(word or ".")
+    return path if path.startswith("results/") and not Path(word).is_absolute() else word
 
 
 def check_target(target: str, settings: Settings) -> None:
