@@ -82,5 +82,11 @@ def test_what_is_there_and_recorded_by_todays_spec_is_made(noted: Any) -> None:
     Path(OUTPUTS[-1]).unlink()
     assert [dumped.is_made("made", cell) for cell in CELLS] == [True, False]
     assert not dumped.is_made("made", Cell("trained", "wanda", "0.50", "sw", 0)), "nothing is there"
+    for score in ("perplexity.parquet", "drift.parquet"):
+        assert [dumped.is_made("made", cell) for cell in CELLS] == [True, False]
+        Path(CELLS[1].folder, score).touch()
+    assert all(dumped.is_made("made", cell) for cell in CELLS), "measured, and then deleted to have room"
+    noted._write_record(f"{CELLS[1].folder}/perplexity.parquet", MetadataRecord(params=["other"]))
+    assert [Dumped(INPUTS, Specs(SETTINGS)).is_made("made", cell) for cell in CELLS] == [True, False]
     assert noted._delete_record(OUTPUTS[0])
     assert Dumped(INPUTS, Specs(SETTINGS)).is_made("made", CELLS[0]), "there, and nobody knows from what"

@@ -9,7 +9,7 @@ from polyprune.settings.config import Settings
 from polyprune.workflow.inputs import Inputs
 from polyprune.workflow.targets import PAGE
 
-_SCORES = {"drift": ("perplexity.parquet", "drift.parquet"), "lsar": ("lsar.parquet",)}
+SCORES = {"drift": ("perplexity.parquet", "drift.parquet"), "lsar": ("lsar.parquet",)}
 """Files of a cell that come from its dumps, by what tables and figures of them are made from."""
 
 
@@ -22,7 +22,7 @@ def measured(inputs: Inputs, targets: Iterable[str], measurements: str) -> Itera
     """Cells of which the targets show these measurements, once or more often."""
     for target in targets:
         cell = cell_of(target)
-        if cell and target in (f"{cell.folder}/{score}" for score in _SCORES[measurements]):
+        if cell and target in (f"{cell.folder}/{score}" for score in SCORES[measurements]):
             yield cell
         for study, name in _shown(inputs, target):
             if inputs.kind(study, name).measurements == measurements:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import Cell, cell_of
+from polyprune.workflow.asked import SCORES
 from polyprune.workflow.bundles import data_of_bundle, rule_of_one
 from polyprune.workflow.earlier import Records
 from polyprune.workflow.inputs import Inputs
@@ -30,12 +31,23 @@ class Dumped:
         self.inputs, self.specs = inputs, specs
 
     def is_made(self, data: str, cell: Cell) -> bool:
-        """Whether all dumps of a cell on a corpus or on prompts are there and, if they are recorded, by this spec."""
-        paths = self.inputs.dumps(data, f"{cell.model}/{cell.variant}")
+        """Whether a cell's dumps on a corpus or on prompts are there, or what is measured in them is.
+
+        And if they are recorded, by today's spec. Whoever has deleted dumps to have room is not to get them again
+        because other cells are dumped.
+        """
+        of_prompts = data in self.specs.settings.prompts
+        measure, scores = (self.specs.measure_lsar, "lsar") if of_prompts else (self.specs.measure_drift, "drift")
+        dumps = self.inputs.dumps(data, f"{cell.model}/{cell.variant}")
+        measured = [f"{cell.folder}/{name}" for name in SCORES[scores]]
+        return self._are_by(dumps, self._params(data, cell)) or self._are_by(measured, _recorded(measure, cell))
+
+    def _are_by(self, paths: Sequence[str], params: list[str]) -> bool:
+        """Whether files are there and, if the first is recorded, made with these parameters."""
         if not all(map(os.path.exists, paths)):
             return False
         record = record_of(self._persistence, paths[0])
-        return record is None or record.get("params") == self._params(data, cell)
+        return record is None or record.get("params") == params
 
     def record_as_alone(self, workflow: Any, logger: logging.Logger) -> None:
         """Before the first job of Snakemake's `workflow`: watch for jobs that dump several cells."""
@@ -52,17 +64,20 @@ class Dumped:
         }
 
     def _params(self, data: str, cell: Cell) -> list[str]:
-        """As Snakemake records them."""
         of_prompts = data in self.specs.settings.prompts
-        spec_of = self.specs.dump_prompts if of_prompts else self.specs.dump_hidden_states
-        names = ("model", "method", "scheme", "calibration", "seed")  # in the order of the rule's wildcards
-        return [repr(spec_of({name: str(getattr(cell, name)) for name in names}))]
+        return _recorded(self.specs.dump_prompts if of_prompts else self.specs.dump_hidden_states, cell)
 
     @cached_property
     def _persistence(self) -> Any:
         from snakemake.persistence.file import FilePersistence
 
         return FilePersistence()
+
+
+def _recorded(spec_of: Callable[[Mapping[str, str]], str], cell: Cell) -> list[str]:
+    """Parameters of a cell's job, as Snakemake records them."""
+    names = ("model", "method", "scheme", "calibration", "seed")  # in the order of the rule's wildcards
+    return [repr(spec_of({name: str(getattr(cell, name)) for name in names}))]
 
 
 class _AsAlone(logging.Handler):
