@@ -89,4 +89,7 @@ def test_what_is_there_and_recorded_by_todays_spec_is_made(noted: Any) -> None:
     noted._write_record(f"{CELLS[1].folder}/perplexity.parquet", MetadataRecord(params=["other"]))
     assert [Dumped(INPUTS, Specs(SETTINGS)).is_made("made", cell) for cell in CELLS] == [True, False]
     assert noted._delete_record(OUTPUTS[0])
+    noted._mark_incomplete(OUTPUTS[1], None)
+    assert not Dumped(INPUTS, Specs(SETTINGS)).is_made("made", CELLS[0]), "a job was stopped when it had written them"
+    noted._unmark_incomplete(OUTPUTS[1])
     assert Dumped(INPUTS, Specs(SETTINGS)).is_made("made", CELLS[0]), "there, and nobody knows from what"

@@ -43,8 +43,8 @@ class Dumped:
         return self._are_by(dumps, self._params(data, cell)) or self._are_by(measured, _recorded(measure, cell))
 
     def _are_by(self, paths: Sequence[str], params: list[str]) -> bool:
-        """Whether files are there and, if the first is recorded, made with these parameters."""
-        if not all(map(os.path.exists, paths)):
+        """Whether files are there and whole and, if the first is recorded, made with these parameters."""
+        if not all(map(os.path.exists, paths)) or any(map(self._records.incomplete, paths)):
             return False
         record = record_of(self._persistence, paths[0])
         return record is None or record.get("params") == params
@@ -72,6 +72,10 @@ class Dumped:
         from snakemake.persistence.file import FilePersistence
 
         return FilePersistence()
+
+    @cached_property
+    def _records(self) -> Records:
+        return Records(self._persistence)
 
 
 def _recorded(spec_of: Callable[[Mapping[str, str]], str], cell: Cell) -> list[str]:
