@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -46,10 +48,12 @@ def test_every_line_is_measured_and_a_device_that_computes_alike_is_fine(capsys:
     lines = capsys.readouterr().out.splitlines()
     assert [line[:26].strip() for line in lines] == [
         *("SparseGPT 0.50, mask", "SparseGPT 2of4, mask", "GPTQ w4g128, codes", "Gram matrix, bfloat16"),
+        "offloaded states",
         *("product, bfloat16", "product, float16", "product, float32", "copy on the GPU", "copy to the GPU"),
     ]
     assert all(line.endswith("0.000% other than on the CPU") for line in lines[:3])
-    assert lines[4].endswith(" TFLOP/s") and lines[-1].endswith(" GB/s")
+    assert lines[4].endswith(" 0.000% other than on the GPU")
+    assert lines[5].endswith(" TFLOP/s") and lines[-1].endswith(" GB/s")
 
 
 @pytest.mark.usefixtures("small")
@@ -69,6 +73,19 @@ def test_what_differs_or_does_not_run_is_said_and_not_fine(
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].endswith(", more than 0.01: do not trust it") and "0.000%" in lines[0]
     assert lines[3].endswith("does not run: RuntimeError: no kernel image is available for execution on the device")
+
+
+def test_states_that_are_staged_otherwise_are_noticed(monkeypatch: pytest.MonkeyPatch):
+    """The first of two times is the device's."""
+    staged, calls = check_gpu.change, count()
+    monkeypatch.setattr(check_gpu, "PARTS", 4)
+    assert check_gpu.differently_staged(CPU) == 0
+
+    def half(parts: list[torch.Tensor], device: torch.device, work: Callable[[int, torch.Tensor], torch.Tensor]):
+        staged(parts[: 2 if next(calls) % 2 else 4], device, work)
+
+    monkeypatch.setattr(check_gpu, "change", half)
+    assert check_gpu.differently_staged(CPU) == 0.5
 
 
 def test_rates_are_operations_and_bytes_by_seconds(monkeypatch: pytest.MonkeyPatch):

@@ -91,13 +91,73 @@ def test_stages_that_run_models_import_no_compiler():
     assert len(evaluation) < 2850
 
 
+LATE = ["import json, sys", "from polyprune.running import late_imports", "late_imports.install()"]
+
+
+def test_stages_that_run_models_do_not_look_through_all_models():
+    lines = [
+        *LATE,
+        *(f"import polyprune.stages.{stage}" for stage in sorted(MODELS)),
+        "unread = ['_again' in vars(sys.modules[name]) for name in ('transformers', 'transformers.models')]",
+        "print(json.dumps(unread))",
+    ]
+    assert said_by(lines) == [True, True]
+
+
+def test_transformers_has_all_its_names():
+    """As without us, whichever is asked first: one of a model, one that is nowhere, or all of them."""
+    told = [
+        "missing = [hasattr(transformers, 'Nothing'), hasattr(transformers.models, 'Nothing')]",
+        "found = [sorted(each.__all__) for each in (transformers, transformers.models)]",
+        "print(json.dumps([missing, found, sorted(set(found[0]) - set(dir(transformers)))]))",
+    ]
+    plain = said_by(["import json, transformers, transformers.models", *told])
+    assert plain[0] == [False, False] and "LlamaForCausalLM" in plain[1][0] and plain[2] == []
+    assert said_by([*LATE, "import transformers, transformers.models.llama", *told]) == plain
+    assert said_by([*LATE, "import transformers.models", "transformers.LlamaForCausalLM", *told]) == plain
+
+
+def test_others_of_the_compiler_of_devices_and_of_optimisers_in_the_same_process(tmp_path: Path):
+    said = said_by(
+        [
+            *LATE,
+            "import torch, transformers.models.llama.modeling_llama, scipy.optimize, torch.distributed as devices",
+            f"devices.init_process_group('gloo', init_method='file://{tmp_path / 'store'}', rank=0, world_size=1)",
+            "from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh",
+            "whole = distribute_tensor(torch.arange(4.0), init_device_mesh('cpu', (1,)), [Shard(0)])",
+            "total = (whole + whole).full_tensor().tolist()",
+            "devices.destroy_process_group()",
+            "_, columns = scipy.optimize.linear_sum_assignment([[4, 1], [2, 8]])",
+            "graph = torch.export.export(torch.nn.Linear(2, 1, bias=False), (torch.ones(1, 2),))",
+            "print(json.dumps([total, columns.tolist(), len(graph.graph_signature.parameters)]))",
+        ]
+    )
+    assert said == [[0.0, 2.0, 4.0, 6.0], [1, 0], 1]
+
+
+def test_garbage_is_looked_for_when_the_stage_is_imported(tmp_path: Path):
+    said = said_by(
+        [
+            "import gc, json, sys, types",
+            "import polyprune.__main__",
+            "seen = []",
+            "def stage(): seen.extend([gc.isenabled(), gc.get_freeze_count() > 10_000])",
+            "module = sys.modules['polyprune.stages.new'] = types.ModuleType('new')",
+            "module.__getattr__ = lambda name: seen.append(gc.isenabled()) or stage",
+            f"words = ['new', '--settings', '{{}}', '--log', {str(tmp_path / 'log')!r}, '--threads', '1']",
+            "sys.argv = ['polyprune', *words]",
+            "code = polyprune.__main__.main()",
+            "print(json.dumps([code, *seen]))",
+        ]
+    )
+    assert said == [0, False, True, True]
+
+
 def test_what_is_left_out_comes_when_it_is_asked_for():
     """Marks of the compiler are the functions themselves; the compiler and the list of models are the real ones."""
     said = said_by(
         [
-            "import json, sys",
-            "from polyprune.running import late_imports",
-            "late_imports.install()",
+            *LATE,
             "import torch, transformers.models.llama.modeling_llama",
             "def one(x): return x + 1",
             "marked = [torch.compiler.disable(one), torch.compiler.disable(recursive=False)(one)]",

@@ -1,5 +1,6 @@
 """`python -m polyprune STAGE --output … --settings JSON`: how every rule runs its stage."""
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ def main() -> int:
         os.environ.update(OFFLINE)
         code = delegate(argv)
     if code is None:
+        gc.disable()  # until the stage is imported: nothing of that is garbage, and looking took a tenth of it
         from polyprune.running import late_imports
         from polyprune.running.run import run
         from polyprune.running.tokenizers_only import leave_torch_out

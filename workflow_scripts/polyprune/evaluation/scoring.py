@@ -27,6 +27,8 @@ from polyprune.model.decoder import Decoder
 from polyprune.model.paired import tokens_at_once
 from polyprune.model.rope import Kind, kind_of, switches_by_length
 
+MOST_ON_CPU = 1024
+"""Tokens of a batch on a CPU. More are no faster, and take memory that the system clears for each batch anew."""
 _SHARE_OF_MEMORY = 0.6
 _BATCHES_PER_WALK = 64
 
@@ -99,12 +101,13 @@ class Score:
 
 
 def score_rows(weights: Weights, rows: Sequence[Row], n_requests: int, tokens_per_batch: int) -> list[Score]:
-    """Scores of all requests; `rows` longest first. Halves the budget when memory runs out.
+    """Scores of all requests; `rows` longest first. Halves the budget, on a CPU `MOST_ON_CPU`, when memory runs out.
 
     Raises:
         UserError: not even one row fits.
     """
-    budget = Budget(tokens_per_batch)
+    on_cpu = weights.decoder.device.type == "cpu"
+    budget = Budget(min(tokens_per_batch, MOST_ON_CPU) if on_cpu else tokens_per_batch)
     scores: dict[int, Score] = {}
     waiting = list(rows)
     progress = Progress(n_requests, "request")

@@ -11,9 +11,10 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
 
 from polyprune.errors import UserError
 
@@ -95,7 +96,7 @@ def _decoder_of(model: PreTrainedModel) -> tuple[nn.Module, dict[str, nn.ModuleL
 
 
 def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture: str) -> PreTrainedModel:
-    """Nothing is drawn at random: on meta it would only cost, sympy for one. Weights are tied as ever."""
+    """Nothing is drawn at random: on meta it would only cost. Weights are tied as ever."""
     config._experts_implementation = "eager"
     by_type = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not architecture.endswith(_WRAPPER)
     named = None if by_type else getattr(transformers, architecture, None)

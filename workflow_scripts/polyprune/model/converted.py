@@ -21,9 +21,8 @@ import torch
 from gguf import GGUFReader
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
-from transformers.models.auto import AutoModelForCausalLM
+from transformers.models.auto import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from polyprune.artifacts.json_files import read_object
 from polyprune.errors import UserError

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
+from transformers.models.auto.tokenization_auto import AutoTokenizer
 
 from polyprune.artifacts.json_files import read_object
 from polyprune.artifacts.tokens import Frame

@@ -17,18 +17,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW, Optimizer
-from transformers import (
-    AutoConfig,
-    CohereConfig,
-    CohereForCausalLM,
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    OlmoeConfig,
-    OlmoeForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.cohere import CohereConfig, CohereForCausalLM
+from transformers.models.llama import LlamaConfig, LlamaForCausalLM
+from transformers.models.olmoe import OlmoeConfig, OlmoeForCausalLM
 
 from polyprune.log import Progress
 from polyprune.model.prompting import GENERATION, JINJA

@@ -20,6 +20,7 @@ from polyprune.maths.gptq import gptq
 from polyprune.maths.grids import GridSettings
 from polyprune.maths.sparsegpt import sparsegpt
 from polyprune.maths.statistics import InputGram
+from polyprune.model.staging import change
 from polyprune.running.gpus import VISIBLE, visible_gpus
 
 LEAST_EQUAL = 0.99
@@ -28,6 +29,7 @@ MOST_OFF = 1e-5
 """Of the largest entry of a Gram matrix: products of 16-bit factors are exact, sums are float32 on both sides."""
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 D_IN, ROWS, TOKENS = 512, 384, 2048
+PARTS = 16
 WIDTH = 8192
 COPIED = 1 << 30
 
@@ -80,6 +82,18 @@ def equal_codes(device: torch.device) -> float:
     return float((codes[0] == codes[1]).double().mean())
 
 
+def differently_staged(device: torch.device) -> float:
+    """Share of hidden states that come out otherwise from host memory than where they lie on the device."""
+    weight = _draw(D_IN, D_IN).to(device)
+    on_device = [_draw(TOKENS, D_IN).to(device) for _ in range(PARTS)]
+    in_host = [torch.empty_like(part, device="cpu", pin_memory=device.type == "cuda").copy_(part) for part in on_device]
+    for _ in range(2):
+        for parts in (on_device, in_host):
+            change(parts, device, lambda number, states: (states @ weight + number).tanh())
+    differ = [(a.cpu() != b).double().mean() for a, b in zip(on_device, in_host, strict=True)]
+    return float(torch.stack(differ).mean())
+
+
 def teraflops(dtype: torch.dtype, device: torch.device, width: int = WIDTH) -> float:
     """10¹² operations a second of a product of two square matrices, 2 width³ operations; the best of five."""
     left, right = (_draw(width, width).to(device, dtype) for _ in range(2))
@@ -100,6 +114,7 @@ def examine(device: torch.device) -> bool:
     }
     fine = [_tell_share(name, share) for name, share in shares.items()]
     fine.append(_tell("Gram matrix, bfloat16", partial(gram_is_off, device), "{:.1e} off the CPU's", MOST_OFF))
+    fine.append(_tell("offloaded states", partial(differently_staged, device), "{:.3%} other than on the GPU", 0))
     for dtype in DTYPES:
         name = str(dtype).removeprefix("torch.")
         fine.append(_tell(f"product, {name}", partial(teraflops, dtype, device), "{:,.1f} TFLOP/s"))

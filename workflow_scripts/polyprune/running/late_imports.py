@@ -4,9 +4,10 @@ Importing one class of models brings torch's compiler, with its distributed tens
 for the losses of detectors, and looks through the sources of all models twice: half of the CPU-seconds in which a job
 that runs a model began. None of it computes anything here: no model is compiled, or spread over devices.
 
-* `torch._dynamo` and `transformers.models` are there without what is in them, and run their own code when anything is
-  asked of them but one submodule of the former and all of the latter. Of the compiler transformers takes marks, for
-  what a compiler is to leave alone: without one, a marked function is the function.
+* `torch._dynamo` is there without what is in it, and runs its own code when anything is asked of it but one submodule.
+  transformers takes marks of it, for what a compiler is to leave alone: without one, a marked function is the function.
+* transformers' packages look through sources when they are asked for a name that they do not have; submodules are
+  imported without that.
 * transformers asks whether torch has distributed tensors, and whether scipy is there, and is told no.
 """
 
@@ -14,7 +15,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -24,14 +28,10 @@ def _mark(function: Callable[..., Any] | None = None, *_: object, **__: object) 
     return function or _mark
 
 
-_COMPILER, _MODELS, _ASKED = "torch._dynamo", "transformers.models", "transformers.utils.import_utils"
+_COMPILER, _ASKED = "torch._dynamo", "transformers.utils.import_utils"
 _LIGHT = f"{_COMPILER}._trace_wrapped_higher_order_op"
 """What transformers takes of the compiler besides marks; it imports nothing else of it."""
-_LATE: dict[str, dict[str, Any]] = {
-    _COMPILER: dict.fromkeys(("disable", "allow_in_graph", "assume_constant_result"), _mark),
-    _MODELS: {},
-}
-"""Packages that run when they are asked for something, and what they have without."""
+_MARKS = ("disable", "allow_in_graph", "assume_constant_result")
 _NOT_THERE = ("is_torch_distributed_available", "is_scipy_available")
 
 
@@ -43,20 +43,19 @@ def install() -> None:
 class _Finder:
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         package = sys.modules.get(name.rpartition(".")[0])
-        if isinstance(package, _LateModule) and package.__name__ == _COMPILER and name != _LIGHT:
+        if isinstance(package, _LateCompiler) and name != _LIGHT:
             package.run()
             if name in sys.modules:
                 return ModuleSpec(name, _There(sys.modules[name]))  # type: ignore[arg-type]
-        if name not in _LATE and name != _ASKED:
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec and spec.loader:
-            spec.loader = (_Late if name in _LATE else _Told)(spec.loader)  # type: ignore[assignment]
+        loader = {_COMPILER: _Late, _ASKED: _Told}.get(name)
+        spec = PathFinder.find_spec(name, path, target) if loader else None
+        if loader and spec and spec.loader:
+            spec.loader = loader(spec.loader)  # type: ignore[assignment]
         return spec
 
 
 class _Loader:
-    """Of a package in place of its own; no subclass of importlib's, whose import takes 20 ms."""
+    """Of a module in place of its own; no subclass of importlib's, whose import takes 20 ms."""
 
     def __init__(self, own: Any) -> None:
         self.own = own
@@ -69,16 +68,16 @@ class _Late(_Loader):
     """As the standard library's LazyLoader, but that imports of submodules do not run the package."""
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module).update(_LATE[module.__name__])
-        module.__class__ = _LateModule
+        vars(module).update(dict.fromkeys(_MARKS, _mark))
+        module.__class__ = _LateCompiler
 
 
-class _LateModule(ModuleType):
+class _LateCompiler(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         self.run()
-        return getattr(sys.modules[self.__name__], name)
+        return getattr(self, name)
 
     def run(self) -> None:
         """The package's own code, which makes it what it would have been."""
@@ -105,3 +104,42 @@ class _Told(_Loader):
     def exec_module(self, module: ModuleType) -> None:
         self.own.exec_module(module)
         vars(module).update(dict.fromkeys(_NOT_THERE, lambda: False))
+        package, look = vars(module)["_LazyModule"], vars(module)["define_import_structure"]
+        vars(module).update(_LazyModule=_looking_late(package), define_import_structure=partial(_Unread, look))
+
+
+class _Unread(dict[frozenset[str], dict[str, Any]]):
+    """The names of a package's modules, by what they need installed, before `look` has looked for them."""
+
+    def __init__(self, look: Callable[..., dict[frozenset[str], dict[str, Any]]], *args: Any, **options: Any) -> None:
+        super().__init__({frozenset(): {}})
+        self.look = partial(look, *args, **options)
+
+    def read(self) -> dict[frozenset[str], dict[str, Any]]:
+        """All names, those that were added since among them."""
+        found = self.look()
+        return {needed: self.get(needed, {}) | found.get(needed, {}) for needed in [*self, *found]}
+
+
+def _looking_late(kind: Any) -> type[ModuleType]:
+    """transformers' class of packages, which reads its names when it is asked for one that it does not have."""
+
+    class LookingLate(kind):
+        def __init__(self, name: str, file: str, names: Any, **options: Any) -> None:
+            super().__init__(name, file, names, **options)
+            if isinstance(names, _Unread):
+                del self.__dict__["__all__"]
+                self._again = lambda: super(LookingLate, self).__init__(name, file, names.read(), **options)
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if "_again" not in vars(self):
+                    raise
+            if Path(self.__path__[0], f"{name}.py").is_file():
+                return import_module(f"{self.__name__}.{name}")
+            self.__dict__.pop("_again")()
+            return getattr(self, name)
+
+    return LookingLate

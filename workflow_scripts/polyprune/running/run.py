@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -68,6 +69,8 @@ def run(argv: list[str]) -> int:
         require_as_planned(spec)
         leased = gpus.lease(n_gpus)
         stage = getattr(importlib.import_module(f"polyprune.stages.{name}"), name)
+        gc.freeze()  # what is imported stays: garbage is looked for among what comes from here on
+        gc.enable()
         _limit_threads(threads)
         expected = expectations(options, settings.get("inputs", {}), settings.get("made_with", {}))
         with expecting(expected), MemoryWatch() as watch:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -93,6 +94,7 @@ def serve(path: str, parent: int) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen(64)
+        gc.disable()  # jobs begin to look for garbage when they have their stage, as cold ones do
         import polyprune.model.preload  # noqa: F401
 
         listener.settimeout(1.0)
