@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -97,15 +98,19 @@ def plan(words: list[str], finish: bool) -> None:
 
 def _finish_instead_of_printing() -> None:
     from snakemake.scheduling.job_scheduler import JobScheduler
+    from snakemake_interface_logger_plugins.common import LogEvent
 
     async def finish(workflow: Any) -> None:
         workflow.iocache.deactivate()  # it knows that nothing is there; a run does the same
+        ends = logging.Logger("ends of jobs")
+        workflow.globals["dumped"].record_as_alone(workflow, ends)  # as the Snakefile has it of a run
         for job in workflow.dag.needrun_jobs():
             for path in map(Path, job.output):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
                 os.utime(path, (0, 0))
             await workflow.persistence.finished(job)
+            ends.info("", extra={"event": LogEvent.JOB_FINISHED, "job_id": workflow.dag.jobid(job)})
 
     def schedule(self: Any) -> bool:
         self.workflow.async_run(finish(self.workflow))
