@@ -56,7 +56,7 @@ test-real: developers  ## a real model on real text, both from Python packages (
 	@$(BIN)/python -m rich.markdown results/smollm2/table1.md
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -q tests/real
 
-battery: developers  ## all that may be damaged, swapped or killed, with counts: half an hour; make test has a part
+battery: developers  ## all that may be damaged, swapped or killed, with counts: up to an hour; make test has a part
 	POLYPRUNE_BATTERY=full $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q -o norecursedirs=".*" tests/battery
 
 test-slurm: developers  ## tests on a real Slurm, started here for them (installs Debian's packages if it may)

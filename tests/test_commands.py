@@ -142,7 +142,8 @@ def test_modules_of_commands_are_there() -> None:
 
 def test_the_battery_has_its_long_part() -> None:
     """pytest takes a folder below another that it is given for the same, and leaves out what the configuration says."""
-    recipe = subprocess.run(["make", "--dry-run", "battery"], cwd=ROOT, capture_output=True, text=True).stdout
+    make = ["make", "--no-print-directory", "--dry-run", "battery"]
+    recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True).stdout
     _, _, *words = shlex.split(recipe.splitlines()[-1])
     collect = [sys.executable, "-m", "pytest", *words, "--collect-only"]
     collected = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True).stdout

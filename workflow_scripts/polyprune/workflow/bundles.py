@@ -61,8 +61,9 @@ class Dump:
 class Bundles:
     """The rules that dump cells in a run under some settings.
 
-    `targets` are what the run was asked for, `is_made` says whether a cell has its dumps on a corpus or on prompts; in
-    a job of a run, there are no targets: `planned` are the run's own bundles, as `members` had them.
+    `targets` are what the run was asked for, `is_made` says whether a cell has its dumps on a corpus or on prompts, or
+    what is measured in them; in a job of a run, there are no targets: `planned` are the run's own bundles, as `members`
+    had them.
     """
 
     def __init__(

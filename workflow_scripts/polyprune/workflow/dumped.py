@@ -68,7 +68,8 @@ class Dumped:
 
     def spec_of(self, rule: str, output: str) -> str | None:
         """Of a cell's dump that a job of this rule makes with others: the spec of the cell's own job. Else None."""
-        data, cell = data_of_bundle(rule), cell_of(output)
+        data = data_of_bundle(rule)
+        cell = cell_of(output) if data else None
         return _spec(self._dump(data), cell) if data and cell else None
 
     def _dump(self, data: str) -> SpecOf:
