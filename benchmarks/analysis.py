@@ -1,6 +1,6 @@
 """What looking inside models costs: dumps written and read, masks compared, neurons ranked, bookkeeping in passes.
 
-    .venv/bin/python benchmarks/analysis.py [--device cuda] [--hidden 1024] [--layers 4] [--cells 6]
+    PYTHONPATH=workflow_scripts python -m benchmarks.analysis [--device cuda] [--hidden 1024] [--layers 4] [--cells 6]
 
 Prints one line a figure: processor time of one thread, but on the wall for files and on a GPU. Masks and neurons have
 the sizes of an 8B model's layer; the model that is propagated is random, of the size asked for, in bfloat16 on a GPU
@@ -10,19 +10,16 @@ and float32 on a CPU. Dumps: of the dense model alone, of one cell beside it, an
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
-
 import numpy as np
 import torch
+from benchmarks.machine import CLOCKS, Machine
 from transformers import LlamaConfig
 from transformers.models.auto import AutoModelForCausalLM
 
@@ -47,12 +44,6 @@ MATRICES_8B = ((4096, 4096), (1024, 4096), (1024, 4096), (4096, 4096), (14336, 4
 N_LAYERS_8B, N_NEURONS_8B = 32, 14336
 
 
-def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
-    started = clock()
-    work()
-    return clock() - started
-
-
 def dumps(folder: Path) -> None:
     """Prompt means of one language of an 8B model, a third of its layers."""
     n_layers, n_prompts, width = 10, 900, 4096
@@ -70,7 +61,8 @@ def dumps(folder: Path) -> None:
             for row in range(n_layers + 2):
                 states.means(row)
 
-    write_s, read_s = (seconds(work, time.perf_counter) for work in (write, read))
+    machine = Machine(torch.device("cpu"), CLOCKS["wall"])
+    write_s, read_s = machine.seconds(write), machine.seconds(read)
     size = path.stat().st_size / 1e6
     rates = f"written at {size / write_s:.0f} MB/s, read at {size / read_s:.0f} MB/s"
     print(f"prompt dump: {size:.0f} MB, {rates} (page cache)")
@@ -86,7 +78,7 @@ def masks() -> None:
             for language in ("de", "en", "zh")
         }
         n_bytes += sum(mask.nbytes for of_language in kept.values() for mask in of_language)
-        taken += seconds(lambda kept=kept, d_in=d_in: list(compare_matrix(kept, d_in)))
+        taken += Machine.of("cpu").seconds(lambda kept=kept, d_in=d_in: list(compare_matrix(kept, d_in)))
     print(
         f"mask IoU: {n_bytes / taken / 1e9:.2f} GB/s of masks (9 masks: tables 16, 17 and pairs), "
         f"{taken * N_LAYERS_8B:.1f} s for {N_LAYERS_8B} layers of an 8B model"
@@ -96,49 +88,42 @@ def masks() -> None:
 def neurons() -> None:
     counts = np.random.default_rng(0).integers(0, 1_000_000, (6, N_NEURONS_8B * N_LAYERS_8B))
     tokens = np.full(6, 1_000_000)
-    taken = seconds(lambda: groups_by_rank(lape(activation_probability(counts, tokens)), 50))
+    taken = Machine.of("cpu").seconds(lambda: groups_by_rank(lape(activation_probability(counts, tokens)), 50))
     print(f"LAPE: {counts.shape[1] / taken / 1e6:.1f} million neurons/s (six languages, ranked into 50 groups)")
 
 
-class Clock:
-    """Time spent inside wrapped functions, outermost calls only: of the processor, or of a GPU on the wall."""
+class Inside:
+    """Time spent inside wrapped functions, outermost calls only."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.inside_s, self.device, self._inside = 0.0, device, False
-
-    def now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-            return time.perf_counter()
-        return time.process_time()
+    def __init__(self, machine: Machine) -> None:
+        self.seconds, self._machine, self._inside = 0.0, machine, False
 
     def wrap(self, function: Callable[..., object]) -> Callable[..., object]:
         def timed(*args: object, **kwargs: object) -> object:
             if self._inside:
                 return function(*args, **kwargs)
-            self._inside, started = True, self.now()
+            self._inside = True
             try:
-                return function(*args, **kwargs)
+                taken, result = self._machine.timed(lambda: function(*args, **kwargs))
             finally:
                 self._inside = False
-                self.inside_s += self.now() - started
+            self.seconds += taken
+            return result
 
         return timed
 
 
 def share_inside(
-    work: Callable[[], object], parts: Sequence[tuple[object, str]], device: torch.device
+    work: Callable[[], object], parts: Sequence[tuple[object, str]], machine: Machine
 ) -> tuple[float, float]:
     """Seconds that work takes, and the share of them inside functions that are named by their owners."""
     work()
-    clock = Clock(device)
+    inside = Inside(machine)
     with ExitStack() as patches:
         for owner, part in parts:
-            patches.enter_context(mock.patch.object(owner, part, clock.wrap(getattr(owner, part))))
-        started = clock.now()
-        work()
-        total = clock.now() - started
-    return total, clock.inside_s / total
+            patches.enter_context(mock.patch.object(owner, part, inside.wrap(getattr(owner, part))))
+        total = machine.seconds(work)
+    return total, inside.seconds / total
 
 
 def random_model(folder: Path, device: torch.device, hidden: int, n_layers: int) -> Decoder:
@@ -172,9 +157,9 @@ def random_cell(folder: Path, decoder: Decoder, number: int) -> CellReader:
     return CellReader(folder / f"cell-{number}.safetensors")
 
 
-def passes(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tokens: int, most_cells: int) -> None:
+def passes(folder: Path, machine: Machine, hidden: int, n_layers: int, n_tokens: int, most_cells: int) -> None:
     """Of each pass the time, and the share of it that is not embedding, layers, norm, head or predictions."""
-    decoder = random_model(folder, device, hidden, n_layers)
+    decoder = random_model(folder, machine.device, hidden, n_layers)
     length = 512
     ids = torch.randint(0, 4096, (n_tokens // length, length)).numpy().astype(np.int32)
     text = TokenSet(ids, np.ones_like(ids, dtype=np.int32), np.zeros_like(ids, dtype=np.uint8), {})
@@ -216,7 +201,7 @@ def passes(folder: Path, device: torch.device, hidden: int, n_layers: int, n_tok
         ("activation counts", counts, counting, (0,)),
     ):
         for n_cells in numbers:
-            total, share = share_inside(partial(work, all_cells[:n_cells]), parts, device)
+            total, share = share_inside(partial(work, all_cells[:n_cells]), parts, machine)
             each = f", {total / n_cells:.2f} s a cell" if n_cells else ""
             print(f"{name}, dense and {n_cells} cells: {total:.2f} s{each}; bookkeeping {100 * share:.1f} %")
 
@@ -234,8 +219,8 @@ def main() -> None:
         dumps(Path(folder))
         masks()
         neurons()
-        device = torch.device(options.device)
-        passes(Path(folder), device, options.hidden, options.layers, options.tokens, options.cells)
+        machine = Machine.of(options.device)
+        passes(Path(folder), machine, options.hidden, options.layers, options.tokens, options.cells)
 
 
 if __name__ == "__main__":

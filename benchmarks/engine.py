@@ -17,20 +17,19 @@ matrix, and the second pass, at the rate of a large matrix product, measured her
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
+from benchmarks.machine import CLOCKS, Machine
 from torch import Tensor, nn
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
 from polyprune.grammar.schemes import parse_scheme
-from polyprune.log import peak_memory_gib
 from polyprune.methods import sparsegpt, wanda
 from polyprune.methods.job import Job
 from polyprune.model.calibration import calibration_batch
@@ -72,6 +71,10 @@ class Size:
 
 SMALL = Size(768, 2688, 12, 4, 8, 256, 2, torch.float32)
 LLAMA_3_8B = Size(4096, 14336, 32, 8, 128, 8192, 2, torch.bfloat16)
+ASKED = ("sequences", "length", "layers")
+"""What of a size the command may say otherwise."""
+DEPTH = 32
+"""Layers of Llama-3-8B."""
 
 
 # The reference
@@ -186,38 +189,6 @@ def compress(layer: nn.Module, hidden: Tensor, positions: tuple[Tensor, Tensor],
 # The floor
 
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where to run, and how to take the time."""
-
-    device: torch.device
-    clock: Callable[[], float]
-
-    def seconds(self, run: Callable[[], object]) -> float:
-        self._wait()
-        started = self.clock()
-        run()
-        self._wait()
-        return self.clock() - started
-
-    def rate(self, run: Callable[[], object], operations: float) -> float:
-        """Operations a second, the best of ten."""
-        run()
-        return operations / min(self.seconds(run) for _ in range(10))
-
-    def peak_gib(self) -> float:
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated() / 2**30
-        return peak_memory_gib()
-
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-
-
 def floor_seconds(size: Size, method: str, machine: Machine) -> tuple[float, float]:
     """Of one layer, and the rate of products it is computed from."""
     device = machine.device
@@ -241,14 +212,13 @@ def main() -> None:
     parser.add_argument("--sparsity", default="0.50")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--layers", type=int)
-    parser.add_argument("--sequences", type=int)
+    for name in ASKED:
+        parser.add_argument(f"--{name}", type=int)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = LLAMA_3_8B if device.type == "cuda" else SMALL
-    n_layers, n_sequences = options.layers or size.layers, options.sequences or size.sequences
-    size = Size(**{**vars(size), "sequences": n_sequences, "layers": n_layers})
+    size = replace(size, **{name: value for name in ASKED if (value := getattr(options, name)) is not None})
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {options.threads} threads"
     print(f"{name}; {size}")
     print("| method | code | s/layer | ratio | tokens/s | of the floor | peak GiB |")
@@ -277,10 +247,9 @@ def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
             "engine": partial(engine, layers["engine"], states["engine"], positions, method, sparsity),
         }
         for code, run in runs.items():
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats()
+            machine.forget_peak()
             seconds[code].append(machine.seconds(run))
-            peaks[code] = max(peaks[code], machine.peak_gib())
+            peaks[code] = max(peaks[code], machine.peak_mib() / 1024)
         zeros = [
             torch.cat([linear.weight.flatten() == 0 for linear in linears_of(one).values()]) for one in layers.values()
         ]
@@ -294,6 +263,9 @@ def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
             f"| {floor / value:.0%} | {peaks[code]:.2f} |"
         )
     print(f"<!-- floor {floor:.2f} s/layer at {per_second / 1e9:,.0f} GFLOP/s -->")
+    print(
+        f"<!-- {DEPTH} such layers: floor {DEPTH * floor:.0f} s, engine {DEPTH * best['engine']:.0f} s -->", flush=True
+    )
 
 
 if __name__ == "__main__":

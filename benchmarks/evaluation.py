@@ -16,9 +16,7 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow_scripts")]
 
 import torch  # noqa: E402
+from benchmarks.machine import Machine  # noqa: E402
 from lm_eval.api.instance import Instance  # noqa: E402
 from tests.helpers.harness import stock_model  # noqa: E402
 from transformers import CohereConfig, LlamaConfig  # noqa: E402
@@ -103,22 +102,11 @@ def write_model(folder: Path, architecture: str, sizes: argparse.Namespace, dtyp
     train_tokenizer(demo_documents("en", "benchmark", 50), 400).save_pretrained(folder)
 
 
-def timed(work: Callable[[], Any], device: str) -> tuple[float, Any]:
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    if device != "cpu":
-        torch.cuda.synchronize()
-    started = clock()
-    result = work()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return clock() - started, result
-
-
 def compare(folder: Path, architecture: str, sizes: argparse.Namespace) -> bool:
     """Print a line a kind of task; whether all ratios and differences are within their targets."""
     weights = Weights(Decoder(Checkpoint(folder), torch.device(sizes.device)), None)
     stock: Any = stock_model(folder, 8, device=sizes.device)
-    good = True
+    good, machine = True, Machine.of(sizes.device)
     for kind in sizes.kinds:
         pairs = questions(kind, sizes.questions, sizes.vocabulary)
         requests = [(("", ""), prompt, option) for prompt, option in pairs]
@@ -131,9 +119,9 @@ def compare(folder: Path, architecture: str, sizes: argparse.Namespace) -> bool:
             return stock._loglikelihood_tokens(requests, disable_tqdm=True)
 
         found, expected = ours(), theirs(8)
-        mine = min(timed(ours, sizes.device)[0] for _ in range(sizes.repeats))
+        mine = min(machine.seconds(ours) for _ in range(sizes.repeats))
         other, batch = min(
-            (timed(lambda batch=batch: theirs(batch), sizes.device)[0], batch)
+            (machine.seconds(lambda batch=batch: theirs(batch)), batch)
             for batch in STOCK_BATCHES["scoring"]
             for _ in range(sizes.repeats)
         )
@@ -177,11 +165,12 @@ def compare_generation(
         stock.batch_size_per_gpu = batch
         return stock.generate_until(asked, disable_tqdm=True)
 
-    mine, found = min(timed(lambda: lm.generate_until(asked), sizes.device) for _ in range(sizes.repeats))
+    machine = Machine.of(sizes.device)
+    mine, found = min(machine.timed(lambda: lm.generate_until(asked)) for _ in range(sizes.repeats))
     other, batch, expected = min(
         (seconds, batch, texts)
         for batch in STOCK_BATCHES["generation"]
-        for seconds, texts in [timed(lambda batch=batch: theirs(batch), sizes.device) for _ in range(sizes.repeats)]
+        for seconds, texts in [machine.timed(lambda batch=batch: theirs(batch)) for _ in range(sizes.repeats)]
     )
     same = sum(map(str.__eq__, found, expected)) / len(found)
     print(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import torch
-from benchmarks.engine import CLOCKS, Machine, Size, floor_seconds
+from benchmarks.engine import Size, floor_seconds
+from benchmarks.machine import Machine
 from torch import Tensor, nn
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
@@ -21,7 +20,7 @@ Positions = tuple[Tensor, Tensor]
 Step = Callable[[nn.Module, Tensor, Positions], None]
 """Compresses a layer in place, and its hidden states to those that it produces then."""
 Run = Callable[[Layers, Tensor, Positions], list[float]]
-"""Compresses layers in place; processor time at the beginning of each, and at the end."""
+"""Compresses layers in place; what the machine's clock says at the beginning of each, and at the end."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,21 @@ class Workload:
     positions: Positions
 
     @classmethod
-    def of(cls, size: Size) -> Workload:
+    def of(cls, size: Size, device: torch.device) -> Workload:
         """The same each time."""
         config = size.config
         torch.manual_seed(0)
-        hidden = torch.randn(size.sequences, size.length, size.hidden)
-        positions = LlamaRotaryEmbedding(config)(hidden, torch.arange(size.length)[None])
-        layers = [LlamaDecoderLayer(config, i).eval().requires_grad_(False) for i in range(size.layers)]
-        return cls(list(layers), hidden, positions)
+        with device:
+            hidden = torch.randn(size.sequences, size.length, size.hidden, dtype=size.dtype)
+            positions = LlamaRotaryEmbedding(config)(hidden, torch.arange(size.length)[None])
+            layers = [LlamaDecoderLayer(config, index).to(size.dtype) for index in range(size.layers)]
+        return cls([layer.eval().requires_grad_(False) for layer in layers], hidden, positions)
 
     def run(self, run: Run) -> tuple[Layers, list[float]]:
         """Compressed copies of the layers, and what `run` says of the time."""
         mine = deepcopy(self.layers)
-        return mine, run(mine, self.hidden, self.positions)
+        marks = run(mine, self.hidden, self.positions)
+        return [layer.to(self.hidden.device) for layer in mine], marks  # the public SparseGPT leaves them on the CPU
 
 
 Made = dict[str, Layers]
@@ -66,26 +67,30 @@ class Match:
     remarks: Callable[[Made], list[str]]
 
 
-def in_turn(step: Step) -> Run:
+def in_turn(step: Step, machine: Machine) -> Run:
     """A code that is asked for one layer at a time."""
 
     def run(layers: Layers, hidden: Tensor, positions: Positions) -> list[float]:
-        states, marks = hidden.clone(), [time.process_time()]
+        states = hidden.clone()
+        marks = [machine.now()]
         for layer in layers:
             step(layer, states, positions)
-            marks.append(time.process_time())
+            marks.append(machine.now())
         return marks
 
     return run
 
 
-HEADER = "| method | layer, tokens | code | first, CPU-s | steady | ratio | of the floor | peak MiB | difference |"
+def header(machine: Machine) -> str:
+    """The first two lines of the table."""
+    names = ("method", "layer, tokens", "code", f"first, {machine.unit}", "steady", "ratio", "of the floor", "peak MiB")
+    return f"| {' | '.join((*names, 'difference'))} |\n{'|---' * 9}|"
 
 
-def play(match: Match, size: Size, repeats: int) -> None:
-    """Print a row of the table a code: processor time in turn, the first layer apart and the best of the others."""
-    floor, _ = floor_seconds(size, match.method, Machine(torch.device("cpu"), CLOCKS["cpu"]))
-    work, runs = Workload.of(size), {code: load() for code, load in match.codes.items()}
+def play(match: Match, size: Size, repeats: int, machine: Machine) -> None:
+    """Print a row of the table a code: time in turn, the first layer apart and the best of the others."""
+    floor, _ = floor_seconds(size, match.method, machine)
+    work, runs = Workload.of(size, machine.device), {code: load() for code, load in match.codes.items()}
     first, steady, made = dict[str, float](), dict[str, float](), Made()
     for _ in range(repeats):
         for code, run in runs.items():
@@ -109,10 +114,4 @@ def peak_mib(method: str, code: str, size: Size) -> float:
     """Of a process that runs this code alone."""
     alone = ["--hidden", str(size.hidden), "--length", str(size.length), "--alone", method, code]
     command = [sys.executable, "-m", "benchmarks.peers", *sys.argv[1:], *alone]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
-
-
-def own_peak_mib() -> float:
-    """Of this process since it began; `getrusage` has the peak of the process that started it, if that is larger."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])

@@ -11,7 +11,11 @@ Each may be left out. Wanda, SparseGPT (`pruning.py`) and GPTQ (`quantisation.py
 Llama with random weights from the same hidden states, in turn; processor time on one thread, the first layer apart, as
 it warms up; the share of what the arithmetic alone takes (`engine.py`), and the peak memory of a process that runs one
 code alone. The first code of a method is what the others are compared with. Whose masks are right where they differ is
-asked of the same loop in float64; of GPTQ the last column is the error of the last layer's states.
+asked of the same loop in float64, on all layers and rows; of GPTQ the last column is the error of the last layer's
+states.
+
+With `--device cuda` Wanda and SparseGPT at Llama-3-8B's width in bfloat16, 128 sequences of 2048 tokens, by the time on
+the wall when the GPU is done; memory is torch's there. The loop in float64 runs there, too.
 
 The harness's own backend, which is installed, scores and generates beside ours, in turn (`evaluation.py`, which has a
 command of its own for other sizes and for a GPU).
@@ -21,12 +25,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
-from benchmarks.engine import Size
-from benchmarks.layers import HEADER, Match, Workload, own_peak_mib, play
+from benchmarks.engine import LLAMA_3_8B, Size
+from benchmarks.layers import Match, Workload, header, play
+from benchmarks.machine import Machine
 from benchmarks.pruning import pruning
 from benchmarks.quantisation import quantisation
 
@@ -34,22 +41,35 @@ HARNESS = "--architectures llama --layers 8 --hidden 512 --head 64 --vocabulary 
 """A model large enough for its products to be what takes the time."""
 
 
-def matches(options: argparse.Namespace) -> dict[str, Match]:
+SIZES: dict[str, dict[str, Any]] = {
+    "cpu": {"hidden": [512, 1024], "length": [256], "sequences": 8},
+    "cuda": {"hidden": [LLAMA_3_8B.hidden], "length": [2048], "sequences": 128},
+}
+"""What is compared on a device where nothing else is asked for."""
+
+
+def matches(options: argparse.Namespace, machine: Machine) -> dict[str, Match]:
     """What can be compared with the peers that are there, by method."""
     found: dict[str, Match] = {}
     compressor = options.llm_compressor and options.llm_compressor.resolve()
     for method, folder in {"wanda": options.wanda, "sparsegpt": options.sparsegpt}.items():
         if folder or compressor:
-            found[method] = pruning(method, folder and folder.resolve(), compressor)
+            found[method] = pruning(method, folder and folder.resolve(), compressor, machine)
     if options.gptqmodel:
-        found["gptq"] = quantisation(options.gptqmodel)
+        found["gptq"] = quantisation(options.gptqmodel, machine)
     return {method: match for method, match in found.items() if method in (options.method or found)}
 
 
 def size_of(options: argparse.Namespace, hidden: int, length: int) -> Size:
-    """Of layers; heads are 64 wide, and two of them share keys and values."""
-    heads, shape = hidden // 64, (options.sequences, length, options.layers)
-    return Size(hidden, hidden * 7 // 2, heads, heads // 2, *shape, torch.float32)
+    """Of layers: as wide as Llama-3-8B's they are those; else heads are 64 wide, and two of them share keys and values.
+
+    In bfloat16 on a GPU, else in float32.
+    """
+    heads = hidden // 64
+    shape = Size(hidden, hidden * 7 // 2, heads, heads // 2, 0, 0, 0, torch.float32)
+    shape = LLAMA_3_8B if hidden == LLAMA_3_8B.hidden else shape
+    dtype = torch.bfloat16 if options.device == "cuda" else torch.float32
+    return replace(shape, sequences=options.sequences, length=length, layers=options.layers, dtype=dtype)
 
 
 def main() -> None:
@@ -60,28 +80,34 @@ def main() -> None:
     parser.add_argument("--gptqmodel", type=Path, help="a folder where it is unpacked")
     parser.add_argument("--harness", action="store_true", help="the harness's backend for models of transformers")
     parser.add_argument("--method", choices=["wanda", "sparsegpt", "gptq"], action="append", help="all if left out")
-    parser.add_argument("--hidden", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--device", choices=SIZES, default="cpu")
+    parser.add_argument("--hidden", type=int, nargs="+", help="512 and 1024; on a GPU Llama-3-8B's 4096")
     parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--sequences", type=int, default=8)
-    parser.add_argument("--length", type=int, nargs="+", default=[256])
+    parser.add_argument("--sequences", type=int, help="8; on a GPU 128")
+    parser.add_argument("--length", type=int, nargs="+", help="256; on a GPU 2048")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--alone", nargs=2, metavar=("METHOD", "CODE"), help="one code, and this process's peak memory")
     options = parser.parse_args()
+    for name, value in SIZES[options.device].items():
+        setattr(options, name, getattr(options, name) or value)
+    if options.device == "cuda" and (options.llm_compressor or options.gptqmodel or options.harness):
+        parser.error("on a GPU --wanda and --sparsegpt alone; the harness's backend: python -m benchmarks.evaluation")
     torch.set_num_threads(1)
-    found = matches(options)
+    machine = Machine.of(options.device)
+    found = matches(options, machine)
     if options.alone:
         method, code = options.alone
-        work = Workload.of(size_of(options, options.hidden[0], options.length[0]))
+        work = Workload.of(size_of(options, options.hidden[0], options.length[0]), machine.device)
         found[method].codes[code]()(work.layers, work.hidden, work.positions)
-        print(own_peak_mib())
+        print(machine.peak_mib())
         return
     if not found and not options.harness:
         parser.error("name a peer: --wanda, --sparsegpt, --llm-compressor, --gptqmodel or --harness")
     if found:
-        print(HEADER, "|---|---|---|---|---|---|---|---|---|", sep="\n")
+        print(header(machine))
     for match in found.values():
         for hidden, length in product(options.hidden, options.length):
-            play(match, size_of(options, hidden, length), options.repeats)
+            play(match, size_of(options, hidden, length), options.repeats, machine)
     if options.harness:
         from benchmarks import evaluation  # which imports the harness, and other peers' memory is to be theirs alone
 

@@ -1,8 +1,10 @@
 """The public loops of Wanda and SparseGPT, and llm-compressor's, as codes that compress layers.
 
-The public code runs as it is; around it stands what it expects of the transformers of its day: layers that take
-positions and return tuples, and a loader of calibration text. llm-compressor has a whole model, whose embeddings are
-the hidden states, and its own pipeline, a layer at a time.
+The public code runs as it is, in full float32: both loops switch TF32 off when they are imported, and the engine
+refuses it. Wanda has its layers on the device all the time, SparseGPT moves each to the CPU when it is done, within its
+time. Around them stands what they expect of the transformers of their day: layers that take positions and return
+tuples, and a loader of calibration text. llm-compressor, on a CPU alone, has a whole model, whose embeddings are the
+hidden states, and its own pipeline, a layer at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import importlib
 import io
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -25,6 +26,7 @@ import tokenizers
 import torch
 from benchmarks.engine import engine, linears_of, reference
 from benchmarks.layers import Layers, Made, Match, Positions, Run, Workload, in_turn
+from benchmarks.machine import Machine
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
@@ -33,11 +35,11 @@ from transformers.models.llama.modeling_llama import LlamaForCausalLM
 SPARSITY = "0.50"
 
 
-def pruning(method: str, public: Path | None, compressor: Path | None) -> Match:
+def pruning(method: str, public: Path | None, compressor: Path | None, machine: Machine) -> Match:
     """Wanda or SparseGPT by those of the peers that are there, and by the engine."""
     loop = {"wanda": public_wanda, "sparsegpt": public_sparsegpt}[method]
-    codes = {"public": partial(loop, public)} if public else {}
-    codes |= {"llm-compressor": partial(llm_compressor, compressor, method)} if compressor else {}
+    codes = {"public": partial(loop, public, machine)} if public else {}
+    codes |= {"llm-compressor": partial(llm_compressor, compressor, method, machine)} if compressor else {}
 
     def ours(layer: nn.Module, hidden: Tensor, positions: Positions) -> None:
         engine(layer, hidden, positions, method, SPARSITY)
@@ -50,14 +52,14 @@ def pruning(method: str, public: Path | None, compressor: Path | None) -> Match:
 
         cosine, sine = work.positions
         layers = [layer.double() for layer in deepcopy(work.layers)]
-        exact, _ = Workload(layers, work.hidden.double(), (cosine.double(), sine.double())).run(in_turn(plain))
+        exact, _ = Workload(layers, work.hidden.double(), (cosine.double(), sine.double())).run(in_turn(plain, machine))
         return {code: agreement(layers, exact) for code, layers in made.items()}
 
     def remarks(made: Made) -> list[str]:
         others = [code for code in made if code != "engine"]
         return [f"masks of engine and {code} agree to {agreement(made['engine'], made[code])} %" for code in others]
 
-    return Match(method, codes | {"engine": partial(in_turn, ours)}, differences, remarks)
+    return Match(method, codes | {"engine": partial(in_turn, ours, machine)}, differences, remarks)
 
 
 def agreement(some: Layers, others: Layers) -> str:
@@ -74,12 +76,12 @@ def mask(layer: nn.Module) -> Tensor:
 class OfItsDay(nn.Module):
     """A layer of today's transformers with the call of those that the public code was written for."""
 
-    def __init__(self, layer: nn.Module, positions: Positions) -> None:
+    def __init__(self, layer: nn.Module, positions: Positions, machine: Machine) -> None:
         super().__init__()
-        self.layer, self.positions, self.began = layer, positions, 0.0
+        self.layer, self.positions, self.machine, self.began = layer, positions, machine, 0.0
 
     def forward(self, hidden: Tensor, **_: Any) -> tuple[Tensor]:
-        self.began = self.began or time.process_time()
+        self.began = self.began or self.machine.now()
         return (self.layer(hidden, position_embeddings=self.positions),)
 
 
@@ -100,46 +102,47 @@ class Model(nn.Module):
         layers[0](self.hidden[row], attention_mask=None, position_ids=None)
 
 
-def peer(compress: Callable[[Model, list[tuple[Tensor]]], object]) -> Run:
+def peer(compress: Callable[[Model, list[tuple[Tensor]]], object], machine: Machine) -> Run:
     """A public loop, given a model and a loader of calibration text."""
 
     def run(layers: Layers, hidden: Tensor, positions: Positions) -> list[float]:
-        wrapped = [OfItsDay(layer, positions) for layer in layers]
+        wrapped = [OfItsDay(layer, positions, machine) for layer in layers]
         loader = [(torch.tensor([row]),) for row in range(len(hidden))]
         with contextlib.redirect_stdout(io.StringIO()):
             compress(Model(list(wrapped), hidden), loader)
-        return [*(layer.began for layer in wrapped), time.process_time()]
+        return [*(layer.began for layer in wrapped), machine.now()]
 
     return run
 
 
-def public_wanda(folder: Path) -> Run:
+def public_wanda(folder: Path, machine: Machine) -> Run:
     sys.path.insert(0, str(folder))
     loop: Any = importlib.import_module("lib.prune")
 
     def compress(model: Model, loader: list[tuple[Tensor]]) -> None:
         loop.get_loaders = lambda *_, **__: (loader, None)
         asked = argparse.Namespace(nsamples=len(loader), seed=0, sparsity_ratio=float(SPARSITY), use_variant=False)
-        loop.prune_wanda(asked, model, None, torch.device("cpu"))
+        loop.prune_wanda(asked, model, None, machine.device)
 
-    return peer(compress)
+    return peer(compress, machine)
 
 
-def public_sparsegpt(folder: Path) -> Run:
+def public_sparsegpt(folder: Path, machine: Machine) -> Run:
     sys.path.insert(0, str(folder))
     loop: Any = importlib.import_module("llama")
-    torch.cuda.synchronize = lambda *_: None  # which it calls without asking for a GPU
+    if machine.device.type == "cpu":
+        torch.cuda.synchronize = lambda *_: None  # which it calls without asking for a GPU
 
     def compress(model: Model, loader: list[tuple[Tensor]]) -> None:
         asked = {"nsamples": len(loader), "sparsity": float(SPARSITY), "prunen": 0, "prunem": 0, "wbits": 16}
         rest = {"percdamp": 0.01, "blocksize": 128, "minlayer": -1, "maxlayer": 1000, "prune_only": "", "invert": False}
         loop.args = argparse.Namespace(**asked, **rest, true_sequential=False)
-        loop.llama_sequential(model, loader, torch.device("cpu"))
+        loop.llama_sequential(model, loader, machine.device)
 
-    return peer(compress)
+    return peer(compress, machine)
 
 
-def llm_compressor(folder: Path, method: str) -> Run:
+def llm_compressor(folder: Path, method: str, machine: Machine) -> Run:
     sys.path.append(str(folder))
     theirs: Any = importlib.import_module("llmcompressor")
     pruning: Any = importlib.import_module("llmcompressor.modifiers.pruning")
@@ -157,7 +160,7 @@ def llm_compressor(folder: Path, method: str) -> Run:
         began: dict[nn.Module, float] = {}
 
         def note(layer: nn.Module, _: Any) -> None:
-            began.setdefault(layer, time.process_time())
+            began.setdefault(layer, machine.now())
 
         for layer in layers:
             layer.register_forward_pre_hook(note)
@@ -171,6 +174,6 @@ def llm_compressor(folder: Path, method: str) -> Run:
             theirs.oneshot(
                 model=model, processor=unread, dataset=DataLoader(rows), recipe=recipe, num_calibration_samples=len(ids)
             )
-        return [*began.values(), time.process_time()]
+        return [*began.values(), machine.now()]
 
     return run

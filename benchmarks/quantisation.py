@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from benchmarks.engine import compress, linears_of
 from benchmarks.layers import Layers, Made, Match, Positions, Run, Workload, in_turn
+from benchmarks.machine import Machine
 from torch import Tensor, nn
 
 from polyprune.grammar.schemes import parse_scheme
@@ -28,7 +29,7 @@ DAMPING = 0.1
 STEPS = [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]]
 
 
-def quantisation(folder: Path) -> Match:
+def quantisation(folder: Path, machine: Machine) -> Match:
     """GPTQ by GPTQModel, which is unpacked in `folder`, and by the engine."""
 
     def differences(work: Workload, made: Made) -> dict[str, str]:
@@ -41,7 +42,7 @@ def quantisation(folder: Path) -> Match:
         pairs = zip(made["GPTQModel"], made["engine"], strict=True)
         return [f"equal weights by layer: {', '.join(f'{equal_weights(*pair):.3%}' for pair in pairs)}"]
 
-    codes = {"GPTQModel": partial(gptqmodel, folder), "engine": partial(in_turn, ours)}
+    codes = {"GPTQModel": partial(gptqmodel, folder, machine), "engine": partial(in_turn, ours, machine)}
     return Match("gptq", codes, differences, remarks)
 
 
@@ -60,7 +61,7 @@ def ours(layer: nn.Module, hidden: Tensor, positions: Positions) -> None:
     compress(layer, hidden, positions, gptq, job)
 
 
-def gptqmodel(folder: Path) -> Run:
+def gptqmodel(folder: Path, machine: Machine) -> Run:
     sys.path.append(str(folder.resolve()))
     theirs: Any = importlib.import_module("gptqmodel.quantization.gptq")
     config: Any = importlib.import_module("gptqmodel.quantization.config").QuantizeConfig
@@ -87,7 +88,7 @@ def gptqmodel(folder: Path) -> Run:
         for row in range(len(hidden)):
             hidden[row] = layer(hidden[row : row + 1], position_embeddings=positions)[0]
 
-    return in_turn(quantise)
+    return in_turn(quantise, machine)
 
 
 def equal_weights(one: nn.Module, other: nn.Module) -> float:
