@@ -46,10 +46,11 @@ def run_engine(
     shared_heads: bool = False,
     routers: bool = False,
     languages: tuple[slice, ...] = (),
+    device: torch.device = CPU,
     **settings: Any,
 ) -> CellReader:
     """The cell of the model in `folder`; `settings` are set on top of `SETTINGS`."""
-    calibration = Calibration(Decoder(Checkpoint(folder), CPU), tokens, batch, offload, {})
+    calibration = Calibration(Decoder(Checkpoint(folder), device), tokens, batch, offload, {})
     sequential = settings.get(method, {}).get("true_sequential", False)
     about = (sequential, all_experts, shared_heads, routers, languages)
     job = Job(parse_scheme(scheme), {**SETTINGS, **settings}, len(tokens), 3, None, *about)
