@@ -6,8 +6,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results
-.PHONY: demo outstanding answer report claims verify check-gpu docs test test-real battery test-slurm check format
-.PHONY: install developers lock clean
+PEERS ?= ..
+.PHONY: demo outstanding answer report claims verify check-gpu bench-gpu docs test test-real battery test-slurm check
+.PHONY: format install developers lock clean
 
 demo: install  ## run the demo study, print its Table 1 and where it lies
 	$(BIN)/snakemake --profile local --cores $(CORES) results/demo/table1.parquet
@@ -37,6 +38,9 @@ verify: install  ## read every file of results/ and compare it with its digest: 
 
 check-gpu: install  ## whether torch sees the GPU, what runs there, and how fast; fails where there is none
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.running.check_gpu
+
+bench-gpu: developers  ## all that is measured on a GPU, in ten minutes: make bench-gpu [PEERS=folder of clones]
+	@$(BIN)/python -m benchmarks.gpu --peers $(PEERS)
 
 docs: developers  ## the pages of docs/ and all docstrings as a site, which opens from the disk: build/site/index.html
 	$(BIN)/mkdocs build --strict --quiet
