@@ -237,7 +237,8 @@ def report(method: str, sparsity: str, size: Size, machine: Machine) -> None:
     seconds: dict[str, list[float]] = {"reference": [], "engine": []}
     peaks = dict.fromkeys(seconds, 0.0)
     for index in range(size.layers):
-        layer = LlamaDecoderLayer(config, index).to(device, size.dtype).eval().requires_grad_(False)
+        with device:
+            layer = LlamaDecoderLayer(config, index).to(size.dtype).eval().requires_grad_(False)
         layers = {"reference": deepcopy(layer), "engine": layer}
         states = {code: hidden.clone() for code in layers}
         runs = {

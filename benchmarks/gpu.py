@@ -67,7 +67,7 @@ def peer_parts(beside: Path) -> list[Part]:
         folder = beside / name
         if folder.is_dir():
             words = f"--{name} {folder} --method {name} --repeats 1 --layers 3"
-            tiny = f"{words} --hidden 64 --length 16"
+            tiny = f"{words} --hidden 128 --length 16"
             found.append(Part(f"Public {name}", "benchmarks.peers", f"--device cuda {words}", tiny, PEER_LIMITS[name]))
         else:
             print(f"<!-- the public {name} is left out, as {folder} is not there: {how} {folder} -->", flush=True)

@@ -47,7 +47,7 @@ class There(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             if func in OF_VALUES:
                 return func(args[0].values)
-            if func is Tensor.data.__set__:  # type: ignore[attr-defined]
+            if func == Tensor.data.__set__:  # type: ignore[attr-defined]
                 args[0].values = args[1].values if isinstance(args[1], There) else args[1]
             try:
                 return func(*args, **(kwargs or {}))
@@ -83,8 +83,6 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Compute on the CPU, and place the result where a GPU would."""
     kind, leaves = getattr(func, "overloadpacket", func), tree_leaves((args, kwargs))
     there = [leaf for leaf in leaves if isinstance(leaf, There)]
-    if kind is aten._has_compatible_shallow_copy_type:
-        return len(there) == len(leaves)
     if there and kind not in BETWEEN_DEVICES:
         for leaf in [leaves[0], *tree_leaves(args[2:])] if kind in BY_INDICES else leaves:
             if isinstance(leaf, Tensor) and not isinstance(leaf, There) and leaf.dim():
@@ -189,6 +187,7 @@ def pretended_gpu(monkeypatch: Any) -> Iterator[torch.device]:
             patch.setattr(torch.cuda, name, value)
         patch.setattr(torch, "Generator", _Generator)
         patch.setattr(Tensor, "record_stream", lambda *_: None)
+        patch.setattr(torch, "_has_compatible_shallow_copy_type", lambda a, b: type(a) is type(b) is There)
         patch.setattr(torch.inference_mode, "__enter__", lambda _: None)  # no parameters could be made within
         patch.setattr(torch.inference_mode, "__exit__", lambda *_: None)
         patch.setattr(torch, "get_device_module", lambda device: MODULE if device.type == "cuda" else real(device))
