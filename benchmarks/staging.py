@@ -67,7 +67,7 @@ def by_way_of(pinned: State, state: State, device: torch.device) -> State:
     """Through pinned memory, each copied on while the next one fills it; waits until it may be filled again."""
     there = {name: pinned[name].copy_(tensor).to(device, non_blocking=True) for name, tensor in state.items()}
     if device.type == "cuda":
-        torch.cuda.current_stream(device).synchronize()
+        torch.get_device_module(device).current_stream(device).synchronize()
     return there
 
 

@@ -1,8 +1,9 @@
 """A GPU that computes on the CPU: for mistakes that only a GPU would show, found without one.
 
-Within `pretended_gpu`, tensors on `cuda` are on a device of their own as far as anybody can see: an operation on tensors
-of both devices is refused as torch refuses it, NumPy cannot have them, and random numbers need a generator of theirs.
-What they hold comes from the CPU's kernels, so results can be compared. Streams are in step; `streams.py` has others.
+Within `pretended_gpu`, tensors on `cuda` are on a device of their own as far as anybody can see: an operation on
+tensors of both devices is refused as torch refuses it, NumPy cannot have them, and random numbers need a generator of
+theirs. What they hold comes from the CPU's kernels, so results can be compared. Streams are in step; `streams.py` has
+others.
 """
 
 from __future__ import annotations
@@ -155,6 +156,9 @@ class _Stream:
         pass
 
     def wait_stream(self, _: _Stream) -> None:
+        pass
+
+    def synchronize(self) -> None:
         pass
 
 

@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -75,14 +76,17 @@ class CellReader:
         self.beside: Mapping[str, Any] = self.metadata.get("beside", {})
         require_sparsities(path, self.metadata)
 
-    def weight(self, name: str) -> CellWeight | None:
-        """What the cell holds of a linear layer, by its full name; None if it leaves it dense."""
+    def weight(self, name: str, device: torch.device | str = "cpu") -> CellWeight | None:
+        """What the cell holds of a linear layer, by its full name; None if it leaves it dense.
+
+        It is unpacked on the `device`, where it is to be used.
+        """
         if name not in self.columns:
             return None
 
         def read(part: str) -> Tensor | None:
             full = f"{name}.{part}"
-            return self._file.tensor(full) if full in self._file.digests else None
+            return self._file.tensor(full).to(device) if full in self._file.digests else None
 
         weight = read_weight(read, self.columns[name], self.metadata.get("quantisation"), f"{self.path}: {name}")
         if isinstance(weight, SparseWeight) and weight.removed != tuple(self.metadata["removed"][name]):

@@ -70,8 +70,8 @@ class SparseWeight:
         return weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """As the file holds it, in host memory, by the names above; `values` only if they changed."""
-        kept = {"keep": pack_bits(self.keep.cpu())}
+        """As the file holds it, in host memory, by the names above; `values` only if they changed. Packed where it is."""
+        kept = {"keep": pack_bits(self.keep).cpu()}
         return kept if self.values is None else kept | {"values": self.values.cpu()}
 
 
@@ -93,9 +93,9 @@ class QuantisedWeight:
         return dequantise(self.grid).to(original)
 
     def tensors(self) -> dict[str, Tensor]:
-        """As the file holds it, in host memory, by the names above."""
+        """As the file holds it, in host memory, by the names above. Packed where it is."""
         grid = self.grid
-        codes = pack_codes(grid.codes.cpu(), self.bits)
+        codes = pack_codes(grid.codes, self.bits)
         found = {"codes": codes, "scales": grid.scales, "zeros": grid.zeros, "groups": grid.group_of_column}
         if grid.column_scales is not None:
             found["columns"] = grid.column_scales

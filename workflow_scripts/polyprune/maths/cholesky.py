@@ -25,8 +25,8 @@ from torch import Tensor
 
 from polyprune.maths.checks import is_finite, require_finite, require_full_float32
 
-REVERSED_AT_ONCE = 1 << 16
-"""Values that are moved from one end of a matrix to the other in one step."""
+REVERSED_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 24}
+"""Values that are moved from one end of a matrix to the other in one step: what fits a CPU's cache; few launches."""
 
 
 class NotPositiveDefiniteError(ValueError):
@@ -81,9 +81,9 @@ def hessian_factor(gram: Float[Tensor, "d_in d_in"], damping: float, where: str)
 def _reverse(matrix: Float[Tensor, "n n"]) -> None:
     """Rows and columns in reverse order, in place; the matrix is contiguous."""
     values = matrix.view(-1)
-    half = len(values) // 2
-    for start in range(0, half, REVERSED_AT_ONCE):
-        stop = min(start + REVERSED_AT_ONCE, half)
+    half, at_once = len(values) // 2, REVERSED_AT_ONCE[matrix.device.type]
+    for start in range(0, half, at_once):
+        stop = min(start + at_once, half)
         front, back = values[start:stop], values[len(values) - stop : len(values) - start]
         moved = front.flip(0)
         front.copy_(back.flip(0))

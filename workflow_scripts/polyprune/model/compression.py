@@ -228,7 +228,9 @@ def _products(decoder: Decoder, index: int, cell: CellReader) -> list[Product]:
 def apply_matrices(products: Sequence[Product], cell: CellReader) -> None:
     """Replace a layer's dense matrices by the cell's."""
     for product in products:
-        held = [(matrix, weight) for matrix in product.matrices if (weight := cell.weight(matrix.name)) is not None]
+        device = product.weights.device
+        found = ((matrix, cell.weight(matrix.name, device)) for matrix in product.matrices)
+        held = [(matrix, weight) for matrix, weight in found if weight is not None]
         if held:
             product.renew()
         for matrix, weight in held:
