@@ -13,7 +13,7 @@ and small: it shows that this runs.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -132,7 +132,7 @@ def states(machine: Machine, parts: int, work: Callable[[], object], shape: tupl
     tell(machine, f"states, {plain[0].nbytes / 1e6:.0f} MB there and back", ways, parts)
 
 
-def tell(machine: Machine, what: str, ways: dict[str, Callable[[], object]], times: int) -> None:
+def tell(machine: Machine, what: str, ways: Mapping[str, Callable[[], object]], times: int) -> None:
     """Print a row a way, the best of three; the first is what the others are compared with."""
     taken = dict[str, float]()
     for way, run in ways.items():

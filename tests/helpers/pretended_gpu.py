@@ -26,30 +26,30 @@ aten = torch.ops.aten
 BETWEEN_DEVICES = {Tensor.__setitem__, Tensor.copy_, aten.copy_, aten._to_copy, aten.to}
 BY_INDICES = {Tensor.__getitem__, aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
 """Second come indices, which may lie on the CPU."""
-OF_VALUES = {Tensor.tolist, Tensor.data_ptr}
+OF_INNER = {Tensor.tolist, Tensor.data_ptr}
 UNLINKED = "PyTorch is not linked with support for cuda devices"
 """What torch built for CPUs says where it asks the device for something first: of indexing, `copy_`, `contiguous`, …"""
 
 
 class There(Tensor):
-    """A tensor on the device; `values` are where the CPU can compute with them."""
+    """A tensor on the device; `inner` is where the CPU can compute with it."""
 
-    values: Tensor
+    inner: Tensor
 
     @staticmethod
-    def __new__(cls, values: Tensor) -> There:
-        how = {"strides": values.stride(), "storage_offset": values.storage_offset(), "dtype": values.dtype}
-        made = Tensor._make_wrapper_subclass(cls, values.shape, device=GPU, **how)
-        made.values = values
+    def __new__(cls, inner: Tensor) -> There:
+        how = {"strides": inner.stride(), "storage_offset": inner.storage_offset(), "dtype": inner.dtype}
+        made = Tensor._make_wrapper_subclass(cls, inner.shape, device=GPU, **how)
+        made.inner = inner
         return made
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
-            if func in OF_VALUES:
-                return func(args[0].values)
+            if func in OF_INNER:
+                return func(args[0].inner)
             if func == Tensor.data.__set__:  # type: ignore[attr-defined]
-                args[0].values = args[1].values if isinstance(args[1], There) else args[1]
+                args[0].inner = args[1].inner if isinstance(args[1], There) else args[1]
             try:
                 return func(*args, **(kwargs or {}))
             except RuntimeError as error:
@@ -94,10 +94,11 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         on_device = isinstance(args[0], There)
     if kwargs.get("pin_memory"):
         del kwargs["pin_memory"]
-    owners = {id(leaf.values): leaf for leaf in there}
+    owners = {id(leaf.inner): leaf for leaf in there}
     with _disable_current_modes():
         args, kwargs = tree_map(_here, (args, kwargs))
-        result = ON_GPUS_ALONE.get(func, func)(*args, **kwargs)
+        compute: Any = ON_GPUS_ALONE.get(func, func)
+        result = compute(*args, **kwargs)
 
     def placed(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor) or leaf.is_meta:
@@ -115,7 +116,7 @@ def _here(leaf: Any) -> Any:
     """What the CPU takes in place of a tensor on the device, and of the device."""
     if isinstance(leaf, torch.device) and leaf.type == "cuda":
         return torch.device("cpu")
-    return leaf.values if isinstance(leaf, There) else leaf
+    return leaf.inner if isinstance(leaf, There) else leaf
 
 
 def _product_in_float32(left: Tensor, right: Tensor, out_dtype: torch.dtype) -> Tensor:
@@ -134,7 +135,7 @@ class _Generator(torch.Generator):
         return made
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]
         return self.place  # type: ignore[attr-defined]
 
 

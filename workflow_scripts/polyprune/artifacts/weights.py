@@ -70,7 +70,7 @@ class SparseWeight:
         return weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """As the file holds it, in host memory, by the names above; `values` only if they changed. Packed where it is."""
+        """As the file holds it, packed where it is and then in host memory; `values` only if they changed."""
         kept = {"keep": pack_bits(self.keep).cpu()}
         return kept if self.values is None else kept | {"values": self.values.cpu()}
 
@@ -93,7 +93,7 @@ class QuantisedWeight:
         return dequantise(self.grid).to(original)
 
     def tensors(self) -> dict[str, Tensor]:
-        """As the file holds it, in host memory, by the names above. Packed where it is."""
+        """As the file holds it, packed where it is and then in host memory."""
         grid = self.grid
         codes = pack_codes(grid.codes, self.bits)
         found = {"codes": codes, "scales": grid.scales, "zeros": grid.zeros, "groups": grid.group_of_column}
