@@ -22,10 +22,10 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 def _on_a_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from tests.helpers.pretended_gpu import GPU, pretended_gpu
 
-    from polyprune.running import run
+    from polyprune.running import device
 
     monkeypatch.setattr(request.module, "CPU", GPU, raising=False)
-    monkeypatch.setattr(run, "choose_device", lambda *_: GPU, raising=False)
+    monkeypatch.setattr(device, "choose_device", lambda *_: GPU)
     without_kernels(monkeypatch)
     with pretended_gpu(monkeypatch):
         yield

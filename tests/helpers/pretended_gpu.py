@@ -26,30 +26,30 @@ aten = torch.ops.aten
 BETWEEN_DEVICES = {Tensor.__setitem__, Tensor.copy_, aten.copy_, aten._to_copy, aten.to}
 BY_INDICES = {Tensor.__getitem__, aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
 """Second come indices, which may lie on the CPU."""
-OF_INNER = {Tensor.tolist, Tensor.data_ptr}
+OF_HOST = {Tensor.tolist, Tensor.data_ptr}
 UNLINKED = "PyTorch is not linked with support for cuda devices"
 """What torch built for CPUs says where it asks the device for something first: of indexing, `copy_`, `contiguous`, …"""
 
 
 class There(Tensor):
-    """A tensor on the device; `inner` is where the CPU can compute with it."""
+    """A tensor on the device; `host` is where the CPU can compute with it."""
 
-    inner: Tensor
+    host: Tensor
 
     @staticmethod
-    def __new__(cls, inner: Tensor) -> There:
-        how = {"strides": inner.stride(), "storage_offset": inner.storage_offset(), "dtype": inner.dtype}
-        made = Tensor._make_wrapper_subclass(cls, inner.shape, device=GPU, **how)
-        made.inner = inner
+    def __new__(cls, host: Tensor) -> There:
+        how = {"strides": host.stride(), "storage_offset": host.storage_offset(), "dtype": host.dtype}
+        made = Tensor._make_wrapper_subclass(cls, host.shape, device=GPU, **how)
+        made.host = host
         return made
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
-            if func in OF_INNER:
-                return func(args[0].inner)
+            if func in OF_HOST:
+                return func(args[0].host)
             if func == Tensor.data.__set__:  # type: ignore[attr-defined]
-                args[0].inner = args[1].inner if isinstance(args[1], There) else args[1]
+                args[0].host = args[1].host if isinstance(args[1], There) else args[1]
             try:
                 return func(*args, **(kwargs or {}))
             except RuntimeError as error:
@@ -94,7 +94,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         on_device = isinstance(args[0], There)
     if kwargs.get("pin_memory"):
         del kwargs["pin_memory"]
-    owners = {id(leaf.inner): leaf for leaf in there}
+    owners = {id(leaf.host): leaf for leaf in there}
     with _disable_current_modes():
         args, kwargs = tree_map(_here, (args, kwargs))
         compute: Any = ON_GPUS_ALONE.get(func, func)
@@ -116,7 +116,7 @@ def _here(leaf: Any) -> Any:
     """What the CPU takes in place of a tensor on the device, and of the device."""
     if isinstance(leaf, torch.device) and leaf.type == "cuda":
         return torch.device("cpu")
-    return leaf.inner if isinstance(leaf, There) else leaf
+    return leaf.host if isinstance(leaf, There) else leaf
 
 
 def _product_in_float32(left: Tensor, right: Tensor, out_dtype: torch.dtype) -> Tensor:

@@ -68,7 +68,7 @@ def loaded(folder: Path, **options: str) -> PreTrainedModel:
 
 def compared(ours: Tensor, theirs: Tensor) -> str:
     """`exact`, or how far apart logits are."""
-    ours = ours.cpu()
+    ours, theirs = ours.cpu(), theirs.cpu()
     share = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     return "exact" if share < CLOSE else f"differs by {share:.1e} of the largest logit"
 
