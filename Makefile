@@ -39,7 +39,7 @@ verify: install  ## read every file of results/ and compare it with its digest: 
 check-gpu: install  ## whether torch sees the GPU, what runs there, and how fast; fails where there is none
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m polyprune.running.check_gpu
 
-bench-gpu: developers  ## all that is measured on a GPU, in ten minutes: make bench-gpu [PEERS=folder of clones]
+bench-gpu: install  ## all that is measured on a GPU, in ten minutes: make bench-gpu [PEERS=folder of clones]
 	@$(BIN)/python -m benchmarks.gpu --peers $(PEERS)
 
 docs: developers  ## the pages of docs/ and all docstrings as a site, which opens from the disk: build/site/index.html

@@ -18,10 +18,12 @@ from tests.helpers.pretended_gpu import pretended_gpu
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from tests.helpers.variants import ENGINE, RUN, cells_of, tiny_of_the_hub
 
+from polyprune.artifacts import weights
 from polyprune.artifacts.cells import CellReader
 from polyprune.evaluation.packing import pack
 from polyprune.evaluation.scoring import Weights, score_rows
 from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.compression import apply_cell
 from polyprune.model.decoder import Decoder
 from polyprune.stages.count_activations import count_activations
 from polyprune.stages.dump_hidden_states import dump_hidden_states
@@ -43,8 +45,8 @@ def plain_walks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def chosen(cell: CellReader) -> dict[str, np.ndarray]:
     """The masks or codes of the first layer, packed."""
-    weights = {name: cell.weight(name) for name in cell.columns if ".layers.0." in name}
-    tensors = {name: weight.tensors() for name, weight in weights.items() if weight is not None}
+    first = {name: cell.weight(name) for name in cell.columns if ".layers.0." in name}
+    tensors = {name: weight.tensors() for name, weight in first.items() if weight is not None}
     return {name: of.get("keep", of.get("codes", torch.empty(0))).numpy() for name, of in tensors.items()}
 
 
@@ -72,6 +74,33 @@ def test_cells_are_the_cpus(method: str, tmp_path: Path, monkeypatch: pytest.Mon
     ours, theirs = chosen(there), chosen(here)
     assert ours.keys() == theirs.keys() and len(ours) == 7
     assert np.mean([np.mean(ours[name] == theirs[name]) for name in ours]) > NEARLY_ALL
+
+
+@pytest.mark.parametrize(("method", "unpack"), [("sparsegpt", "unpack_bits"), ("gptq", "unpack_codes")])
+def test_cells_are_unpacked_there(method: str, unpack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on one thread of a CPU that the GPU waits for; and what they say is what the CPU says."""
+    folder = save_checkpoint(random_model("llama"), tmp_path / "model")
+    asked = (folder, random_tokens(4, 16), method, SCHEMES.get(method, "0.50"))
+    cell = run_engine(*asked, tmp_path / "cell.safetensors", **GRIDS.get(method, {}))
+    places: list[torch.device] = []
+    unpacked = getattr(weights, unpack)
+
+    def note(packed: torch.Tensor, *how: int) -> torch.Tensor:
+        places.append(packed.device)
+        return unpacked(packed, *how)
+
+    monkeypatch.setattr(weights, unpack, note)
+
+    def compressed_layer(device: torch.device) -> torch.Tensor:
+        decoder = Decoder(Checkpoint(folder), device)
+        with decoder.loaded(0):
+            apply_cell(decoder, 0, cell)
+            return torch.cat([product.weights.flatten().cpu() for product in decoder.products(0)])
+
+    expected = compressed_layer(CPU)
+    with pretended_gpu(monkeypatch) as gpu:
+        assert torch.equal(compressed_layer(gpu), expected)
+    assert places == [CPU] * 7 + [gpu] * 7
 
 
 def test_experts_are_seen_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,8 +145,8 @@ def test_scores_are_the_cpus(whole: bool, tmp_path: Path, monkeypatch: pytest.Mo
     rows = pack([([5, 6, 7, 8], [9 + i, 3]) for i in range(4)] + [([11] * 9, [2])], 32)
 
     def scored(device: torch.device) -> list[float]:
-        weights = Weights(Decoder(Checkpoint(folder), device), cell, whole)
-        return [score.log_likelihood for score in score_rows(weights, rows, 5, 64)]
+        ready = Weights(Decoder(Checkpoint(folder), device), cell, whole)
+        return [score.log_likelihood for score in score_rows(ready, rows, 5, 64)]
 
     with pretended_gpu(monkeypatch) as gpu:
         ours = scored(gpu)

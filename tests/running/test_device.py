@@ -46,3 +46,18 @@ def test_torch_is_imported_for_stages_that_ask_for_a_device_alone(parameter: str
         text=True,
     )
     assert job.stdout == printed, job.stderr
+
+
+def test_a_worker_asks_for_no_gpu_before_it_forks() -> None:
+    """A driver that was asked for anything does not work in the children."""
+    words = """
+import torch
+asked = []
+for name in ("is_available", "device_count", "current_device", "init", "_lazy_init", "get_device_properties"):
+    setattr(torch.cuda, name, lambda *_, name=name: asked.append(name))
+import polyprune.model.preload
+print(asked)
+"""
+    environment = os.environ | {"PYTHONPATH": str(PACKAGES)}
+    found = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True)
+    assert found.stdout.splitlines()[-1:] == ["[]"], found.stdout + found.stderr
