@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,7 @@ def test_a_public_loop_and_the_engine_meet_on_the_device(
     with pretended_gpu(monkeypatch):
         without_kernels(monkeypatch)
         monkeypatch.setattr(torch.cuda, "synchronize", lambda _=None: waited.append("waited"))
+        monkeypatch.setattr(layers, "floor_seconds", lambda *_: (1.0, 1.0))
         machine = Machine(GPU, CLOCKS["wall"])
         layers.play(pruning("sparsegpt", tmp_path, None, machine), SIZE, 1, machine)
     monkeypatch.delitem(sys.modules, "llama")
@@ -132,7 +134,8 @@ def test_a_public_loop_and_the_engine_meet_on_the_device(
     assert [row[2].strip() for row in rows] == ["public", "engine"]
     agreed = [[float(share) for share in row[-1].split(",")] for row in rows]
     assert max(agreed[0]) < 60 and min(agreed[1]) > 95, "the imitation prunes nothing, the engine as float64 does"
-    assert len(waited) > 2 * SIZE.layers + 3
+    of_floats, of_engine, of_public = SIZE.layers + 1, SIZE.layers + 1, 2 * SIZE.layers + 1
+    assert len(waited) == of_floats + of_engine + of_public
 
 
 def test_layers_and_states_lie_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,9 +151,10 @@ def test_the_engines_table_has_what_32_layers_take(
 ) -> None:
     with pretended_gpu(monkeypatch):
         without_kernels(monkeypatch)
+        monkeypatch.setattr(engine, "floor_seconds", lambda *_: (2.0, 1e12))
         engine.report("sparsegpt", "0.50", SIZE, Machine(GPU, CLOCKS["wall"]))
     printed = capsys.readouterr().out
-    assert re.search(r"<!-- 32 such layers: floor \d+ s, engine \d+ s -->", printed)
+    assert re.search(r"<!-- 32 such layers: floor 64 s, engine \d+ s -->", printed)
     assert printed.count("masks agree to") == SIZE.layers
 
 
@@ -169,6 +173,16 @@ class Wrong:
     @staticmethod
     def walk_removed(_: torch.Tensor, __: torch.Tensor, removed: torch.Tensor) -> None:
         removed.logical_not_()
+
+
+def test_each_way_brings_the_weights_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4)}
+    pinned = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+    with pretended_gpu(monkeypatch) as device:
+        for bring in (staging.plainly, staging.at_once, partial(staging.by_way_of, pinned)):
+            there = bring(state, device)
+            assert {tensor.device for tensor in there.values()} == {device} and there.keys() == state.keys()
+            assert all(torch.equal(there[name].cpu(), tensor) for name, tensor in state.items())
 
 
 def test_copies_beside_work_run_on_both_devices(
