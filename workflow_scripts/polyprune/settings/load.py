@@ -26,7 +26,7 @@ SHIPPED_FILES = ("config.yaml", "studies/demo.yaml")
 def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:
     """Validate the merged configuration.
 
-    `files` are the YAML files it was merged from, later ones win: used to name lines, and to find keys that stand twice.
+    `files` are the YAML files it was merged from, later ones win: they have lines, and keys that stand twice.
 
     Raises:
         UserError: everything that is wrong, one line each: file:line: key: what is wrong and what is valid.
