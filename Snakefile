@@ -81,6 +81,7 @@ if caching:
 strangers.watch(workflow.rules)
 only_plan(logger, workflow.output_settings)
 quicken(workflow.rules)
+compare_by_content()
 
 
 # What jobs take away is kept until they succeed. No run of another checkout on the same files. What is planned, for

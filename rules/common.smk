@@ -36,6 +36,7 @@ from polyprune.workflow import beside
 from polyprune.workflow.asked import targets_in
 from polyprune.workflow.braces import later, words
 from polyprune.workflow.bundles import Bundles
+from polyprune.workflow.by_content import compare_by_content
 from polyprune.workflow.dry_runs import tell_total
 from polyprune.workflow.dumped import Dumped
 from polyprune.workflow.earlier import keep_earlier, put_back
