@@ -62,7 +62,7 @@ for study in settings.studies:
 
 if workflow.is_main_process:
     try:
-        require_targets(given, settings, {rule.name for rule in workflow.rules})
+        require_targets(given, settings, list(workflow.rules))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if workflow.output_settings.dryrun:
