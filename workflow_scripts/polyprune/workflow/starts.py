@@ -54,13 +54,19 @@ def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[A
 
 def _no_rule(word: str, rules: Collection[Any]) -> str | None:
     """Of a path of results that no rule makes, that this is so, and the nearest path that one makes."""
-    if not word.startswith("results/") or any(rule.is_producer(word) for rule in rules):
+    if not word.startswith("results/") or any(rule.is_producer(word) for rule in rules if _may_make(rule, word)):
         return None
     shapes = {strip_wildcard_constraints(str(output)): rule for rule in rules for output in rule.output}
     filled = {_filled(shape, word): rule for shape, rule in sorted(shapes.items(), key=lambda each: each[0])}
     made = [path for path, rule in filled.items() if rule.is_producer(path)]
     hint = "".join(f"; did you mean {path}?" for path in get_close_matches(word, made, n=1, cutoff=0.8))
     return f"{word} is no target: no rule makes such a file{hint}"
+
+
+def _may_make(rule: Any, word: str) -> bool:
+    """Whether an output's name is that of the path or has a wildcard: to match the others takes a tenth of a second."""
+    names = (str(output).rpartition("/")[2] for output in rule.output)
+    return any("}" in name or name == word.rpartition("/")[2] for name in names)
 
 
 def _filled(shape: str, word: str) -> str:
