@@ -90,6 +90,7 @@ compare_by_content()
 onstart:
     keep_earlier(workflow, logger)
     try:
+        require_choice(workflow.dag_settings.targets, [Path(file) for file in of_command_line])
         strangers.require_none(workflow.dag)
         beside.announce(workflow.dag.needrun_jobs())
         dumped.record_as_alone(workflow, logger)

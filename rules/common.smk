@@ -48,7 +48,7 @@ from polyprune.workflow.quick_plans import collect_rarely, only_plan, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
-from polyprune.workflow.starts import require_targets, uses_profile
+from polyprune.workflow.starts import require_choice, require_targets, uses_profile
 from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.text_inputs import WRITTEN
 from polyprune.workflow.targets import as_named, models_of, require_sizes

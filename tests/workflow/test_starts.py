@@ -12,7 +12,7 @@ from tests.helpers.shipped import shipped_config
 from polyprune.errors import UserError
 from polyprune.settings.config import Settings
 from polyprune.settings.load import load_settings
-from polyprune.workflow.starts import require_target, require_targets, uses_profile
+from polyprune.workflow.starts import require_choice, require_target, require_targets, uses_profile
 
 CELL = "llama-3-8b/wanda/0.50/de/seed0/perplexity.parquet"
 
@@ -166,3 +166,17 @@ def test_a_path_that_no_rule_makes_is_refused_with_the_nearest(word: str, hint: 
         require_targets(["-n", "--", word], settings, RULES)
     assert str(refused.value).startswith(f"{word} is no target: no rule makes such a file")
     assert hint in str(refused.value) and ("did you mean" in str(refused.value)) == bool(hint)
+
+
+def test_the_papers_study_does_not_begin_where_another_was_named():
+    """Settings alone, a target, or the paper's own study edited do begin it."""
+    own, broken = Path("studies/own.yaml"), Path("broken.yaml")
+    Path("engine.yaml").write_text("engine: {device: cpu}\nstudies:\n")
+    Path("paper.yaml").write_text("studies: {other: {}, paper: {}}\n")
+    require_choice({"results/own/table1.parquet"}, [own])
+    for files in ([], [Path("engine.yaml")], [broken], [own, Path("paper.yaml")]):
+        require_choice(frozenset(), files)
+    with pytest.raises(
+        UserError, match="no target was named, and the default is the paper's study: type -- own behind"
+    ):
+        require_choice(frozenset(), [Path("engine.yaml"), own])

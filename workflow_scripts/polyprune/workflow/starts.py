@@ -83,6 +83,20 @@ def _like(shape: str, part: str) -> str:
     return re.sub(r"\{\w+\}", part.split(".")[0], shape)
 
 
+def require_choice(targets: Collection[str], files: Sequence[Path]) -> None:
+    """Refuse to begin the paper's study, which is the default, where files of other studies were named and no target.
+
+    Raises:
+        UserError: says what to type.
+    """
+    studies = [study for file in files for study in _sections(file).get("studies") or {}]
+    if studies and not targets and PAPER not in studies:
+        raise UserError(
+            f"no target was named, and the default is the paper's study: type -- {studies[0]} behind all options (or "
+            f"-- {PAPER}, if that is meant)"
+        )
+
+
 def uses_profile(argv: Sequence[str]) -> bool:
     """Whether a command line or the environment names a profile of Snakemake's."""
     named = any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in argv)
@@ -189,11 +203,16 @@ def study_files() -> list[Path]:
 def file_of(name: str) -> Path | None:
     """The first file of studies/ or of this folder that has a study, model or corpus of this name."""
     for file in study_files():
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue
-        sections = content if isinstance(content, dict) else {}
+        sections = _sections(file)
         if any(name in (sections.get(section) or {}) for section in ("studies", "models", "corpora")):
             return file
     return None
+
+
+def _sections(file: Path) -> dict[str, Any]:
+    """Of a file of settings; none if it cannot be read as one."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
