@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.cells import arguments, register
+from tests.helpers.tiny import random_model
+
 from polyprune.provenance import PACKAGE
 from polyprune.running.tokenizers_only import TOKENIZERS_ONLY
 
@@ -92,6 +95,15 @@ def test_stages_that_run_models_import_no_compiler():
 
 
 LATE = ["import json, sys", "from polyprune.running import late_imports", "late_imports.install()"]
+
+
+def test_a_job_that_runs_a_model_imports_no_more_of_the_compiler(tmp_path: Path):
+    """sympy came in with rotary frequencies that were computed on torch's meta device."""
+    register(random_model("llama"), tmp_path)
+    argv = arguments(tmp_path, "wanda", "0.50", tmp_path / "cell.safetensors")
+    lines = [*LATE, "from polyprune.running.run import run", f"code = run({argv!r})"]
+    code, modules = said_by([*lines, "print(json.dumps([code, [n for n in sys.modules if sys.modules[n]]]))"])
+    assert code == 0 and "polyprune.stages.prune_model" in modules and not set(modules) & NEVER
 
 
 def test_stages_that_run_models_do_not_look_through_all_models():
