@@ -3,6 +3,8 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# What is printed has letters of many languages, whatever the machine's locale.
+export PYTHONUTF8 := 1
 
 PYTEST_WORKERS ?= 2
 RESULTS ?= results

@@ -62,7 +62,7 @@ for study in settings.studies:
 
 if workflow.is_main_process:
     try:
-        require_targets(given, settings, {rule.name for rule in workflow.rules})
+        require_targets(given, settings, list(workflow.rules))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if workflow.output_settings.dryrun:
@@ -81,6 +81,7 @@ if caching:
 strangers.watch(workflow.rules)
 only_plan(logger, workflow.output_settings)
 quicken(workflow.rules)
+compare_by_content()
 
 
 # What jobs take away is kept until they succeed. No run of another checkout on the same files. What is planned, for
@@ -89,6 +90,7 @@ quicken(workflow.rules)
 onstart:
     keep_earlier(workflow, logger)
     try:
+        require_choice(workflow.dag_settings.targets, [Path(file) for file in of_command_line])
         strangers.require_none(workflow.dag)
         beside.announce(workflow.dag.needrun_jobs())
         dumped.record_as_alone(workflow, logger)

@@ -36,6 +36,7 @@ from polyprune.workflow import beside
 from polyprune.workflow.asked import targets_in
 from polyprune.workflow.braces import later, words
 from polyprune.workflow.bundles import Bundles
+from polyprune.workflow.by_content import compare_by_content
 from polyprune.workflow.dry_runs import tell_total
 from polyprune.workflow.dumped import Dumped
 from polyprune.workflow.earlier import keep_earlier, put_back
@@ -47,7 +48,7 @@ from polyprune.workflow.quick_plans import collect_rarely, only_plan, quicken
 from polyprune.workflow.shared_cache import require_cacheable, share
 from polyprune.workflow.spec_values import CODES
 from polyprune.workflow.specs import Specs
-from polyprune.workflow.starts import require_targets, uses_profile
+from polyprune.workflow.starts import require_choice, require_targets, uses_profile
 from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.text_inputs import WRITTEN
 from polyprune.workflow.targets import as_named, models_of, require_sizes

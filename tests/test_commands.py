@@ -130,6 +130,14 @@ def test_what_is_quick_runs(target: str) -> None:
     assert run.returncode == 0 and BY_MAKE[target].lower() in run.stdout.lower(), run.stdout + run.stderr
 
 
+def test_what_is_printed_has_its_letters_in_any_locale() -> None:
+    """Where Python would write ASCII, an answer ended in a UnicodeEncodeError at its first minus sign."""
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = ["make", "claims", "-o", "install"]
+    run = subprocess.run(words, cwd=ROOT, env=ascii_only, capture_output=True, encoding="utf-8", timeout=300)
+    assert run.returncode == 0 and "│" in run.stdout, run.stdout + run.stderr
+
+
 def test_modules_of_commands_are_there() -> None:
     modules = [command.words[command.words.index("-m") + 1] for command in COMMANDS if kind_of(command) == "module"]
     assert len(modules) >= 3

@@ -86,6 +86,11 @@ def test_parquet_categories_are_text(tmp_path: Path):
         ("a.txt", b"\n \n", "{file} holds no text: 0 documents, all blank"),
         ("a.jsonl", b'{"text": ""}\n{"text": " "}\n', "{file} holds no text: 2 documents, all blank"),
         ("a.txt", b"ok\nab\xe9c\n", "{file}:2: not UTF-8 (byte 0xe9, column 3); convert it"),
+        (
+            "a.txt",
+            "a\nb\n".encode("utf-16-be"),
+            "{file}:1: holds NUL, as UTF-16 and damaged files do; convert to UTF-8",
+        ),
         ("a.txt", b"\xff\xfea\x00\n", "{file}:1: not UTF-8 (byte 0xff, column 1); convert it"),
         ("a.jsonl", b'{"text": "ok"}\n\n{"text": \n', "{file}:3: not JSON (Expecting value at column 10)"),
         (

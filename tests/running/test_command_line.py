@@ -52,6 +52,7 @@ def test_a_target_that_an_option_swallows_is_put_behind_dashes(words: str, typed
     ("content", "said"),
     [
         (b"studies:\n\tmine: {}\n", "bad.yaml:2: no YAML: found character '\\t' that cannot start any token; indent"),
+        (b"studies: *mine\n", "bad.yaml:1: no YAML: found undefined alias 'mine'\n"),
         (b"", "bad.yaml has no sections: begin as studies/mix.yaml does"),
         (b"- a\n", "bad.yaml has no sections"),
         (b"studies: {m\xfcller: 1}\n", "bad.yaml is not in UTF-8"),
@@ -61,7 +62,7 @@ def test_a_file_that_is_no_configuration_is_named_with_its_line(content: bytes, 
     (here / "bad.yaml").write_bytes(content)
     with pytest.raises(SystemExit) as ended:
         require_start(["--configfile", "mine.yaml", "bad.yaml", "--", "quick"], here)
-    assert str(ended.value).startswith(f"error: {said}")
+    assert f"{ended.value}\n".startswith(f"error: {said}")
 
 
 @pytest.mark.parametrize("words", ["--cores 0 quick", "-c 0 -- quick", "-c0 quick", "--cores=0 quick"])

@@ -16,7 +16,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.paths import Cell
 from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.settings.text import DemoCorpus, FilesCorpus, HubCorpus
-from polyprune.settings.yaml_lines import read_yaml_lines
+from polyprune.settings.yaml_lines import read_yaml_lines, repeated_keys
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [ROOT / file for file in SHIPPED_FILES]
@@ -133,3 +133,28 @@ def test_loading_is_fast_and_takes_no_torch():
     used = children_seconds() - before
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
     assert used < 2.0, f"{used:.1f} s of CPU time"
+
+
+def test_a_key_that_stands_twice_in_a_mapping_is_refused_with_both_lines(tmp_path: Path):
+    """YAML's readers would take the last, and say nothing."""
+    seeds = "        seeds: [0, 1]\n"
+    line = int(line_of(CORRECT, seeds).partition(":")[2])
+    (tmp_path / "c.yaml").write_text(CORRECT.replace(seeds, f"{seeds}        seeds: [1]\n"), encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        load([tmp_path / "c.yaml"])
+    said = f"stands twice in {tmp_path / 'c.yaml'}, on lines {line} and {line + 1}, and only the last would count"
+    assert said in str(refused.value)
+
+
+def test_keys_of_merged_mappings_may_be_said_again(tmp_path: Path):
+    (tmp_path / "c.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: [{x: 1}, {x: 1, y: {x: 1}}]\n")
+    assert list(repeated_keys(tmp_path / "c.yaml")) == []
+    (tmp_path / "c.yaml").write_text("a: [{x: 1}, {x: 1,\n y: {x: 1, z: 2, x: 3}}]\n")
+    assert list(repeated_keys(tmp_path / "c.yaml")) == [(("a", 1, "y", "x"), 2, 2)]
+
+
+@pytest.mark.parametrize(("word", "read"), [("no", "False, as which YAML reads no and off"), ("on", "True, as which")])
+def test_a_word_that_yaml_takes_for_a_truth_is_to_stand_in_quotes(word: str, read: str):
+    config = yaml.safe_load(f"corpora: {{x: {{kind: demo, languages: [{word}, de]}}}}")
+    with pytest.raises(UserError, match=f"languages.0: .* got {read}.*: write a language or a name in quotes"):
+        load_settings(config)

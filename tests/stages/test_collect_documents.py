@@ -89,3 +89,10 @@ def test_the_demo_corpus_has_splits_without_common_texts_and_the_same_bytes_twic
     assert metadata(tmp_path / "a")["documents"] == {split: len(texts) for split, texts in splits.items()}
     collect_documents(corpus, "sw", tmp_path / "sw", {})
     assert collected(tmp_path / "sw") != splits
+
+
+def test_text_that_only_repeats_itself_leaves_nothing_and_is_refused(tmp_path: Path):
+    corpus = files_corpus(tmp_path, ["a"] * 4, train=0, calibration=0.5, evaluation=0.5)
+    with pytest.raises(UserError, match="de: all 2 documents of calibration stand in evaluation, too, word for word"):
+        collect_documents(corpus, "de", tmp_path / "x", {})
+    assert not (tmp_path / "x").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,32 @@ from tests.helpers.shipped import shipped_config
 from polyprune.errors import UserError
 from polyprune.settings.config import Settings
 from polyprune.settings.load import load_settings
-from polyprune.workflow.starts import require_target, require_targets, uses_profile
+from polyprune.workflow.starts import require_choice, require_target, require_targets, uses_profile
 
 CELL = "llama-3-8b/wanda/0.50/de/seed0/perplexity.parquet"
-RULES = {"prune_model", "demo"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What of Snakemake's is asked of a rule."""
+
+    name: str
+    output: tuple[str, ...] = ()
+
+    def is_producer(self, path: str) -> bool:
+        values = r"(?P<\1>[a-z0-9.-]+)"
+        return any(re.fullmatch(re.sub(r"\{(\w+)\}", values, each), path) for each in self.output)
+
+
+RULES = [
+    Rule("demo"),
+    Rule("tables", ("results/table1.parquet", "results/table2.parquet", "results/report.html")),
+    Rule("collect", ("results/corpora/{corpus}/{language}.parquet",)),
+    Rule(
+        "prune_model", (f"results/{CELL}", "results/{model}/{method}/{scheme}/{calibration}/seed{seed}/x/config.json")
+    ),
+    Rule("dump", ("results/{model}/dense/hidden_states/mc4/de.h5", "results/{model}/dense/hidden_states/mc4/en.h5")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +137,46 @@ def test_a_profile_is_named_by_an_option_or_the_environment(monkeypatch: pytest.
     assert not uses_profile(["--cores", "2", "paper"])
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "local")
     assert uses_profile([])
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        (f"results/{CELL}", None),
+        ("results/corpora/demo/de.parquet", None),
+        ("results/report.htm", "; did you mean results/report.html?"),
+        ("results/corpora/demo/de.parquets", "; did you mean results/corpora/demo/de.parquet?"),
+        (
+            "results/tiny-llama/wanda/0.50/de/seed0/export/config.jsn",
+            "; did you mean results/tiny-llama/wanda/0.50/de/seed0/x/config.json?",
+        ),
+        (
+            "results/llama-3-8b/dense/hidden_states/mc4/es.h5",
+            "did you mean results/llama-3-8b/dense/hidden_states/mc4/",
+        ),
+        ("results/tiny-llama/wanda", ""),
+    ],
+)
+def test_a_path_that_no_rule_makes_is_refused_with_the_nearest(word: str, hint: str | None, settings: Settings):
+    """Although it is of the grammar as far as that goes."""
+    if hint is None:
+        require_targets(["-n", "--", word], settings, RULES)
+        return
+    with pytest.raises(UserError) as refused:
+        require_targets(["-n", "--", word], settings, RULES)
+    assert str(refused.value).startswith(f"{word} is no target: no rule makes such a file")
+    assert hint in str(refused.value) and ("did you mean" in str(refused.value)) == bool(hint)
+
+
+def test_the_papers_study_does_not_begin_where_another_was_named():
+    """Settings alone, a target, or the paper's own study edited do begin it."""
+    own, broken = Path("studies/own.yaml"), Path("broken.yaml")
+    Path("engine.yaml").write_text("engine: {device: cpu}\nstudies:\n")
+    Path("paper.yaml").write_text("studies: {other: {}, paper: {}}\n")
+    require_choice({"results/own/table1.parquet"}, [own])
+    for files in ([], [Path("engine.yaml")], [broken], [own, Path("paper.yaml")]):
+        require_choice(frozenset(), files)
+    with pytest.raises(
+        UserError, match="no target was named, and the default is the paper's study: type -- own behind"
+    ):
+        require_choice(frozenset(), [Path("engine.yaml"), own])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.helpers.artifacts import READERS, make_results
 
+from polyprune.artifacts.any_kind import read_any_header, settings_in
 from polyprune.artifacts.exports import save_export_record
 from polyprune.errors import UserError
 from polyprune.workflow import strangers
@@ -83,11 +84,11 @@ class Rule:
 def looked(monkeypatch: pytest.MonkeyPatch, results: Path, record: Any, **changes: Any) -> tuple[Any, list[str]]:
     """A plan with one rule, in a folder with results; what it found and what was said."""
     monkeypatch.chdir(results.parent)
-    facts = {"main": True, "spec": json.dumps(RIGHT), "force": False, "own": {}} | changes
+    facts = {"main": True, "spec": json.dumps(RIGHT), "force": False, "own": {}, "touch": False} | changes
     rule, said = Rule(facts["spec"]), list[str]()
     dag = SimpleNamespace(forcefiles=set(), forcerules={rule} if facts["force"] else set())
     persistence = SimpleNamespace(metadata=lambda _: record)
-    workflow = SimpleNamespace(is_main_process=facts["main"], dag=dag, persistence=persistence)
+    workflow = SimpleNamespace(is_main_process=facts["main"], dag=dag, persistence=persistence, touch=facts["touch"])
     found = Strangers(workflow, said.append, lambda *names: facts["own"].get(names))
     found.watch([rule, SimpleNamespace(params=SimpleNamespace())])
     for _ in range(2):
@@ -149,3 +150,18 @@ def test_a_run_does_not_begin_over_the_files_of_others(monkeypatch: pytest.Monke
     assert str(refused.value).endswith(f"to have it made again with all that depends on it: rm {FILE}")
     found.require_none(dag([job, before], [before]))
     found.require_none(dag([], []))
+
+
+def test_what_is_touched_is_of_the_settings_that_are_asked_for(monkeypatch: pytest.MonkeyPatch, results: Path) -> None:
+    """Known to Snakemake or not; another version of this program is no reason."""
+    header = settings_in(read_any_header(results / FILE.removeprefix("results/")) or {})
+    spec = json.dumps({"code": "another", "job": RIGHT["job"], "language": header["language"]})
+    other = json.dumps({**json.loads(spec), "language": "sw"})
+    known = {"params": ["'another'"], "endtime": 0.0}
+    for record in (known, None):
+        found, _ = looked(monkeypatch, results, record, touch=True, spec=spec)
+        found.require_none(SimpleNamespace(needrun_jobs=list))
+        found, _ = looked(monkeypatch, results, record, touch=True, spec=other)
+        with pytest.raises(UserError, match="with other settings: language de, here sw\nTouched, it would pass for"):
+            found.require_none(SimpleNamespace())
+    assert looked(monkeypatch, results, None, spec=spec)[0].found, "but a run says so"

@@ -96,6 +96,10 @@ MODEL_PARTS = ", ".join(sorted([*METHODS, *OTHERS]))
             "'llama3-8b' is not one of benchmarks, corpora, demo, llama-3-8b, paper, tiny-llama; "
             "did you mean llama-3-8b?",
         ),
+        ("results/tiny-llama", "that is a folder: type the name of a file in it, as results/tiny-llama/model.json"),
+        ("results/demo/", "that is a folder: type the name of a file in it, as results/demo/table1.parquet"),
+        ("results/corpora", "that is a folder: type the name of a file in it, as results/corpora/mc4/"),
+        ("results/paper/table1.md", "what is of study paper lies in results/ itself: type results/table1.md"),
         ("results/demo/table1.pdf", "'pdf' is not one of json, md, parquet, png: type results/demo/table1.parquet"),
         ("results/corpora/mc5/de.parquet", "'mc5' is not one of demo, mc4; did you mean mc4?"),
         ("results/corpora/mc4/xx.parquet", "'xx' is not one of ar, de, en, es, ru, sw, zh (corpus mc4)"),

@@ -13,9 +13,10 @@ from polyprune.artifacts import exports
 from polyprune.artifacts.hdf5 import Hdf5Reader
 from polyprune.artifacts.identity import Header, require
 from polyprune.artifacts.json_files import read_json
-from polyprune.artifacts.seals import require_seal
+from polyprune.artifacts.seals import require_seal, written_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table
 from polyprune.artifacts.tensors import TensorReader
+from polyprune.errors import UserError
 
 EXPORT = "export"
 """The folder of an export, which is asked for by its config.json."""
@@ -49,6 +50,17 @@ def _header_of(path: Path) -> dict[str, Any] | None:
             require_seal(path)
             return read_json(path)
     return None
+
+
+def seal_of(path: Path) -> str | None:
+    """The digest that an artifact has in it, read in no time; None of what has none. Content is not looked at."""
+    try:
+        if path.suffix == ".h5":
+            with Hdf5Reader.of_any_kind(path) as file:
+                return file.seal
+        return written_seal(path) if path.suffix in (".parquet", ".safetensors", ".json") else None
+    except (OSError, UserError):
+        return None
 
 
 def settings_in(header: Header) -> Header:

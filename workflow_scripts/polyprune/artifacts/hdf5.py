@@ -185,8 +185,8 @@ class Hdf5Reader:
         except OSError as error:
             raise self._complaint(error) from error
         try:
-            text, seal = (str(self._file.attrs.get(name)) for name in ("index", "seal"))
-            right = seal == digest_of(text.encode())
+            text, self.seal = (str(self._file.attrs.get(name)) for name in ("index", "seal"))
+            right = self.seal == digest_of(text.encode())
             self._index: dict[str, Any] = json.loads(text) if right else {name: {} for name in _INDEX}
             self.header, self._datasets = _header(self._index["attributes"]), self._index["datasets"]
         except Exception as error:  # h5py raises whatever a damaged file makes of it

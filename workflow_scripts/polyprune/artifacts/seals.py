@@ -70,13 +70,22 @@ def require_seal(path: Path) -> None:
     try:
         with path.open("rb") as stream:
             at, covered = _find(stream, path)
-            stream.seek(at + len(PREFIX))
-            written = stream.read(len(BLANK) - len(PREFIX)).decode(errors="replace")
-            found = _digest(stream, at, covered)
+            written, found = _written(stream, at), _digest(stream, at, covered)
     except OSError as error:
         raise unreadable(path, error) from error
     if found != written:
         raise DamagedError(f"{path} is damaged: its content has digest {found}, its seal says {written}; {again(path)}")
+
+
+def written_seal(path: Path) -> str:
+    """What a JSON, parquet or safetensors file says is its digest; nothing is compared.
+
+    Raises:
+        OSError: the file cannot be read.
+        DamagedError: it says nothing.
+    """
+    with path.open("rb") as stream:
+        return _written(stream, _find(stream, path)[0])
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
@@ -92,6 +101,11 @@ def unreadable(path: Path, error: OSError) -> UserError:
         f"{path} cannot be read at present ({reason}), which says nothing against its content: see to the disk and to "
         "the file's permissions, and run again"
     )
+
+
+def _written(stream: BinaryIO, at: int) -> str:
+    stream.seek(at + len(PREFIX))
+    return stream.read(len(BLANK) - len(PREFIX)).decode(errors="replace")
 
 
 def _find(stream: BinaryIO, path: Path) -> tuple[int, int]:

@@ -25,8 +25,8 @@ def split_documents(corpus: FilesCorpus, language: str) -> tuple[dict[str, list[
     """The documents of a language in file order, cut into the splits by `shares`; what identifies the files.
 
     Raises:
-        UserError: no file, an empty file, an unknown kind, bad UTF-8, bad JSON, a missing field, or an empty split;
-            names file, line and counts.
+        UserError: no file, an empty file, an unknown kind, bad UTF-8, NUL, bad JSON, a missing field, or an empty
+            split; names file, line and counts.
     """
     named = corpus.files[language]
     patterns = [path for text in ([named] if isinstance(named, str) else named) for path in paths_at(text)]
@@ -71,6 +71,8 @@ def _text_lines(stream: BinaryIO, file: Path) -> Iterator[tuple[int, str]]:
             raise UserError(
                 f"{file}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x}, column {error.start + 1}); convert it"
             ) from error
+        if "\0" in line:
+            raise UserError(f"{file}:{number}: holds NUL, as UTF-16 and damaged files do; convert to UTF-8")
         if line.strip():
             yield number, line
 

@@ -108,7 +108,8 @@ def _unreadable(file: str) -> str | None:
         return f"{file} is not in UTF-8: save it so"
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        return f"{file}{line}: no YAML: {error.problem}; indent with blanks alone"
+        hint = "; indent with blanks alone" if "\\t" in str(error.problem) else ""
+        return f"{file}{line}: no YAML: {error.problem}{hint}"
     if not isinstance(content, dict):
         return f"{file} has no sections: begin as studies/mix.yaml does, with studies: or models:"
     return None

@@ -25,8 +25,9 @@ from polyprune.settings.studies import Figure, Table
 from polyprune.settings.text import Corpus, DemoCorpus, DemoPrompts, FilesCorpus, Prompts, PromptsCorpus, TmxCorpus
 from polyprune.settings.yaml_lines import Place
 
-_OF_PAPER = re.compile(rf"(table|figure)\d+|{'|'.join((*OF_STUDIES, *OF_RESULTS, PAPER))}")
-"""What lies in `results/` itself, without endings: no model or study is called so (`paper` is the root)."""
+_OF_PAPER = re.compile(rf"(table|figure)\d+|{'|'.join((*OF_STUDIES, *OF_RESULTS, PAPER, 'results'))}")
+"""What lies in `results/` itself, without endings: no model or study is called so (`paper` is the root, and
+places are counted from the last folder `results` of a path)."""
 
 
 def inconsistencies(entries: Entries) -> Iterator[Problem]:

@@ -16,8 +16,8 @@ from polyprune.errors import UserError
 from polyprune.settings.config import Settings
 from polyprune.settings.consistency import inconsistencies
 from polyprune.settings.entries import read_entries
-from polyprune.settings.problems import explain, readable
-from polyprune.settings.yaml_lines import read_yaml_lines
+from polyprune.settings.problems import Problem, explain, readable
+from polyprune.settings.yaml_lines import read_yaml_lines, repeated_keys
 
 SHIPPED_FILES = ("config.yaml", "studies/demo.yaml")
 """What the Snakefile reads, in this order, before the files that --configfile names."""
@@ -26,12 +26,12 @@ SHIPPED_FILES = ("config.yaml", "studies/demo.yaml")
 def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:
     """Validate the merged configuration.
 
-    `files` are the YAML files it was merged from, later ones win: only used to name lines.
+    `files` are the YAML files it was merged from, later ones win: they have lines, and keys that stand twice.
 
     Raises:
         UserError: everything that is wrong, one line each: file:line: key: what is wrong and what is valid.
     """
-    settings, problems = None, []
+    settings, problems = None, [problem for file in files for problem in _said_twice(file)]
     try:
         settings = Settings.model_validate(config)
     except ValidationError as error:
@@ -41,3 +41,10 @@ def load_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
     if settings is None or problems:
         raise UserError(explain(problems, [read_yaml_lines(file) for file in files], "config"))
     return settings
+
+
+def _said_twice(file: Path) -> list[Problem]:
+    return [
+        (place, f"stands twice in {file}, on lines {first} and {second}, and only the last would count; delete one")
+        for place, first, second in repeated_keys(file)
+    ]

@@ -13,6 +13,8 @@ Problem = tuple[Place, str]
 """Where in the configuration (keys and indices from the top), and what is wrong."""
 
 
+_TRUTHS = {False: "no and off", True: "yes and on"}
+"""Words that YAML takes for truths where they have no quotes: `no` is a language."""
 _SHOWN = 20
 """Problems. One mistake may bring many: a grid's name, all the tables that are of it."""
 
@@ -43,6 +45,8 @@ def readable(item: Any, config: Mapping[str, Any], root: type[Section]) -> Probl
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] not in ("value_error", "union_tag_not_found", "union_tag_invalid"):
         message += f", got {item['input']!r}"
+    if item["type"] in ("string_type", "literal_error") and isinstance(item["input"], bool):
+        message += f", as which YAML reads {_TRUTHS[item['input']]}: write a language or a name in quotes"
     return place_of(item["loc"], config), message
 
 

@@ -1,9 +1,11 @@
-"""On which line of a YAML file a key stands: for error messages."""
+"""On which line of a YAML file a key stands, and which keys stand twice: for error messages."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -47,3 +49,20 @@ def read_yaml_lines(file: Path) -> LineMap:
 
     visit(yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), ())
     return LineMap(file, lines)
+
+
+def repeated_keys(file: Path) -> Iterator[tuple[Place, int, int]]:
+    """Keys that a mapping of a YAML file has twice, of which YAML's readers take the last, and both lines."""
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    waiting: list[tuple[yaml.Node | None, Place]] = [(yaml.compose(file.read_text(encoding="utf-8"), loader), ())]
+    for node, place in waiting:
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(value, (*place, index)) for index, value in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if key.tag != _MERGE and key.value in lines:
+                    yield (*place, key.value), lines[key.value], line
+                lines[key.value] = line
+                waiting.append((value, (*place, key.value)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
+from snakemake.io import strip_wildcard_constraints
 
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER
@@ -19,21 +22,25 @@ _ENDINGS = {"tables": ".parquet", "figures": ".pdf"}
 _FLAGS = {"-n", "--dry-run", "--dryrun", "-F", "--forceall", "-f", "--force", "-k", "--keep-going", "-p", "--verbose",
           "--printshellcmds", "--rerun-incomplete", "--ri", "--unlock", "--nolock", "--touch", "-t"}  # fmt: skip
 """Options of Snakemake's without a value."""
+_WILDCARD = re.compile(r"\\\{\w+\\\}")
+"""As `re.escape` leaves it."""
 _LOADED_BY = "--configfile FILE -- "
 
 
-def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[str]) -> None:
+def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[Any]) -> None:
     """Refuse words of Snakemake's command line that are targets and that nothing makes.
 
-    `rules` are names of rules, which are targets, too. Which words are targets, Snakemake's own parser says; it is
+    `rules` are Snakemake's, whose names are targets, too. Which words are targets, Snakemake's own parser says; it is
     asked where something looks wrong, for it takes a tenth of a second.
 
     Raises:
         UserError: says what to type.
     """
+    names = {rule.name for rule in rules}
 
     def wrong(words: Sequence[str]) -> list[str]:
-        return [word for word in words if word not in rules and not _is_other_file(word) and not _known(word, settings)]
+        others = [word for word in words if word not in names and not _is_other_file(word)]
+        return [word for word in others if not _known(word, settings) or _no_rule(word, rules)]
 
     if not wrong(_positional(argv)):
         return
@@ -41,6 +48,53 @@ def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[s
 
     for word in wrong(list(get_argument_parser().parse_known_args(list(argv))[0].targets)):
         require_target(word, settings)
+        if said := _no_rule(word, rules):
+            raise UserError(said)
+
+
+def _no_rule(word: str, rules: Collection[Any]) -> str | None:
+    """Of a path of results that no rule makes, that this is so, and the nearest path that one makes."""
+    if not word.startswith("results/") or any(rule.is_producer(word) for rule in rules if _may_make(rule, word)):
+        return None
+    shapes = {strip_wildcard_constraints(str(output)): rule for rule in rules for output in rule.output}
+    filled = {_filled(shape, word): rule for shape, rule in sorted(shapes.items(), key=lambda each: each[0])}
+    made = [path for path, rule in filled.items() if rule.is_producer(path)]
+    hint = "".join(f"; did you mean {path}?" for path in get_close_matches(word, made, n=1, cutoff=0.8))
+    return f"{word} is no target: no rule makes such a file{hint}"
+
+
+def _may_make(rule: Any, word: str) -> bool:
+    """Whether an output's name is that of the path or has a wildcard: to match the others takes a tenth of a second."""
+    names = (str(output).rpartition("/")[2] for output in rule.output)
+    return any("}" in name or name == word.rpartition("/")[2] for name in names)
+
+
+def _filled(shape: str, word: str) -> str:
+    """An output's path with what stands in the same places of another path for its wildcards."""
+    parts = [*word.split("/"), *[""] * shape.count("/")]
+    ours = shape.split("/")
+    return "/".join(_like(our, part) for our, part in zip(ours, parts, strict=False))
+
+
+def _like(shape: str, part: str) -> str:
+    """`seed{seed}` of `seed0`: `seed0`; `{language}.parquet` of `de.parquets`: `de.parquet`."""
+    if re.fullmatch(_WILDCARD.sub(".+", re.escape(shape)), part):
+        return part
+    return re.sub(r"\{\w+\}", part.split(".")[0], shape)
+
+
+def require_choice(targets: Collection[str], files: Sequence[Path]) -> None:
+    """Refuse to begin the paper's study, which is the default, where files of other studies were named and no target.
+
+    Raises:
+        UserError: says what to type.
+    """
+    studies = [study for file in files for study in _sections(file).get("studies") or {}]
+    if studies and not targets and PAPER not in studies:
+        raise UserError(
+            f"no target was named, and the default is the paper's study: type -- {studies[0]} behind all options (or "
+            f"-- {PAPER}, if that is meant)"
+        )
 
 
 def uses_profile(argv: Sequence[str]) -> bool:
@@ -149,11 +203,16 @@ def study_files() -> list[Path]:
 def file_of(name: str) -> Path | None:
     """The first file of studies/ or of this folder that has a study, model or corpus of this name."""
     for file in study_files():
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue
-        sections = content if isinstance(content, dict) else {}
+        sections = _sections(file)
         if any(name in (sections.get(section) or {}) for section in ("studies", "models", "corpora")):
             return file
     return None
+
+
+def _sections(file: Path) -> dict[str, Any]:
+    """Of a file of settings; none if it cannot be read as one."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -6,8 +6,9 @@ were made with (`artifacts/identity.py`), which is compared with the specs of th
 was made otherwise, or is damaged, is a stranger. A dry run plans it anew, with all that depends on it; a run refuses to
 begin before it is deleted, for it may be somebody else's work.
 
-Only files are opened that Snakemake does not know: what it has made itself costs nothing here. A file where a folder of
-results or logs belongs ends a plan, too.
+Only files are opened that Snakemake does not know: what it has made itself costs nothing here. With `--touch`, which
+has Snakemake take what lies there for what it would make, all are asked for their settings; that this program was
+another one is left to who touches. A file where a folder of results or logs belongs ends a plan, too.
 """
 
 from __future__ import annotations
@@ -99,7 +100,10 @@ class Strangers:
         if path in self._seen or output in forced:
             return
         self._seen.add(path)
-        if not self._is_known(output, time, spec) and (said := difference(Path(path), json.loads(spec))):
+        touches, wanted = self.workflow.touch, json.loads(spec)
+        if touches:
+            wanted.pop(_CODE, None)
+        if (touches or not self._is_known(output, time, spec)) and (said := difference(Path(path), wanted)):
             self.found[path] = said
             forced.add(output)
             if len(self.found) <= _SHOWN:
@@ -117,8 +121,14 @@ class Strangers:
         """Before the first job of Snakemake's `dag`.
 
         Raises:
-            UserError: files of others would be overwritten, other than those whose own inputs are made again.
+            UserError: files of others would be overwritten, other than those whose own inputs are made again; or any
+                would be touched.
         """
+        if self.found and self.workflow.touch:
+            raise UserError(
+                f"{next(iter(self.found.values()))}\nTouched, it would pass for what is asked for now: nothing is "
+                "touched. Take the settings it was made with, or have it made again: the same without --touch"
+            )
         needed = set(dag.needrun_jobs())
         first = [job for job in needed if not needed & set(dag.dependencies[job])]
         named = sorted(str(file) for job in first for file in job.output if str(file) in self.found)
@@ -132,7 +142,10 @@ class Strangers:
 
 
 def difference(path: Path, spec: Mapping[str, Any]) -> str | None:
-    """What of a file is not as its job would write it, in words; None if nothing is, or if it has no header."""
+    """What of a file is not as its job would write it, in words; None if nothing is, or if it has no header.
+
+    Of a spec without the digest of its code only settings are compared.
+    """
     # Imported here because few plans meet such files, and it takes a second.
     from polyprune.artifacts.any_kind import read_any_header, settings_in
     from polyprune.artifacts.identity import made_otherwise
@@ -144,7 +157,7 @@ def difference(path: Path, spec: Mapping[str, Any]) -> str | None:
         settings = {name: value for name, value in spec.items() if name not in (_JOB, _CODE)}
         if said := made_otherwise(settings_in(header), settings):
             return f"{path} was made with other settings: {said}"
-        if said := made_otherwise(settings_in(header), {_CODE: spec[_CODE]}):
+        if said := made_otherwise(settings_in(header), {name: spec[name] for name in (_CODE,) if name in spec}):
             return f"{path} was made by another version of this program: {said}"
     except UserError as error:
         return str(error)

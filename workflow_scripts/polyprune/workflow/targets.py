@@ -53,6 +53,10 @@ def check_target(target: str, settings: Settings) -> None:
     if parts[0] != "results" or len(parts) < 2:
         return
     try:
+        if len(parts) > 2 and parts[1] == PAPER:
+            raise SpellingError(f"what is of study {PAPER} lies in results/ itself: type results/{'/'.join(parts[2:])}")
+        if not "".join(parts[2:]) and (file := _folders(settings).get(parts[1])):
+            raise SpellingError(f"that is a folder: type the name of a file in it, as results/{parts[1]}/{file}")
         if len(parts) == 2:
             _check_study_file(parts[1], PAPER, settings)
         elif parts[1] in settings.studies and parts[1] != PAPER:
@@ -75,6 +79,17 @@ def check_target(target: str, settings: Settings) -> None:
             )
     except SpellingError as error:
         raise UserError(f"{target}: {error}") from error
+
+
+def _folders(settings: Settings) -> dict[str, str]:
+    """Folders of `results/`, and a file of each."""
+    studies = {name: [*study.tables] for name, study in settings.studies.items() if name != PAPER}
+    corpus = next(iter(settings.corpora))
+    return {
+        **dict.fromkeys(settings.models, MANIFESTS[0]),
+        **{name: f"{tables[0]}.parquet" for name, tables in studies.items() if tables},
+        "corpora": f"{corpus}/{settings.corpora[corpus].languages[0]}.parquet",
+    }
 
 
 def models_of(words: Sequence[str], settings: Settings) -> set[str]:

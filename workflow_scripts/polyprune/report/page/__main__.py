@@ -88,16 +88,15 @@ def _answer(found: Mapping[str, Any], root: Path) -> pd.DataFrame:
 def main() -> int:
     """Write the page that standard input describes."""
     found = json.load(sys.stdin)
+    output = Path(found["output"])
     try:
         content = content_of(found, Path())
         page = render(content, machine.described(), machine.spent(content.study.titles.models))
+        with atomic_write(output) as part:
+            part.write_text(page, encoding="utf-8")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    output = Path(found["output"])
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(output) as part:
-        part.write_text(page, encoding="utf-8")
     print(f"{output}: open it in a browser; it needs no network and no other file ({len(page.encode()) / 1e6:.1f} MB)")
     return 0
 
