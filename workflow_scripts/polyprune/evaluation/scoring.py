@@ -46,7 +46,7 @@ class Weights:
         if self.whole:
             for _ in self._walk(keep=True):
                 pass
-            make_ready(decoder.model)
+            make_ready(decoder.model, decoder.model.get_output_embeddings())
         logger.info("layers %s, %s", "in memory" if self.whole else "streamed", decoder.device)
 
     def _walk(self, keep: bool) -> Iterator[tuple[int, torch.nn.Module]]:
