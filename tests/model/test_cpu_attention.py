@@ -69,7 +69,8 @@ def test_keys_that_queries_share_are_not_repeated() -> None:
     visible = torch.ones(100, 100, dtype=torch.bool).tril()
     with torch.inference_mode(), quick_attention(CPU):
         found = scaled_dot_product_attention(query, key, value, visible, scale=0.25, enable_gqa=True)
-    expected = by_hand(query, *(each.repeat_interleave(2, dim=1) for each in (key, value)), visible)
+    repeated = [each.repeat_interleave(2, dim=1) for each in (key, value)]
+    expected = by_hand(query, repeated[0], repeated[1], visible)
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5)
 
 
