@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from tests.helpers.harness import language_model, model_folder
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
 from polyprune.evaluation.generation import Limits, _Cached
 from polyprune.evaluation.packing import pack
@@ -33,6 +35,24 @@ def test_questions_on_one_passage_share_its_pass_and_score_as_alone(folder: Path
     ):
         assert mine.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
         assert mine.greedy == other.greedy
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_of_attention_on_shared_rows_no_more_than_keys_so_far_are_multiplied(folder: Path, whole: bool) -> None:
+    class Asked(TorchFunctionMode):
+        pairs = 0
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is scaled_dot_product_attention:
+                self.pairs += args[0].shape[-2] * args[1].shape[-2]
+            return func(*args, **(kwargs or {}))
+
+    lm = language_model(folder, whole=whole)
+    rows = pack([([7] * 150 + [question] * 20, [8, option]) for question in (3, 4) for option in (5, 6)], 640)
+    with Asked() as asked:
+        score_rows(lm.weights, rows, 4, 2048)
+    (length,) = map(len, rows)
+    assert length == 192 and asked.pairs == lm.weights.decoder.n_layers * 64 * (64 + 128 + 192)
 
 
 def test_answers_that_ended_are_computed_no_more_and_prompts_not_padded(

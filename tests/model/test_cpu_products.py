@@ -16,6 +16,13 @@ from polyprune.model.cpu_products import ReadyLinear, make_ready, quick_products
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(params=["AVX512", "AVX2"])
+def wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the processor says that it has AVX-512."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+    return request.param == "AVX512"
+
+
 def numbers(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
@@ -42,15 +49,16 @@ class Asked(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_products_are_right_and_not_torchs_own(case: str) -> None:
+def test_products_are_right_and_with_avx_512_not_torchs_own(case: str, wide: bool) -> None:
     x, weight, bias = CASES[case]
     expected = linear(x.double(), weight.double(), None if bias is None else bias.double())
     with torch.inference_mode(), Asked() as asked, quick_products(CPU):
         found = linear(x, weight, bias)
-    assert asked.times == 0 and found.shape == expected.shape and found.dtype == torch.float32
+    assert asked.times == (not wide) and found.shape == expected.shape and found.dtype == torch.float32
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("wide", ["AVX512"], indirect=True)
 @pytest.mark.parametrize(
     "x, weight",
     [
@@ -61,12 +69,14 @@ def test_products_are_right_and_not_torchs_own(case: str) -> None:
     ],
     ids=["float64", "bfloat16", "a vector", "no token"],
 )
+@pytest.mark.usefixtures("wide")
 def test_others_are_left_to_torch(x: Tensor, weight: Tensor) -> None:
     with torch.inference_mode(), Asked() as asked, quick_products(CPU):
         found = linear(x, weight)
     assert asked.times == 1 and torch.equal(found, linear(x, weight))
 
 
+@pytest.mark.usefixtures("wide")
 def test_a_gpu_is_left_alone() -> None:
     with Asked() as asked, quick_products(torch.device("cuda")):
         linear(numbers(5, 48), numbers(32, 48))
@@ -96,25 +106,28 @@ def test_ready_layers_are_those_of_torch(dtype: torch.dtype, tolerance: float, b
         }, "for those that are saved"
 
 
-def test_only_plain_linear_layers_of_usual_dtypes_are_replaced() -> None:
+def test_only_plain_linear_layers_of_usual_dtypes_are_replaced(wide: bool) -> None:
     class Special(nn.Linear):
         pass
 
-    replaced = nn.Linear(4, 4)
+    replaced, head = nn.Linear(4, 4), nn.Linear(4, 9)
     model = nn.ModuleDict({
         "inner": nn.Sequential(replaced, nn.ReLU()),
         "special": Special(4, 4),
         "in_float64": nn.Linear(4, 4, dtype=torch.float64),
         "elsewhere": nn.Linear(4, 4, device="meta"),
+        "head": head,
     })  # fmt: skip
-    make_ready(model)
-    assert replaced.weight is None, "a product of the layer may hold it still"
+    make_ready(model, head)
+    assert head.weight is None and (replaced.weight is None) == wide, "a product of the layer may hold it still"
     found = {name for name, module in model.named_modules() if isinstance(module, ReadyLinear)}
-    assert found == {"inner.0"}
+    assert found == ({"inner.0", "head"} if wide else {"head"})
 
 
-def test_a_whole_model_on_a_cpu_holds_its_weights_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_whole_model_on_a_cpu_holds_its_weights_once(wide: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     decoder = language_model(model_folder(tmp_path_factory.mktemp("llama"), "llama")).weights.decoder
-    assert not any(isinstance(module, nn.Linear) for module in decoder.model.modules()), "the head's are replaced too"
+    assert isinstance(decoder.model.get_output_embeddings(), ReadyLinear)
+    linear = {type(module) for module in decoder.layers.modules() if hasattr(module, "in_features")}
+    assert linear == {ReadyLinear if wide else nn.Linear}
     matrices = [name for name, one in decoder.layers.named_parameters() if one.dim() == 2]
-    assert not matrices, "none beside what is ordered"
+    assert bool(matrices) != wide, "none beside what is ordered"

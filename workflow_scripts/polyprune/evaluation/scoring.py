@@ -22,6 +22,7 @@ from polyprune.log import Progress, logger
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.calls import through
 from polyprune.model.compression import apply_cell
+from polyprune.model.cpu_attention import quick_attention
 from polyprune.model.cpu_products import make_ready
 from polyprune.model.decoder import Decoder
 from polyprune.model.paired import tokens_at_once
@@ -45,7 +46,7 @@ class Weights:
         if self.whole:
             for _ in self._walk(keep=True):
                 pass
-            make_ready(decoder.model)
+            make_ready(decoder.model, decoder.model.get_output_embeddings())
         logger.info("layers %s, %s", "in memory" if self.whole else "streamed", decoder.device)
 
     def _walk(self, keep: bool) -> Iterator[tuple[int, torch.nn.Module]]:
@@ -57,6 +58,10 @@ class Weights:
     @torch.inference_mode()
     def hidden(self, batches: Sequence[Batch]) -> list[Tensor]:
         """Outputs of the final norm (n_rows, length, d_model), batch by batch."""
+        with quick_attention(self.decoder.device):
+            return self._hidden(batches)
+
+    def _hidden(self, batches: Sequence[Batch]) -> list[Tensor]:
         inputs = [
             {"input_ids": batch.tokens, "position_ids": batch.positions, "attention_mask": batch.mask}
             for batch in batches
