@@ -42,6 +42,13 @@ def start(folder: Path, words: str) -> tuple[int, str]:
     [
         ("--profile local -n table2", "table2 is no target: type results/table2.parquet"),
         ("--profile local -n results/demo/table2", "type results/demo/table2.parquet"),
+        (
+            "--profile local -n results/llama-3-8/wanda/0.50/de/seed0/perplexity.parquet",
+            "'llama-3-8' is not one of",
+        ),
+        ("--profile local -n results/tiny-llama/wandaa/0.50/de/seed0/drift.parquet", "did you mean wanda?"),
+        ("--profile local -n results/tiny-llama/wanda/0.5x/de/seed0/drift.parquet", "'0.5x'"),
+        ("--profile local -n results/tiny-llama/wanda/0.50/de+q/seed0/drift.parquet", "'de+q'"),
         ("--profile local -n quick", "type --configfile studies/quick.yaml -- quick"),
         (
             "--profile local --configfile ready.yaml results/mine/table1.parquet",

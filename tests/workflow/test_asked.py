@@ -56,6 +56,24 @@ def test_the_default_target_is_meant_where_none_is_named() -> None:
     assert targets_in(["--cores", "2", "all", "results/all/table1.md"], SETTINGS) == ["all", "results/all/table1.md"]
 
 
+@pytest.mark.parametrize("score", ["drift.parquet", "lsar.parquet"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "traind/sparsegpt/0.50/de/seed0",
+        "trained/sparsgpt/0.50/de/seed0",
+        "trained/sparsegpt/0.5/de/seed0",
+        "trained/sparsegpt/0.50/xx/seed0",
+        "trained/sparsegpt/0.50/de+q/seed0",
+        "trained/sparsegpt/0.50/de/seed00",
+        "trained/sparsegpt@nobody/0.50/de/seed0",
+    ],
+)
+def test_misspelt_targets_ask_for_nothing_and_are_not_the_default(variant: str, score: str) -> None:
+    """They are refused when all rules are read, in a sentence; what is worked out from them would be a traceback."""
+    assert targets_in(["-n", f"results/{variant}/{score}"], SETTINGS) == []
+
+
 def test_results_are_named_as_snakemake_names_them_however_they_are_spelt() -> None:
     spelt = [f"./{CELL}/drift.parquet", f"{CELL}//./drift.parquet", f"../{Path.cwd().name}/{CELL}/drift.parquet"]
     assert as_named(spelt) == 3 * [f"{CELL}/drift.parquet"]
