@@ -9,7 +9,7 @@ an architecture, and one that cannot be walked is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,7 +24,7 @@ from polyprune.model.building import build, give_buffers, read_config
 from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, what_follows, width_returned
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.fewer_experts import FewerExperts
-from polyprune.model.layout import Layout
+from polyprune.model.layout import Layout, Shapes, shapes_of
 from polyprune.model.products import Beside, Product, beside_products, products_of
 from polyprune.model.staging import read_aside, take_over
 
@@ -42,6 +42,7 @@ class Decoder:
         self.model, self.base, self.layers, self.prefix = parts.model, parts.base, parts.layers, parts.prefix
         self.config = self.base.config
         self.layout = Layout(self.model, checkpoint.file_of, checkpoint.shape_of)
+        self._require_layers()
         self._load_surroundings(parts.around)
         try:
             self._width = width_returned(self.base, self.layers)
@@ -116,9 +117,8 @@ class Decoder:
                     f"{self.checkpoint.folder} has no tensor {name}: its layout is not the one of "
                     f"{self.checkpoint.architecture}"
                 )
-        self._refuse_misfits(
-            state, {name: self.layout.wanted[name].shape for name in state}, "outside its decoder layers"
-        )
+        shapes = {name: self.layout.wanted[name].shape for name in state}
+        self._refuse_misfits(shapes_of(state), shapes, "outside its decoder layers")
         self.model.load_state_dict(state, strict=False, assign=True)
         self.model.tie_weights()
         give_buffers(
@@ -208,34 +208,33 @@ class Decoder:
 
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
         self.give_back_experts(index)
-        prefix = f"{self.prefix}.{index}."
-        shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
-        unknown = [name for name in self.layout.unknown if name.startswith(prefix)]
-        for name in unknown:
-            self.checkpoint.require_plain(name)
-        more = [name.removeprefix(prefix) for name in unknown]
-        self._refuse_misfits(state, shapes, f"in decoder layer {index}", more)
+        self._refuse_misfits(shapes_of(state), shapes_of(layer.state_dict()), f"in decoder layer {index}")
         layer.load_state_dict(state, assign=True)
         give_buffers(dict(layer.named_modules()), self.base, self.device)
         layer.eval().requires_grad_(False)
 
-    def _refuse_misfits(
-        self, state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], where: str, more: Sequence[str] = ()
-    ) -> None:
+    def _require_layers(self) -> None:
+        """Raises `UserError` where files lack a tensor of a layer, or have one more: before any layer is computed."""
+        for index in range(self.n_layers):
+            prefix = f"{self.prefix}.{index}."
+            wanted, found, more = self.layout.within(prefix)
+            for name in more:
+                self.checkpoint.require_plain(self.layout.unknown[f"{prefix}{name}"])
+            self._refuse_misfits(found | more, wanted, f"in decoder layer {index}")
+
+    def _refuse_misfits(self, found: Shapes, wanted: Shapes, where: str) -> None:
         """Raises `UserError` where tensors of the checkpoint are not those of the architecture, by name or shape."""
-        lacking = [f"no {name}" for name in wanted if name not in state]
-        unknown = [
-            f"{name}, which {self.checkpoint.architecture} has not" for name in [*state, *more] if name not in wanted
-        ]
+        lacking = [f"no {name}" for name in wanted if name not in found]
+        unknown = [f"{name}, which {self.checkpoint.architecture} has not" for name in found if name not in wanted]
         misshapen = [
-            f"{name} of shape {list(state[name].shape)}, which config.json makes {list(shape)}"
+            f"{name} of shape {list(found[name])}, which config.json makes {list(shape)}"
             for name, shape in wanted.items()
-            if name in state and state[name].shape != shape
+            if name in found and found[name] != shape
         ]
-        if found := [*lacking, *unknown, *misshapen]:
-            others = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
+        if wrong := [*lacking, *unknown, *misshapen]:
+            others = f" (and {len(wrong) - 1} more like this)" if len(wrong) > 1 else ""
             raise UserError(
-                f"{self.checkpoint.folder} has {where} {found[0]}{others}: config.json is not the one of these "
+                f"{self.checkpoint.folder} has {where} {wrong[0]}{others}: config.json is not the one of these "
                 "weights; fetch the model again"
             )
 

@@ -29,6 +29,14 @@ from transformers.core_model_loading import (
 
 from polyprune.errors import UserError
 
+Shapes = dict[str, torch.Size]
+"""By names of parameters."""
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
+    """The shapes of tensors that have names."""
+    return {name: tensor.shape for name, tensor in state.items()}
+
 
 @dataclass
 class Source:
@@ -114,6 +122,18 @@ class Layout:
         for target, source in self.sources.items():
             if source.fits_as_it_is and tuple(shape_of(source.parts[0][1])) == tuple(self.wanted[target].shape):
                 self.sources[target] = Source(None, [(source.parts[0][1], source.parts[0][1])])
+
+    def within(self, prefix: str) -> tuple[Shapes, Shapes, Shapes]:
+        """By their names behind `prefix`: what the model has, what of that the files have, and what they have besides.
+
+        Shapes are those that the model has; of what it has not, they are not looked at.
+        """
+        wanted = shapes_of(
+            {name.removeprefix(prefix): at for name, at in self.wanted.items() if name.startswith(prefix)}
+        )
+        found = {name: shape for name, shape in wanted.items() if f"{prefix}{name}" in self.sources}
+        more = {name.removeprefix(prefix): torch.Size() for name in self.unknown if name.startswith(prefix)}
+        return wanted, found, more
 
     def load(self, prefix: str, read: Callable[[str, torch.dtype], Tensor]) -> dict[str, Tensor]:
         """All parameters and buffers whose names begin with `prefix`; `read` gives a tensor of the files in a dtype."""
