@@ -123,7 +123,7 @@ def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture:
         if "scaled_dot_product_attention" not in str(error):
             raise
         model = quickly_made("eager")
-    nn.Module.to(model, "meta")
+    nn.Module.to(model, "meta")  # with what was computed of ranges, or drawn
     model.tie_weights(recompute_mapping=False)
     return model
 

@@ -53,7 +53,7 @@ def read_yaml_lines(file: Path) -> LineMap:
 
 def repeated_keys(file: Path) -> Iterator[tuple[Place, int, int]]:
     """Keys that a mapping of a YAML file has twice, of which YAML's readers take the last, and both lines."""
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = yaml.CSafeLoader
     waiting: list[tuple[yaml.Node | None, Place]] = [(yaml.compose(file.read_text(encoding="utf-8"), loader), ())]
     for node, place in waiting:
         if isinstance(node, yaml.SequenceNode):

@@ -157,7 +157,7 @@ def difference(path: Path, spec: Mapping[str, Any]) -> str | None:
         settings = {name: value for name, value in spec.items() if name not in (_JOB, _CODE)}
         if said := made_otherwise(settings_in(header), settings):
             return f"{path} was made with other settings: {said}"
-        if said := made_otherwise(settings_in(header), {name: spec[name] for name in (_CODE,) if name in spec}):
+        if said := made_otherwise(settings_in(header), {name: value for name, value in spec.items() if name == _CODE}):
             return f"{path} was made by another version of this program: {said}"
     except UserError as error:
         return str(error)
