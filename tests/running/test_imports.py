@@ -26,8 +26,11 @@ TENSORS = {"compose_cell", "export_model", "measure_mask_iou", "compare_masks"}
 """Stages that only take matrices up and put them down."""
 MOST_MODULES = 2400, 2800
 """Of stages without torch, and of stages with torch and without transformers, all of a kind in one process."""
-NEVER = {"torch._dynamo.convert_frame", "torch._inductor", "torch.distributed.tensor", "sympy", "scipy.optimize"}
-"""torch's compiler and what comes with it, and what transformers' losses of detectors take."""
+NEVER = {
+    *("torch._dynamo.convert_frame", "torch._inductor", "torch.distributed.tensor", "sympy", "scipy.optimize"),
+    *("torch._decomp.decompositions", "torch._prims.rng_prims", "torch._refs.linalg"),
+}
+"""torch's compiler and what comes with it, what transformers' losses of detectors take, operators without numbers."""
 
 
 def imported(stages: set[str]) -> set[str]:
@@ -43,9 +46,9 @@ def imported(stages: set[str]) -> set[str]:
     return set(said_by([*lines, "import json, sys", "print(json.dumps([n for n in sys.modules if sys.modules[n]]))"]))
 
 
-def said_by(lines: list[str]) -> Any:
-    """The JSON that a process prints which runs these lines."""
-    environment = os.environ | {"PYTHONPATH": str(Path(PACKAGE).parent)}
+def said_by(lines: list[str], gpus: str = "") -> Any:
+    """The JSON that a process prints which runs these lines, and may see these GPUs."""
+    environment = os.environ | {"PYTHONPATH": str(Path(PACKAGE).parent), "CUDA_VISIBLE_DEVICES": gpus}
     run = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
@@ -74,7 +77,7 @@ def test_stages_of_tokenizers_import_transformers_without_torch():
 
 def test_stages_of_matrices_import_no_transformers():
     modules = imported(TENSORS)
-    assert "torch" in modules and not modules & {"transformers", "sympy", "lm_eval"}
+    assert "torch" in modules and not modules & {*NEVER, "transformers", "lm_eval"}
     assert len(modules) < MOST_MODULES[1]
 
 
@@ -182,3 +185,25 @@ def test_what_is_left_out_comes_when_it_is_asked_for():
         ]
     )
     assert said == [[[True, True], False], [2.0, 2.0], [1], True, False]
+
+
+def test_operators_without_numbers_come_when_they_are_asked_for():
+    """By a family that computes on torch's meta device, by torch itself, and by who works with them."""
+    there = "there = ['torch._refs.linalg' in sys.modules]"
+    look = "there.append('torch._refs.linalg' in sys.modules)"
+    model = [
+        "from polyprune.model.meta import on_meta",
+        "seen = on_meta(lambda: torch.where(torch.ones(2, 1) > 0, torch.ones(2), torch.ones(3, 1, 1)).shape)",
+    ]
+    shapes = ["seen = torch.broadcast_shapes((2, 1), (3, 1, 2))"]
+    told = "print(json.dumps([there, list(seen)]))"
+    for lines in (model, shapes):
+        assert said_by([*LATE, "import torch", there, *lines, look, told]) == [[False, True], [3, 2, 2]]
+    table = "print(json.dumps(sorted(map(str, core_aten_decompositions()))))"
+    asked = ["from torch._decomp import core_aten_decompositions", table]
+    assert said_by([*LATE, *asked]) == said_by(["import json", *asked])
+
+
+def test_where_there_is_a_gpu_torch_is_imported_whole():
+    lines = [*LATE, "import torch", "print(json.dumps('torch._refs.linalg' in sys.modules))"]
+    assert [said_by(lines, gpus) for gpus in ("", "0")] == [False, True]

@@ -18,6 +18,7 @@ from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
 
 from polyprune.errors import UserError
+from polyprune.model.meta import on_meta
 
 _WRAPPER = "ForConditionalGeneration"
 
@@ -104,10 +105,7 @@ def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture:
 
     def made(attention: str, ranges_on: str) -> Any:
         config._attn_implementation = attention
-        with torch.device("meta"), _Ranges(ranges_on), no_init_weights():
-            if named is not None:
-                return named._from_config(config, dtype=dtype)
-            return AutoModelForCausalLM.from_config(config, dtype=dtype)
+        return on_meta(lambda: _of_config(config, dtype, named, ranges_on))
 
     def quickly_made(attention: str) -> Any:
         try:
@@ -126,6 +124,14 @@ def _without_weights(config: PreTrainedConfig, dtype: torch.dtype, architecture:
     nn.Module.to(model, "meta")  # with what was computed of ranges, or drawn
     model.tie_weights(recompute_mapping=False)
     return model
+
+
+def _of_config(config: PreTrainedConfig, dtype: torch.dtype, named: Any, ranges_on: str) -> Any:
+    """As the class says that is `named`, or by the type of the configuration."""
+    with _Ranges(ranges_on), no_init_weights():
+        if named is not None:
+            return named._from_config(config, dtype=dtype)
+        return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
 class _Ranges(TorchFunctionMode):

@@ -26,6 +26,7 @@ from transformers.models.auto import AutoConfig, AutoModelForCausalLM, AutoToken
 
 from polyprune.artifacts.json_files import read_object
 from polyprune.errors import UserError
+from polyprune.model.meta import on_meta
 from polyprune.model.prompting import bring, prompting_files
 from polyprune.model.source import CONFIG, INDEX, SINGLE
 
@@ -48,8 +49,7 @@ def convert_gguf(file: Path, folder: Path, dtype: str | None) -> dict[str, int]:
         with _parsed_once(file) as reader:
             types = Counter(tensor.tensor_type.name for tensor in reader.tensors if len(tensor.shape) > 1)
             config = AutoConfig.from_pretrained(file.parent, **place)
-            with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(config)
+            model = on_meta(lambda: AutoModelForCausalLM.from_config(config))
             asked: dict[str, Any] = {"return_tensors": True, "model_to_load": model, "torch_dtype": kind}
             tensors = load_gguf_checkpoint(str(file), **asked)["tensors"]
             tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
