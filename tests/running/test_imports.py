@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.helpers.cells import arguments, register
 from tests.helpers.tiny import random_model
 
@@ -202,6 +203,20 @@ def test_operators_without_numbers_come_when_they_are_asked_for():
     table = "print(json.dumps(sorted(map(str, core_aten_decompositions()))))"
     asked = ["from torch._decomp import core_aten_decompositions", table]
     assert said_by([*LATE, *asked]) == said_by(["import json", *asked])
+
+
+@pytest.mark.parametrize("name", ["torch._prims.rng_prims", "torch._refs.linalg", "torch._dynamo.eval_frame"])
+def test_a_module_of_what_comes_late_runs_once(name: str):
+    """Its package, which runs first, imports it while it is looked for."""
+    count = [
+        "from importlib.machinery import SourceFileLoader as Loader",
+        "seen, own = [], Loader.exec_module",
+        "Loader.exec_module = lambda self, module: seen.append(module.__name__) or own(self, module)",
+        f"import torch, {name}",
+        f"told = seen.count({name!r}), sys.modules[{name!r}].__spec__.loader.__class__ is Loader",
+        "print(json.dumps(told))",
+    ]
+    assert said_by([*LATE, *count]) == [1, True]
 
 
 def test_where_there_is_a_gpu_torch_is_imported_whole():

@@ -58,7 +58,7 @@ class _Finder:
         if isinstance(package, _LateModule) and name != _LIGHT:
             package.run()
             if name in sys.modules:
-                return ModuleSpec(name, _There(sys.modules[name]))  # type: ignore[arg-type]
+                return _there(name, sys.modules[name])
         loader = self.late.get(name)
         spec = PathFinder.find_spec(name, path, target) if loader else None
         if loader and spec and spec.loader:
@@ -117,9 +117,17 @@ class _LateMetas(_Late):
         super().exec_module(module)
 
 
-class _There:
-    """Of a submodule that its package imported while it was looked for."""
+def _there(name: str, module: ModuleType) -> ModuleSpec:
+    """Of a submodule that its package imported while it was looked for: its own code is not run again.
 
+    Python takes the module's own spec in such a case, which is its own again afterwards.
+    """
+    spec = ModuleSpec(name, _There(module))  # type: ignore[arg-type]
+    module.__spec__ = spec
+    return spec
+
+
+class _There:
     def __init__(self, module: ModuleType) -> None:
         self.module, self.spec = module, module.__spec__
 
