@@ -15,6 +15,11 @@ from polyprune.log import TERMINAL_VARIABLE, logger
 from polyprune.places import VARIABLE
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of this folder run Snakemake and take longest: they come first, so that processes end together."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
 @pytest.fixture(autouse=True)
 def _own_logger() -> Iterator[None]:
     """Tests that log to files of their own (`log_to`) do not take the log away from others."""

@@ -71,7 +71,8 @@ def test_a_spec_is_what_its_stage_takes(tmp_path: Path) -> None:
     """All its values, of the right types; nothing but these, the code, and what its inputs are to be made with."""
     configs = [everything(), everything()]
     configs[1]["evaluation"]["data_root"] = "benchmarks"
-    jobs = [job for found in plans(copy_repository(tmp_path), configs, *TARGETS) for job in found]
+    requests = [(TARGETS, config) for config in configs]
+    jobs = [job for found in plans(copy_repository(tmp_path), requests) for job in found]
     assert {job.stage for job in jobs} == STAGES
     for job in jobs:
         values = json.loads(job.spec)
