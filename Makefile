@@ -72,7 +72,7 @@ test-slurm: developers  ## tests on a real Slurm, started here for them (install
 check: developers  ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/pyright
+	$(BIN)/pyright --threads 2
 	$(BIN)/snakemake --lint
 
 format: developers
