@@ -48,7 +48,7 @@ docs: developers  ## the pages of docs/ and all docstrings as a site, which open
 	$(BIN)/mkdocs build --strict --quiet
 
 test: developers  ## all tests
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile -q
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -q
 
 REAL_EXPORTS = $(patsubst %,results/smollm2-135m/%/de/seed0/export/config.json,wanda/0.50 wanda/2of4 sparsegpt/0.50 \
 	sparsegpt/2of4 gptq/w4g64)
@@ -72,7 +72,7 @@ test-slurm: developers  ## tests on a real Slurm, started here for them (install
 check: developers  ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/pyright
+	$(BIN)/pyright --threads 2
 	$(BIN)/snakemake --lint
 
 format: developers

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.checkout import ROOT
-from tests.helpers.runs import QUICK, copy_with_table_1, only_table_1, quick
+from tests.helpers.once import made_once
+from tests.helpers.runs import copy_with_table_1, only_table_1, run_quick_study
 
 from polyprune.log import TERMINAL_VARIABLE, logger
 from polyprune.places import VARIABLE
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of this folder run Snakemake and take longest: they come first, so that processes end together."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True)
@@ -40,12 +46,10 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout in which the quick study has run."""
-    folder = copy_with_table_1(tmp_path_factory.mktemp("finished"))
-    run = quick(folder, "--", QUICK)
-    assert run.returncode == 0, run.stdout + run.stderr
-    yield folder
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which the quick study has run; each of pytest's processes has a copy of its own."""
+    made = made_once(tmp_path_factory, "finished-study", run_quick_study)
+    return shutil.copytree(made, tmp_path_factory.mktemp("finished") / "checkout", symlinks=True)
 
 
 @pytest.fixture

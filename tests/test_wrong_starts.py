@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.checkout import ROOT, copy_repository
-
-SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+from tests.helpers.warm_snakemake import run_snakemake
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(folder: Path, words: str) -> tuple[int, str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
-    run = subprocess.run([*SNAKEMAKE, *words.split()], cwd=folder, env=environment, capture_output=True, text=True)
+    run = run_snakemake(words.split(), folder, environment)
     return run.returncode, run.stderr + run.stdout
 
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 python=$1
 lock=$(dirname "$0")
-add() { "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps "$@"; }
+add() { "$python" -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps "$@"; }
 
 # Which build is pip's choice, by the machine's index; asked for digests, it would take none that lies in a folder.
 release=$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' "$lock/torch.txt")
@@ -23,3 +23,5 @@ from importlib.metadata import requires
 sys.exit(not any(line.startswith(("cuda-", "nvidia-")) for line in requires("torch")))
 ASKS
 if [ "${2-}" = developers ]; then add -r "$lock/developers.txt"; fi
+# Twenty thousand files, which pip would compile one after another; that some are for other Pythons is no failure.
+"$python" -m compileall -qq -j 4 "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true

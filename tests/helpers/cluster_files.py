@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.helpers.warm_snakemake import run_snakemake
 
 FULL = """\
 partitions:
@@ -28,5 +29,4 @@ def own_file(home: Path, text: str) -> Path:
 
 def snakemake(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "POLYPRUNE_WORKER")}
-    command = [str(Path(sys.executable).parent / "snakemake"), *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return run_snakemake(words, folder, environment)

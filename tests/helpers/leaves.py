@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -163,6 +164,11 @@ STARTS: dict[str, dict[str, Any]] = {
 
 def everything() -> Config:
     """A configuration in which every setting occurs, with every default written out."""
+    return copy.deepcopy(_everything())
+
+
+@cache
+def _everything() -> Config:
     settings = load_settings(yaml.safe_load(EVERYTHING.read_text(encoding="utf-8")), [EVERYTHING])
     return settings.model_dump(mode="json")
 
@@ -213,6 +219,7 @@ def _is_tag(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
 
 
+@cache
 def places() -> dict[str, list[tuple[str, FieldInfo]]]:
     """By setting: its places in `everything`, with dots between keys, and what the types say of it there."""
     found: dict[str, list[tuple[str, FieldInfo]]] = {}

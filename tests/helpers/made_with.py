@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,22 @@ RESOLVED = "f" * 40
 """The commit that the hub gave for models of which the configuration names none."""
 
 
-@cache
-def options_of(command: str) -> dict[str, list[str]]:
-    """The options of a job's command, as bash hands them over and the job puts their braces apart."""
-    words = command.split(" -m polyprune ")[1]
-    spelt_out = subprocess.run(["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, text=True, check=True)
-    found: dict[str, list[str]] = {}
-    for word in spelt_out.stdout.split("\0")[1:-1]:
+Options = dict[str, list[str]]
+
+
+def options_of(commands: Collection[str]) -> dict[str, Options]:
+    """By command, the options of a job, as bash hands them over and the job puts their braces apart; by one bash."""
+    told = "tell() { printf '%s\\0' $# \"$@\"; }\n"
+    lines = "".join(f"tell {command.split(' -m polyprune ')[1]}\n" for command in commands)
+    spelt_out = subprocess.run(["bash"], input=told + lines, capture_output=True, text=True, check=True)
+    words = iter(spelt_out.stdout.split("\0"))
+    return {command: _options(list(islice(words, int(next(words))))) for command in commands}
+
+
+def _options(words: Sequence[str]) -> Options:
+    """Of a stage's words, the first of which is its name."""
+    found: Options = {}
+    for word in words[1:]:
         if word.startswith("--"):
             found[word[2:].replace("-", "_")] = []
         else:
@@ -64,12 +73,12 @@ class Read:
     refused: bool
 
 
-def read(before: Sequence[PlannedJob], after: Sequence[PlannedJob]) -> Iterator[Read]:
-    """Of each job, each file that was there before, as it was then."""
+def read(before: Sequence[PlannedJob], after: Sequence[PlannedJob], options: Mapping[str, Options]) -> Iterator[Read]:
+    """Of each job, each file that was there before, as it was then; `options` are those of its command."""
     was, now = ({file: job for job in jobs for file in job.outputs} for jobs in (before, after))
     for reader in after:
         spec = json.loads(reader.spec)
-        wanted = expectations(options_of(reader.command), spec.get("inputs", {}), spec.get("made_with", {}))
+        wanted = expectations(options[reader.command], spec.get("inputs", {}), spec.get("made_with", {}))
         for file in reader.inputs & was.keys() & now.keys():
             header = header_of(was[file], file)
             refused = any(made_otherwise(header, each) for each in wanted.get(Path(file), []))

@@ -1,10 +1,10 @@
 """Snakemake's plans of many configurations in one process: once it is imported, a plan takes about half a second.
 
-    python -m tests.helpers.planner < targets and configurations > jobs
+    python -m tests.helpers.planner < requests > jobs
 
-in a copy of the repository without results. The first line of input are targets as JSON; every further one is a
-configuration, which takes the place of all files of the repository, and the user's own files that it names are put in
-their places; a line of output all jobs that make the targets. No command line names them, so each cell is dumped alone,
+in a copy of the repository without results. A line of input are targets and a configuration as JSON, which takes the
+place of all files of the repository, and the user's own files that it names are put in their places; a line of output
+all jobs that make the targets. No command line names them, so each cell is dumped alone,
 as it is recorded however it was dumped.
 """
 
@@ -35,11 +35,15 @@ class PlannedJob:
     command: str = ""
 
 
-def plans(folder: Path, configs: Iterable[Mapping[str, Any]], *targets: str) -> list[list[PlannedJob]]:
-    """The jobs that make the targets under each configuration; `folder`, a copy of the repository, is left changed."""
+Request = tuple[Sequence[str], Mapping[str, Any]]
+"""Targets, and a configuration."""
+
+
+def plans(folder: Path, requests: Iterable[Request]) -> list[list[PlannedJob]]:
+    """The jobs that make the targets of each request; `folder`, a copy of the repository, is left changed."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{folder / 'workflow_scripts'}"}
     command = [sys.executable, "-m", "tests.helpers.planner"]
-    lines = "".join(json.dumps(line) + "\n" for line in [targets, *configs])
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
     run = subprocess.run(command, cwd=folder, env=environment, input=lines, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
     return [[_job(*job) for job in json.loads(line)] for line in run.stdout.splitlines()]
@@ -55,15 +59,16 @@ Told = list[tuple[str, list[str], list[str]]]
 """Shell command, inputs and outputs of jobs; targets without a command aside."""
 
 
-def _tell_only(told: Told) -> None:
-    """Have Snakemake say of a planned job what is asked here: to format the rest takes a quarter of a plan's time."""
-    from snakemake.jobs import Job
+def _tell_instead_of_scheduling(told: Told) -> None:
+    """Have Snakemake say of planned jobs what is asked here: going through them takes a quarter of a plan."""
+    from snakemake.scheduling.job_scheduler import JobScheduler
 
-    def tell(job: Any, **_: Any) -> None:
-        if job.shellcmd:
-            told.append((job.shellcmd, [*map(str, job.input)], [*map(str, job.output)]))
+    def schedule(self: Any) -> bool:
+        jobs = (job for job in self.workflow.dag.needrun_jobs() if job.shellcmd)
+        told.extend((job.shellcmd, [*map(str, job.input)], [*map(str, job.output)]) for job in jobs)
+        return True
 
-    Job.log_info = tell  # pyright: ignore[reportAttributeAccessIssue]
+    JobScheduler.schedule = schedule  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _parse_once() -> None:
@@ -95,7 +100,7 @@ def _planned(targets: Sequence[str]) -> Told:
     )
 
     told: Told = []
-    _tell_only(told)
+    _tell_instead_of_scheduling(told)
     with SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as snakemake:
         workflow = snakemake.workflow(
             ResourceSettings(cores=1), ConfigSettings(), StorageSettings(), snakefile=Path("Snakefile")
@@ -108,11 +113,11 @@ def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what Snakemake prints is no answer
     Path("studies/demo.yaml").write_text("{}\n", encoding="utf-8")
-    targets = json.loads(sys.stdin.readline())
     _parse_once()
     for line in sys.stdin:
-        Path("config.yaml").write_text(line, encoding="utf-8")
-        put_outside_things(json.loads(line))
+        targets, config = json.loads(line)
+        Path("config.yaml").write_text(json.dumps(config), encoding="utf-8")
+        put_outside_things(config)
         answers.write(json.dumps(_planned(targets)) + "\n")
         answers.flush()
 

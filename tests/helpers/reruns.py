@@ -126,7 +126,8 @@ def plans_of_settings(folder: Path) -> Plans:
     """`folder` is a copy of the repository, which is left changed."""
     pairs = turned()
     configs = {json.dumps(config): config for pair in pairs.values() for config in pair}
-    jobs = dict(zip(configs, plans(folder, configs.values(), *TARGETS), strict=True))
+    requests = ((TARGETS, config) for config in configs.values())
+    jobs = dict(zip(configs, plans(folder, requests), strict=True))
     return {name: (jobs[json.dumps(before)], jobs[json.dumps(after)]) for name, (before, after) in pairs.items()}
 
 

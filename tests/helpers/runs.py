@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 from tests.helpers.checkout import copy_repository
+from tests.helpers.warm_snakemake import run_snakemake
 
 QUICK = "results/quick/table1.parquet"
 
@@ -30,16 +30,19 @@ def only_table_1(study: Path) -> None:
     study.write_text(text[:start] + text[end:], encoding="utf-8")
 
 
-def snakemake(
-    folder: Path, *words: str, timeout: int = 600, profile: str = "local"
-) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *words: str, profile: str = "local") -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "POLYPRUNE_WORKER")}
-    command = [sys.executable, "-m", "snakemake", "--profile", profile, "--cores", "2", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+    return run_snakemake(["--profile", profile, "--cores", "2", *words], folder, environment)
 
 
 def quick(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return snakemake(folder, "--configfile", "studies/quick.yaml", *words)
+
+
+def run_quick_study(folder: Path) -> None:
+    """In a copy of the repository that is put there."""
+    run = quick(copy_with_table_1(folder), "--", QUICK)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def planned(folder: Path, *targets: str, configfile: str = "studies/quick.yaml") -> dict[str, int]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from filelock import FileLock
 from tests.helpers.checkout import copy_repository
+from tests.helpers.once import made_once
 from tests.slurm.cluster import Cluster
 from tests.slurm.lab import HERE, MASK, Workplace
 
@@ -31,20 +31,17 @@ def add_study(config: Path) -> None:
     config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
+def run_undisturbed(folder: Path) -> None:
+    add_study(copy_repository(folder) / "config.yaml")
+    command = ["snakemake", "--profile", "local", "--cores", "2", "--", "fault"]
+    run = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working copy in which the study has run on this machine, without a cluster."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "undisturbed"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            begun = folder.with_suffix(".begun")
-            add_study(copy_repository(begun) / "config.yaml")
-            command = ["snakemake", "--profile", "local", "--cores", "2", "--", "fault"]
-            run = subprocess.run([sys.executable, "-m", *command], cwd=begun, capture_output=True, text=True)
-            assert run.returncode == 0, run.stdout + run.stderr
-            begun.rename(folder)
-    return folder
+    return made_once(tmp_path_factory, "undisturbed", run_undisturbed)
 
 
 @pytest.fixture

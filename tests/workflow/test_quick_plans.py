@@ -23,6 +23,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 from tests.helpers.checkout import ROOT, copy_repository
 from tests.helpers.runs import replace
+from tests.helpers.warm_snakemake import run_snakemake
 
 from polyprune.workflow import quick_plans
 from polyprune.workflow.quick_files import REPLACED
@@ -34,9 +35,8 @@ def dry_run(folder: Path, *flags: str) -> list[str]:
     Sorted, as jobs come in any order, and files of reasons.
     """
     words = ["-n", *flags, "--configfile", "studies/quick.yaml", "--", "quick"]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-m", "snakemake", *words]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = run_snakemake(words, folder, environment)
     assert run.returncode == 0, run.stderr
     passing = re.compile(r"\s*(Date|Workflow ID|Command|host|jobid):|\[\w{3} \w{3}|Building DAG", re.IGNORECASE)
     said = (line for line in run.stdout.splitlines() if not passing.match(line))
