@@ -101,9 +101,9 @@ def of_sentence(text: str, names: list[str]) -> tuple[list[Statement], set[str]]
     return found, able
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
-@example(["de", "en", "es"], 60, 2, 1.0, ACCURACY, 34)
-@example(FOUR, 20, 2, 1.0, ACCURACY, 7)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@example(FOUR, 60, 2, 1.0, ACCURACY, 195)
+@example(FOUR, 20, 2, 1.0, ACCURACY, 141)
 @given(
     st.sampled_from(SETS),
     st.sampled_from([20, 60, 200]),
