@@ -41,5 +41,7 @@ def test_as_many_items_as_asked_for_find_the_difference_four_times_in_five(m: in
     for _ in range(600):
         values = {"de": rng.normal(0.25, 1, (n, 1)), "en": np.zeros((n, 1))}
         groups = np.arange(n)
-        found += contrast(means_of(values, groups, draws_of(values, groups)), {"de": 1.0, "en": -1.0}).p_zero() < 0.05 / m
+        found += (
+            contrast(means_of(values, groups, draws_of(values, groups)), {"de": 1.0, "en": -1.0}).p_zero() < 0.05 / m
+        )
     assert 0.76 < found / 600 < 0.84

@@ -60,10 +60,20 @@ def test_what_is_behind_another_or_the_average_is_not_the_best():
     rng = np.random.default_rng(0)
     common, noise = rng.standard_normal(400), rng.standard_normal((6, 400))
     noise -= noise.mean(axis=1, keepdims=True)
-    alike = {"de": common, "en": common + 0.02, "ru": common - 0.05 + 0.1 * noise[0], "es": common.mean() + 0.2 + 3 * noise[1]}
+    alike = {
+        "de": common,
+        "en": common + 0.02,
+        "ru": common - 0.05 + 0.1 * noise[0],
+        "es": common.mean() + 0.2 + 3 * noise[1],
+    }
     found = compared(alike)
     assert found.best == "es" and found.not_worse() == ["en", "es"]
-    assert {name: list(found.ahead_of(name)) for name in alike} == {"de": ["en"], "en": [], "ru": ["en", "de"], "es": []}
+    assert {name: list(found.ahead_of(name)) for name in alike} == {
+        "de": ["en"],
+        "en": [],
+        "ru": ["en", "de"],
+        "es": [],
+    }
     apart = compared({name: each - 0.19 * (name == "sw") for name, each in zip(SEVEN, noise, strict=False)})
     assert list(apart.ahead_of("sw")) == ["others"] and "sw" not in apart.not_worse()
 

@@ -110,17 +110,20 @@ def _choice(rows: pd.DataFrame, language: str, by: str, known: Sequence[str]) ->
         return f"Calibrate in {best}: by {by} it {_ahead(rows, language, known)}{unknown}"
     said = f"{target} may be as good a choice as any: by {by} {best} did best, but {target} may be best, too"
     more = f", and so may {_others(rows, [first['best'], language], known)}" if len(first["not_worse"]) > 2 else ""
-    return f"{said}{more}{_than_average(rows, language, known)}"
+    return f"{said}{more}{_average_behind(rows, language, known)}"
 
 
 def _ahead(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
     """Of the best of a metric: what it is better than, and whether the language itself is among that."""
     best, able, compared = rows["best"].iloc[0], rows["not_worse"].iloc[0], rows["calibrations"].iloc[0] - 1
     if len(able) > 1:
-        text = f"did best; {_others(rows, [best], known)} may be best, too{_than_average(rows, best, known)}"
+        text = f"did best; {_others(rows, [best], known)} may be best, too"
     else:
         text = f"is better than {'the only other one' if compared == 1 else f'each of the {compared} others'} measured"
-    return text if language in able or not rows["is_target"].any() else f"{text}; {_behind(rows, language, known)}"
+    measured = rows["is_target"].any()
+    if measured and language not in able:
+        return f"{text}; {_behind(rows, language, known)}"
+    return text + _average_behind(rows, language if measured else best, known)
 
 
 def _behind(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
@@ -131,12 +134,12 @@ def _behind(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
     return f"{calibration_label(language, known)} itself is behind{than}"
 
 
-def _than_average(rows: pd.DataFrame, calibration: str, known: Sequence[str]) -> str:
-    """What is shown of one that may be best beside others: not all of them can be."""
+def _average_behind(rows: pd.DataFrame, calibration: str, known: Sequence[str]) -> str:
+    """What is shown of one of several that may be best: each of them may be, but they are not all as good."""
     found = rows[(rows["calibration"] == calibration) & (rows["reference"] == OTHERS)]
-    if not (found["verdict"] == "better").any():
+    if len(rows["not_worse"].iloc[0]) == 1 or not (found["verdict"] == "better").any():
         return ""
-    return f", though not all of them: {calibration_label(calibration, known)} is better than {REFERENCES[OTHERS]}"
+    return f"; {REFERENCES[OTHERS]} is behind {calibration_label(calibration, known)}"
 
 
 def _others(rows: pd.DataFrame, spoken_of: Sequence[str], known: Sequence[str]) -> str:
