@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import PAPER, Cell, cell_of, study_path
@@ -164,4 +165,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))
