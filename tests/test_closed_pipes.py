@@ -1,4 +1,4 @@
-"""What is printed may be read as far as anybody likes: `make … | head -1` ends as it would have, without a traceback."""
+"""What is printed may be read as far as anybody likes: `make … | head -1` ends as it would have, with no traceback."""
 
 from __future__ import annotations
 
