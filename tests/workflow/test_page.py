@@ -51,6 +51,15 @@ def test_what_is_planned_is_not_finished_though_it_lies_there(tmp_path: Path) ->
     assert found["made"] == 8
 
 
+def test_an_answer_that_is_to_be_made_again_is_not_shown(tmp_path: Path) -> None:
+    """What lies there now is compared in its place."""
+    answer, items = "results/demo/best_calibration.parquet", Inputs(SETTINGS, tmp_path).answers("demo")[:2]
+    make(tmp_path, [answer, *items])
+    there, again = (page(SETTINGS, "demo", [TOTAL], planned, tmp_path) for planned in (set(), {answer}))
+    assert (there["answer"], there["items"]) == (answer, [])
+    assert (again["answer"], again["items"]) == (None, items)
+
+
 def test_of_a_study_of_which_all_is_there_nothing_is_told(tmp_path: Path) -> None:
     entry = SETTINGS.studies["demo"]
     make(

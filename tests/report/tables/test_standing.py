@@ -23,7 +23,10 @@ def column(kind: str, spread: float, behind: float) -> Column:
 
 
 def test_the_distance_that_is_told_apart_is_that_of_the_test():
-    """A row just beyond it is told from the best, one just short of it is not: of SNR, by t over all pairs."""
+    """A row just beyond it is told from the best, one just short of it is not: of SNR, by t over all pairs.
+
+    Unless it is behind the mean of the others, which are as good as each other here.
+    """
     plain = column("snr", 1.0, 0.0)
     found = standings({BLOCK: {("snr", "de"): plain}}, references=False)[BLOCK, ("snr", "de")]
     best = max(plain.values, key=lambda name: plain.values[name].mean())
@@ -31,7 +34,7 @@ def test_the_distance_that_is_told_apart_is_that_of_the_test():
     for name in NAMES:
         if name != best:
             d = (plain.values[best] - plain.values[name])[:, 0]
-            apart.append(stats.t.ppf(1 - 0.05 / 20, 399) * d.std(ddof=1) / 20)
+            apart.append(stats.t.ppf(1 - 0.025 / (10 + 5), 399) * d.std(ddof=1) / 20)
     assert found.resolution == pytest.approx(float(np.median(apart)))
     assert found.told == frozenset() and found.may_be_best == frozenset(NAMES)
     for name, distance in zip([name for name in NAMES if name != best], apart, strict=True):
@@ -39,7 +42,9 @@ def test_the_distance_that_is_told_apart_is_that_of_the_test():
             moved = plain.values[best].mean() - plain.values[name].mean() - factor * distance
             values = {**plain.values, name: plain.values[name] + moved}
             shown = standings({BLOCK: {("snr", "de"): replace(plain, values=values)}}, references=False)
-            assert (name in shown[BLOCK, ("snr", "de")].told) == told
+            d = np.mean([values[other] for other in NAMES if other != name], axis=0)[:, 0] - values[name][:, 0]
+            by_average = d.mean() > stats.t.ppf(1 - 0.025 / (10 + 5), 399) * d.std(ddof=1) / 20
+            assert (name in shown[BLOCK, ("snr", "de")].told) == (told or by_average)
 
 
 def test_rows_behind_are_told_and_shares_are_per_cent():

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -54,6 +53,7 @@ from polyprune.artifacts.model_files import description
 from polyprune.artifacts.seals import require_seal
 from polyprune.artifacts.tables import header_of, open_sealed_table, require_variants
 from polyprune.artifacts.tensors import TensorReader
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.places import is_reference
 from polyprune.provenance import file_digest
@@ -189,7 +189,7 @@ def verify(root: Path, jobs: int, console: Console) -> list[str]:
     return found
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m polyprune.artifacts.verify", description=__doc__)
     parser.add_argument("results", nargs="?", type=Path, default=Path(RESULTS), help="the folder to check")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many files at once")
@@ -203,4 +203,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(run_command(main))

@@ -16,8 +16,9 @@ come in G groups g (the questions on one passage); an item of its own is a group
     INF-7   |d| < margin:  p = max(P(T_ν > (d + margin)/√var), P(T_ν < (d − margin)/√var))      two one-sided tests
                                                                                    (Schuirmann 1987)
     INF-8   p of m hypotheses together, step-down: p_(j) max over i ≤ j of (m − i + 1) p_(i)    Holm (1979)
-    INF-9   c may be the best if K(K − 1) P(T_ν > d/√var) ≥ α for the difference d of the best seen and c: all pairs of
-            K count, for which one is best was not known before                    Dunn (1961)
+    INF-9   all m comparisons of K calibrations, K(K − 1)/2 pairs and each one against the mean of the others, hold
+            together with chance 1 − α: t_ν at α/m, and m p. c may be the best unless one of them has it behind
+                                                                                   Dunn (1961)
     INF-10  of J columns of other items: d = mean_j d_j,  V = Σ_j V_j / J²,  B, E of means of cells over columns, √h_c
             the mean of theirs: a draw is the same in all, and what it does to all does not average out; distances of
             SHARE-3 add up as V do, in squares, and t_ν² k σ² to them
@@ -227,13 +228,3 @@ def holm(p: Sequence[float]) -> list[float]:
     order = np.argsort(p)
     steps = np.minimum(1.0, np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)))
     return steps[np.argsort(order)].tolist()
-
-
-def pairs_both_ways(k: int) -> int:
-    """Of K, each before each other: what a one-sided p of INF-9 is multiplied by."""
-    return k * (k - 1)
-
-
-def may_be_best(p_larger: Mapping[str, float], alpha: float = 0.05) -> list[str]:
-    """INF-9 from one-sided p values of the best seen being better than each of the K − 1 others; without itself."""
-    return [name for name, p in p_larger.items() if pairs_both_ways(len(p_larger) + 1) * p >= alpha]

@@ -6,7 +6,6 @@ Ends with 1 where no GPU is seen, or where something fails or differs: a job's s
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from polyprune.commands import run_command
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.maths.cholesky import hessian_factor
 from polyprune.maths.gptq import gptq
@@ -184,4 +184,4 @@ def _seconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_command(main))

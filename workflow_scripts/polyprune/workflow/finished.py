@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.methods import METHODS
 from polyprune.grammar.paths import Cell, cell_of, study_path
@@ -141,4 +142,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE, OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
@@ -307,4 +308,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_command(main))

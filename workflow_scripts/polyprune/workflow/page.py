@@ -6,7 +6,8 @@ It prints a JSON object for `polyprune.report.page`: `study`, what the page says
 `pictures`, `answer`, `claims`, `manifests`, `corpora`; of tables that are not finished what can be shown of them
 (`partial`), and of a missing answer `items` and `dumps`; `lines` of the ledger, none if nothing is outstanding;
 `parts`, how far its tables and figures are; `made`, how many cells are compressed; `finish`, what to type; `output`.
-What is shown is what lies there, as for `make answer`; what is finished, Snakemake's plan says.
+What is shown is what lies there, as for `make answer`, and an answer that is to be made again is one of what lies there
+now; what is finished, Snakemake's plan says.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import PAPER, Cell, cell_of, study_path
@@ -51,7 +53,8 @@ def page(
         return [path for path in paths if (root / path).is_file()]
 
     sheets, pictures = there(inputs.sheets(study)), there(inputs.pictures(study))
-    answer, claims = (there([study_path(study, f"{name}.parquet")]) for name in ("best_calibration", "claims"))
+    answer = _there([study_path(study, "best_calibration.parquet")], planned, root)
+    claims = there([study_path(study, "claims.parquet")])
     open_tables = [name for name in entry.tables if study_path(study, f"{name}.json") not in sheets]
     parts = [_part(inputs, study, name, planned, root) for name in (*entry.tables, *entry.figures)]
     unfinished = bool(lines and lines[-1].outstanding + lines[-1].incomplete)
@@ -162,4 +165,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

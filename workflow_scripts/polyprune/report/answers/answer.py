@@ -13,37 +13,43 @@
     reference                 string   english, mix (of most languages, equal shares), others (mean of the
                                        other single languages)
     against                   string   the reference's calibration; null for others
-    gain, low, high           double   by how much it is better, with its 95 % interval: points of a percentage, dB of
-                                       snr, per cent by which perplexity and pruning error are lower
+    behind                    list     what is shown to be better than it (INF-9): calibrations, `others`
+    gain, low, high           double   by how much it is better, with its interval: points of a percentage, dB of snr,
+                                       per cent by which perplexity and pruning error are lower
     unit                      string   points, dB, %
-    p, p_holm                 double   two-sided; p_holm over all calibrations against this reference here (INF-8)
-    hypotheses                int32    of these there are
-    verdict                   string   better, worse: p_holm < .05; equal: p_equivalent < .05; open
-    p_equivalent, margin      double   INF-7: p of the gain being at least the margin either way
+    hypotheses                int32    comparisons of these calibrations here, all intervals of which hold together with
+                                       95 % (INF-9)
+    p, p_corrected            double   two-sided, of this comparison alone; times hypotheses
+    verdict                   string   better, worse: the interval lies above, below 0; equal: within the margin; open
+    p_equivalent, margin      double   INF-7: p of the gain being at least the margin either way, of it alone
     items, groups, draws      int32    questions or sequences, groups of them, draws of calibration text
     one_draw                  bool     other draws than these are not covered
-    detectable                double   gain that would be seen in 4 of 5 studies like this (POW-1)
+    detectable                double   gain whose verdict would be better in 4 of 5 studies like this (POW-1)
     items_needed, draws_needed   int32   to see a gain as large as the margin, the other as it is; null: no number
                                        is enough by itself
 
 For `all`, gain is the target's over the mean of the other languages, mean over the columns of languages that are
 calibrated in; p is exact (PERM-2, rows and columns centred), and there is no interval: translations of one question are
 not independent.
+
+What alone may be best is better than each other one, and than their mean, whether or not the comparison shows it by
+itself: that follows from those that do, and the interval ends at 0 then.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from polyprune.grammar.calibrations import is_single_language
 from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
-from polyprune.maths.inference import Difference, against, contrast, holm, may_be_best, means_of, pooled
+from polyprune.maths.inference import Difference, against, contrast, means_of, pooled
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
 from polyprune.report.measured import ACCURACY, SHARES, Block, Column, Key, common_draws, means_matrix
@@ -115,11 +121,36 @@ class Comparison:
     def best(self) -> str:
         return max(self.means, key=lambda name: self.means[name])
 
+    @cached_property
+    def singles(self) -> list[str]:
+        return [name for name in self.means if is_single_language(name)]
+
+    @cached_property
+    def averages(self) -> dict[str, Weights]:
+        """Each calibration against the mean of the other single languages, where those are two or more."""
+        return {name: against(name, self.singles) for name in self.means if len({*self.singles} - {name}) > 1}
+
+    @cached_property
+    def hypotheses(self) -> int:
+        """m of INF-9."""
+        return math.comb(len(self.means), 2) + len(self.averages)
+
+    def interval(self, difference: Difference) -> tuple[float, float]:
+        """INF-9: it holds together with those of all pairs and averages."""
+        return difference.interval(1 - ALPHA / self.hypotheses)
+
+    def ahead_of(self, name: str) -> Iterator[str]:
+        """What INF-9 shows to be better: calibrations, the best seen first, and the average other language."""
+        higher = [other for other in self.means if self.means[other] > self.means[name]]
+        for other in sorted(higher, key=lambda other: -self.means[other]):
+            if self.interval(self.difference({other: 1.0, name: -1.0}))[0] > 0:
+                yield other
+        if name in self.averages and self.interval(self.difference(self.averages[name]))[1] < 0:
+            yield OTHERS
+
     def not_worse(self) -> list[str]:
-        """INF-9."""
-        best = self.best
-        p = {name: self.difference({best: 1.0, name: -1.0}).p_larger() for name in self.means if name != best}
-        return sorted([best, *may_be_best(p, ALPHA)])
+        """What may be the best (INF-9): nothing is shown to be better."""
+        return sorted(name for name in self.means if next(self.ahead_of(name), None) is None)
 
     def draws_behind(self, weights: Weights) -> int:
         return min(self.columns[0].values[name].shape[1] for name in weights)
@@ -167,66 +198,56 @@ def references(comparison: Comparison) -> dict[str, str | None]:
 
 def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The rows of one comparison: what is best, and gains of the language itself and of the best."""
-    singles = [name for name in comparison.means if is_single_language(name)]
-    target, best = language_of(language), comparison.best
-    about = {"eval_language": language, "metric": metric, "best": best, "not_worse": comparison.not_worse()}
+    target, best, able = language_of(language), comparison.best, comparison.not_worse()
     kind = comparison.columns[0].kind
+    about = {"eval_language": language, "metric": metric, "best": best, "not_worse": able}
     about |= {"calibrations": len(comparison.means), "score": kind if kind in SHARES else None}
+    behind = {own: list(comparison.ahead_of(own)) for own in (target, best) if own in comparison.means}
     for reference, name in references(comparison).items():
-        weights = {
-            own: against(own, singles) if name is None else {own: 1.0, name: -1.0}
-            for own in comparison.means
-            if own != name and (name or len({own, *singles}) > 1)
-        }
-        found = {own: comparison.difference(each) for own, each in weights.items()}
-        adjusted, hypotheses = _adjusted(weights, found)
-        for own in dict.fromkeys((target, best)):
-            if own in found:
-                yield about | {
-                    "calibration": own,
-                    "is_target": own == target,
-                    "is_best": own == best,
-                    "reference": reference,
-                    "against": name,
-                    "hypotheses": hypotheses,
-                    "p_holm": adjusted[own],
-                    **_facts(comparison, weights[own], found[own], adjusted[own]),
-                }
+        for own in behind:
+            if own == name or (name is None and not {*comparison.singles} - {own}):
+                continue
+            weights = {own: 1.0, name: -1.0} if name else against(own, comparison.singles)
+            yield about | {
+                "calibration": own,
+                "is_target": own == target,
+                "is_best": own == best,
+                "behind": behind[own],
+                "reference": reference,
+                "against": name,
+                **_facts(comparison, weights, able),
+            }
 
 
-def _adjusted(weights: Mapping[str, Weights], found: Mapping[str, Difference]) -> tuple[dict[str, float], int]:
-    """INF-8 by calibration, and of how many: of two languages each against the other is one hypothesis, not two."""
-    apart: dict[frozenset[frozenset[tuple[str, float]]], list[str]] = {}
-    for own, each in weights.items():
-        ways = frozenset(frozenset((name, sign * weight) for name, weight in each.items()) for sign in (1, -1))
-        apart.setdefault(ways, []).append(own)
-    adjusted = holm([found[names[0]].p_zero() for names in apart.values()])
-    return {name: p for names, p in zip(apart.values(), adjusted, strict=True) for name in names}, len(apart)
-
-
-def _facts(comparison: Comparison, weights: Weights, found: Difference, p_holm: float) -> dict[str, Any]:
-    unit, draws = comparison.unit, comparison.draws_behind(weights)
-    low, high = found.interval()
-    p_equivalent = found.p_equivalent(unit.margin)
+def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dict[str, Any]:
+    """Of one contrast, whose first calibration is the one with a weight of 1; `able` may be the best."""
+    unit, draws, m = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses
+    found = comparison.difference(weights)
+    low, high = comparison.interval(found)
+    first, *others = weights
+    better, worse = low > 0 or able == [first], high < 0 or able == others
+    low, high = max(low, 0.0) if better else low, min(high, 0.0) if worse else high
+    equal = -unit.margin < low and high < unit.margin
     known = comparison.together.df > 0
-    decided = ("better" if found.value > 0 else "worse") if p_holm < ALPHA else None
     spread = found.of_items, found.of_draws
     return {
         "gain": unit.shown(found.value),
         "low": unit.shown(low),
         "high": unit.shown(high),
         "unit": unit.name,
+        "hypotheses": m,
         "p": found.p_zero(),
-        "verdict": decided or ("equal" if p_equivalent < ALPHA else "open"),
-        "p_equivalent": p_equivalent,
+        "p_corrected": min(1.0, m * found.p_zero()),
+        "verdict": "better" if better else "worse" if worse else "equal" if equal else "open",
+        "p_equivalent": found.p_equivalent(unit.margin),
         "margin": unit.shown(unit.margin),
         "items": comparison.items,
         "groups": found.n_groups,
         "draws": draws,
         "one_draw": not known,
-        "detectable": unit.shown(detectable(*spread)),
-        "items_needed": items_needed(comparison.items, *spread, unit.margin),
-        "draws_needed": draws_needed(draws, *spread, unit.margin) if known else None,
+        "detectable": unit.shown(detectable(*spread, m)),
+        "items_needed": items_needed(comparison.items, *spread, unit.margin, m),
+        "draws_needed": draws_needed(draws, *spread, unit.margin, m) if known else None,
     }
 
 

@@ -70,9 +70,9 @@ def _with_lone_benchmarks(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 _CAPTION = (
-    "Gain of calibrating in the language of evaluation, right is better, with the 95 % interval of that comparison "
-    "alone; all benchmarks: their mean. Filled: better or worse, p < .05 after Holm over all calibrations against the "
-    "same reference. Hollow: open, or equal within the margin, which the grey band shows. One scale a metric. "
+    "Gain of calibrating in the language of evaluation, right is better, with its interval; all benchmarks: their "
+    "mean. Intervals are so wide that all comparisons among the calibrations of a language are right together with "
+    "95 %. Filled: better or worse. Hollow: open, or within the margin, which the grey band shows. One scale a metric. "
     "Intervals from one draw of calibration text do not cover other draws."
 )
 

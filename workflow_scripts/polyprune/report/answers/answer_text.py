@@ -25,11 +25,11 @@ _PLACES = {POOLED: 0, "perplexity": 2, "mkqa": 3, "snr": 4, "pruning_error": 5}
 _SMALLEST_P = 1e-4
 _DRIFT = ("perplexity", "snr", "pruning_error")
 NOTES = (
-    "Gain: of calibrating in the language of evaluation, with the 95 % interval of that comparison alone; points of "
-    "accuracy on benchmarks (all: mean of a language's columns), per cent by which perplexity is lower. *better*, "
-    "*worse*: p < .05 after Holm over all calibrations against the same reference; *equal*: shown to be within the "
-    "margin (1 point, 1 %); *open*: neither, which is no evidence of equality. May be best: what cannot be told from "
-    "the best seen. Nothing is corrected for the number of rows of this page."
+    "Gain: of calibrating in the language of evaluation, with its interval; points of accuracy on benchmarks (all: "
+    "mean of a language's columns), per cent by which perplexity is lower. Intervals are so wide that all comparisons "
+    "among the calibrations of a line are right together with 95 %. *better*, *worse*: the interval is above, below "
+    "nought; *within* 1 point, 1 %: the whole of it is, either way; *open*: none of these, which is no evidence of "
+    "equality. May be best: what no comparison shows to be behind. Nothing is corrected for the number of lines."
 )
 
 
@@ -42,21 +42,25 @@ def gain_text(row: Row) -> str:
     """`+1.3 points (−0.4 to +3.0), open`."""
     unit = row["unit"]
     gain, low, high = (number(row[name], unit) for name in ("gain", "low", "high"))
-    return f"{gain}{'' if unit == '%' else ' '}{unit} ({low} to {high}), {row['verdict']}"
+    verdict = f"within {_margin(row)}" if row["verdict"] == "equal" else row["verdict"]
+    return f"{gain}{'' if unit == '%' else ' '}{unit} ({low} to {high}), {verdict}"
+
+
+def _margin(row: Row) -> str:
+    return f"{row['margin']:g} {row['unit']}".removesuffix("s")
 
 
 def what_more(row: Row) -> str:
     """What an open question would take, as a sentence."""
-    margin = f"{row['margin']:g} {row['unit']}".removesuffix("s")
     ways = []
     if pd.notna(row["items_needed"]):
         ways.append(f"{int(row['items_needed']):,} {_things(row)}")
     if pd.notna(row["draws_needed"]):
         ways.append(f"{int(row['draws_needed']):,} seeds")
-    seen = f"A difference of {row['detectable']:.1f} {row['unit']} would be seen in 4 of 5 studies like this"
+    seen = f"A gain of {row['detectable']:.1f} {row['unit']} would be seen in 4 of 5 studies like this"
     if not ways:
-        return f"{seen}; for {margin} neither more {_things(row)} nor more seeds alone would do"
-    return f"{seen}; {margin} would take {' or '.join(ways)}"
+        return f"{seen}; for {_margin(row)} neither more {_things(row)} nor more seeds alone would do"
+    return f"{seen}; {_margin(row)} would take {' or '.join(ways)}"
 
 
 def caveat(row: Row) -> str:
@@ -98,26 +102,44 @@ def sentence(rows: pd.DataFrame, language: str, titles: Titles, known: Sequence[
 
 
 def _choice(rows: pd.DataFrame, language: str, by: str, known: Sequence[str]) -> str:
-    """Advice that goes as far as what was measured: of calibrations that nothing tells apart, none is called better."""
+    """Advice that goes as far as what was measured: of calibrations that may be best, none is called better."""
     first = rows.iloc[0]
-    both = str(first["best"]), language
-    best, target = (calibration_label(name, known) for name in both)
+    best, target = (calibration_label(name, known) for name in (first["best"], language))
     if language not in first["not_worse"] or language == first["best"]:
         unknown = "" if rows["is_target"].any() else f"; {target} itself was not calibrated in"
         return f"Calibrate in {best}: by {by} it {_ahead(rows, language, known)}{unknown}"
-    said = f"{target} may be as good a choice as any: by {by} nothing measured tells it from {best}, which did best"
-    return said + (f", nor from {_others(rows, both, known)}" if len(first["not_worse"]) > 2 else "")
+    said = f"{target} may be as good a choice as any: by {by} {best} did best, but {target} may be best, too"
+    more = f", and so may {_others(rows, [first['best'], language], known)}" if len(first["not_worse"]) > 2 else ""
+    return f"{said}{more}{_average_behind(rows, language, known)}"
 
 
 def _ahead(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
     """Of the best of a metric: what it is better than, and whether the language itself is among that."""
-    able, compared = rows["not_worse"].iloc[0], rows["calibrations"].iloc[0] - 1
+    best, able, compared = rows["best"].iloc[0], rows["not_worse"].iloc[0], rows["calibrations"].iloc[0] - 1
     if len(able) > 1:
-        text = f"did best, but nothing measured tells it from {_others(rows, [rows['best'].iloc[0]], known)}"
+        text = f"did best; {_others(rows, [best], known)} may be best, too"
     else:
         text = f"is better than {'the only other one' if compared == 1 else f'each of the {compared} others'} measured"
-    behind = rows["is_target"].any() and language not in able
-    return f"{text}; {calibration_label(language, known)} itself is behind" if behind else text
+    measured = rows["is_target"].any()
+    if measured and language not in able:
+        return f"{text}; {_behind(rows, language, known)}"
+    return text + _average_behind(rows, language if measured else best, known)
+
+
+def _behind(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
+    """That the language itself is behind; what, where that is not the best seen."""
+    ahead = rows.loc[rows["calibration"] == language, "behind"].iloc[0]
+    names = [REFERENCES.get(name) or calibration_label(name, known) for name in ahead]
+    than = "" if rows["best"].iloc[0] in ahead or len(rows["not_worse"].iloc[0]) == 1 else f" {_listed(names, 'and')}"
+    return f"{calibration_label(language, known)} itself is behind{than}"
+
+
+def _average_behind(rows: pd.DataFrame, calibration: str, known: Sequence[str]) -> str:
+    """What is shown of one of several that may be best: each of them may be, but they are not all as good."""
+    found = rows[(rows["calibration"] == calibration) & (rows["reference"] == OTHERS)]
+    if len(rows["not_worse"].iloc[0]) == 1 or not (found["verdict"] == "better").any():
+        return ""
+    return f"; {REFERENCES[OTHERS]} is behind {calibration_label(calibration, known)}"
 
 
 def _others(rows: pd.DataFrame, spoken_of: Sequence[str], known: Sequence[str]) -> str:
@@ -125,11 +147,11 @@ def _others(rows: pd.DataFrame, spoken_of: Sequence[str], known: Sequence[str]) 
     able = rows["not_worse"].iloc[0]
     if len(able) == rows["calibrations"].iloc[0]:
         return "any other"
-    return _listed([calibration_label(name, known) for name in able if name not in spoken_of])
+    return _listed([calibration_label(name, known) for name in able if name not in spoken_of], "or")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _listed(names: Sequence[str], word: str) -> str:
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def metric_name(metric: str, titles: Titles, rows: pd.DataFrame) -> str:

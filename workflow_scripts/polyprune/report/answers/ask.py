@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.methods import traits_of
 from polyprune.grammar.titles import Titles
@@ -96,4 +97,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

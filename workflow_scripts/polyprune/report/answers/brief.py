@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.artifacts.sheets import load_sheet
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 
 WIDTH = 80
@@ -79,10 +80,10 @@ def sentence(grids: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> st
     )
 
 
-def main(argv: Sequence[str]) -> int:
-    """Print tables by their JSON files."""
+def main() -> int:
+    """Print tables by the JSON files that the command line names."""
     try:
-        for name in argv:
+        for name in sys.argv[1:]:
             path = Path(name)
             print(brief(load_sheet(path), str(path.with_suffix(".md"))))
     except UserError as error:
@@ -92,4 +93,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(run_command(main))

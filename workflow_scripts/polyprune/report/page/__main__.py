@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from polyprune.artifacts.atomic import atomic_write
 from polyprune.artifacts.sheets import load_sheet
+from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.titles import Titles
 from polyprune.report.answers.answer import best_calibrations
@@ -102,4 +103,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

@@ -14,7 +14,7 @@
     const found = [`${section.dataset.heading}: ${row.dataset.label}, ${column}`];
     if (known.value !== null) found.push(`${table.dataset.title}: ${shown(known.value)}`
       + (known.std !== null ? ` ± ${shown(known.std)} (standard deviation over seeds)` : ""));
-    if (known.low !== null) found.push(`worse than the best by ${shown(known.low)} to ${shown(known.high)} (95 %)`);
+    if (known.low !== null) found.push(`worse than the best by ${shown(known.low)} to ${shown(known.high)} (95 % together with all others of the column)`);
     if (known.n !== null) found.push(`n = ${shown(known.n)} questions or tokens a seed`);
     if (known.n_seeds !== null) found.push(known.n_seeds === 1 ? "one seed" : `${known.n_seeds} seeds`);
     if (known.paper !== null) found.push(`the paper prints ${shown(known.paper)}`);
@@ -134,7 +134,7 @@
           array: found.map((each) => each.high - each.gain), arrayminus: found.map((each) => each.gain - each.low) },
         text: lines.map((line, at) => `${line.language.toUpperCase()}, ${plain(block.heading)}<br>${shown(found[at].gain)} `
           + `(${shown(found[at].low)} to ${shown(found[at].high)}) ${found[at].unit}, ${found[at].verdict}<br>`
-          + `p = ${shown(found[at].p_holm)} after Holm, n = ${found[at].items}`),
+          + `p = ${shown(found[at].p_corrected)}, corrected for all comparisons of this language's calibrations, n = ${found[at].items}`),
         hovertemplate: "%{text}<extra></extra>",
       };
     });

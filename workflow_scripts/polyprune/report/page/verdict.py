@@ -18,7 +18,7 @@ from polyprune.report.names import calibration_label, language_of
 BLOCK = ["model", "method", "scheme"]
 HEADINGS = {POOLED: "benchmarks", "perplexity": "perplexity", "mkqa": "MKQA"}
 """What is said of the whole study, if it was measured."""
-_WORDS = {"better": "better", "worse": "worse", "equal": "shown to be equal", "open": "open"}
+_WORDS = {"better": "better", "worse": "worse", "equal": "shown to be within the margin", "open": "open"}
 
 
 def sentences(rows: pd.DataFrame) -> Iterator[str]:
@@ -35,7 +35,7 @@ def sentences(rows: pd.DataFrame) -> Iterator[str]:
             said = ", ".join(f"{word} in {counts[name]}" for name, word in _WORDS.items() if name in counts)
             yield (
                 f"Against calibrating in English, by {heading}, the target language is {said} of {len(english)} "
-                "comparisons, one a language and combination (p < .05 after Holm)."
+                "comparisons, one a language and combination."
             )
 
 
@@ -97,5 +97,5 @@ def _lines(block: pd.DataFrame, titles: Titles) -> Iterator[dict[str, Any]]:
 
 def _gain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Numbers of one comparison, for a chart and a line."""
-    values = {name: float(row[name]) for name in ("gain", "low", "high", "p_holm")}
+    values = {name: float(row[name]) for name in ("gain", "low", "high", "margin", "p_corrected")}
     return {**values, "unit": str(row["unit"]), "verdict": str(row["verdict"]), "items": int(row["items"])}

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from polyprune.commands import run_command
 from polyprune.report.paper.claim_list import CLAIMS
 from polyprune.report.paper.claims import judge, render_claims
 from polyprune.report.printed import load_all_printed
@@ -40,4 +41,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

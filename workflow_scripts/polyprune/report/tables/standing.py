@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polyprune.grammar.calibrations import is_single_language
-from polyprune.maths.inference import pairs_both_ways
-from polyprune.report.answers.answer import ALPHA, Comparison
+from polyprune.report.answers.answer import Comparison
 from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_other, language_of
 
@@ -31,7 +30,8 @@ class Standing:
     chance: float | None
     """Per cent that guessing gives; None where there is nothing to guess."""
     behind: Mapping[str, tuple[float, float]]
-    """Of all rows but the best, the 95 % interval by which each is worse than the best, in the unit of `resolution`."""
+    """Of all rows but the best, the interval by which each is worse than the best (INF-9), in the unit of `resolution`.
+    """
 
 
 Standings = Mapping[tuple[Block, Key], Standing]
@@ -74,8 +74,9 @@ def _standing(column: Column) -> Standing:
     chosen = candidates(column.values)
     able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
     best = whole.best
-    intervals = {name: _behind(whole, best, name) for name in whole.means if name != best}
-    distances = [_distance(whole, best, name) for name in intervals]
+    behind = {name: whole.difference({best: 1.0, name: -1.0}) for name in whole.means if name != best}
+    intervals = {name: whole.interval(difference) for name, difference in behind.items()}
+    distances = [difference.value - intervals[name][0] for name, difference in behind.items()]
     return Standing(
         may_be_best=frozenset(able),
         told=frozenset(set(whole.means) - set(whole.not_worse())),
@@ -88,18 +89,6 @@ def _standing(column: Column) -> Standing:
         kind=column.kind,
         chance=None if column.chance is None else 100 * column.chance,
     )
-
-
-def _behind(comparison: Comparison, best: str, name: str) -> tuple[float, float]:
-    """By how much the best is better: the 95 % interval."""
-    low, high = comparison.difference({best: 1.0, name: -1.0}).interval(1 - ALPHA)
-    return low, high
-
-
-def _distance(comparison: Comparison, best: str, name: str) -> float:
-    """Between the difference of the best and its lower limit at the level of INF-9."""
-    difference = comparison.difference({best: 1.0, name: -1.0})
-    return difference.value - difference.interval(1 - 2 * ALPHA / pairs_both_ways(len(comparison.means)))[0]
 
 
 def _in_table(kind: str, best: float, difference: float) -> float:

@@ -1,0 +1,28 @@
+"""How a command that prints ends: as if all had been read, where its reader closed early, too (`make … | head -1`)."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+class _Output(io.FileIO):
+    """Standard output that nobody has to read to its end."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def run_command(main: Callable[[], int]) -> int:
+    """The exit code of `main`, whose prints to a pipe that has been closed are lost without a word."""
+    before = sys.stdout
+    raw = io.BufferedWriter(_Output(before.fileno(), "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(raw, encoding=before.encoding, errors=before.errors, line_buffering=before.isatty())
+    code = main()
+    sys.stdout.flush()
+    return code
