@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from polyprune.errors import UserError
+from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
 from polyprune.workflow.inputs import Inputs
@@ -29,6 +30,15 @@ def _is_right(target: str, settings: Settings) -> bool:
     except UserError:
         return False
     return True
+
+
+def compressed(inputs: Inputs, targets: Iterable[str]) -> Iterator[Cell]:
+    """Cells whose compressed weights are among the targets, or of a study that is."""
+    for target in targets:
+        if target in inputs.settings.studies:
+            yield from inputs.settings.studies[target].all_cells()
+        elif (cell := cell_of(target)) and target == artifact_of(cell):
+            yield cell
 
 
 def measured(inputs: Inputs, targets: Iterable[str], measurements: str) -> Iterator[Cell]:
