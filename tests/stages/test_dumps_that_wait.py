@@ -1,4 +1,4 @@
-"""Jobs that dump several cells and do not come to their end: what was finished waits, and the next job takes it over."""
+"""Jobs of several dumps that do not come to their end: what was finished waits, and the next job takes it over."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake.io import strip_wildcard_constraints
 
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER
 from polyprune.grammar.spelling import nearest
 from polyprune.settings.config import Settings
+from polyprune.settings.yaml_lines import read_yaml
 from polyprune.workflow.targets import check_target
 
 _ENDINGS = {"tables": ".parquet", "figures": ".pdf"}
@@ -212,7 +212,7 @@ def file_of(name: str) -> Path | None:
 def _sections(file: Path) -> dict[str, Any]:
     """Of a file of settings; none if it cannot be read as one."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        content = read_yaml(file)
+    except (OSError, UserError):
         return {}
     return content if isinstance(content, dict) else {}
