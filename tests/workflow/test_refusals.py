@@ -50,6 +50,7 @@ def test_all_is_told_with_its_lines(refusals: Refusals) -> None:
 def test_it_is_told_when_snakemake_has_planned_or_cannot_go_on(
     fails: bool, refusals: Refusals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import snakemake.api  # noqa: F401, whose modules import each other
     from snakemake.dag import DAG
 
     async def plan(*_: Any, progress: bool) -> None:
