@@ -154,3 +154,16 @@ def test_what_waits_is_not_taken_for_what_it_is_not(
     passes.clear()
     assert dump(model, cells, tmp_path, **changes) == undisturbed
     assert passes == ([["mask-de", "mask-zh"]] * 2 if changes else [["mask-de"]])
+
+
+def test_what_was_made_for_another_place_is_not_taken_over(
+    model: Path, cells: list[Path], tmp_path: Path, passes: list[list[str]]
+) -> None:
+    """Such as of a model that was called otherwise: its readers would refuse it."""
+    named_otherwise = Path(shutil.copy(cells[0], tmp_path / "mask-xx.safetensors"))
+    dump(model, [named_otherwise], tmp_path)
+    for path, other in zip(dumps(cells[:1], tmp_path), dumps([named_otherwise], tmp_path), strict=True):
+        waiting(path).parent.mkdir(parents=True, exist_ok=True)
+        other.replace(waiting(path))
+    assert dump(model, cells[:1], tmp_path) == dump(model, cells[:1], tmp_path / "undisturbed")
+    assert passes[2:4] == [["mask-de"]] * 2
