@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -77,6 +78,29 @@ def test_a_file_where_a_folder_of_results_belongs_is_named(file: str, clone: Pat
     (clone / file).unlink()
     if (clone / "results").exists():
         shutil.rmtree(clone / "results")
+
+
+@pytest.mark.parametrize("broken", ["config.json", "tokenizer.json"])
+def test_all_models_that_cannot_be_read_are_named_at_once(broken: str, clone: Path):
+    """Found before Snakemake plans, as their sizes are needed, and when it does."""
+    text = (clone / "gguf.yaml").read_text(encoding="utf-8")
+    sizes = "architectures num_hidden_layers hidden_size intermediate_size num_attention_heads num_key_value_heads "
+    sizes += "vocab_size max_position_embeddings"
+    for name in ("first", "second"):
+        (clone / name).mkdir(exist_ok=True)
+        whole = {"config.json": json.dumps(dict.fromkeys(sizes.split(), 64)), "tokenizer.json": "{}"}
+        for file, content in whole.items():
+            (clone / name / file).write_text(content, encoding="utf-8")
+        (clone / name / broken).unlink()
+    model = text.splitlines()[1].replace("model.gguf", "first")
+    second = model.replace("mine-7b", "yours-7b").replace("first", "second")
+    (clone / "both.yaml").write_text(
+        text.replace(text.splitlines()[1], f"{model}\n{second}").replace("[mine-7b]", "[mine-7b, yours-7b]")
+    )
+    code, output = start(clone, "--profile local -n --configfile both.yaml -- mine")
+    assert code == 1 and "Traceback" not in output
+    for name in ("first", "second"):
+        assert output.count(f"{name} has no {broken}") == 1, output
 
 
 def test_another_folder_says_where_to_go(clone: Path):

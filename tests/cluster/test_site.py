@@ -65,7 +65,7 @@ WRONG = [
     ("account: x\n", "{file}: partitions: this key is required", ""),
     ("partitions: {}\n", "{file}:1: partitions: ", "at least 1 item"),
     ("", "{file}: ", "a valid dictionary"),
-    ("partitions: [\n", "{file} is not YAML: ", "line 2"),
+    ("partitions: [\n", "{file}:2: no YAML: ", "expected the node content, but found"),
 ]
 
 

@@ -76,4 +76,5 @@ def look_outside(kind: str, wildcards: dict[str, str], config: str, main: bool =
     outside = Outside(settings, [Path("own.yaml")], workflow, said.append)
     for _ in range(2):
         assert getattr(outside, kind)(wildcards) == []
+    outside.refusals.require_none()
     return workflow.dag.forcefiles, said

@@ -8,6 +8,10 @@ import pytest
 
 from polyprune.running.command_line import require_start
 
+TEN_TO_THE_NINTH = b"a: &a [%s]\n" % b",".join([b"x"] * 10) + b"".join(
+    b"%c: &%c [%s]\n" % (name, name, b",".join([b"*%c" % (name - 1)] * 10)) for name in b"bcdefghi"
+)
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -16,6 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "Snakefile").touch()
     for name in ("mine.yaml", "studies/quick.yaml"):
         (tmp_path / name).write_text("studies: {}\n", encoding="utf-8")
+    (tmp_path / "anchors.yaml").write_text("a: &a {b: 1}\nc: {<<: *a, d: *a}\ne: [*a, *a]\n", encoding="utf-8")
     return tmp_path
 
 
@@ -27,6 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "--configfile mine.yaml studies/quick.yaml --cores 2 results/mine/table1.parquet",
         "results/mine/table1.parquet --configfile mine.yaml",
         "--configfile=mine.yaml -- quick",
+        "--configfile anchors.yaml -- quick",
     ],
 )
 def test_right_starts_pass(words: str, here: Path):
@@ -56,6 +62,12 @@ def test_a_target_that_an_option_swallows_is_put_behind_dashes(words: str, typed
         (b"", "bad.yaml has no sections: begin as studies/mix.yaml does"),
         (b"- a\n", "bad.yaml has no sections"),
         (b"studies: {m\xfcller: 1}\n", "bad.yaml is not in UTF-8"),
+        (b"a: 1\nstudies: &a\n  mine: *a\n", "bad.yaml:2: what the anchor here names holds an alias of itself"),
+        (b"studies: &a [*a]\n", "bad.yaml:1: what the anchor here names holds an alias of itself: it has no end"),
+        (b"models: &a\n  <<: *a\n", "bad.yaml:1: what the anchor here names holds an alias of itself: it has no end"),
+        (TEN_TO_THE_NINTH, "bad.yaml has more than 1,000,000 entries with what its aliases stand for: use fewer"),
+        (b"a: " + b"[" * 9999 + b"]" * 9999, "bad.yaml is nested too deeply to be read"),
+        (b'studies: "a\x07"\n', "bad.yaml: no YAML: unacceptable character #x0007"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_named_with_its_line(content: bytes, said: str, here: Path):
@@ -77,7 +89,7 @@ def test_a_file_that_is_not_there_is_named_with_the_nearest(here: Path):
         require_start(["--configfile", "studies/quik.yaml", "--", "quick"], here)
     said = f"error: --configfile names studies/quik.yaml, which is not in {here}; did you mean studies/quick.yaml?"
     assert str(ended.value) == said
-    with pytest.raises(SystemExit, match=r"names no file; there are mine\.yaml, studies/quick\.yaml"):
+    with pytest.raises(SystemExit, match=r"names no file; there are anchors\.yaml, mine\.yaml, studies/quick\.yaml"):
         require_start(["--configfile", "--", "quick"], here)
 
 

@@ -16,7 +16,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.paths import Cell
 from polyprune.settings.load import SHIPPED_FILES, load_settings
 from polyprune.settings.text import DemoCorpus, FilesCorpus, HubCorpus
-from polyprune.settings.yaml_lines import read_yaml_lines, repeated_keys
+from polyprune.settings.yaml_lines import read_yaml, read_yaml_lines, repeated_keys
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [ROOT / file for file in SHIPPED_FILES]
@@ -151,6 +151,15 @@ def test_keys_of_merged_mappings_may_be_said_again(tmp_path: Path):
     assert list(repeated_keys(tmp_path / "c.yaml")) == []
     (tmp_path / "c.yaml").write_text("a: [{x: 1}, {x: 1,\n y: {x: 1, z: 2, x: 3}}]\n")
     assert list(repeated_keys(tmp_path / "c.yaml")) == [(("a", 1, "y", "x"), 2, 2)]
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a {b: *a}\n", "a: &a {<<: *a}\n"])
+def test_an_anchor_that_holds_itself_is_refused_whoever_reads_the_file(text: str, tmp_path: Path):
+    """Snakemake's own reader takes some of them."""
+    (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
+    for read in (lambda file: load_settings({}, [file]), read_yaml, read_yaml_lines):
+        with pytest.raises(UserError, match=r"c\.yaml:1: what the anchor here names holds an alias of itself"):
+            read(tmp_path / "c.yaml")
 
 
 @pytest.mark.parametrize(("word", "read"), [("no", "False, as which YAML reads no and off"), ("on", "True, as which")])

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from polyprune.grammar.paths import Cell
+from pathlib import Path
+
+import pytest
+from tests.helpers.leaves import everything
+
+from polyprune.grammar.methods import artifact_of
+from polyprune.grammar.paths import Cell, waiting
+from polyprune.settings.load import load_settings
 from polyprune.workflow import bundles
+from polyprune.workflow.inputs import Inputs
+
+SETTINGS = load_settings(everything())
+INPUTS = Inputs(SETTINGS, Path("root"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without results."""
+    monkeypatch.chdir(tmp_path)
 
 
 def cells(method: str, calibrations: list[str], seeds: list[int]) -> list[Cell]:
@@ -51,3 +68,47 @@ def test_cells_whose_calibrations_ask_otherwise_of_the_model_count_as_made_diffe
         ["de@code", "en@code+n8"],
         ["de+n16"],
     ]
+
+
+def on_corpus(*targets: str, made: bool = False) -> list[list[Cell]]:
+    """Bundles of the cells of the configuration's own model on its corpus, of which all are made or none."""
+    found = bundles.Bundles(SETTINGS, INPUTS, targets, lambda *_: made, {})
+    found.on_corpus("made")
+    return [bundle for bundle in found.members["made"] if bundle[0].model == "trained"]
+
+
+def put(path: str | Path) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).touch()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_cells_whose_weights_are_made_again_are_dumped_together_although_their_dumps_are_there() -> None:
+    asked = [cell for bundle in on_corpus("all") for cell in bundle]
+    assert len(asked) > 8
+    for cell in asked:
+        put(artifact_of(cell))
+    assert on_corpus("all", made=True) == []
+    for cell in asked[:3]:
+        Path(artifact_of(cell)).unlink()
+    (bundle,) = on_corpus("all", made=True)
+    assert set(bundle) == set(asked[:3])
+    table = "results/all/table1.parquet"
+    assert on_corpus(table, made=True) == [], "no weights are asked for, and so none are made"
+    (two,) = on_corpus(table, *(artifact_of(cell) for cell in asked[1:3]), made=True)
+    assert set(two) == set(asked[1:3])
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_cells_whose_dumps_wait_are_apart_from_those_that_they_had_to_wait_for() -> None:
+    together = on_corpus("all")
+    waits = {cell for bundle in together for cell in bundle[1:]}
+    dumps = {cell: INPUTS.dumps("made", f"{cell.model}/{cell.variant}") for cell in waits}
+    for cell in waits:
+        for dump in dumps[cell][1:]:
+            put(waiting(Path(dump)))
+    assert on_corpus("all") == together, "a text of each is still to be done"
+    for cell in waits:
+        put(waiting(Path(dumps[cell][0])))
+    assert all(set(bundle) <= waits or waits.isdisjoint(bundle) for bundle in on_corpus("all"))
+    assert {cell for bundle in on_corpus("all") for cell in bundle} >= waits

@@ -76,6 +76,10 @@ class CellReader:
         self.beside: Mapping[str, Any] = self.metadata.get("beside", {})
         require_sparsities(path, self.metadata)
 
+    def check(self) -> None:
+        """Read everything, a tensor at a time. Raises `UserError` if anything is damaged."""
+        self._file.check()
+
     def weight(self, name: str, device: torch.device | str = "cpu") -> CellWeight | None:
         """What the cell holds of a linear layer, by its full name; None if it leaves it dense.
 

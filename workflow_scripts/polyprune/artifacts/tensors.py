@@ -94,6 +94,11 @@ class TensorReader:
             )
         return found
 
+    def check(self) -> None:
+        """Read everything, a tensor at a time. Raises `UserError` if anything is damaged."""
+        for name in self.digests:
+            self.tensor(name)
+
 
 def bytes_of(tensor: Any) -> Any:
     """The bytes of a contiguous array or tensor, without a copy."""

@@ -113,8 +113,7 @@ def check(path: Path, root: Path) -> None:
         case ".safetensors":
             tensors = TensorReader.of_any_kind(path)
             _require_known(path, tensors.header, root)
-            for name in tensors.digests:
-                tensors.tensor(name)
+            tensors.check()
             if tensors.header["schema"] == cells.SCHEMA:
                 cells.require_sparsities(path, tensors.about)
         case ".h5":

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from polyprune.errors import UserError
 from polyprune.settings.base import Count, Section
 from polyprune.settings.problems import explain, readable
-from polyprune.settings.yaml_lines import read_yaml_lines
+from polyprune.settings.yaml_lines import read_yaml, read_yaml_lines
 
 FILE_VARIABLE = "POLYPRUNE_CLUSTER"
 TEMPLATE = Path(__file__).parents[3] / "slurm" / "partitions.yaml"
@@ -137,14 +136,12 @@ def load_cluster() -> Cluster:
     """
     file = cluster_file()
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file)
     except OSError as error:
         raise UserError(
             f"{file}, which {FILE_VARIABLE} names, cannot be read ({error.strerror}): "
             f"copy {TEMPLATE} there, or unset it"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not YAML: {error}") from error
     try:
         return Cluster.model_validate(content)
     except ValidationError as error:

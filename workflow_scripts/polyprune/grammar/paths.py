@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 DENSE = "dense"
 """Stands for method, scheme and calibration of the uncompressed model."""
@@ -52,6 +53,11 @@ def cell_of(path: str) -> Cell | None:
     """The cell whose file it is, if it is one's; spellings are not checked."""
     match = _CELL.match(path)
     return Cell(*match.groups()[:4], seed=int(match[5])) if match else None
+
+
+def waiting(dump: Path) -> Path:
+    """Where a finished dump waits until its job has made all others."""
+    return dump.parent / ".parts" / dump.name
 
 
 def study_path(study: str, name: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """What weights may be stored as, by safetensors' names."""
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 """The other way round."""
+Sizes = Mapping[str, torch.Size]
+"""Shapes of tensors by their names in memory."""
 _COMPUTED = re.compile(r"\brotary_emb\.(inv_freq|cos_cached|sin_cached)$")
 
 
@@ -58,14 +60,25 @@ class Checkpoint:
         return {name: file for name, file in found.items() if not _COMPUTED.search(name)}
 
     @cached_property
+    def _headers(self) -> dict[str, tuple[str, list[int]]]:
+        """Dtype, in safetensors' names, and shape of every tensor in its file."""
+        handles = {file: self._open(file) for file in self.files}
+        slices = {name: handles[file].get_slice(name) for name, file in self.file_of.items()}
+        return {name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()}
+
+    @cached_property
     def stored_as(self) -> dict[str, str]:
         """Dtype of every tensor in its file, in safetensors' names."""
-        handles = {file: self._open(file) for file in self.files}
-        return {name: handles[file].get_slice(name).get_dtype() for name, file in self.file_of.items()}
+        return {name: dtype for name, (dtype, _) in self._headers.items()}
 
     def shape_of(self, name: str) -> list[int]:
         """Shape of a tensor in its file."""
-        return self._open(self.file_of[name]).get_slice(name).get_shape()
+        return self._headers[name][1]
+
+    def outline(self, name: str, dtype: torch.dtype) -> Tensor:
+        """A tensor in a dtype without its numbers, on no device; raises `UserError` if it holds codes."""
+        self.require_plain(name)
+        return torch.empty(self.shape_of(name), dtype=dtype, device="meta")
 
     def tensor(self, name: str) -> Tensor:
         """One tensor in the dtype it is stored in; raises `UserError` if the checkpoint lacks it or holds codes."""
@@ -96,6 +109,25 @@ class Checkpoint:
                 f"{', '.join(DTYPES)}: it is quantised or of another precision; use the model it was made from, or "
                 "convert it"
             )
+
+    def require_fit(self, found: Sizes, wanted: Sizes, where: str) -> None:
+        """Raises `UserError` where tensors are not those of the architecture, by name or shape."""
+        lacking = [f"no {name}" for name in wanted if name not in found]
+        unknown = [f"{name}, which {self.architecture} has not" for name in found if name not in wanted]
+        misshapen = [
+            f"{name} of shape {list(found[name])}, which config.json makes {list(shape)}"
+            for name, shape in wanted.items()
+            if name in found and found[name] != shape
+        ]
+        if wrong := [*lacking, *unknown, *misshapen]:
+            others = f" (and {len(wrong) - 1} more like this)" if len(wrong) > 1 else ""
+            raise self.misfit(f"{where} {wrong[0]}{others}")
+
+    def misfit(self, what: str) -> UserError:
+        """What to raise where the folder has `what`."""
+        return UserError(
+            f"{self.folder} has {what}: config.json is not the one of these weights; fetch the model again"
+        )
 
     @property
     def architecture(self) -> str:

@@ -24,7 +24,7 @@ from polyprune.model.building import build, give_buffers, read_config
 from polyprune.model.calls import LayerCall, for_any_batch, layers_bypassed, what_follows, width_returned
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.fewer_experts import FewerExperts
-from polyprune.model.layout import Layout, Shapes, shapes_of
+from polyprune.model.layout import Layout, shapes_of
 from polyprune.model.products import Beside, Product, beside_products, products_of
 from polyprune.model.staging import read_aside, take_over
 
@@ -118,7 +118,7 @@ class Decoder:
                     f"{self.checkpoint.architecture}"
                 )
         shapes = {name: self.layout.wanted[name].shape for name in state}
-        self._refuse_misfits(shapes_of(state), shapes, "outside its decoder layers")
+        self.checkpoint.require_fit(shapes_of(state), shapes, "outside its decoder layers")
         self.model.load_state_dict(state, strict=False, assign=True)
         self.model.tie_weights()
         give_buffers(
@@ -208,35 +208,22 @@ class Decoder:
 
     def _fill(self, layer: nn.Module, state: dict[str, Tensor], index: int) -> None:
         self.give_back_experts(index)
-        self._refuse_misfits(shapes_of(state), shapes_of(layer.state_dict()), f"in decoder layer {index}")
         layer.load_state_dict(state, assign=True)
         give_buffers(dict(layer.named_modules()), self.base, self.device)
         layer.eval().requires_grad_(False)
 
     def _require_layers(self) -> None:
-        """Raises `UserError` where files lack a tensor of a layer, or have one more: before any layer is computed."""
-        for index in range(self.n_layers):
-            prefix = f"{self.prefix}.{index}."
-            wanted, found, more = self.layout.within(prefix)
-            for name in more:
-                self.checkpoint.require_plain(self.layout.unknown[f"{prefix}{name}"])
-            self._refuse_misfits(found | more, wanted, f"in decoder layer {index}")
-
-    def _refuse_misfits(self, found: Shapes, wanted: Shapes, where: str) -> None:
-        """Raises `UserError` where tensors of the checkpoint are not those of the architecture, by name or shape."""
-        lacking = [f"no {name}" for name in wanted if name not in found]
-        unknown = [f"{name}, which {self.checkpoint.architecture} has not" for name in found if name not in wanted]
-        misshapen = [
-            f"{name} of shape {list(found[name])}, which config.json makes {list(shape)}"
-            for name, shape in wanted.items()
-            if name in found and found[name] != shape
-        ]
-        if wrong := [*lacking, *unknown, *misshapen]:
-            others = f" (and {len(wrong) - 1} more like this)" if len(wrong) > 1 else ""
-            raise UserError(
-                f"{self.checkpoint.folder} has {where} {wrong[0]}{others}: config.json is not the one of these "
-                "weights; fetch the model again"
-            )
+        """Raises `UserError` where tensors of layers are not the architecture's, before any layer is computed."""
+        for index, layer in enumerate(self.layers):
+            prefix, where = f"{self.prefix}.{index}.", f"in decoder layer {index}"
+            more = self.layout.besides(prefix)
+            for name in more.values():
+                self.checkpoint.require_plain(name)
+            try:
+                found = self.layout.shapes(prefix, self.checkpoint.outline)
+            except ValueError as error:
+                raise self.checkpoint.misfit(f"{where} {error}") from error
+            self.checkpoint.require_fit(found | dict.fromkeys(more, torch.Size()), shapes_of(layer.state_dict()), where)
 
     @torch.inference_mode()
     def embed(self, tokens: Tensor, batch: int, offload: bool = False) -> tuple[Tensor, list[LayerCall]]:

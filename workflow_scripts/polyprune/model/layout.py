@@ -123,17 +123,29 @@ class Layout:
             if source.fits_as_it_is and tuple(shape_of(source.parts[0][1])) == tuple(self.wanted[target].shape):
                 self.sources[target] = Source(None, [(source.parts[0][1], source.parts[0][1])])
 
-    def within(self, prefix: str) -> tuple[Shapes, Shapes, Shapes]:
-        """By their names behind `prefix`: what the model has, what of that the files have, and what they have besides.
+    def besides(self, prefix: str) -> dict[str, str]:
+        """Tensors of the files that the model has no parameter for, by their names behind `prefix` in memory."""
+        return {target.removeprefix(prefix): name for target, name in self.unknown.items() if target.startswith(prefix)}
 
-        Shapes are those that the model has; of what it has not, they are not looked at.
+    def shapes(self, prefix: str, outline: Callable[[str, torch.dtype], Tensor]) -> Shapes:
+        """Shapes of what `load` gives, by the names behind `prefix`, before any numbers are read.
+
+        transformers' own operations are done with tensors of the meta device: `outline` gives those of the files. What
+        they make of a wrong shape may have the right one, as a stack of joined matrices has whose parts are exchanged.
+
+        Raises:
+            ValueError: tensors cannot be put together at all; names them.
         """
-        wanted = shapes_of(
-            {name.removeprefix(prefix): at for name, at in self.wanted.items() if name.startswith(prefix)}
-        )
-        found = {name: shape for name, shape in wanted.items() if f"{prefix}{name}" in self.sources}
-        more = {name.removeprefix(prefix): torch.Size() for name in self.unknown if name.startswith(prefix)}
-        return wanted, found, more
+        found: Shapes = {}
+        for target, source in self.sources.items():
+            if target.startswith(prefix):
+                try:
+                    found |= shapes_of(self._made(target, source, outline))
+                except (RuntimeError, ValueError, IndexError) as error:
+                    parts = {tuple(outline(name, torch.float32).shape): name for _, name in reversed(source.parts)}
+                    told = " and ".join(f"{name} of shape {list(shape)}" for shape, name in sorted(parts.items()))
+                    raise ValueError(f"{told}, which do not make {target}") from error
+        return {name.removeprefix(prefix): shape for name, shape in found.items()}
 
     def load(self, prefix: str, read: Callable[[str, torch.dtype], Tensor]) -> dict[str, Tensor]:
         """All parameters and buffers whose names begin with `prefix`; `read` gives a tensor of the files in a dtype."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,6 @@ import torch
 from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hdf5 import Attributes
 from polyprune.artifacts.identity import DENSE_VARIANT
-from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.prompts import PromptSet
 from polyprune.artifacts.tokens import TokenSet
 from polyprune.model.cells import open_cell
@@ -73,33 +71,6 @@ class Variants:
             },
         }
         return {name: value for name, value in found.items() if value is not None}
-
-
-@contextmanager
-def open_dumps(
-    variants: Variants,
-    paths: Sequence[Path],
-    write: Callable[..., AbstractContextManager[RowWriter]],
-    data: TokenSet | PromptSet,
-    hooks: str,
-    provenance: Mapping[str, Any],
-) -> Iterator[list[RowWriter]]:
-    """A dump of each variant, by `write(path, attributes=…)`; all appear when the block ends without error."""
-    with ExitStack() as files:
-        yield [
-            files.enter_context(
-                write(path, attributes=variants.attributes(variant, data, hooks, _of_one(provenance, number)))
-            )
-            for number, (variant, path) in enumerate(zip(variants, paths, strict=True))
-        ]
-
-
-def _of_one(provenance: Mapping[str, Any], number: int) -> Mapping[str, Any]:
-    """Of a job whose cells were to be made differently, what its dump of one of them says: as if it had been alone."""
-    inputs = provenance.get("inputs", {})
-    if not isinstance(inputs.get("cell"), list):
-        return provenance
-    return {**provenance, "inputs": inputs | {"cell": inputs["cell"][number]}}
 
 
 def open_variants(model: Path, cells: list[Path], device: torch.device) -> Variants:

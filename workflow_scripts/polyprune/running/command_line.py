@@ -15,6 +15,8 @@ from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 
+from polyprune.errors import UserError
+
 _OPTIONS = ("--configfile", "--configfiles")
 _CORES = ("--cores", "-c")
 _SNAKEFILE = ("-s", "--snakefile")
@@ -100,16 +102,12 @@ def _config_files(argv: Sequence[str]) -> str | None:
 
 def _unreadable(file: str) -> str | None:
     """Why a file is no configuration, with its line."""
-    import yaml
+    from polyprune.settings.yaml_lines import read_yaml
 
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        return f"{file} is not in UTF-8: save it so"
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        hint = "; indent with blanks alone" if "\\t" in str(error.problem) else ""
-        return f"{file}{line}: no YAML: {error.problem}{hint}"
+        content = read_yaml(Path(file))
+    except UserError as error:
+        return str(error)
     if not isinstance(content, dict):
         return f"{file} has no sections: begin as studies/mix.yaml does, with studies: or models:"
     return None

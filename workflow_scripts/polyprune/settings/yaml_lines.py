@@ -1,4 +1,7 @@
-"""On which line of a YAML file a key stands, and which keys stand twice: for error messages."""
+"""YAML files: what they say, on which line a key stands, and which keys stand twice.
+
+An alias may stand for what it stands in, or for aliases of aliases, of which a few lines make more than a machine can
+hold. All readers here refuse such files."""
 
 from __future__ import annotations
 
@@ -9,8 +12,12 @@ from typing import Any
 
 import yaml
 
+from polyprune.errors import UserError
+
 Place = tuple[str | int, ...]
 _MERGE = "tag:yaml.org,2002:merge"
+_MOST_ENTRIES = 1_000_000
+"""Of a file, with what its aliases stand for; the paper's study has a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,50 @@ class LineMap:
             if (line := self.lines.get(place[:length])) is not None:
                 return length, f"{self.file}:{line}"
         return None
+
+
+def read_yaml(file: Path) -> Any:
+    """What a YAML file says.
+
+    Raises:
+        OSError: it cannot be read.
+        UserError: it is no YAML in UTF-8, or has no end; with its line.
+    """
+    node = _composed(file)
+    return yaml.SafeLoader("").construct_document(node) if node else None
+
+
+def _composed(file: Path, loader: Any = yaml.SafeLoader) -> yaml.Node | None:
+    """What a YAML file is made of; raises as `read_yaml` does, most plainly with YAML's slow loader."""
+    try:
+        node = yaml.compose(file.read_text(encoding="utf-8"), loader)
+        n_entries = _n_entries(node, {}, file) if node else 0
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not in UTF-8: save it so") from error
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deeply to be read") from error
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        hint = "; indent with blanks alone" if "\\t" in str(error.problem) else ""
+        raise UserError(f"{file}{line}: no YAML: {error.problem}{hint}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: no YAML: {' '.join(str(error).split())}") from error
+    if n_entries > _MOST_ENTRIES:
+        raise UserError(f"{file} has more than {_MOST_ENTRIES:,} entries with what its aliases stand for: use fewer")
+    return node
+
+
+def _n_entries(node: yaml.Node, counted: dict[int, int | None], file: Path) -> int:
+    """How many nodes it has; `counted` are those of nodes that were met before, None where it is being counted."""
+    if id(node) not in counted:
+        counted[id(node)] = None
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        below = parts if isinstance(node, yaml.CollectionNode) else []
+        counted[id(node)] = 1 + sum(_n_entries(part, counted, file) for part in below)
+    if (found := counted[id(node)]) is None:
+        line = node.start_mark.line + 1
+        raise UserError(f"{file}:{line}: what the anchor here names holds an alias of itself: it has no end")
+    return found
 
 
 def read_yaml_lines(file: Path) -> LineMap:
@@ -47,14 +98,13 @@ def read_yaml_lines(file: Path) -> LineMap:
                 lines.setdefault((*place, index), value.start_mark.line + 1)
                 visit(value, (*place, index))
 
-    visit(yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), ())
+    visit(_composed(file), ())
     return LineMap(file, lines)
 
 
 def repeated_keys(file: Path) -> Iterator[tuple[Place, int, int]]:
     """Keys that a mapping of a YAML file has twice, of which YAML's readers take the last, and both lines."""
-    loader: Any = yaml.CSafeLoader
-    waiting: list[tuple[yaml.Node | None, Place]] = [(yaml.compose(file.read_text(encoding="utf-8"), loader), ())]
+    waiting: list[tuple[yaml.Node | None, Place]] = [(_composed(file, yaml.CSafeLoader), ())]
     for node, place in waiting:
         if isinstance(node, yaml.SequenceNode):
             waiting += [(value, (*place, index)) for index, value in enumerate(node.value)]

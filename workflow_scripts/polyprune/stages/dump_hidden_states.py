@@ -13,9 +13,8 @@ from polyprune.artifacts.hidden_states import write_hidden_states
 from polyprune.artifacts.tokens import load_tokens
 from polyprune.log import logger
 from polyprune.model.decoder import sequences_per_batch
+from polyprune.model.dumps import open_dumps
 from polyprune.model.paired import paired_pass, sample_of
-from polyprune.model.streams import HOOKS
-from polyprune.model.variant import open_dumps, open_variants
 from polyprune.settings.engine import Engine
 
 
@@ -34,10 +33,10 @@ def dump_hidden_states(
     `cell` is the compressed weights of one or more variants, or empty for the dense model; `evaluation` has a file a
     language; `output` has each variant's dumps in that order, one variant after the other.
     """
-    variants = open_variants(model, cell, device)
-    decoder = variants.decoder
+    dumps = open_dumps(model, cell, output, device, provenance)
+    decoder = dumps.variants.decoder
     for language, data_file in enumerate(evaluation):
-        data = load_tokens(data_file, variants.of_text)
+        data = load_tokens(data_file, dumps.variants.of_text)
         n_sequences, length = data.tokens.shape
         sample = sample_of(data, sampled_tokens)
         write = partial(
@@ -48,7 +47,9 @@ def dump_hidden_states(
             sample=sample,
             dtype=decoder.dtype_name,
         )
-        dumps, batch = output[language :: len(evaluation)], sequences_per_batch(engine.tokens_per_batch, length)
-        with open_dumps(variants, dumps, write, data, HOOKS, provenance) as writers:
-            paired_pass(decoder, data, variants.cells, batch, sample, writers, engine.offload == "cpu")
+        batch = sequences_per_batch(engine.tokens_per_batch, length)
+        with dumps.of_text(language, data, write) as (cells, writers):
+            if writers:
+                paired_pass(decoder, data, cells, batch, sample, writers, engine.offload == "cpu")
         logger.info("%s: %d sequences of %d tokens", data_file.stem, n_sequences, length)
+    dumps.finish()

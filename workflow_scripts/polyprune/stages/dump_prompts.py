@@ -12,9 +12,8 @@ import torch
 from polyprune.artifacts.prompt_states import write_prompt_states
 from polyprune.artifacts.prompts import load_prompt_set
 from polyprune.log import logger
+from polyprune.model.dumps import open_dumps
 from polyprune.model.prompts import prompt_pass
-from polyprune.model.streams import HOOKS
-from polyprune.model.variant import open_dumps, open_variants
 from polyprune.settings.engine import Engine
 
 
@@ -32,10 +31,10 @@ def dump_prompts(
     `cell` is the compressed weights of one or more variants, or empty for the dense model; `prompts` has a file a
     language; `output` has each variant's dumps in that order, one variant after the other.
     """
-    variants = open_variants(model, cell, device)
-    decoder = variants.decoder
+    dumps = open_dumps(model, cell, output, device, provenance)
+    decoder = dumps.variants.decoder
     for language, data_file in enumerate(prompts):
-        data = load_prompt_set(data_file, variants.of_text)
+        data = load_prompt_set(data_file, dumps.variants.of_text)
         n_content = np.add.reduceat(data.content.astype(np.int64), data.start[:-1])
         write = partial(
             write_prompt_states,
@@ -45,7 +44,8 @@ def dump_prompts(
             n_content=n_content,
             n_total=data.lengths,
         )
-        dumps = output[language :: len(prompts)]
-        with open_dumps(variants, dumps, write, data, HOOKS, provenance) as writers:
-            prompt_pass(decoder, data, variants.cells, engine.tokens_per_batch, writers, engine.offload == "cpu")
+        with dumps.of_text(language, data, write) as (cells, writers):
+            if writers:
+                prompt_pass(decoder, data, cells, engine.tokens_per_batch, writers, engine.offload == "cpu")
         logger.info("%s: %d prompts, %d content tokens", data_file.stem, len(data.items), n_content.sum())
+    dumps.finish()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from polyprune.errors import UserError
+from polyprune.grammar.methods import artifact_of
 from polyprune.grammar.paths import OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
 from polyprune.workflow.inputs import Inputs
-from polyprune.workflow.targets import PAGE, check_target
+from polyprune.workflow.targets import PAGE, check_target, passes
 
 SCORES = {"drift": ("perplexity.parquet", "drift.parquet"), "lsar": ("lsar.parquet",)}
 """Files of a cell that come from its dumps, by what tables and figures of them are made from."""
@@ -20,15 +20,16 @@ def targets_in(argv: Sequence[str], settings: Settings) -> list[str]:
     Without those that misspell the grammar: they are refused when all rules are read.
     """
     named = [word for word in argv if word in settings.studies or word.startswith("results/")]
-    return [word for word in named if _is_right(word, settings)] if named else [PAPER]
+    return [word for word in named if passes(check_target, word, settings)] if named else [PAPER]
 
 
-def _is_right(target: str, settings: Settings) -> bool:
-    try:
-        check_target(target, settings)
-    except UserError:
-        return False
-    return True
+def compressed(inputs: Inputs, targets: Iterable[str]) -> Iterator[Cell]:
+    """Cells whose compressed weights are among the targets, or of a study that is."""
+    for target in targets:
+        if target in inputs.settings.studies:
+            yield from inputs.settings.studies[target].all_cells()
+        elif (cell := cell_of(target)) and target == artifact_of(cell):
+            yield cell
 
 
 def measured(inputs: Inputs, targets: Iterable[str], measurements: str) -> Iterator[Cell]:

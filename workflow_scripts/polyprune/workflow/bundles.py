@@ -7,8 +7,9 @@
                                   more than languages of the model's own corpus
 
 Bundles are made anew for each run, of those cells whose dumps it asks for and does not have by today's settings: so
-nothing is dumped that was not asked for, and nothing a second time because others came. Once dumped, a cell's files are
-recorded as if it had been alone (`dumped.py`).
+nothing is dumped that was not asked for, and nothing a second time because others came. Those whose dumps wait because
+a neighbour could not be read (`model/dumps.py`) are apart from it now. Once dumped, a cell's files are recorded as if
+it had been alone (`dumped.py`).
 
 These names are made and read here only: rules take them from `Bundles`, the ledger and the reader of Slurm's queue ask.
 """
@@ -19,16 +20,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.methods import artifact_of
-from polyprune.grammar.paths import Cell, cell_of, origin_of
+from polyprune.grammar.paths import Cell, cell_of, origin_of, waiting
 from polyprune.grammar.schemes import SCHEME_PATTERN
 from polyprune.provenance import digest
 from polyprune.settings.config import Settings
 from polyprune.workflow import costs
-from polyprune.workflow.asked import measured
+from polyprune.workflow.asked import compressed, measured
 from polyprune.workflow.inputs import CELL_VARIANT, InputFunction, Inputs
 from polyprune.workflow.wildcards import Only, any_of
 
@@ -76,6 +78,7 @@ class Bundles:
     ) -> None:
         self.settings, self.inputs, self.only = settings, inputs, Only(settings)
         self._targets, self._is_made, self._planned = targets, is_made, planned
+        self._anew = {cell for cell in compressed(inputs, targets) if not Path(artifact_of(cell)).exists()}
         self.members: dict[str, list[list[Cell]]] = {}
 
     def on_corpus(self, corpus: str) -> list[Dump]:
@@ -96,12 +99,19 @@ class Bundles:
 
     def _dumps(self, data: str, models: str, cells: Iterable[Cell]) -> list[Dump]:
         of_here = [cell for cell in cells if origin_of(cell.method) is None and self._size(cell.model) > 1]
-        lacking = [cell for cell in of_here if not self._is_made(data, cell)]
-        found = self._planned.get(data) or bundles(lacking, self._size)
+        lacking = [cell for cell in of_here if cell in self._anew or not self._is_made(data, cell)]
+        kept = {cell for cell in lacking if self._waits(data, cell)}
+        others = [cell for cell in lacking if cell not in kept]
+        found = self._planned.get(data) or [*bundles(kept, self._size), *bundles(others, self._size)]
         self.members[data] = found
         wildcards = {"model": models, "method": self.only.everywhere()["method"], "scheme": SCHEME_PATTERN}
         alone = Dump(rule_of_one(data), [CELL_VARIANT], self.inputs.cell, data, wildcards, [])
         return [*(self._bundle(data, bundle) for bundle in found), alone]
+
+    def _waits(self, data: str, cell: Cell) -> bool:
+        """Whether an earlier job has finished a cell's dumps, and then failed because of others."""
+        dumps = self.inputs.dumps(data, f"{cell.model}/{cell.variant}")
+        return all(waiting(Path(dump)).exists() for dump in dumps)
 
     def _size(self, model: str) -> int:
         """Cells of a model that one job dumps at most."""

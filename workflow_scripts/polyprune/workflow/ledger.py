@@ -24,13 +24,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from polyprune.commands import run_command
 from polyprune.errors import UserError
 from polyprune.grammar.paths import DENSE, OF_STUDIES, PAPER, Cell, cell_of
 from polyprune.settings.config import Settings
 from polyprune.settings.load import SHIPPED_FILES, load_settings
+from polyprune.settings.yaml_lines import read_yaml
 from polyprune.workflow import costs
 from polyprune.workflow.bundles import MIXED
 from polyprune.workflow.failures import Failure, failures_of
@@ -215,8 +214,8 @@ def read_config(files: Sequence[Path]) -> Settings:
             close = get_close_matches(str(file), map(str, study_files()), n=1)
             raise UserError(f"there is no {file} in {Path.cwd()}{f'; did you mean {close[0]}?' if close else ''}")
         try:
-            config = merged(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
+            config = merged(config, read_yaml(file) or {})
+        except OSError as error:
             raise UserError(f"{file} cannot be read as a study file: {error}") from error
     return load_settings(config, files)
 

@@ -24,15 +24,14 @@ from polyprune.settings.calibrations import sequences_wanted
 from polyprune.settings.config import Settings
 from polyprune.settings.imports import FolderCheckpoint
 from polyprune.settings.models import FolderSource, GgufSource, PickledSource
-from polyprune.settings.problems import explain
 from polyprune.settings.text import DemoCorpus, FilesCorpus, FilesPrompts, TmxCorpus
-from polyprune.settings.yaml_lines import Place, read_yaml_lines
 from polyprune.workflow.outside_models import (
     changes_of_original,
     changes_of_prompting,
     changes_where_it_lies,
     registration,
 )
+from polyprune.workflow.refusals import OutsideError, Refusals, told
 from polyprune.workflow.spec_values import cell_at, place_of_import
 from polyprune.workflow.wildcards import Wildcards
 
@@ -69,11 +68,13 @@ def places_of(settings: Settings) -> dict[str, str | list[str]]:
 class Outside:
     """Looks at outside things under some settings, which were read from `files`; `workflow` is Snakemake's.
 
+    What cannot be used is among the `refusals`.
+
     Processes that Snakemake starts for single jobs look at nothing: what they run was decided before.
     """
 
     def __init__(self, settings: Settings, files: Sequence[Path], workflow: Any, say: Callable[[str], None]) -> None:
-        self.settings, self.files, self.workflow, self.say = settings, files, workflow, say
+        self.settings, self.workflow, self.say, self.refusals = settings, workflow, say, Refusals(files)
         self._seen: set[str] = set()
 
     # Input functions, of no files.
@@ -121,7 +122,8 @@ class Outside:
             try:
                 found = list(changes(wildcards, Path(output)))
             except UserError as error:
-                raise SystemExit(f"error: {error}") from error
+                self.refusals.add(error)
+                return []
             if found:
                 self.say(f"{output} is made again, with all that depends on it: {'; '.join(found)}")
                 self.workflow.dag.forcefiles.add(output)
@@ -142,16 +144,16 @@ class Outside:
             if manifest.exists() and not folder.exists():
                 self._say_missing(f"the model's folder {folder} does not exist", manifest)
                 return
-            config = self._told(lambda: read_config(folder), place)
-            self._told(lambda: check_shape(config, model.shape, "the shape"), ("models", name, "shape"))
-            names = self._told(lambda: deciding_files(folder), place)
+            config = told(lambda: read_config(folder), place)
+            told(lambda: check_shape(config, model.shape, "the shape"), ("models", name, "shape"))
+            names = told(lambda: deciding_files(folder), place)
             if registered := registration(read_manifest, manifest):
                 yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
         elif isinstance(model.source, GgufSource | PickledSource) and model.source.path is not None:
             original = path_at(reference("models", name))
             if not original.exists():
                 if not manifest.exists():
-                    raise self._refusal(("models", name, "source", "path"), f"{original} does not exist")
+                    raise OutsideError(("models", name, "source", "path"), f"{original} does not exist")
                 self._say_missing(f"the model's original {original} does not exist", manifest)
                 return
             if registered := registration(read_manifest, manifest):
@@ -181,7 +183,7 @@ class Outside:
             origin = str(origin_of(cell.method))
             index = [each.cell(origin) for each in self.settings.imports[origin].cells].index(cell)
             place = ("imports", origin, "cells", index, "source", "path")
-            names = self._told(lambda: deciding_files(folder, source.pickles), place)
+            names = told(lambda: deciding_files(folder, source.pickles), place)
         elif registered:
             try:
                 folder = checkpoint_folder(registered["source"])
@@ -210,7 +212,7 @@ class Outside:
             if output.exists():
                 self._say_missing(str(error), output)
                 return
-            raise self._refusal(("corpora", name, "files", language), str(error)) from error
+            raise OutsideError(("corpora", name, "files", language), str(error)) from error
         if not any(file.suffix in (".gz", ".parquet") for file in files):
             self._require_text(name, language, sum(file.stat().st_size for file in files), ", ".join(map(str, files)))
         yield from _changes_of_files(files, output, SCHEMA)
@@ -220,7 +222,7 @@ class Outside:
         for name, model in self.settings.models.items():
             n, length = sequences_wanted(self.settings, name, corpus, language), model.text.sequence_length
             if _MOST_TOKENS_A_BYTE * size < n * length:
-                raise self._refusal(
+                raise OutsideError(
                     ("models", name, "text"),
                     f"{n} sequences of {length} tokens are wanted, and all text in {language} is {size:,} bytes "
                     f"({where}); bring more text, or ask for fewer or shorter ones",
@@ -239,12 +241,12 @@ class Outside:
             if output.exists():
                 self._say_missing(what, output)
                 return
-            raise self._refusal(place, what)
+            raise OutsideError(place, what)
         with file.open("rb") as stream:
             n_lines = sum(1 for line in stream if line.strip())
         if n_lines < prompts.n_prompts:
             few = f"{prompts.n_prompts} prompts are wanted, {file} has {n_lines} lines; lower it"
-            raise self._refusal(("prompts", name, "n_prompts"), few)
+            raise OutsideError(("prompts", name, "n_prompts"), few)
         yield from _changes_of_files([file], output, TEXT)
 
     def _benchmark(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
@@ -255,10 +257,10 @@ class Outside:
             self._say_missing(f"evaluation.data_root {root} does not exist", manifest)
             return
         place = ("evaluation", "data_root")
-        names = self._told(
+        names = told(
             lambda: present(root, datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub")), place
         )
-        now = {name: self._told(lambda name=name: folder_digest(root / name), place) for name in names}
+        now = {name: told(lambda name=name: folder_digest(root / name), place) for name in names}
         if registered := registration(read_registered, manifest):
             before = registered["digests"]
             for name in now:
@@ -276,7 +278,7 @@ class Outside:
         manifest = registration(read_registered, Path(f"results/benchmarks/hub/{wildcards['benchmark']}.json"))
         for name in datasets(self.settings.all_benchmarks[wildcards["benchmark"]], "hub", languages):
             if not (root / name).is_dir() and name not in (manifest or {"digests": ()})["digests"]:
-                raise self._refusal(
+                raise OutsideError(
                     ("evaluation", "data_root"),
                     f"{root / name} does not exist, and {wildcards['model']} has texts in {', '.join(languages)}; it "
                     "should be a data set in the hub's layout (data/README.md)",
@@ -284,16 +286,6 @@ class Outside:
         yield from ()
 
     # What is told.
-
-    def _refusal(self, place: Place, message: str) -> UserError:
-        return UserError(explain([(place, message)], [read_yaml_lines(file) for file in self.files], "config"))
-
-    def _told(self, look: Callable[[], Any], place: Place) -> Any:
-        """What `look` finds; its refusal is told with the line of `place`."""
-        try:
-            return look()
-        except UserError as error:
-            raise self._refusal(place, str(error)) from error
 
     def _say_missing(self, what: str, output: Path) -> None:
         self.say(f"{what}; what is finished stays as {output} registered it, jobs that need more of it will fail")

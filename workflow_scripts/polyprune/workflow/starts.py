@@ -9,14 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake.io import strip_wildcard_constraints
 
 from polyprune.errors import UserError
 from polyprune.grammar.paths import PAPER
 from polyprune.grammar.spelling import nearest
 from polyprune.settings.config import Settings
-from polyprune.workflow.targets import check_target
+from polyprune.settings.yaml_lines import read_yaml
+from polyprune.workflow.targets import check_target, passes
 
 _ENDINGS = {"tables": ".parquet", "figures": ".pdf"}
 _FLAGS = {"-n", "--dry-run", "--dryrun", "-F", "--forceall", "-f", "--force", "-k", "--keep-going", "-p", "--verbose",
@@ -40,7 +40,7 @@ def require_targets(argv: Sequence[str], settings: Settings, rules: Collection[A
 
     def wrong(words: Sequence[str]) -> list[str]:
         others = [word for word in words if word not in names and not _is_other_file(word)]
-        return [word for word in others if not _known(word, settings) or _no_rule(word, rules)]
+        return [word for word in others if not passes(require_target, word, settings) or _no_rule(word, rules)]
 
     if not wrong(_positional(argv)):
         return
@@ -125,14 +125,6 @@ def _is_result(word: str) -> bool:
     return Path(word).resolve().is_relative_to(Path("results").resolve())
 
 
-def _known(word: str, settings: Settings) -> bool:
-    try:
-        require_target(word, settings)
-    except UserError:
-        return False
-    return True
-
-
 def require_target(word: str, settings: Settings) -> None:
     """Refuse a word that is neither a study nor a path of the grammar, nor a rule's own name.
 
@@ -174,13 +166,9 @@ def _meant(word: str, settings: Settings) -> Iterator[str]:
         for kind, ending in _ENDINGS.items():
             if path.startswith("results/") and entry is not None and stem in getattr(entry, kind):
                 yield path if "." in parts[-1] else f"{path}{ending}"
-    try:
-        path = f"results/{'/'.join(parts)}" if parts[0] != "results" else "/".join(parts)
-        check_target(path, settings)
-        if len(parts) > 2 and path != word:
-            yield path
-    except UserError:
-        pass
+    path = f"results/{'/'.join(parts)}" if parts[0] != "results" else "/".join(parts)
+    if len(parts) > 2 and path != word and passes(check_target, path, settings):
+        yield path
     yield from get_close_matches(word, settings.studies, n=1, cutoff=0.75)
 
 
@@ -212,7 +200,7 @@ def file_of(name: str) -> Path | None:
 def _sections(file: Path) -> dict[str, Any]:
     """Of a file of settings; none if it cannot be read as one."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        content = read_yaml(file)
+    except (OSError, UserError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from polyprune.errors import UserError
@@ -41,6 +41,15 @@ def as_named(words: Iterable[str]) -> list[str]:
 def _as_named(word: str) -> str:
     path = os.path.relpath(word or ".")
     return path if path.startswith("results/") and not Path(word).is_absolute() else word
+
+
+def passes(check: Callable[[str, Settings], None], target: str, settings: Settings) -> bool:
+    """Whether a check of targets, which would say what is wrong, finds nothing."""
+    try:
+        check(target, settings)
+    except UserError:
+        return False
+    return True
 
 
 def check_target(target: str, settings: Settings) -> None:
@@ -109,11 +118,14 @@ def require_sizes(words: Sequence[str], settings: Settings) -> None:
     named = [word for word in words if not word.endswith(MANIFESTS)]
     known = {*settings.models, *settings.studies}
     named = [word for word in named if word.removeprefix("results/").split("/")[0] in known]
+    unknown: list[str] = []
     for model in sorted(models_of(named, settings)) if named else []:
         try:
             _ = settings.models[model].sizes
         except UserError as error:
-            raise UserError(f"models.{model}: {error}") from error
+            unknown.append(f"models.{model}: {error}")
+    if unknown:
+        raise UserError("\n".join(unknown))
 
 
 def _check_study_file(name: str, study: str, settings: Settings) -> None:
