@@ -133,7 +133,11 @@ def download_model(name: str, revision: str) -> Path:
 
 def download_checkpoint(name: str, revision: str, pickles: bool) -> Path:
     """Download weights and configuration of a checkpoint into the hub's cache; its snapshot folder."""
-    return _download(name, revision, CHECKPOINT_FILES + (PICKLES if pickles else []))
+    return _download(name, revision, _of_checkpoint(pickles))
+
+
+def _of_checkpoint(pickles: bool) -> list[str]:
+    return CHECKPOINT_FILES + (PICKLES if pickles else [])
 
 
 def _download(name: str, revision: str, wanted: list[str]) -> Path:
@@ -180,9 +184,18 @@ def cached_model(name: str, revision: str) -> Path:
     Raises:
         UserError: it is not there, or links of it lead to files that are gone.
     """
+    return _cached(name, revision, MODEL_FILES)
+
+
+def cached_checkpoint(name: str, revision: str, pickles: bool) -> Path:
+    """The same of a checkpoint, of which less was downloaded."""
+    return _cached(name, revision, _of_checkpoint(pickles))
+
+
+def _cached(name: str, revision: str, wanted: list[str]) -> Path:
     with explained("model", name):
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))
-    if gone := [file for file in _wanted(folder, [*MODEL_FILES, *PICKLES]) if not (folder / file).exists()]:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=True))
+    if gone := [file for file in _wanted(folder, wanted) if not (folder / file).exists()]:
         raise UserError(
             f"model {name} is not whole in this machine's cache, {folder / gone[0]} leads to a file that is gone; "
             f"fetch it again with hf download {name} --revision {revision}"
