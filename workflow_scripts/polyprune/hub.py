@@ -12,6 +12,7 @@ make a study on another machine from the same models and data.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import filter_repo_objects, httpx
 from huggingface_hub.utils.sha import git_hash
 
-from polyprune.artifacts.atomic import atomic_write
+from polyprune.artifacts.atomic import PART, atomic_write
 from polyprune.artifacts.json_files import read_json, write_json
 from polyprune.artifacts.known_digests import known_digest
 from polyprune.errors import UserError
@@ -204,9 +205,16 @@ def _cached(name: str, revision: str, wanted: list[str]) -> Path:
 
 
 def download_dataset(name: str, revision: str, folder: Path) -> None:
-    """Download a data set's files as they lie on the hub into a folder of their own."""
+    """Download a data set's files as they lie on the hub into a folder of their own, in place of what that held.
+
+    They gather beside it, under the name of the commit, where a download that was cut off goes on: in a folder with
+    files of another commit the hub's library leaves them, and takes them for this one's where the hub is out of reach.
+    """
+    gathered = folder.with_name(f"{folder.name}.{revision}{PART}")
     with explained("dataset", name):
-        snapshot_download(name, repo_type="dataset", revision=revision, local_dir=folder)
+        snapshot_download(name, repo_type="dataset", revision=revision, local_dir=gathered)
+    shutil.rmtree(folder, ignore_errors=True)
+    gathered.rename(folder)
 
 
 def dataset_file(name: str, revision: str, file: str) -> str:
