@@ -32,10 +32,10 @@ from huggingface_hub.utils import filter_repo_objects, httpx
 from huggingface_hub.utils.sha import git_hash
 
 from polyprune.artifacts.atomic import PART, atomic_write
-from polyprune.artifacts.json_files import read_json, write_json
+from polyprune.artifacts.json_files import write_json
 from polyprune.artifacts.known_digests import known_digest
 from polyprune.errors import UserError
-from polyprune.settings.sizes import LOCK_FILE
+from polyprune.settings.sizes import LOCK_FILE, read_lock
 
 DATASET_FILES = "hf://datasets/"
 MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
@@ -87,7 +87,7 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
     """
     section = f"{kind}s"
     with FileLock(f"{LOCK_FILE}.guard"):
-        lock = read_json(LOCK_FILE) if LOCK_FILE.exists() else {}
+        lock = read_lock()
         locked = lock.get(section, {}).get(name)
         if locked and pinned and locked != pinned:
             raise UserError(
@@ -109,7 +109,7 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
 def lock_sizes(name: str, revision: str, sizes: Mapping[str, int]) -> None:
     """Keep what a model's config.json says beside its commit; `name` is a repository, or a file of one."""
     with FileLock(f"{LOCK_FILE}.guard"):
-        lock = read_json(LOCK_FILE) if LOCK_FILE.exists() else {}
+        lock = read_lock()
         lock.setdefault("sizes", {})[f"{name}@{revision}"] = dict(sizes)
         write_json(LOCK_FILE, lock)
 
