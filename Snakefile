@@ -77,7 +77,7 @@ if workflow.is_main_process:
 
         replace_plugin()
 if caching:
-    share(workflow.rules)
+    share(workflow.rules, settings, given)
 strangers.watch(workflow.rules)
 only_plan(logger, workflow.output_settings)
 quicken(workflow.rules)

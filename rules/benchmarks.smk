@@ -21,6 +21,8 @@ rule register_benchmark:
 
 
 rule fetch_benchmark:
+    input:
+        outside.benchmark,
     output:
         "results/benchmarks/hub/{benchmark}.json",
     log:

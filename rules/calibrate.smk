@@ -29,6 +29,7 @@ rule write_text:
 rule build_calibration_set:
     input:
         model="results/{model}/model.json",
+        prompting=inputs.template,
         corpus=inputs.calibration_text,
     output:
         "results/{model}/calibration/{calibration}/seed{seed}/tokens.safetensors",
@@ -42,8 +43,8 @@ rule build_calibration_set:
     params:
         spec=specs.build_calibration_set,
     shell:
-        "python -m polyprune build_calibration_set --settings {params.spec:q} --model {input.model} --corpus "
-        "{input.corpus} --output {output} --log {log} --threads {threads}"
+        "python -m polyprune build_calibration_set --settings {params.spec:q} --model {input.model} --prompting "
+        "{input.prompting} --corpus {input.corpus} --output {output} --log {log} --threads {threads}"
 
 
 for corpus in settings.corpora:

@@ -51,7 +51,7 @@ from polyprune.workflow.specs import Specs
 from polyprune.workflow.starts import require_choice, require_targets, uses_profile
 from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.text_inputs import WRITTEN
-from polyprune.workflow.targets import as_named, models_of, require_sizes
+from polyprune.workflow.targets import as_named, require_sizes
 from polyprune.workflow.wildcards import Only
 
 collect_rarely()
@@ -69,7 +69,7 @@ try:
     require_sizes(given, settings)
     cluster = load_cluster()
     if caching:
-        require_cacheable(settings, models_of(given, settings))
+        require_cacheable(settings, given)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -46,6 +46,8 @@ rule collect_passages:
 
 
 rule fetch_documents:
+    input:
+        outside.documents,
     output:
         "results/corpora/{corpus}/{language}.parquet",
     log:

@@ -23,6 +23,8 @@ rule collect_prompts:
 
 
 rule fetch_prompts:
+    input:
+        outside.prompts,
     output:
         "results/prompts/{prompts}/{language}.parquet",
     log:

@@ -155,6 +155,9 @@ def test_sizes_of_the_hub_are_those_of_the_locked_commit(tmp_path: Path, monkeyp
     Path("revisions.lock").write_text(json.dumps(lock))
     assert model(source).sizes.vocabulary == 48
     assert model(HubSource(kind="hub", id="org/name", revision="b" * 40)).known_sizes is None
+    Path("revisions.lock").write_text("<<<<<<< HEAD\n")
+    with pytest.raises(UserError, match=r"^revisions\.lock cannot be read \(.*\): restore it, as from git$"):
+        _ = model(source).sizes
 
 
 def gguf(path: Path, named: bool = True) -> Path:

@@ -17,7 +17,8 @@ from polyprune.artifacts.tensors import save_arrays
 from polyprune.artifacts.tokens import TokenSet, load_tokens
 from polyprune.corpora.windows import seeded_order
 from polyprune.errors import UserError
-from polyprune.grammar.calibrations import parse_calibration
+from polyprune.grammar.calibrations import CHAT, parse_calibration
+from polyprune.model.prompting import write_prompting
 from polyprune.model.source import write_manifest
 from polyprune.stages.build_calibration_set import build_calibration_set
 
@@ -47,6 +48,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
     tokenizer.save(str(folder / "tokenizer.json"))
     save_arrays(folder / "model.safetensors", "weights", {"a": np.zeros(1)}, {})
     write_manifest(root / "model.json", {"kind": "train"}, folder, {})
+    write_prompting(root / "prompting.json", root / "model.json", folder, {}, {})
     for language, letter in LANGUAGES.items():
         documents = {
             split: [f"{split[0]}{number:02d}" + letter * (5 + number) for number in range(30)]
@@ -67,11 +69,12 @@ def text(sampling: Literal["packed", "long_documents"] = "packed", n: int = 6, l
 def build(
     root: Path, output: Path, calibration: str, seed: int = 0, settings: dict[str, Any] | None = None
 ) -> TokenSet:
-    terms = parse_calibration(calibration).terms
-    corpus = [root / (term.corpus or "") / f"{term.language}.parquet" for term in terms]
+    found = parse_calibration(calibration)
+    corpus = [root / (term.corpus or "") / f"{term.language}.parquet" for term in found.terms]
+    prompting = [root / "prompting.json"] if found.form == CHAT else []
     asked = settings or text()
     build_calibration_set(
-        root / "model.json", corpus, calibration, seed, output=output, provenance={"code": "abc"}, **asked
+        root / "model.json", prompting, corpus, calibration, seed, output=output, provenance={"code": "abc"}, **asked
     )
     return load_tokens(output)
 
@@ -164,6 +167,7 @@ def test_chat_is_exchanges_in_the_models_template_cut_at_a_sequence_and_packed(w
     )
     (root / "checkpoint/chat_template.jinja").write_text(template)
     write_manifest(root / "model.json", {"kind": "train"}, root / "checkpoint", {})
+    write_prompting(root / "prompting.json", root / "model.json", root / "checkpoint", {}, {})
     length, documents = 48, ["one two three four", "x" * 50, "ab cdefgh"]
     save_corpus(root / "en.parquet", {"calibration": documents}, {"language": "en"})
     made = build(root, tmp_path / "x", "en+chat", settings=text("long_documents", n=2, length=length) | BARE)
@@ -180,6 +184,12 @@ def test_chat_is_exchanges_in_the_models_template_cut_at_a_sequence_and_packed(w
     assert made.tokens.flatten().tolist() == joined[: 2 * length]
     assert made.special.sum() == sum(token >= BOS for token in joined[: 2 * length])
     assert len(made.metadata["chat_template"]) == 16 and made.metadata["around"] == [None, None]
+    (root / "checkpoint/chat_template.jinja").write_text(template.replace("[", "<"))
+    with pytest.raises(
+        UserError, match=r"is not the model that .*prompting\.json registered: chat_template\.jinja has "
+    ):
+        build(root, tmp_path / "x", "en+chat")
+    build(root, tmp_path / "x", "en", settings=text(n=2))
 
 
 def test_random_tokens_are_ordinary_ones_drawn_alike(workplace: Path, tmp_path: Path):

@@ -72,7 +72,7 @@ def test_the_shard_is_what_was_kept_packed_and_a_larger_one_begins_with_the_same
     rows = written(root, tmp_path / "text.parquet", "de+self")
     values = {"sampling": "packed", "others": {}, "provenance": {}, **TEXT, **FRAMING}
     build_calibration_set(
-        root / "model.json", [tmp_path / "text.parquet"], "de+self", 3, output=tmp_path / "tokens", **values
+        root / "model.json", [], [tmp_path / "text.parquet"], "de+self", 3, output=tmp_path / "tokens", **values
     )
     tokenizer = open_tokenizer(root / "checkpoint")
     kept = [row["text"] for row in rows if row["kept"]]
@@ -83,7 +83,7 @@ def test_the_shard_is_what_was_kept_packed_and_a_larger_one_begins_with_the_same
     assert len(larger) > len(rows) and [row["text"] for row in larger[: len(rows)]] == texts
     with pytest.raises(UserError, match="has seed 3, expected 4"):
         build_calibration_set(
-            root / "model.json", [tmp_path / "text.parquet"], "de+self", 4, output=tmp_path / "t", **values
+            root / "model.json", [], [tmp_path / "text.parquet"], "de+self", 4, output=tmp_path / "t", **values
         )
 
 

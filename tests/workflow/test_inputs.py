@@ -20,6 +20,13 @@ def test_a_shard_reads_the_text_of_its_languages() -> None:
     assert found == ["results/corpora/mine/de.parquet", "results/corpora/mine/sw.parquet"]
 
 
+@pytest.mark.parametrize(
+    ("calibration", "found"), [("de", []), ("de+self", []), ("de+n4+chat", ["results/trained/prompting.json"])]
+)
+def test_a_shard_in_chat_reads_where_the_template_is_registered(calibration: str, found: list[str]) -> None:
+    assert INPUTS.template({"model": "trained", "calibration": calibration, "seed": "0"}) == found
+
+
 def test_a_model_is_trained_on_all_languages_of_its_corpus() -> None:
     assert INPUTS.training_text({"model": "trained"}) == [
         f"results/corpora/made/{language}.parquet" for language in ("de", "en", "sw")

@@ -12,6 +12,7 @@ make a study on another machine from the same models and data.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +31,11 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import filter_repo_objects, httpx
 from huggingface_hub.utils.sha import git_hash
 
-from polyprune.artifacts.atomic import atomic_write
-from polyprune.artifacts.json_files import read_json, write_json
+from polyprune.artifacts.atomic import PART, atomic_write
+from polyprune.artifacts.json_files import write_json
 from polyprune.artifacts.known_digests import known_digest
 from polyprune.errors import UserError
-from polyprune.settings.sizes import LOCK_FILE
+from polyprune.settings.sizes import LOCK_FILE, read_lock
 
 DATASET_FILES = "hf://datasets/"
 MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
@@ -86,7 +87,7 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
     """
     section = f"{kind}s"
     with FileLock(f"{LOCK_FILE}.guard"):
-        lock = read_json(LOCK_FILE) if LOCK_FILE.exists() else {}
+        lock = read_lock()
         locked = lock.get(section, {}).get(name)
         if locked and pinned and locked != pinned:
             raise UserError(
@@ -108,7 +109,7 @@ def resolve_revision(kind: Kind, name: str, pinned: str | None) -> str:
 def lock_sizes(name: str, revision: str, sizes: Mapping[str, int]) -> None:
     """Keep what a model's config.json says beside its commit; `name` is a repository, or a file of one."""
     with FileLock(f"{LOCK_FILE}.guard"):
-        lock = read_json(LOCK_FILE) if LOCK_FILE.exists() else {}
+        lock = read_lock()
         lock.setdefault("sizes", {})[f"{name}@{revision}"] = dict(sizes)
         write_json(LOCK_FILE, lock)
 
@@ -133,7 +134,11 @@ def download_model(name: str, revision: str) -> Path:
 
 def download_checkpoint(name: str, revision: str, pickles: bool) -> Path:
     """Download weights and configuration of a checkpoint into the hub's cache; its snapshot folder."""
-    return _download(name, revision, CHECKPOINT_FILES + (PICKLES if pickles else []))
+    return _download(name, revision, _of_checkpoint(pickles))
+
+
+def _of_checkpoint(pickles: bool) -> list[str]:
+    return CHECKPOINT_FILES + (PICKLES if pickles else [])
 
 
 def _download(name: str, revision: str, wanted: list[str]) -> Path:
@@ -180,9 +185,18 @@ def cached_model(name: str, revision: str) -> Path:
     Raises:
         UserError: it is not there, or links of it lead to files that are gone.
     """
+    return _cached(name, revision, MODEL_FILES)
+
+
+def cached_checkpoint(name: str, revision: str, pickles: bool) -> Path:
+    """The same of a checkpoint, of which less was downloaded."""
+    return _cached(name, revision, _of_checkpoint(pickles))
+
+
+def _cached(name: str, revision: str, wanted: list[str]) -> Path:
     with explained("model", name):
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))
-    if gone := [file for file in _wanted(folder, [*MODEL_FILES, *PICKLES]) if not (folder / file).exists()]:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=True))
+    if gone := [file for file in _wanted(folder, wanted) if not (folder / file).exists()]:
         raise UserError(
             f"model {name} is not whole in this machine's cache, {folder / gone[0]} leads to a file that is gone; "
             f"fetch it again with hf download {name} --revision {revision}"
@@ -191,9 +205,16 @@ def cached_model(name: str, revision: str) -> Path:
 
 
 def download_dataset(name: str, revision: str, folder: Path) -> None:
-    """Download a data set's files as they lie on the hub into a folder of their own."""
+    """Download a data set's files as they lie on the hub into a folder of their own, in place of what that held.
+
+    They gather beside it, under the name of the commit, where a download that was cut off goes on: in a folder with
+    files of another commit the hub's library leaves them, and takes them for this one's where the hub is out of reach.
+    """
+    gathered = folder.with_name(f"{folder.name}.{revision}{PART}")
     with explained("dataset", name):
-        snapshot_download(name, repo_type="dataset", revision=revision, local_dir=folder)
+        snapshot_download(name, repo_type="dataset", revision=revision, local_dir=gathered)
+    shutil.rmtree(folder, ignore_errors=True)
+    gathered.rename(folder)
 
 
 def dataset_file(name: str, revision: str, file: str) -> str:

@@ -1,7 +1,8 @@
 """What only prompts and answers read of a model: its chat templates, and what ends an answer. No torch.
 
-Every model has a second manifest, `results/{model}/prompting.json`, schema `prompting/1`, for jobs that put questions,
-and for exports, which hold the files. So another template makes those again, and no cell and no hidden states of text.
+Every model has a second manifest, `results/{model}/prompting.json`, schema `prompting/1`, for jobs that put questions
+or cut calibration text in chat, and for exports, which hold the files. So another template makes those again, and no
+hidden states of text, nor cells but those calibrated in it.
 
     {"model_digest": "<16 hex>", "kind": "train" | "hub" | …, "digest": "<16 hex>",
      "files": {"chat_template.jinja": {"bytes": …, "sha256": "<64 hex>"}, …}, "original": {…}}

@@ -10,8 +10,8 @@ If the configuration wants the weights in another dtype than their own, `source`
 them faster in another, `chosen_dtype` says in which (`arithmetic.py`). The digest is of that too.
 
 The files are those that decide results: weights, configuration and tokenizer. The digest is one over all of theirs,
-whatever folder they lie in. Chat templates and what ends an answer have a manifest of their own (`prompting.py`): cells
-and hidden states do not depend on them.
+whatever folder they lie in. Chat templates and what ends an answer have a manifest of their own (`prompting.py`):
+hidden states of text do not depend on them, nor cells, but for those that are calibrated in chat.
 
 `locate` leads from a manifest to the folder: beside it (`checkpoint/`) for models trained or converted here, the hub's
 cache for hub models, where the configuration says for local folders (`places.py`). So a manifest is the same on every

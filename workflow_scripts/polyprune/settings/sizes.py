@@ -117,12 +117,27 @@ def sizes_of_gguf(file: Path, place: str, dtype: str | None) -> dict[str, int]:
     return _complete(plain, place) | {"bytes_per_weight": 2 if dtype in ("bfloat16", "float16") else 4}
 
 
+def read_lock() -> dict[str, Any]:
+    """What the lock file says, by section; nothing where there is none.
+
+    Raises:
+        UserError: it is no object of JSON, as after a merge that git left open.
+    """
+    try:
+        found = json.loads(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.exists() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{LOCK_FILE} cannot be read ({error}): restore it, as from git") from error
+    if not (isinstance(found, dict) and all(isinstance(section, dict) for section in found.values())):
+        raise UserError(f"{LOCK_FILE} does not name commits and sizes by section: restore it, as from git")
+    return found
+
+
 def locked_sizes(name: str, revision: str | None, file: str | None = None) -> dict[str, int] | None:
     """Of a model of the hub, at `revision` or else at the locked one; None if it was not registered yet.
 
     `file` is which of the repository's files, if one is a model.
     """
-    lock = json.loads(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.exists() else {}
+    lock = read_lock()
     commit = revision or lock.get("models", {}).get(name)
     return lock.get("sizes", {}).get(f"{name}/{file}@{commit}" if file else f"{name}@{commit}")
 

@@ -23,6 +23,7 @@ from polyprune.errors import UserError
 from polyprune.grammar.calibrations import CHAT, RANDOM, SELF, Calibration, parse_calibration
 from polyprune.log import logger
 from polyprune.model.chat import as_exchange, open_chat_tokenizer, render_accepted, template_digest
+from polyprune.model.prompting import locate_prompting
 from polyprune.model.source import locate, read_manifest
 from polyprune.model.tokenizer import ModelTokenizer, open_tokenizer
 from polyprune.provenance import file_digest
@@ -30,6 +31,7 @@ from polyprune.provenance import file_digest
 
 def build_calibration_set(
     model: Path,
+    prompting: list[Path],
     corpus: list[Path],
     calibration: str,
     seed: int,
@@ -45,7 +47,8 @@ def build_calibration_set(
 ) -> None:
     """Write `output` (see `artifacts/tokens.py`): `n_sequences`, of each term of the calibration its share.
 
-    `corpus` are the files of the terms, or the one that a model wrote. `sampling` is of the model's own corpus,
+    `prompting` is where the chat template of a calibration in chat is registered, else empty. `corpus` are the files of
+    the terms, or the one that a model wrote. `sampling` is of the model's own corpus,
     `others[name]["sampling"]` of the corpus that a term names. `framing`, `bos` and `separator` say what stands around
     each document of packed text (see `settings.models.TextSettings`).
     A mix takes the first sequences of each of its languages' own shards, and a smaller number the first of a larger
@@ -54,7 +57,8 @@ def build_calibration_set(
     Raises:
         UserError: a term would have no sequence, or there is too little text; chat of a model without a template.
     """
-    folder, asked = locate(model), parse_calibration(calibration)
+    asked = parse_calibration(calibration)
+    folder = locate_prompting(prompting[0], model) if asked.form == CHAT else locate(model)
     if reason := asked.why_not_of(n_sequences):
         raise UserError(f"calibration {calibration}: {reason}; raise `calibration_sequences`, now {n_sequences}")
     tokenizer = open_chat_tokenizer(folder) if asked.form == CHAT else open_tokenizer(folder)

@@ -18,7 +18,7 @@ from polyprune.grammar.schemes import parse_scheme
 from polyprune.places import reference
 from polyprune.settings.config import Settings
 from polyprune.settings.sizes import NOT_COMPARED
-from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts, TmxCorpus
+from polyprune.settings.text import FilesCorpus, FilesPrompts, HubPrompts, PromptsCorpus, TmxCorpus
 from polyprune.workflow.spec_values import cell_at, framing, place_of_import, unsampled
 from polyprune.workflow.wildcards import Wildcards
 
@@ -98,16 +98,16 @@ class MadeWith:
 
     def _text_of(self, name: str) -> Entries:
         corpus = self.settings.corpora[name]
-        match corpus:
-            case FilesCorpus():
-                return corpus.model_dump(mode="json", exclude={"files"})
-            case TmxCorpus():
-                return corpus.model_dump(mode="json", exclude={"files", "folder"})
-        return corpus.model_dump(mode="json", exclude={"languages"})
+        of_languages = {"files", "folder"} if isinstance(corpus, FilesCorpus | TmxCorpus) else {"languages"}
+        prompts = {"prompts": self._prompts_of(corpus.prompts)} if isinstance(corpus, PromptsCorpus) else {}
+        return corpus.model_dump(mode="json", exclude=of_languages) | prompts
 
     def asked(self, model: str) -> Entries:
         """A model's prompts, apart from their languages."""
-        prompts = self.settings.prompts[self.settings.models[model].prompts or ""]
+        return self._prompts_of(self.settings.models[model].prompts or "")
+
+    def _prompts_of(self, name: str) -> Entries:
+        prompts = self.settings.prompts[name]
         of_languages = {"files", "codes"} if isinstance(prompts, FilesPrompts | HubPrompts) else {"languages"}
         return prompts.model_dump(mode="json", exclude=of_languages)
 

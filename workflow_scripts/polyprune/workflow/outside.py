@@ -3,7 +3,8 @@
 The rules that register such things ask here for inputs. They get none, but the thing is looked at: what is missing or
 does not fit is refused before there is a job, with the line of the configuration; what is no longer what its
 registration says is named, and the registration is made again, with all that depends on it. What is the same content
-is the same thing, wherever it lies and whenever it was touched.
+is the same thing, wherever it lies and whenever it was touched. What was fetched from the hub at another commit than
+`revisions.lock` says by now is fetched again.
 
 Only things are looked at that the targets need. Contents are read once (`artifacts/known_digests.py`).
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyprune.corpora.outside_files import content_digest, matching_files
+from polyprune.corpora.outside_files import matching_files
 from polyprune.errors import UserError
 from polyprune.grammar.benchmarks import datasets
 from polyprune.grammar.paths import origin_of
@@ -24,8 +25,10 @@ from polyprune.settings.calibrations import sequences_wanted
 from polyprune.settings.config import Settings
 from polyprune.settings.imports import FolderCheckpoint
 from polyprune.settings.models import FolderSource, GgufSource, PickledSource
-from polyprune.settings.text import DemoCorpus, FilesCorpus, FilesPrompts, TmxCorpus
+from polyprune.settings.text import DemoCorpus, FilesCorpus, FilesPrompts, HubCorpus, HubPrompts, TmxCorpus
+from polyprune.workflow.outside_data import changes_of_fetched, changes_of_files
 from polyprune.workflow.outside_models import (
+    changes_of_commit,
     changes_of_original,
     changes_of_prompting,
     changes_where_it_lies,
@@ -185,6 +188,7 @@ class Outside:
             place = ("imports", origin, "cells", index, "source", "path")
             names = told(lambda: deciding_files(folder, source.pickles), place)
         elif registered:
+            yield from changes_of_commit("model", registered["source"]["id"], registered["source"]["revision"])
             try:
                 folder = checkpoint_folder(registered["source"])
                 names = deciding_files(folder, registered["source"]["pickles"])
@@ -196,10 +200,10 @@ class Outside:
             yield from (f"{folder}: {change}" for change in changes(registered, folder, names))
 
     def _documents(self, wildcards: Wildcards, output: Path) -> Iterator[str]:
-        from polyprune.artifacts.corpus import SCHEMA
-
         name, language = wildcards["corpus"], wildcards["language"]
         corpus = self.settings.corpora[name]
+        if isinstance(corpus, HubCorpus):
+            yield from changes_of_fetched(corpus.dataset, output)
         if isinstance(corpus, DemoCorpus):
             n = max(corpus.documents.calibration, corpus.documents.evaluation)
             self._require_text(name, language, n * LONGEST_DOCUMENT, f"at most, in {n} generated documents")
@@ -215,7 +219,7 @@ class Outside:
             raise OutsideError(("corpora", name, "files", language), str(error)) from error
         if not any(file.suffix in (".gz", ".parquet") for file in files):
             self._require_text(name, language, sum(file.stat().st_size for file in files), ", ".join(map(str, files)))
-        yield from _changes_of_files(files, output, SCHEMA)
+        yield from changes_of_files(files, output)
 
     def _require_text(self, corpus: str, language: str, size: int, where: str) -> None:
         """Refuse what cannot be enough for the sequences that a model wants, whatever its tokenizer."""
@@ -229,10 +233,10 @@ class Outside:
                 )
 
     def _prompts(self, wildcards: Wildcards, output: Path) -> Iterator[str]:
-        from polyprune.artifacts.prompts import TEXT
-
         name, language = wildcards["prompts"], wildcards["language"]
         prompts = self.settings.prompts[name]
+        if isinstance(prompts, HubPrompts):
+            yield from changes_of_fetched(prompts.dataset, output)
         if not isinstance(prompts, FilesPrompts):
             return
         file, place = path_at(reference("prompts", name, language)), ("prompts", name, "files", language)
@@ -247,11 +251,16 @@ class Outside:
         if n_lines < prompts.n_prompts:
             few = f"{prompts.n_prompts} prompts are wanted, {file} has {n_lines} lines; lower it"
             raise OutsideError(("prompts", name, "n_prompts"), few)
-        yield from _changes_of_files([file], output, TEXT)
+        yield from changes_of_files([file], output)
 
     def _benchmark(self, wildcards: Wildcards, manifest: Path) -> Iterator[str]:
         from polyprune.artifacts.benchmark_data import folder_digest, present, read_registered
 
+        if self.settings.evaluation.data_root is None:
+            fetched = registration(read_registered, manifest) or {"datasets": {}}
+            for each in fetched["datasets"].items():
+                yield from changes_of_commit("dataset", *each)
+            return
         root = path_at(reference(DATA_ROOT))
         if manifest.exists() and not root.exists():
             self._say_missing(f"evaluation.data_root {root} does not exist", manifest)
@@ -289,13 +298,3 @@ class Outside:
 
     def _say_missing(self, what: str, output: Path) -> None:
         self.say(f"{what}; what is finished stays as {output} registered it, jobs that need more of it will fail")
-
-
-def _changes_of_files(files: Sequence[Path], output: Path, schema: str) -> Iterator[str]:
-    """Compare files with what was made from them."""
-    from polyprune.artifacts.tables import read_header
-
-    if registered := registration(lambda path: read_header(path, schema), output):
-        now, before = content_digest(files), registered.get("revision")
-        if now != before:
-            yield f"{', '.join(map(str, files))} has digest {now}, registered was {before}"

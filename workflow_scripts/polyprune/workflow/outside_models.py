@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from polyprune.errors import UserError
+from polyprune.settings.sizes import LOCK_FILE, read_lock
 
 # Modules that read models are imported in functions: only some configurations have such models, and it takes a second.
 
@@ -23,6 +24,13 @@ def registration(reader: Callable[[Path], Any], path: Path) -> Any:
         return None
 
 
+def changes_of_commit(kind: str, name: str, fetched: str) -> Iterator[str]:
+    """Of a model or data set of the hub that was fetched at a commit, where the lock file names another."""
+    locked = read_lock().get(f"{kind}s", {}).get(name, fetched)
+    if locked != fetched:
+        yield f"{LOCK_FILE} says {locked} of {kind} {name}, fetched was {fetched}"
+
+
 def changes_where_it_lies(
     registered: Mapping[str, Any], manifest: Path, say_missing: Callable[[str, Path], None]
 ) -> Iterator[str]:
@@ -30,11 +38,15 @@ def changes_where_it_lies(
     from polyprune.model.registered import changes
     from polyprune.model.source import deciding_files, folder_of
 
+    source = registered["source"]
+    if "revision" in source and (found := list(changes_of_commit("model", source["id"], source["revision"]))):
+        yield from found
+        return
     try:
-        folder = folder_of(registered["source"], manifest)
+        folder = folder_of(source, manifest)
         names = deciding_files(folder)
     except UserError as error:
-        if registered["source"]["kind"] != "hub":
+        if source["kind"] != "hub":
             yield str(error)  # made here, and can be made again
         else:
             say_missing(str(error), manifest)

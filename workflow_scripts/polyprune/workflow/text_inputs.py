@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polyprune.grammar.calibrations import SELF, parse_calibration
+from polyprune.grammar.calibrations import CHAT, SELF, parse_calibration
 from polyprune.settings.config import Settings
 from polyprune.settings.text import PromptsCorpus
 from polyprune.workflow.wildcards import Wildcards
@@ -38,6 +38,11 @@ class TextInputs:
         if parse_calibration(wildcards["calibration"]).form == SELF:
             return [WRITTEN.format(**wildcards)]
         return self.terms(wildcards)
+
+    def template(self, wildcards: Wildcards) -> list[str]:
+        """Of a shard of exchanges, where the model's chat template is registered; no other reads it."""
+        in_chat = parse_calibration(wildcards["calibration"]).form == CHAT
+        return [f"results/{wildcards['model']}/prompting.json"] if in_chat else []
 
     def terms(self, wildcards: Wildcards) -> list[str]:
         """The text of each term of the calibration: in its language, of its corpus or the model's own."""

@@ -18,7 +18,7 @@ from polyprune.artifacts.identity import CHECKPOINT
 from polyprune.artifacts.json_files import load_record, read_object, save_record
 from polyprune.artifacts.model_files import describe
 from polyprune.errors import UserError
-from polyprune.hub import cached_model
+from polyprune.hub import cached_checkpoint
 from polyprune.model.registered import check_unchanged
 from polyprune.model.source import CONFIG, INDEX, SINGLE, model_digest, tensor_files
 from polyprune.places import path_at
@@ -94,7 +94,9 @@ def read_checkpoint_manifest(path: Path) -> dict[str, Any]:
 
 def checkpoint_folder(source: dict[str, Any]) -> Path:
     """Where a checkpoint lies that is from `source`; raises `UserError` if this machine does not have it."""
-    return cached_model(source["id"], source["revision"]) if source["kind"] == "hub" else path_at(source["path"])
+    if source["kind"] == "folder":
+        return path_at(source["path"])
+    return cached_checkpoint(source["id"], source["revision"], source["pickles"])
 
 
 def locate_checkpoint(manifest: Path) -> Path:
