@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -86,7 +87,15 @@ def stepper(weights: Weights, prompts: list[list[int]], max_tokens: int) -> _Cac
     """What goes on from prompts token by token, for so many at most; fastest with the longest first."""
     longest = max(map(len, prompts))
     one_kind = weights.kind_of(longest) == weights.kind_of(longest + max_tokens)
-    return _Cached(weights, prompts, max_tokens) if weights.whole and one_kind else _Recomputed(weights, prompts)
+    cached = weights.whole and one_kind and _takes_cache(weights.decoder.model)
+    return _Cached(weights, prompts, max_tokens) if cached else _Recomputed(weights, prompts)
+
+
+def _takes_cache(model: nn.Module) -> bool:
+    """Whether it takes keys and values by their usual name: Mamba's states have another, and what is unknown to a model
+    of transformers is ignored.
+    """
+    return "past_key_values" in inspect.signature(model.forward).parameters
 
 
 class _Cached:
@@ -189,8 +198,8 @@ def _with_room(parts: Sequence[Tensor], length: int, room: int) -> Tensor:
 
 
 class _Recomputed:
-    """Everything anew for each token: where layers are streamed, which have no place for a cache, and where the answer
-    grows into a length at which the model encodes all positions otherwise.
+    """Everything anew for each token: where layers are streamed, which have no place for a cache, where a family has a
+    cache of its own, and where the answer grows into a length at which the model encodes all positions otherwise.
     """
 
     drops = True
