@@ -19,6 +19,8 @@ from polyprune.model.decoder import Decoder
 
 PASSAGE = [(7 * place * place + 3 * place) % 90 + 5 for place in range(LEAST_SHARED)]
 PROMPTS = [[*PASSAGE, 11, 12, 13, 14], [*PASSAGE, 20, 21, 22], [30, 31, 32, 33, 34]]
+CHANGES = {"falcon": {"alibi": True}}
+"""What makes a family's attention another one."""
 OPTIONS = [[50, 51, 52], [50, 60], [61], [62, 63, 64, 65]]
 
 
@@ -28,10 +30,10 @@ def stock_logits(folder: Path, tokens: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("family", ["bloom", "codegen", "gpt_neo", "gptj", "mpt", "opt", "xglm"])
+@pytest.mark.parametrize("family", ["bloom", "codegen", "falcon", "gpt_neo", "gptj", "mpt", "opt", "xglm"])
 def test_options_score_as_in_a_forward_of_their_own(tmp_path: Path, family: str, whole: bool) -> None:
-    """Also where attention takes no mask of truth values, but adds it to its scores."""
-    save_checkpoint(tiny_model(tiny_config(family)), tmp_path)
+    """Also where attention takes no mask of truth values, but adds it to its scores, or reads distances off it."""
+    save_checkpoint(tiny_model(tiny_config(family, **CHANGES.get(family, {}))), tmp_path)
     weights = Weights(Decoder(Checkpoint(tmp_path), CPU), None, whole)
     pairs = [(prompt, option) for prompt in PROMPTS for option in OPTIONS]
     scores = score_rows(weights, pack(pairs, 64, weights.shares), len(pairs), 1024)

@@ -76,13 +76,14 @@ class Weights:
     @property
     def shares(self) -> bool:
         """Whether continuations may share a row with their prompt: attention is full in every layer, so that the rows'
-        masks mean the same in all, and positions are encoded alike whatever the length. It is `sdpa`: `eager` adds a
-        mask to its scores, and masks of truth values hide nothing then.
+        masks mean the same in all, and positions are encoded alike whatever the length, and not by masks (`alibi`). It
+        is `sdpa`: `eager` adds a mask to its scores, and masks of truth values hide nothing then.
         """
         config = self.decoder.config
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         full = kinds == {"full_attention"} and not getattr(config, "sliding_window", None)
-        return full and config._attn_implementation == "sdpa" and not switches_by_length(config)
+        masked = config._attn_implementation == "sdpa" and not getattr(config, "alibi", False)
+        return full and masked and not switches_by_length(config)
 
     def kind_of(self, length: int) -> Kind:
         """Rows of lengths of one kind may share a batch."""
