@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class _Counter:
     """Sums of one layer; the hooks add to the block that is set."""
 
     def __init__(self, layer: nn.Module, n_blocks: int, architecture: str) -> None:
-        named: dict[str, list[nn.Module]] = {name: [] for name in ("act_fn", "down_proj", "o_proj")}
+        named: dict[str, list[Any]] = {name: [] for name in ("act_fn", "down_proj", "o_proj")}
         for name, module in layer.named_modules():
             named.get(name.split(".")[-1], []).append(module)
         for name, found in named.items():
@@ -47,7 +48,7 @@ class _Counter:
                     f"{architecture}: a layer has {len(found) or 'no'} modules {name}: neurons are counted where it "
                     "has one MLP, with one act_fn and down_proj, behind one attention, with one o_proj"
                 )
-        (self.activation,), (self.down,), (self.attention,) = named.values()
+        self.activation, self.down, self.attention = (found[0] for found in named.values())
         self.n_blocks, self.block = n_blocks, 0
         self.neurons: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
