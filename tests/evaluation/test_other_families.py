@@ -1,4 +1,6 @@
-"""Log-likelihoods and answers of families whose attention or cache is not Llama's, beside transformers' own forward."""
+"""Log-likelihoods and answers of families whose attention or cache is not Llama's, beside transformers' own forward;
+and of models that overflow.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ import pytest
 import torch
 from tests.helpers.engine import CPU
 from tests.helpers.families import tiny_config, tiny_model
-from tests.helpers.tiny import save_checkpoint
+from tests.helpers.tiny import random_model, save_checkpoint
 from tests.helpers.tried import loaded
 
-from polyprune.evaluation.generation import stepper
+from polyprune.errors import UserError
+from polyprune.evaluation.generation import Limits, generate, stepper
 from polyprune.evaluation.packing import LEAST_SHARED, pack
 from polyprune.evaluation.scoring import Weights, score_rows
+from polyprune.evaluation.writing import Sampling, write
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
 
@@ -58,3 +62,17 @@ def test_an_answer_goes_on_from_all_that_was_read(tmp_path: Path, family: str) -
         chosen = found.argmax(-1).tolist()
         tokens = [[*read, token] for read, token in zip(tokens, chosen, strict=True)]
         step.append(chosen)
+
+
+def test_a_model_that_overflows_is_refused_and_does_not_choose_the_first_option(tmp_path: Path) -> None:
+    """Of NaN the harness takes the first option for the likeliest, and an argmax the first NaN."""
+    model = random_model("llama", dtype=torch.float16)
+    with torch.no_grad():
+        model.state_dict()["model.layers.1.mlp.down_proj.weight"].fill_(6e4)
+    weights = Weights(Decoder(Checkpoint(save_checkpoint(model, tmp_path)), CPU), None)
+    with pytest.raises(UserError, match=r"2 of 2 predictions are NaN or infinite.*load it in bfloat16 or float32"):
+        score_rows(weights, pack([([5, 6], [7]), ([5, 6], [8])], 64), 2, 512)
+    with pytest.raises(UserError, match="1 of 1 predictions are NaN or infinite"):
+        generate(weights, None, [[5, 6]], Limits((), 2, frozenset()), 512)
+    with pytest.raises(UserError, match="1 of 1 predictions are NaN or infinite"):
+        write(weights, [[5, 6]], ["seed"], Sampling(1.0, 0.9, 2, frozenset()))

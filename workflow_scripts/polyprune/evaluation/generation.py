@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from polyprune.evaluation.packing import Row, collate, fill_batch
-from polyprune.evaluation.scoring import Budget, Weights
+from polyprune.evaluation.scoring import Budget, Weights, require_finite
 from polyprune.log import Progress
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.rope import switches_by_length
@@ -32,7 +32,11 @@ class Limits:
 def generate(
     weights: Weights, tokenizer: Any, prompts: Sequence[Sequence[int]], limits: Limits, tokens_per_batch: int
 ) -> list[str]:
-    """The continuation of each prompt without its stop text. Halves the budget when memory runs out."""
+    """The continuation of each prompt without its stop text. Halves the budget when memory runs out.
+
+    Raises:
+        UserError: logits are not finite.
+    """
     budget = Budget(tokens_per_batch)
     texts: dict[int, str] = {}
     waiting = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
@@ -56,7 +60,10 @@ def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits
     generated: list[list[int]] = [[] for _ in prompts]
     rows = running = list(range(len(prompts)))
     for _ in range(limits.max_tokens):
-        chosen = likeliest(step.logits()).tolist()
+        logits = step.logits()
+        tokens = likeliest(logits)
+        require_finite(logits.gather(1, tokens[:, None]))
+        chosen = tokens.tolist()
         found = dict(zip(rows, chosen, strict=True))
         running = [index for index in running if found[index] not in limits.end_tokens]
         for index in running:
