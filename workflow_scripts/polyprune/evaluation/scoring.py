@@ -208,6 +208,6 @@ def require_finite(predictions: Tensor) -> None:
     if not is_finite(predictions):
         n_bad = int((~torch.isfinite(predictions)).sum())
         raise UserError(
-            f"{n_bad} of {predictions.numel()} predictions are NaN or infinite: the model overflows; load it in bfloat16 "
-            "or float32 (`source.dtype`)"
+            f"{n_bad} of {predictions.numel()} predictions are NaN or infinite: the model overflows; load it in "
+            "bfloat16 or float32 (`source.dtype`)"
         )
