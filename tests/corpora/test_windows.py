@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from polyprune.corpora import windows
 from polyprune.corpora.windows import (
@@ -188,8 +188,24 @@ def test_special_tokens_count_where_every_byte_is_a_token(tokenizer: Tokenizer):
     assert n_bytes.tolist() == [[0] + [1] * 19]
 
 
+@pytest.mark.parametrize(("character", "tokens_each"), [("ﷺ", 18), ("½", 3), ("a", 1)])
+def test_a_document_is_as_long_as_what_its_tokenizer_makes_of_it(character: str, tokens_each: int):
+    """One character may be normalised to eighteen, which are more tokens than it had bytes; a blank may come before."""
+    made = Tokenizer(models.WordLevel({"[x]": 0}, unk_token="[x]"))
+    made.normalizer = normalizers.NFKC()  # type: ignore[assignment]
+    made.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Split("", "isolated")]
+    )
+    text = character * 20
+    length = len(made.encode(text).ids)
+    assert length == 20 * tokens_each + 1
+    tokens, _ = long_document_windows([text], made, length - 1, 2, "s", "x")
+    assert tokens.shape == (2, length - 1)
+
+
 def test_documents_whose_bytes_prove_them_short_are_not_tokenised(tokenizer: Tokenizer):
     class Counting:
+        normalizer = None
         seen: list[str] = []  # noqa: RUF012
 
         def encode(self, text: str):

@@ -63,6 +63,15 @@ def test_distances_that_do_not_differ_have_no_test() -> None:
     assert mantel(symmetric(rng, 2), symmetric(rng, 2)) is None
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_distances_that_are_not_finite_have_no_test(value: float) -> None:
+    """As no relabelling compares with what is not a number, p would be 0."""
+    rng = np.random.default_rng(0)
+    a, b = symmetric(rng, 5), symmetric(rng, 5)
+    a[1, 3] = a[3, 1] = value
+    assert mantel(a, b) is None and mantel(b, a) is None
+
+
 def test_no_effect_is_claimed_as_often_as_the_level_says_and_a_strong_one_is_found() -> None:
     rng = np.random.default_rng(1)
     null, effect = [], []

@@ -70,6 +70,14 @@ def test_what_the_controls_explain_is_no_correlation() -> None:
     assert partial_correlation(y[:2, :1], x[:2, :1], np.zeros((2, 0))) is None
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_cells_that_are_not_finite_have_no_correlation(value: float) -> None:
+    """Else they would be said to go with nothing: r = 0 and p = 1."""
+    x, y = np.random.default_rng(0).normal(size=(2, 4, 6))
+    x[1, 2] = value
+    assert partial_correlation(x, y, dummies(4, 6)) is None and partial_correlation(y, x, dummies(4, 6)) is None
+
+
 def test_no_effect_is_claimed_as_often_as_the_level_says_and_a_strong_one_is_found() -> None:
     """Columns of one language share the drift, and every calibration has a level of its own: PART-4 minds neither."""
     rng = np.random.default_rng(4)

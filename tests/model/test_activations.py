@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from tests.helpers.dumps import token_set
 from tests.helpers.engine import CPU, put_weights, run_engine
+from tests.helpers.families import tiny_config, tiny_model
 from tests.helpers.neurons import values_of_layers
 from tests.helpers.tiny import random_model, random_tokens, save_checkpoint
 from torch import Tensor
 
 from polyprune.artifacts.activations import Activations, write_activations
 from polyprune.artifacts.cells import CellReader
+from polyprune.errors import UserError
 from polyprune.model.activations import activation_pass, block_bounds, tokens_of_blocks
 from polyprune.model.checkpoint import Checkpoint
 from polyprune.model.decoder import Decoder
@@ -56,6 +58,17 @@ def test_counts_equal_a_direct_computation(architecture: str, pruned: bool, tmp_
                 y = of_layer[matrix].flatten(0, 1).double()
                 np.testing.assert_allclose(mean[layer], y.mean(0).numpy(), rtol=1e-4, atol=1e-5)
                 np.testing.assert_allclose(magnitude[layer], y.abs().mean(0).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "wrong"),
+    [("hunyuan_v1_moe", "2 modules act_fn"), ("qwen2_moe", "2 modules act_fn"), ("gpt2", "no modules act_fn")],
+)
+def test_layers_with_several_mlps_or_others_are_refused(family: str, wrong: str, tmp_path: Path) -> None:
+    """A shared expert's neurons beside a mixture's are not the neurons of the layer."""
+    folder = save_checkpoint(tiny_model(tiny_config(family)), tmp_path / "model")
+    with pytest.raises(UserError, match=f"a layer has {wrong}: neurons are counted where it has one MLP"):
+        count(folder, None, random_tokens(2, LENGTH), tmp_path / "counts.h5")
 
 
 def test_blocks_cover_the_text_once_and_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tests.helpers.parallel_prompts import LLAMA_LIKE
 from tests.helpers.tiny import random_model, save_checkpoint
+from tokenizers.processors import ByteLevel
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
@@ -49,6 +50,21 @@ def test_content_tokens_are_the_users_words_and_nothing_else(tokenizer: PreTrain
     outside = tokenizer.decode(tokens[content == 0])
     assert outside == "<s><|head|>user<|tail|>\n\n</s>"
     assert content[0] == 0 and content[-1] == 0
+
+
+def test_blanks_among_the_users_words_are_content_also_where_a_tokenizer_trims_them(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    """GPT-2's and its heirs' say that a token of a blank alone covers nothing, between the characters beside it."""
+    trims = copy.deepcopy(tokenizer)
+    trims.backend_tokenizer.post_processor = ByteLevel(trim_offsets=True)  # type: ignore[assignment]
+    text = TEXT.replace(" ", "   ")
+    offsets = trims(text, return_offsets_mapping=True)["offset_mapping"]
+    assert any(begin == end for begin, end in offsets)
+    for each in (tokenizer, trims):
+        tokens, content = tokenise_prompt(each, Prompt("1", text))
+        assert each.decode(tokens[content == 1]) == text
+        assert each.decode(tokens[content == 0]) == "<s><|head|>user<|tail|>\n\n</s>"
 
 
 @pytest.mark.parametrize(

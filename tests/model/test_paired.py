@@ -200,6 +200,17 @@ def test_overflow_of_float16_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("dump*"))
 
 
+def test_losses_that_overflow_in_the_head_are_refused(tmp_path: Path) -> None:
+    """States are finite, logits are not: perplexity would be NaN, and all tokens would agree."""
+    model = random_model("llama", dtype=torch.float16)
+    with torch.no_grad():
+        model.state_dict()["lm_head.weight"].mul_(2e5).clamp_(-6e4, 6e4)
+    folder = save_checkpoint(model, tmp_path / "model")
+    with pytest.raises(UserError, match="losses are not finite: the model's head overflows"):
+        dump_text(folder, random_tokens(3, 24), [], [tmp_path / "dump.h5"])
+    assert not list(tmp_path.glob("dump*"))
+
+
 def test_the_token_sample_depends_on_the_data_alone() -> None:
     sample = sampled_tokens("abc", 1000, 50)
     assert np.array_equal(sample, sampled_tokens("abc", 1000, 50))

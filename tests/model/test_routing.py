@@ -68,6 +68,15 @@ def test_counts_are_those_of_the_families_own_routers(name: str, tmp_path: Path)
     assert any(len(set(counts)) > 1 for counts in expected.values())
 
 
+def test_states_that_overflow_are_refused(tmp_path: Path) -> None:
+    """A router sends what is not a number to some expert, too."""
+    model = tiny_model(tiny_config("olmoe")).half()
+    with torch.no_grad():
+        model.state_dict()["model.layers.1.self_attn.o_proj.weight"].fill_(6e4)
+    with pytest.raises(UserError, match="hidden states overflow, and are sent to any expert"):
+        ours(save_checkpoint(model, tmp_path))
+
+
 def test_a_cell_is_counted_with_its_own_weights_and_states(tmp_path: Path) -> None:
     """Against transformers with the cell's export: routers are as they were, what they read is not."""
     folder = tiny("qwen3_moe", tmp_path / "model")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tests.helpers.engine import linears_of
+from tests.helpers.families import tiny_config, tiny_model
 from tests.helpers.tiny import CONFIGS, random_model, random_tokens, save_checkpoint
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -20,6 +21,7 @@ from polyprune.model.compression import batches, propagate
 from polyprune.model.decoder import Decoder
 from polyprune.model.products import Product
 from polyprune.model.statistics import Anatomy, anatomy, collect
+from polyprune.model.watching import removed
 
 CPU = torch.device("cpu")
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
@@ -135,3 +137,24 @@ def test_a_linear_layer_without_a_part_in_the_forward_is_refused_by_name() -> No
     with pytest.raises(UserError, match=r"layers\.3: expert had no part in the forward pass"):
         products = [Product(name, module, "weight", False, None, ()) for name, module in linears_of(layer).items()]
         anatomy(layer, products, torch.ones(1, 2, 4), {}, "layers.3")
+
+
+@torch.inference_mode()
+def test_what_changes_nothing_among_a_few_tokens_is_computed_among_many(tmp_path: Path) -> None:
+    """DeepSeek-V3.2's indexer chooses the keys of each query: all of them, where there are no more than it chooses."""
+    decoder = Decoder(Checkpoint(save_checkpoint(tiny_model(tiny_config("deepseek_v32")), tmp_path)), CPU)
+    tokens = random_tokens(2, 24)
+    assert decoder.config.index_topk == 8
+    hidden, calls = decoder.embed(tokens, 2)
+    few, short_calls = decoder.embed(tokens[:1, :8], 1)
+    walk: Any = decoder.walk()
+    _, layer = next(walk)
+    products = decoder.products(0)
+    found = anatomy(layer, products, few, short_calls[0], "layer")
+    assert set(found.unread(found.groups)) == {DOWN}
+    ours = collect(layer, products, found, found.groups, batches(hidden, 2, CPU), calls[0], InputGram)
+    module, seen = layer.get_submodule(OUT), InputGram(layer.get_submodule(OUT).in_features)
+    with removed([module.register_forward_pre_hook(lambda _, x: seen.update(x[0].flatten(0, 1)))]):
+        propagate(layer, hidden, calls[0], 2)
+    walk.close()
+    assert torch.equal(ours[found.groups.index((OUT,))].statistic.total, seen.total)

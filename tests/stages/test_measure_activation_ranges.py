@@ -21,6 +21,10 @@ from polyprune.artifacts.measurements import ACTIVATION_RANGES
 from polyprune.artifacts.tables import read_header
 from polyprune.artifacts.tokens import save_tokens
 from polyprune.errors import UserError
+from polyprune.model.calibration import Calibration
+from polyprune.model.checkpoint import Checkpoint
+from polyprune.model.decoder import Decoder
+from polyprune.model.ranges import input_ranges
 from polyprune.model.source import read_manifest, write_manifest
 from polyprune.stages.measure_activation_ranges import measure_activation_ranges
 
@@ -62,6 +66,17 @@ def seen_by(kind: str, seed: int, names: list[str]) -> dict[tuple[int, str], Ten
     tokens = np.random.default_rng(seed).integers(2, VOCABULARY, (9, 8))[:N_COUNTED]
     model(input_ids=torch.from_numpy(tokens), use_cache=False)
     return found
+
+
+def test_inputs_that_overflow_are_refused(tmp_path: Path) -> None:
+    """What is not a number would be the largest feature of all."""
+    model = tiny_model(tiny_config("llama")).half()
+    with torch.no_grad():
+        model.state_dict()["model.layers.1.mlp.down_proj.weight"].fill_(6e4)
+    decoder = Decoder(Checkpoint(save_checkpoint(model, tmp_path)), CPU)
+    tokens = torch.arange(2, 26).reshape(2, 12)
+    with pytest.raises(UserError, match=r"model\.layers\.2: inputs of self_attn\.q_proj.* values are NaN or infinite"):
+        input_ranges(Calibration(decoder, tokens, 2, False, {}))
 
 
 def test_rows_are_those_of_transformers_own_inputs(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def test_a_line_over_amounts_has_means_of_seeds_and_bars_of_all() -> None:
 
 
 def test_a_line_over_shares_goes_from_the_other_language_alone_to_the_language_itself() -> None:
-    values = {"de": 5.0, "en": 9.0, "sw": 30.0, "de-en": 6.0, "de12.5-en87.5": 8.0, "de25-sw75": 7.0, "de+n8": 99.0}
+    values = {"de": 5.0, "en": 9.0, "sw": 30.0, "de-en": 6.0, "de12.5-en87.5": 8.0, "de25-sw75": 7.0}
+    values |= dict.fromkeys(("de+n8", "de@code", "de+chat", "de-en+self", "random"), 99.0)
     rows = measured({(name, "de"): (value,) for name, value in values.items()} | {("dense", "de"): (1.0,)})
     rows = pd.concat([rows, measured({(name, "ru"): (2.0,) for name in values})])
     found = drawn(rows, "over_dose")

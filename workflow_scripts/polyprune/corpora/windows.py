@@ -4,8 +4,7 @@ Two ways to sample calibration text (`sampling`):
 
 * `long_documents`, the paper's (the published loaders of Wanda and SparseGPT): draw a document uniformly; draw again
   if it has no more tokens than the window; take a uniformly placed window. A document may come twice. Documents whose
-  UTF-8 bytes prove them too short are not tokenised: a token covers at least one byte. The draws are the same either
-  way.
+  UTF-8 bytes prove them too short are not tokenised (`most_tokens`). The draws are the same either way.
 * `packed`: the documents in an order drawn from the seed, joined and cut.
 
 Evaluation text is packed in the order of the source, without a seed: every variant and seed sees the same. Packed
@@ -59,7 +58,6 @@ def long_document_windows(
     too_short: set[int] = set()
     encoded: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     tokens, n_bytes = np.empty((n, length), np.int32), np.empty((n, length), np.int32)
-    specials = tokenizer.num_special_tokens_to_add(is_pair=False)
     accepted = 0
     while accepted < n:
         if len(too_short) == len(documents):
@@ -70,7 +68,7 @@ def long_document_windows(
         index = random.randrange(len(documents))
         if index not in encoded and index not in too_short:
             text = documents[index]
-            encoding = tokenizer.encode(text) if len(text.encode()) + specials > length else None
+            encoding = tokenizer.encode(text) if most_tokens(text, tokenizer) > length else None
             if encoding is None or len(encoding.ids) <= length:
                 too_short.add(index)
             else:
@@ -82,6 +80,14 @@ def long_document_windows(
         tokens[accepted], n_bytes[accepted] = ids[start : start + length], sizes[start : start + length]
         accepted += 1
     return tokens, n_bytes
+
+
+def most_tokens(text: str, tokenizer: Tokenizer) -> int:
+    """What a text has no more tokens than: one for each byte of the text as it is normalised, which may be longer than
+    it was, special ones, and a blank that may be put before it.
+    """
+    normalised = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+    return len(normalised.encode()) + tokenizer.num_special_tokens_to_add(is_pair=False) + 1
 
 
 def packed_windows(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from polyprune.evaluation.packing import Row, collate, fill_batch
-from polyprune.evaluation.scoring import Budget, Weights
+from polyprune.evaluation.scoring import Budget, Weights, require_finite
 from polyprune.log import Progress
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.rope import switches_by_length
@@ -31,7 +32,11 @@ class Limits:
 def generate(
     weights: Weights, tokenizer: Any, prompts: Sequence[Sequence[int]], limits: Limits, tokens_per_batch: int
 ) -> list[str]:
-    """The continuation of each prompt without its stop text. Halves the budget when memory runs out."""
+    """The continuation of each prompt without its stop text. Halves the budget when memory runs out.
+
+    Raises:
+        UserError: logits are not finite.
+    """
     budget = Budget(tokens_per_batch)
     texts: dict[int, str] = {}
     waiting = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
@@ -55,7 +60,10 @@ def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits
     generated: list[list[int]] = [[] for _ in prompts]
     rows = running = list(range(len(prompts)))
     for _ in range(limits.max_tokens):
-        chosen = likeliest(step.logits()).tolist()
+        logits = step.logits()
+        tokens = likeliest(logits)
+        require_finite(logits.gather(1, tokens[:, None]))
+        chosen = tokens.tolist()
         found = dict(zip(rows, chosen, strict=True))
         running = [index for index in running if found[index] not in limits.end_tokens]
         for index in running:
@@ -86,7 +94,15 @@ def stepper(weights: Weights, prompts: list[list[int]], max_tokens: int) -> _Cac
     """What goes on from prompts token by token, for so many at most; fastest with the longest first."""
     longest = max(map(len, prompts))
     one_kind = weights.kind_of(longest) == weights.kind_of(longest + max_tokens)
-    return _Cached(weights, prompts, max_tokens) if weights.whole and one_kind else _Recomputed(weights, prompts)
+    cached = weights.whole and one_kind and _takes_cache(weights.decoder.model)
+    return _Cached(weights, prompts, max_tokens) if cached else _Recomputed(weights, prompts)
+
+
+def _takes_cache(model: nn.Module) -> bool:
+    """Whether it takes keys and values by their usual name: Mamba's states have another, and what is unknown to a model
+    of transformers is ignored.
+    """
+    return "past_key_values" in inspect.signature(model.forward).parameters
 
 
 class _Cached:
@@ -189,8 +205,8 @@ def _with_room(parts: Sequence[Tensor], length: int, room: int) -> Tensor:
 
 
 class _Recomputed:
-    """Everything anew for each token: where layers are streamed, which have no place for a cache, and where the answer
-    grows into a length at which the model encodes all positions otherwise.
+    """Everything anew for each token: where layers are streamed, which have no place for a cache, where a family has a
+    cache of its own, and where the answer grows into a length at which the model encodes all positions otherwise.
     """
 
     drops = True

@@ -19,6 +19,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
 from polyprune.evaluation.packing import Batch, Row, collate, fill_batch
 from polyprune.log import Progress, logger
+from polyprune.maths.checks import is_finite
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.calls import through
 from polyprune.model.compression import apply_cell
@@ -76,12 +77,14 @@ class Weights:
     @property
     def shares(self) -> bool:
         """Whether continuations may share a row with their prompt: attention is full in every layer, so that the rows'
-        masks mean the same in all, and positions are encoded alike whatever the length.
+        masks mean the same in all, and positions are encoded alike whatever the length, and not by masks (`alibi`). It
+        is `sdpa`: `eager` adds a mask to its scores, and masks of truth values hide nothing then.
         """
         config = self.decoder.config
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         full = kinds == {"full_attention"} and not getattr(config, "sliding_window", None)
-        return full and not switches_by_length(config)
+        masked = config._attn_implementation == "sdpa" and not getattr(config, "alibi", False)
+        return full and masked and not switches_by_length(config)
 
     def kind_of(self, length: int) -> Kind:
         """Rows of lengths of one kind may share a batch."""
@@ -196,4 +199,15 @@ def _predict(
         at, wanted = number[here] - start, token[here]
         log_p[here] = logits.log_softmax(dim=-1)[at, wanted]
         first[here] = likeliest(logits)[at] == wanted
+    require_finite(log_p)
     return log_p.tolist(), first.tolist()
+
+
+def require_finite(predictions: Tensor) -> None:
+    """Raises `UserError` for log-probabilities or largest logits that are not finite: by them any token is as good."""
+    if not is_finite(predictions):
+        n_bad = int((~torch.isfinite(predictions)).sum())
+        raise UserError(
+            f"{n_bad} of {predictions.numel()} predictions are NaN or infinite: the model overflows; load it in "
+            "bfloat16 or float32 (`source.dtype`)"
+        )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from polyprune.evaluation.generation import stepper
-from polyprune.evaluation.scoring import Weights
+from polyprune.evaluation.scoring import Weights, require_finite
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Written:
 def write(
     weights: Weights, prompts: Sequence[Sequence[int]], seeds: Sequence[str], sampling: Sampling
 ) -> list[Written]:
-    """A continuation of each prompt, from the random numbers of its seed."""
+    """A continuation of each prompt, from the random numbers of its seed.
+
+    Raises:
+        UserError: logits are not finite.
+    """
     randoms = [Random(seed) for seed in seeds]
     step = stepper(weights, [list(prompt) for prompt in prompts], sampling.max_tokens)
     tokens: list[list[int]] = [[] for _ in prompts]
@@ -49,6 +53,7 @@ def write(
     running = [True] * len(prompts)
     for _ in range(sampling.max_tokens):
         logits = step.logits().float().cpu()
+        require_finite(logits.amax(dim=1))
         chosen = draw(logits, [random.random() for random in randoms], sampling.temperature, sampling.top_p)
         losses = -logits.log_softmax(dim=-1)[torch.arange(len(prompts)), torch.tensor(chosen)]
         for index, (token, loss) in enumerate(zip(chosen, losses.tolist(), strict=True)):

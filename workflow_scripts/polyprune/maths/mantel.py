@@ -33,13 +33,14 @@ class Mantel:
 
 
 def mantel(a: Distances, b: Distances, alpha: float = 0.05, seed: int = 0) -> Mantel | None:
-    """None where one of the two has the same distance between all languages, or there are fewer than three.
+    """None where one of the two has the same distance between all languages or one that is not finite, or there are
+    fewer than three.
 
     `seed` draws the sample where there are too many relabellings to look at all.
     """
     k = len(a)
     above = np.triu_indices(k, 1)
-    if k < 3 or np.ptp(a[above]) < ROUNDING or np.ptp(b[above]) < ROUNDING:
+    if k < 3 or not all(np.isfinite(each[above]).all() and np.ptp(each[above]) >= ROUNDING for each in (a, b)):
         return None
     labels = relabellings(k, seed)
     of_a = a[labels[:, above[0]], labels[:, above[1]]]

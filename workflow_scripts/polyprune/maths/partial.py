@@ -51,11 +51,13 @@ def basis_of(controls: Controls) -> Basis:
 
 
 def partial_correlation(x: Cells, y: Cells, controls: Controls, level: float = 0.95, seed: int = 0) -> Partial | None:
-    """None where the controls leave nothing of x or of y, or too few cells.
+    """None where the controls leave nothing of x or of y, or too few cells, or a value is not finite.
 
     `controls` has a row for each cell, in the order of `x.reshape(-1)`; `seed` draws relabellings where there are too
     many to look at all.
     """
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
     basis = basis_of(controls)
     of_x, of_y = residuals(x[relabellings(len(x), seed)], basis), residuals(y, basis)
     norms = np.linalg.norm(of_x, axis=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,10 +39,16 @@ class _Counter:
     """Sums of one layer; the hooks add to the block that is set."""
 
     def __init__(self, layer: nn.Module, n_blocks: int, architecture: str) -> None:
-        modules = {name.split(".")[-1]: module for name, module in layer.named_modules()}
-        if not {"act_fn", *MATRICES} <= set(modules):
-            raise UserError(f"{architecture}: its layers have no act_fn, down_proj and o_proj to count neurons at")
-        self.activation, self.down, self.attention = (modules[name] for name in ("act_fn", "down_proj", "o_proj"))
+        named: dict[str, list[Any]] = {name: [] for name in ("act_fn", "down_proj", "o_proj")}
+        for name, module in layer.named_modules():
+            named.get(name.split(".")[-1], []).append(module)
+        for name, found in named.items():
+            if len(found) != 1:
+                raise UserError(
+                    f"{architecture}: a layer has {len(found) or 'no'} modules {name}: neurons are counted where it "
+                    "has one MLP, with one act_fn and down_proj, behind one attention, with one o_proj"
+                )
+        self.activation, self.down, self.attention = (found[0] for found in named.values())
         self.n_blocks, self.block = n_blocks, 0
         self.neurons: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}

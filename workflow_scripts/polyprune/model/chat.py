@@ -1,7 +1,8 @@
 """Prompts as a chat model sees them, and which of its tokens are the user's words.
 
 The template is rendered to text, the user's text is found in it, and a token counts as content if it covers at least
-one of its characters: special tokens, role names and line breaks of the template do not.
+one of its characters: special tokens, role names and line breaks of the template do not. Blanks in the text do, also
+those that a tokenizer trims off what it says that tokens cover.
 
 Templates may print the day. It is always `PROMPT_DATE`: the same prompts on every day, and those that Llama 3.1's
 template makes where it is told no date. They may also choose at random (`random`, `lipsum` of Jinja): always the same.
@@ -177,5 +178,5 @@ def tokenise_prompt(tokenizer: PreTrainedTokenizerFast, prompt: Prompt) -> tuple
     first = rendered.index(text)
     encoding = tokenizer(rendered, add_special_tokens=False, return_offsets_mapping=True)
     begin, end = np.array(encoding["offset_mapping"], dtype=np.int64).T
-    content = (end > first) & (begin < first + len(text)) & (end > begin)
+    content = (end > first) & (begin < first + len(text))
     return np.array(encoding["input_ids"], dtype=np.int32), content.astype(np.uint8)

@@ -13,6 +13,7 @@ from polyprune.artifacts.cells import CellReader
 from polyprune.artifacts.hidden_states import SAMPLE
 from polyprune.artifacts.layer_rows import RowWriter
 from polyprune.artifacts.tokens import TokenSet
+from polyprune.errors import UserError
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.decoder import Decoder
 from polyprune.model.staging import ahead
@@ -101,7 +102,7 @@ def _predictions(
 ) -> list[dict[str, np.ndarray]]:
     """Of each variant, per predicted token, losses and divergence, and agreement per sequence, over its `targets`.
 
-    All from normed states.
+    All from normed states. Raises `UserError` if losses are not finite.
     """
     at_once = tokens_at_once(decoder.device.type, decoder.config.vocab_size)
     kept: list[dict[str, list[Tensor]]] = [{} for _ in batches[0].streams[1:] or batches[0].streams]
@@ -119,6 +120,8 @@ def _predictions(
         for of_variant in kept
     ]
     for of_variant in arrays:
+        if not all(np.isfinite(values).all() for values in of_variant.values()):
+            raise UserError("losses are not finite: the model's head overflows; load it in bfloat16 or float32")
         if "agree" in of_variant:
             of_variant["agree"] = (of_variant["agree"] & targets).sum(axis=1, dtype=np.int64)
     return arrays

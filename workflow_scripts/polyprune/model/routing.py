@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polyprune.artifacts.cells import CellReader
 from polyprune.errors import UserError
 from polyprune.log import Progress
+from polyprune.maths.checks import is_finite
 from polyprune.model.compression import apply_cell, propagate
 from polyprune.model.decoder import Decoder
 from polyprune.model.products import Product, expert_stacks
@@ -37,7 +38,7 @@ def routing_pass(decoder: Decoder, tokens: Tensor, cell: CellReader | None, batc
     `tokens` is (n_sequences, sequence_length), `batch` how many sequences go through a layer at once.
 
     Raises:
-        UserError: no layer has experts, or one has several sets of them.
+        UserError: no layer has experts, or one has several sets of them; hidden states are not finite in the end.
     """
     hidden, calls = decoder.embed(tokens, batch)
     progress, found = Progress(decoder.n_layers, "layer"), dict[int, Routing]()
@@ -61,6 +62,8 @@ def routing_pass(decoder: Decoder, tokens: Tensor, cell: CellReader | None, batc
         progress.report(index + 1)
     if not found:
         raise UserError(f"{decoder.checkpoint.architecture} has no experts whose tokens could be counted")
+    if not is_finite(hidden):
+        raise UserError("hidden states overflow, and are sent to any expert: load the model in bfloat16 or float32")
     return found
 
 

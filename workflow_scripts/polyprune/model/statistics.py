@@ -76,13 +76,16 @@ class _AllSeen(Exception):  # noqa: N818
 def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call: LayerCall, where: str) -> Anatomy:
     """Find out by sending `hidden`, a few tokens (1, n_tokens, d_model), through the layer once per product.
 
+    What changes nothing among a few tokens may do so among many, as what chooses to which keys attention is paid: it
+    counts as feeding all.
+
     Raises:
         UserError: a linear layer is left out by the forward pass.
     """
     bare: set[str] = set()
     known: Known = {}
     with kept(products, known):
-        inputs = _inputs(layer, products, hidden, call, bare=bare)
+        inputs, output = _inputs(layer, products, hidden, call, bare=bare)
     if idle := [product.name for product in products if product.n_experts is None and product.name not in inputs]:
         raise UserError(f"{where}: {', '.join(idle)} had no part in the forward pass; such layers cannot be compressed")
     by_input: dict[int, list[str]] = {}
@@ -95,10 +98,12 @@ def anatomy(layer: nn.Module, products: Sequence[Product], hidden: Tensor, call:
             feeds[product.name] = frozenset(groups)
             continue
         with repeated(products, known):
-            spoilt = _inputs(layer, products, hidden, call, product)
-        feeds[product.name] = frozenset(
-            group for group in groups if not _equal(spoilt.get(group[0], []), inputs[group[0]])
-        )
+            spoilt, _ = _inputs(layer, products, hidden, call, product)
+            fed = [group for group in groups if not _equal(spoilt.get(group[0], []), inputs[group[0]])]
+            if not fed:
+                _, other = _inputs(layer, products, hidden, call, product, to_the_end=True)
+                fed = groups if _equal([other], [output]) else fed
+        feeds[product.name] = frozenset(fed)
     unseen = tuple((product.name,) for product in products if product.name not in inputs)
     return Anatomy((*groups, *unseen), feeds, frozenset(bare))
 
@@ -114,8 +119,10 @@ def _inputs(
     call: LayerCall,
     spoilt: Product | None = None,
     bare: set[str] | None = None,
-) -> dict[str, list[Tensor]]:
-    """What each product is handed, in the order of the forward pass: one tensor, or one an expert that is hit.
+    to_the_end: bool = False,
+) -> tuple[dict[str, list[Tensor]], Tensor]:
+    """What each product is handed, in the order of the forward pass: one tensor, or one an expert that is hit. And what
+    the layer makes of it all, nothing if something is spoilt and the pass is not `to_the_end`.
 
     The product `spoilt` has noise added; names of linear layers that are used without being called go to `bare`.
     """
@@ -130,7 +137,8 @@ def _inputs(
         return noisy(product)
 
     linear = [product for product in products if product.n_experts is None]
-    enough = {product.name for product in linear} if spoilt is not None and len(linear) == len(products) else set()
+    stops = spoilt is not None and len(linear) == len(products) and not to_the_end
+    enough = {product.name for product in linear} if stops else set()
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
@@ -152,10 +160,10 @@ def _inputs(
     def change(product: Product, _: Tensor, made: Callable[[], Tensor]) -> Tensor:
         return noisy(made()) if product is spoilt else made()
 
-    watch = Watch(products, see, change)
+    watch, output = Watch(products, see, change), hidden.new_empty(0)
     with removed(hooks), watch, suppress(_AllSeen):
-        through(layer, hidden, call)
-    return seen
+        output = through(layer, hidden, call)
+    return seen, output
 
 
 @torch.inference_mode()

@@ -72,7 +72,9 @@ class Owl(Section):
     """Sparsity by layer (schemes that end in -owl), as in the authors' code."""
 
     outlier_factor: float = Field(default=5.0, gt=0, description="times the layer's mean score makes an outlier")
-    spread: float = Field(default=0.08, ge=0, lt=0.5, description="largest distance of a layer from the mean sparsity")
+    spread: float = Field(
+        default=0.08, ge=0, lt=0.5, description="half of how far two layers' sparsities lie apart at most"
+    )
 
 
 class Correlation(Section):
@@ -82,8 +84,8 @@ class Correlation(Section):
         default=0.08,
         gt=-0.5,
         lt=0.5,
-        description="largest distance of a layer from the mean sparsity; above 0 layers that languages use less alike "
-        "are pruned less, below 0 more",
+        description="half of how far two layers' sparsities lie apart at most; above 0 layers that languages use less "
+        "alike are pruned less, below 0 more",
     )
 
 

@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from polyprune.artifacts.measurements import Layout
 from polyprune.artifacts.scores import COLUMNS, SCHEMA
 from polyprune.errors import UserError
-from polyprune.grammar.calibrations import parse_calibration
+from polyprune.grammar.calibrations import PLAIN, parse_calibration
 from polyprune.grammar.paths import DENSE
 from polyprune.grammar.schemes import parse_scheme
 from polyprune.grammar.titles import scheme_title
@@ -99,9 +99,11 @@ def _over_budget(cells: pd.DataFrame, figure: FigureSettings) -> Iterator[tuple[
 
 
 def _over_dose(cells: pd.DataFrame, figure: FigureSettings) -> Iterator[tuple[Any, ...]]:  # noqa: ARG001
-    """Own text and the model's own number of sequences; each cell of one language is an end of several lines."""
+    """Documents of the model's own corpus, as many as it takes: of whatever says no more than languages and shares.
+    Each cell of one language is an end of several lines.
+    """
     of_cells = [(row, parse_calibration(str(row["calibration"]))) for row in cells.to_dict("records")]
-    of_cells = [(row, asked) for row, asked in of_cells if asked.budget is None and not asked.corpora]
+    of_cells = [(row, asked) for row, asked in of_cells if asked.kind == parse_calibration(PLAIN).kind]
     pairs = {asked.languages for _, asked in of_cells if len(asked.terms) == 2}
     for row, asked in of_cells:
         target = row["eval_language"]
