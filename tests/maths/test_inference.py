@@ -172,11 +172,10 @@ def test_nothing_answered_is_an_interval_and_not_a_point():
     values = dict.fromkeys(PAIR, np.zeros((60, 1)))
     draws = draws_of(values, alone(60))
     found = compared(values, PAIR, alone(60), draws, bounded=True)
-    low, high = found.interval()
     q = stats.t.ppf(0.975, 59)
     hidden = stats.beta.ppf(stats.norm.cdf(q), 0.5, 60.5)  # SHARE-1 of nothing
-    assert (low, high) == pytest.approx((-hidden, hidden)) and 0.04 < hidden < 0.05
-    assert found.of_items == pytest.approx((hidden / q) ** 2), "what power is taken from"
+    assert (*found.interval(), found.of_items) == pytest.approx((-hidden, hidden, (hidden / q) ** 2))
+    assert 0.04 < hidden < 0.05
     plain = compared(values, PAIR, alone(60), draws)
     assert plain.interval() == (0, 0) and plain.p_zero() == 1
 
