@@ -171,8 +171,7 @@ def test_nothing_answered_is_an_interval_and_not_a_point():
     """INF-6: of 60 questions that nobody answers; both shares may be as large as the score limit of none."""
     values = dict.fromkeys(PAIR, np.zeros((60, 1)))
     draws = draws_of(values, alone(60))
-    found = compared(values, PAIR, alone(60), draws, bounded=True)
-    q = stats.t.ppf(0.975, 59)
+    found, q = compared(values, PAIR, alone(60), draws, bounded=True), stats.t.ppf(0.975, 59)
     hidden = stats.beta.ppf(stats.norm.cdf(q), 0.5, 60.5)  # SHARE-1 of nothing
     assert (*found.interval(), found.of_items) == pytest.approx((-hidden, hidden, (hidden / q) ** 2))
     assert 0.04 < hidden < 0.05
