@@ -45,6 +45,13 @@ def test_inputs_that_never_vary():
     assert after == [[0, 0, 1, 0]]
 
 
+def test_a_weight_that_adds_nothing_is_not_pruned_though_it_costs_nothing():
+    """DSNOT-4: sign(C) = 0 is not −sign(ε)."""
+    weight = torch.tensor([[3.0, 1.0, -2.0, 9.0]])
+    after = refine(weight, [[0, 0, 1, 1]], [1.0, 1.0, 1.0, 0.0], squares=[1.0, 1.0, 1.0, 0.0], max_cycles=1)
+    assert after == [[1, 0, 0, 1]]
+
+
 def test_rows_stop_on_their_own():
     """DSNOT-2: row 0 lacks 0.05, below the threshold; row 1 lacks 5 and has no kept weight of negative C."""
     weight = torch.tensor([[0.05, -1.0, -1.0], [5.0, 1.0, 1.0]])

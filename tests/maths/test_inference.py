@@ -171,10 +171,10 @@ def test_nothing_answered_is_an_interval_and_not_a_point():
     """INF-6: of 60 questions that nobody answers; both shares may be as large as the score limit of none."""
     values = dict.fromkeys(PAIR, np.zeros((60, 1)))
     draws = draws_of(values, alone(60))
-    low, high = compared(values, PAIR, alone(60), draws, bounded=True).interval()
-    q = stats.t.ppf(0.975, 59)
+    found, q = compared(values, PAIR, alone(60), draws, bounded=True), stats.t.ppf(0.975, 59)
     hidden = stats.beta.ppf(stats.norm.cdf(q), 0.5, 60.5)  # SHARE-1 of nothing
-    assert (low, high) == pytest.approx((-hidden, hidden)) and 0.04 < hidden < 0.05
+    assert (*found.interval(), found.of_items) == pytest.approx((-hidden, hidden, (hidden / q) ** 2))
+    assert 0.04 < hidden < 0.05
     plain = compared(values, PAIR, alone(60), draws)
     assert plain.interval() == (0, 0) and plain.p_zero() == 1
 

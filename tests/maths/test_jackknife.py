@@ -17,6 +17,12 @@ def test_pseudo_values_of_a_mean_are_the_items():
     np.testing.assert_allclose(found, nll)
 
 
+def test_two_sequences_are_enough():
+    """JACK-1: without one the other is left."""
+    found = pseudo_values({"nll": np.array([1.0, 3.0]), "tokens": np.ones(2)}, log_perplexity)
+    assert found.tolist() == [1.0, 3.0]
+
+
 def test_of_unequal_sequences_it_is_the_delta_method():
     """JACK-2: variance of a ratio of sums, Σ(nll − R tokens)² / (Σ tokens)² (Cochran 1977, eq. 6.13), to order 1/n."""
     rng = np.random.default_rng(1)

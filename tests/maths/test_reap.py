@@ -11,8 +11,8 @@ from polyprune.maths.reap import experts_kept, saliency
 
 def test_saliency_is_the_mean_over_the_tokens_that_were_sent() -> None:
     """REAP-1: a rare expert is not less salient for it; one without tokens has none."""
-    norms, counts = torch.tensor([6.0, 6.0, 0.0]).double(), torch.tensor([3, 2, 0])
-    assert saliency(norms, counts).tolist() == [2.0, 3.0, 0.0]
+    norms, counts = torch.tensor([6.0, 6.0, 6.0, 0.0]).double(), torch.tensor([3, 2, 1, 0])
+    assert saliency(norms, counts).tolist() == [2.0, 3.0, 6.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from tests.helpers.harness import model_folder
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from polyprune.artifacts.corpus import save_corpus
 from polyprune.artifacts.tokens import load_tokens
@@ -17,10 +19,10 @@ from polyprune.corpora.demo.documents import demo_documents
 from polyprune.corpora.windows import packed_windows, seeded_order
 from polyprune.errors import UserError
 from polyprune.model.source import write_manifest
-from polyprune.model.tokenizer import open_tokenizer
+from polyprune.model.tokenizer import ModelTokenizer, open_tokenizer
 from polyprune.settings.models import SelfWritten
 from polyprune.stages.build_calibration_set import build_calibration_set
-from polyprune.stages.write_text import write_text
+from polyprune.stages.write_text import _Writer, write_text
 
 LENGTH = 24
 HOW = SelfWritten(prefix_tokens=5, dropped=0.25)
@@ -85,6 +87,15 @@ def test_the_shard_is_what_was_kept_packed_and_a_larger_one_begins_with_the_same
         build_calibration_set(
             root / "model.json", [], [tmp_path / "text.parquet"], "de+self", 4, output=tmp_path / "t", **values
         )
+
+
+def test_a_tokenizer_without_an_end_ends_nothing_not_even_at_the_word_none(tmp_path: Path):
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "None": 1, "end": 2}, unk_token="<unk>"))
+    (tmp_path / "config.json").write_text("{}")
+    for eos, ends in ((None, set()), ("end", {2})):
+        fast = PreTrainedTokenizerFast(tokenizer_object=words, eos_token=eos)
+        writer = _Writer(None, ModelTokenizer(tmp_path, fast, words, 3), None, HOW, LENGTH)  # type: ignore[arg-type]
+        assert writer.sampling.end_tokens == ends
 
 
 def test_too_few_documents_are_refused_with_numbers(root: Path, tmp_path: Path):

@@ -77,7 +77,7 @@ class _Writer:
         self.weights, self.tokenizer, self.frame, self.how, self.length = weights, tokenizer, frame, how, length
         begin, end = tokenizer.frame()
         self.begin = [] if begin is None else [begin]
-        stop = tokenizer.fast.backend_tokenizer.token_to_id(str(tokenizer.fast.eos_token))
+        stop: Any = tokenizer.fast.eos_token_id
         ends = frozenset(id for id in (end, stop, frame[1] if frame else None) if id is not None)
         most = max(1, length - how.prefix_tokens - len(self.begin))
         self.sampling = Sampling(how.temperature, how.top_p, most, ends)
