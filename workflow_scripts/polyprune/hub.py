@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -115,9 +116,19 @@ def lock_sizes(name: str, revision: str, sizes: Mapping[str, int]) -> None:
 
 
 def download_file_of_model(name: str, revision: str, file: str) -> Path:
-    """Download one file of a model's repository into the hub's cache; raises `UserError` if it is damaged there."""
+    """Download one file of a model's repository into the hub's cache.
+
+    Raises:
+        UserError: there is no such file, or it is damaged in the cache.
+    """
     with explained("model", name):
-        path = Path(hf_hub_download(name, file, revision=revision))
+        try:
+            path = Path(hf_hub_download(name, file, revision=revision))
+        except RemoteEntryNotFoundError as error:
+            raise UserError(
+                f"model {name} has no file {file} at {revision}: correct `file`, as "
+                f"https://huggingface.co/{name}/tree/{revision} lists them"
+            ) from error
     require_as_named(path.parent, [path.name])
     return path
 
