@@ -40,12 +40,13 @@ from polyprune.settings.sizes import LOCK_FILE, read_lock
 
 DATASET_FILES = "hf://datasets/"
 MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
-               "special_tokens_map.json", "chat_template*"]  # fmt: skip
+               "added_tokens.json", "special_tokens_map.json", "chat_template*",
+               "additional_chat_templates/*"]  # fmt: skip
 
 PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 CHECKPOINT_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "quantize_config.json",
-                    "quant_config.json"]  # fmt: skip
+                    "quant_config.json", "hf_quant_config.json"]  # fmt: skip
 
 Kind = Literal["model", "dataset"]
 
