@@ -38,7 +38,6 @@ from polyprune.stages.tabulate import tabulate
 from polyprune.stages.write_report import write_report
 
 LANGUAGES = ["ar", "de", "en", "es", "ru", "sw", "zh"]
-FRAMED = {"framing": "documents", "around": ["<s>", "</s>"]}
 LAYERS, SEQUENCES, TOKENS, WIDTH = 32, 16, 256, 8
 PER_SEQUENCE = ("norm", "sq", "norm_pruned", "sq_pruned", "dot", "diff", "distance", *(
     f"robust_{name}" for name in ("norm", "sq", "diff")))  # fmt: skip

@@ -123,7 +123,7 @@ use rule compose_masks as compose_weights with:
         scheme=only.schemes(composed=True),
 
 
-# The cell as a plain Hugging Face folder. Its model card shows the scores that are there by then.
+# The cell as a plain Hugging Face folder. Its model card says where scores are, and none of them.
 rule export_model:
     input:
         model="results/{model}/model.json",

@@ -18,12 +18,14 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import filter_repo_objects
 from tests.helpers.hub import LATER, NOW, answer, fill_cache, refuse
 from tests.helpers.outside import put
 
 from polyprune import hub
 from polyprune.errors import UserError
 from polyprune.hub import (
+    CHECKPOINT_FILES,
     MODEL_FILES,
     cached_model,
     download_file_of_model,
@@ -32,6 +34,9 @@ from polyprune.hub import (
     require_as_named,
     resolve_revision,
 )
+from polyprune.model.foreign.files import QUANTISATION
+from polyprune.model.prompting import GENERATION, JINJA
+from polyprune.model.source import CONFIG, INDEX, OF_TEXT, SINGLE
 
 RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://huggingface.co/x"))
 
@@ -171,14 +176,20 @@ def test_our_own_bugs_are_not_blamed_on_the_hub():
 
 
 def test_no_pickles_and_no_code_are_downloaded():
-    from huggingface_hub.utils import filter_repo_objects
-
     files = [
         "model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json", "tokenizer.json",
         "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "pytorch_model.bin",
         "modeling_x.py", "original/consolidated.00.pth", "README.md",
     ]  # fmt: skip
     assert list(filter_repo_objects(files, allow_patterns=MODEL_FILES)) == files[:7]
+
+
+def test_all_that_decides_a_result_is_downloaded():
+    """What was left out would count as new once another program has it put into the same cache."""
+    of_model = [SINGLE, INDEX, *OF_TEXT, JINJA, GENERATION, "additional_chat_templates/tool_use.jinja"]
+    assert list(filter_repo_objects(of_model, allow_patterns=MODEL_FILES)) == of_model
+    of_checkpoint = [SINGLE, INDEX, CONFIG, *QUANTISATION]
+    assert list(filter_repo_objects(of_checkpoint, allow_patterns=CHECKPOINT_FILES)) == of_checkpoint
 
 
 @pytest.fixture

@@ -96,6 +96,12 @@ def test_a_pickled_model_of_the_hub_is_fetched_and_converted(pickled: dict[str, 
     run("register_prompting", {}, "results/m/prompting.json", model="results/m/model.json")
 
 
+def test_a_file_that_a_repository_has_not_is_named():
+    source = {"kind": "gguf", "id": "org/name", "file": "a.gguf"}
+    said = run("convert_model", {"org/name": {NOW: {"b.gguf": b""}}}, "m.json", 1, source=source, shape=None, name="m")
+    assert f"error: model org/name has no file a.gguf at {NOW}: correct `file`, as https://hugg" in said.stderr
+
+
 def fetch_data(commit: str, commits: dict[str, dict[str, bytes]], code: int = 0) -> subprocess.CompletedProcess[str]:
     """A benchmark's data set at the commit that the lock file says."""
     Path("revisions.lock").write_text(json.dumps({"datasets": {"org/asked": commit}}))

@@ -157,6 +157,18 @@ def test_other_questions_than_the_configuration_says_are_refused(
         require_asked(benchmark.hub[0], home / "data", tmp_path, ZERO_SHOT, asked)
 
 
+def test_files_of_tasks_that_were_edited_after_the_plan_are_refused(home: Path, tmp_path: Path) -> None:
+    """Before the first question and, of a later language, before its own."""
+    benchmark, asked = made(home, {"de": "mine_de"})
+    planned = replace(asked, folder="0" * 16)
+    said = f"the tasks in {home / 'tasks'} have digest {asked.folder}, this job was planned with {planned.folder}"
+    with pytest.raises(UserError, match=said):
+        require_asked(benchmark.hub[0], home / "data", tmp_path, ZERO_SHOT, planned)
+    with pytest.raises(UserError, match=said):
+        lm = language_model(home / "model")
+        evaluate_column(lm, "mine", benchmark.hub[0], home / "data", tmp_path, ZERO_SHOT, planned)
+
+
 def test_a_metric_that_the_task_has_not_is_refused(home: Path, tmp_path: Path) -> None:
     benchmark, asked = made(home, {"de": "mine_de"}, metric="f1")
     with pytest.raises(UserError, match="has no metric f1, only acc, acc_norm: correct `metric`"):

@@ -33,7 +33,7 @@ class _Answers(BaseHTTPRequestHandler):
         elif (content := self.repositories.get(name, {}).get(commit, {}).get(file)) is not None:
             self._say(content, {"ETag": f'"{git_hash(content)}"', "X-Repo-Commit": commit})
         else:
-            self._say(b"", {}, 404)
+            self._say(b"", {"X-Error-Code": "EntryNotFound"}, 404)
 
     do_HEAD = do_GET  # noqa: N815
 

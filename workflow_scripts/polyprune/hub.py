@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -39,12 +40,13 @@ from polyprune.settings.sizes import LOCK_FILE, read_lock
 
 DATASET_FILES = "hf://datasets/"
 MODEL_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
-               "special_tokens_map.json", "chat_template*"]  # fmt: skip
+               "added_tokens.json", "special_tokens_map.json", "chat_template*",
+               "additional_chat_templates/*"]  # fmt: skip
 
 PICKLES = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 CHECKPOINT_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "quantize_config.json",
-                    "quant_config.json"]  # fmt: skip
+                    "quant_config.json", "hf_quant_config.json"]  # fmt: skip
 
 Kind = Literal["model", "dataset"]
 
@@ -115,9 +117,19 @@ def lock_sizes(name: str, revision: str, sizes: Mapping[str, int]) -> None:
 
 
 def download_file_of_model(name: str, revision: str, file: str) -> Path:
-    """Download one file of a model's repository into the hub's cache; raises `UserError` if it is damaged there."""
+    """Download one file of a model's repository into the hub's cache.
+
+    Raises:
+        UserError: there is no such file, or it is damaged in the cache.
+    """
     with explained("model", name):
-        path = Path(hf_hub_download(name, file, revision=revision))
+        try:
+            path = Path(hf_hub_download(name, file, revision=revision))
+        except RemoteEntryNotFoundError as error:
+            raise UserError(
+                f"model {name} has no file {file} at {revision}: correct `file`, as "
+                f"https://huggingface.co/{name}/tree/{revision} lists them"
+            ) from error
     require_as_named(path.parent, [path.name])
     return path
 

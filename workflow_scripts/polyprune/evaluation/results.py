@@ -13,7 +13,14 @@ from lm_eval.evaluator import evaluate
 
 from polyprune.errors import UserError
 from polyprune.evaluation.language_model import SharedPrefixLM
-from polyprune.evaluation.tasks import PAPER_PROFILE, Prompting, brisk_harness, build_tasks, options_of
+from polyprune.evaluation.tasks import (
+    PAPER_PROFILE,
+    Prompting,
+    brisk_harness,
+    build_tasks,
+    options_of,
+    require_own_files,
+)
 from polyprune.grammar.columns import Asked, Column
 from polyprune.provenance import digest
 
@@ -40,10 +47,12 @@ def evaluate_column(
     """Score rows and answers of one column; `asked` of a benchmark of the configuration.
 
     Raises:
-        UserError: its metric is none of the harness's for the task, or not in [0, 1] for each question.
+        UserError: its metric is none of the harness's for the task, or not in [0, 1] for each question; or its files
+            were edited.
     """
     tasks = build_tasks(column, folder, cache, prompting)
     if asked is not None:
+        require_own_files(column, asked)
         return _configured(lm, column, tasks, asked)
     with brisk_harness():
         results = _answered(lm, tasks)
@@ -75,9 +84,11 @@ def require_asked(column: Column, folder: Path, cache: Path, prompting: Promptin
     """Look at a column's questions before anything is asked.
 
     Raises:
-        UserError: they are more or fewer than the configuration counts, or their options leave another chance.
+        UserError: they are more or fewer than the configuration counts, or their options leave another chance; or the
+            task's files were edited.
     """
     tasks = build_tasks(column, folder, cache, prompting).values()
+    require_own_files(column, asked)
     wanted = asked.questions.get(column.language)
     n = sum(len(task.eval_docs) for task in tasks)
     if wanted is not None and n != wanted:

@@ -29,8 +29,9 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from polyprune.artifacts.benchmark_data import MKQA_FILE
 from polyprune.errors import UserError
 from polyprune.evaluation.mkqa import ASKED, FOLDER, questions_in
-from polyprune.grammar.columns import OWN_TASKS, Column
+from polyprune.grammar.columns import OWN_TASKS, Asked, Column
 from polyprune.places import is_reference, path_at
+from polyprune.settings.benchmarks import of_folder
 
 CLOZE, CURRENT, PAPER_PROFILE = "cloze", "current", "paper"
 HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
@@ -102,6 +103,23 @@ def _named(name: str) -> list[Path]:
     if not files:
         raise UserError(f"the installed harness has no task {name}; install the version that envs/ pins")
     return files
+
+
+def require_own_files(column: Column, asked: Asked) -> None:
+    """Compare the user's files of tasks, where a column is of such, with what the run was planned with.
+
+    Raises:
+        UserError: they were edited meanwhile; what is asked would not be what the result is recorded as.
+    """
+    if asked.folder is None:
+        return
+    kind, benchmark, _ = column.yaml.split("/", 2)
+    folder = path_at(f"{kind}/{benchmark}")
+    if (found := of_folder(folder)) != asked.folder:
+        raise UserError(
+            f"the tasks in {folder} have digest {found}, this job was planned with {asked.folder}: take the edit back, "
+            "or start Snakemake anew, which plans with it"
+        )
 
 
 def task_config(column: Column, file: Path, data: Path, prompting: Prompting) -> dict[str, Any]:

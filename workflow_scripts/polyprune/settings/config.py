@@ -16,14 +16,8 @@ from polyprune.settings.imports import CheckpointSource, Imports
 from polyprune.settings.methods import Compression
 from polyprune.settings.models import Model
 from polyprune.settings.scores import Analysis, Evaluation
-from polyprune.settings.studies import (
-    Study,
-)
-from polyprune.settings.text import (
-    Corpus,
-    DemoCorpus,
-    Prompts,
-)
+from polyprune.settings.studies import Study
+from polyprune.settings.text import Corpus, DemoCorpus, Prompts
 
 
 class Settings(Section):

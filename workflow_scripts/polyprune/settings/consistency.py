@@ -268,17 +268,15 @@ def _of_figure(figure: Figure, place: Place, study: StudyEntry, entries: Entries
         yield from _of_masks(figure.grids, (*place, "grids"), study)
     if (figure.matrix is not None) != (figure.draws == "mean_activations"):
         yield (*place, "matrix"), "mean_activations draws one matrix, other figures none"
-    kind = DRAWINGS[figure.draws]
     if not kind.of_dense and len({cell.scheme for cell in cells}) > kind.schemes:
         most = "one scheme" if kind.schemes == 1 else f"at most {kind.schemes} schemes"
         yield (*place, "grids"), f"{figure.draws} draws {most}"
-    measurements = kind.measurements
-    if measurements == "lsar":
+    if kind.measurements == "lsar":
         for name, model in models.items():
             yield from _of_prompt_figure(figure, place, name, model, entries)
-    if measurements == "mean_activations":
+    if kind.measurements == "mean_activations":
         yield from _of_activation_figure(figure, place, cells)
-    if measurements in ("lape", "mean_activations") and len({(cell.calibration, cell.seed) for cell in cells}) > 1:
+    if kind.measurements in ("lape", "mean_activations") and len({(cell.calibration, cell.seed) for cell in cells}) > 1:
         yield (*place, "grids"), f"{figure.draws} draws one calibration language and one seed"
 
 
