@@ -94,7 +94,8 @@ def test_cells_whose_weights_are_made_again_are_dumped_together_although_their_d
     (bundle,) = on_corpus("all", made=True)
     assert set(bundle) == set(asked[:3])
     table = "results/all/table1.parquet"
-    assert on_corpus(table, made=True) == [], "no weights are asked for, and so none are made"
+    scores = [f"{cell.folder}/drift.parquet" for cell in asked[:3]]
+    assert on_corpus(table, *scores, made=True) == [], "no weights are asked for, and so none are made"
     (two,) = on_corpus(table, *(artifact_of(cell) for cell in asked[1:3]), made=True)
     assert set(two) == set(asked[1:3])
 

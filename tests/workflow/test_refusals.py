@@ -60,7 +60,10 @@ def test_it_is_told_when_snakemake_has_planned_or_cannot_go_on(
             raise ValueError
 
     monkeypatch.setattr(DAG, "init", plan)
-    refusals.tell_when_planned()
+    earlier = Refusals([])
+    earlier.add(UserError("of another plan"))
+    for each in (earlier, refusals):
+        each.tell_when_planned()
     with pytest.raises(SystemExit) as ended:
         asyncio.run(DAG.init(None, progress=True))  # pyright: ignore[reportArgumentType]
     assert ended.value.code == SAID

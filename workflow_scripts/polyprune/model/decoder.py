@@ -42,7 +42,6 @@ class Decoder:
         self.model, self.base, self.layers, self.prefix = parts.model, parts.base, parts.layers, parts.prefix
         self.config = self.base.config
         self.layout = Layout(self.model, checkpoint.file_of, checkpoint.shape_of)
-        self._require_layers()
         self._load_surroundings(parts.around)
         try:
             self._width = width_returned(self.base, self.layers)
@@ -52,6 +51,7 @@ class Decoder:
             said = f"{checkpoint.architecture} cannot be walked layer by layer ({type(error).__name__}: {said})"
             raise UserError(said) from error
         self._following, self._projected = after
+        self._require_layers()
         self._products: dict[int, list[Product]] = {}
         self._before: dict[int, dict[str, nn.Module | None]] = {}
 

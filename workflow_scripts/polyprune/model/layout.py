@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from transformers.core_model_loading import (
 )
 
 from polyprune.errors import UserError
+from polyprune.model.meta import on_meta
 
 Shapes = dict[str, torch.Size]
 """By names of parameters."""
@@ -140,7 +142,7 @@ class Layout:
         for target, source in self.sources.items():
             if target.startswith(prefix):
                 try:
-                    found |= shapes_of(self._made(target, source, outline))
+                    found |= shapes_of(on_meta(partial(self._made, target, source, outline)))
                 except (RuntimeError, ValueError, IndexError) as error:
                     parts = {tuple(outline(name, torch.float32).shape): name for _, name in reversed(source.parts)}
                     told = " and ".join(f"{name} of shape {list(shape)}" for shape, name in sorted(parts.items()))

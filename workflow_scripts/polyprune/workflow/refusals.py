@@ -6,6 +6,8 @@ Else whoever has moved a folder of models would plan once for each of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,9 @@ class Refusals:
         """Have Snakemake's plans end with `require_none`, also those that something else ends."""
         from snakemake.dag import DAG  # it brings pandas
 
-        plan: Any = DAG.init
+        plan: Any = unwrap(DAG.init)  # not what another plan of this process has put there
 
+        @wraps(plan)
         async def init(dag: Any, *args: Any, **options: Any) -> None:
             try:
                 await plan(dag, *args, **options)

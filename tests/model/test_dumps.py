@@ -95,12 +95,14 @@ def test_a_damaged_cell_costs_its_neighbours_nothing(
 def test_who_waits_is_taken_over_by_a_job_for_it_alone(
     model: Path, cells: list[Path], tmp_path: Path, passes: list[list[str]]
 ) -> None:
-    undisturbed = dump(model, cells, tmp_path / "undisturbed")
+    """Also where the cells of the first job were made differently."""
+    of_de, of_zh = ({"scheme": scheme} for scheme in ("0.20", "0.50"))
+    undisturbed = dump(model, cells[1:], tmp_path / "undisturbed", inputs={"cell": of_zh})
     flip_last_byte(cells[0])
     with pytest.raises(UserError):
-        dump(model, cells, tmp_path)
+        dump(model, cells, tmp_path, inputs={"cell": [of_de, of_zh]})
     passes.clear()
-    assert dump(model, cells[1:], tmp_path) == undisturbed[2:] and passes == []
+    assert dump(model, cells[1:], tmp_path, inputs={"cell": of_zh}) == undisturbed and passes == []
 
 
 def test_all_damaged_cells_are_named_at_once(model: Path, cells: list[Path], tmp_path: Path) -> None:
