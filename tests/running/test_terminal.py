@@ -147,7 +147,7 @@ def test_what_pictures_lack_is_said_once(tmp_path: Path):
         file.write_text(text, encoding="utf-8")
         emit(terminal, "job_info", jobid=job, rule_name=rule, log=[str(file)])
         emit(terminal, "job_finished", job_id=job)
-    assert [line for line in stream.getvalue().splitlines() if "has" in line] == ["1.png has ? for 德"]
+    assert [line for line in stream.getvalue().splitlines() if "has ?" in line] == ["1.png has ? for 德"]
     assert "done" not in stream.getvalue()
 
 
