@@ -4,7 +4,7 @@
 
 What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this
 package): a changed setting counts, too. A cell is begun where one of its jobs is at work, or was when Snakemake was
-killed. Each model's uncompressed one is a row. `prices.py` says what jobs will cost, `failures.py` which of them failed.
+killed. Each model's uncompressed one is a row. `prices.py` says what jobs cost, `failures.py` which of them failed.
 """
 
 from __future__ import annotations
