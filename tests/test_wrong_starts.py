@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.helpers.capabilities import without_rights_over_others
 from tests.helpers.checkout import ROOT, copy_repository
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -31,9 +33,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, words: str) -> tuple[int, str]:
+def start(folder: Path, words: str, before: Callable[[], None] | None = None) -> tuple[int, str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
-    run = subprocess.run([*SNAKEMAKE, *words.split()], cwd=folder, env=environment, capture_output=True, text=True)
+    command = [*SNAKEMAKE, *words.split()]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=before)
     return run.returncode, run.stderr + run.stdout
 
 
@@ -78,6 +81,36 @@ def test_a_file_where_a_folder_of_results_belongs_is_named(file: str, clone: Pat
     (clone / file).unlink()
     if (clone / "results").exists():
         shutil.rmtree(clone / "results")
+
+
+OF_ANOTHER = ["another's"] if os.getuid() == 0 else []
+"""It takes root to give a folder away."""
+
+
+@pytest.mark.parametrize("folder", [".", "results", "results/corpora", "logs", "a link", *OF_ANOTHER])
+def test_folders_that_may_not_be_written_are_named_before_the_first_job(folder: str, clone: Path):
+    """As a user who is stopped by permissions; what lies there stays as it is."""
+    place = clone / {"another's": "results", "a link": "results"}.get(folder, folder)
+    nowhere = clone.parent / "nowhere"
+    if folder == "a link":
+        place.symlink_to(nowhere)
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o555)
+    if folder == "another's":
+        os.chown(place, 54321, -1)
+    try:
+        code, output = start(clone, "--profile local -- results/corpora/demo/de.parquet", without_rights_over_others)
+    finally:
+        if folder != "a link":
+            place.chmod(0o755)
+    named = clone if folder == "." else place.relative_to(clone)
+    said = {"a link": f"{named} is a link to a folder that is not there: mkdir -p {nowhere}",
+            "another's": f"{named} cannot be written, and nothing was begun: it belongs to user 54321",
+            }.get(folder, f"{named} cannot be written, and nothing was begun: chmod u+w {named}")  # fmt: skip
+    assert code == 1 and said in output and "Traceback" not in output and "PermissionError" not in output
+    for left in (clone / "results", clone / "logs"):
+        left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
 
 
 def test_another_folder_says_where_to_go(clone: Path):
