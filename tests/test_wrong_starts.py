@@ -113,6 +113,18 @@ def test_folders_that_may_not_be_written_are_named_before_the_first_job(folder: 
         left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
 
 
+def test_results_that_may_not_be_looked_into_are_named(clone: Path):
+    """A folder of another user's; in a dry run, too."""
+    hidden = clone / "results/corpora"
+    hidden.mkdir(parents=True)
+    hidden.chmod(0o000)
+    code, output = start(clone, "--profile local -n results/corpora/demo/de.parquet", without_rights_over_others)
+    hidden.chmod(0o755)
+    shutil.rmtree(clone / "results")
+    assert code == 1 and "Traceback" not in output and "PermissionError" not in output
+    assert "error: results/corpora may not be looked into: see to its permissions" in output
+
+
 def test_another_folder_says_where_to_go(clone: Path):
     code, output = start(clone / "studies", "--profile ../local --snakefile ../Snakefile -n demo")
     assert code == 1 and f"(cd {clone.resolve()})" in output
