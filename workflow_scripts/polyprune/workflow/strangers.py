@@ -80,7 +80,7 @@ class Strangers:
         return found.st_mtime if stat.S_ISREG(found.st_mode) or (linked and Path(place).is_file()) else None
 
     def _has_folder(self, file: str) -> bool:
-        """Whether the file's folder is there, asked once of each; where that is a file, or cannot be seen, the run ends.
+        """Whether the file's folder is there, asked once of each; where that is a file or cannot be seen, the run ends.
 
         Before Snakemake stumbles over it.
         """
