@@ -90,6 +90,7 @@ def test_letters_that_the_font_lacks_are_drawn_in_the_first_that_has_them(fonts:
     fonts(("STIXGeneral", "STIXNonUnicode"))
     assert families("Größe, ελ, العربية\n") == ("DejaVu Sans",) and undrawable("a\u200d\n") == ""
     assert families("a Ⓐ") == ("DejaVu Sans", "STIXGeneral") and undrawable("a Ⓐ") == ""
+    assert undrawable("𝔄") == "𝔄", "its bold face lacks it, and titles are bold"
     assert text_width("ⒶⒶ", 8.0) > 1.5 * text_width("Ⓐ", 8.0) > 0
     fonts(())
     assert families("a Ⓐ") == ("DejaVu Sans",) and undrawable("Ⓐ德Ⓐ") == "Ⓐ德" and shown("a Ⓐ") == "a ?"
