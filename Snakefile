@@ -62,6 +62,7 @@ for study in settings.studies:
 
 if workflow.is_main_process:
     try:
+        require_writable([".snakemake/locks"])  # Snakemake's own, in dry runs, too
         require_targets(given, settings, list(workflow.rules))
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -84,13 +85,14 @@ quicken(workflow.rules)
 compare_by_content()
 
 
-# What jobs take away is kept until they succeed. No run of another checkout on the same files. What is planned, for
-# jobs to compare themselves with. A warm worker for jobs of this machine and Python; on Slurm, no jobs of a killed run
-# beside this one's.
+# What jobs take away is kept until they succeed. Folders may be written. No run of another checkout on the same files.
+# What is planned, for jobs to compare themselves with. A warm worker for jobs of this machine and Python; on Slurm, no
+# jobs of a killed run beside this one's.
 onstart:
     keep_earlier(workflow, logger)
     try:
         require_choice(workflow.dag_settings.targets, [Path(file) for file in of_command_line])
+        require_writable(str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log))
         strangers.require_none(workflow.dag)
         beside.announce(workflow.dag.needrun_jobs())
         dumped.record_as_alone(workflow, logger)

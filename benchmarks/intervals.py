@@ -4,7 +4,7 @@ N simulated studies (1,000) of each kind: seven calibrations, the first may be b
 A line has how often the 95 % interval of the first against the second covers the true difference, and that of the first
 against the mean of the others, with the share of intervals that lie wholly below and wholly above it. Then: perplexity
 and a language's benchmarks together; and how many studies of seven languages claim an effect where there is none, and
-where there is one: of a language, against English or the others (p < .05 after Holm), and by the test of the whole
+where there is one: of a language, against English or the others (by INF-9), and by the test of the whole
 block. Last: what any interval could do with few right answers. Twenty minutes on one core.
 """
 

@@ -53,6 +53,7 @@ from polyprune.workflow.strangers import Strangers
 from polyprune.workflow.text_inputs import WRITTEN
 from polyprune.workflow.targets import as_named, require_sizes
 from polyprune.workflow.wildcards import Only
+from polyprune.workflow.writable import require_writable
 
 collect_rarely()
 shown = terminal.attach(logger, workflow.output_settings)

@@ -51,6 +51,14 @@ def test_what_is_read_is_all_that_was_printed() -> None:
     assert run.stdout.decode() == "größer" and not run.stderr
 
 
+def test_what_may_not_be_looked_into_is_named() -> None:
+    main = "def main():\n    raise PermissionError(13, 'Permission denied', 'results/x')\n"
+    start = f"from polyprune.commands import run_command\n{main}raise SystemExit(run_command(main))"
+    run = closed(["-c", start], ROOT)
+    said = "error: results/x: Permission denied: see to its permissions and its folders'\n"
+    assert (run.returncode, run.stderr) == (1, said)
+
+
 def test_every_command_that_prints_is_run_so() -> None:
     for file in PACKAGE.rglob("*.py"):
         blocks = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.If)]

@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.helpers.capabilities import without_rights_over_others
 from tests.helpers.checkout import ROOT, copy_repository
 from tests.helpers.warm_snakemake import run_snakemake
 
@@ -31,9 +33,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, words: str) -> tuple[int, str]:
+def start(folder: Path, words: str, before: Callable[[], None] | None = None) -> tuple[int, str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
-    run = run_snakemake(words.split(), folder, environment)
+    if before is None:
+        run = run_snakemake(words.split(), folder, environment)
+    else:
+        command = [sys.executable, "-m", "snakemake", *words.split()]
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=before)
     return run.returncode, run.stderr + run.stdout
 
 
@@ -101,6 +107,48 @@ def test_all_models_that_cannot_be_read_are_named_at_once(broken: str, clone: Pa
     assert code == 1 and "Traceback" not in output
     for name in ("first", "second"):
         assert output.count(f"{name} has no {broken}") == 1, output
+
+
+OF_ANOTHER = ["another's"] if os.getuid() == 0 else []
+"""It takes root to give a folder away."""
+
+
+@pytest.mark.parametrize("folder", [".", "results", "results/corpora", "logs", "a link", *OF_ANOTHER])
+def test_folders_that_may_not_be_written_are_named_before_the_first_job(folder: str, clone: Path):
+    """As a user who is stopped by permissions; what lies there stays as it is."""
+    place = clone / {"another's": "results", "a link": "results"}.get(folder, folder)
+    nowhere = clone.parent / "nowhere"
+    if folder == "a link":
+        place.symlink_to(nowhere)
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o555)
+    if folder == "another's":
+        os.chown(place, 54321, -1)
+    try:
+        code, output = start(clone, "--profile local -- results/corpora/demo/de.parquet", without_rights_over_others)
+    finally:
+        if folder != "a link":
+            place.chmod(0o755)
+    named = clone if folder == "." else place.relative_to(clone)
+    said = {"a link": f"{named} is a link to a folder that is not there: mkdir -p {nowhere}",
+            "another's": f"{named} cannot be written, and nothing was begun: it belongs to user 54321",
+            }.get(folder, f"{named} cannot be written, and nothing was begun: chmod u+w {named}")  # fmt: skip
+    assert code == 1 and said in output and "Traceback" not in output and "PermissionError" not in output
+    for left in (clone / "results", clone / "logs"):
+        left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
+
+
+def test_results_that_may_not_be_looked_into_are_named(clone: Path):
+    """A folder of another user's; in a dry run, too."""
+    hidden = clone / "results/corpora"
+    hidden.mkdir(parents=True)
+    hidden.chmod(0o000)
+    code, output = start(clone, "--profile local -n results/corpora/demo/de.parquet", without_rights_over_others)
+    hidden.chmod(0o755)
+    shutil.rmtree(clone / "results")
+    assert code == 1 and "Traceback" not in output and "PermissionError" not in output
+    assert "error: results/corpora may not be looked into: see to its permissions" in output
 
 
 def test_another_folder_says_where_to_go(clone: Path):

@@ -135,6 +135,22 @@ def test_what_failed_is_said_with_the_end_of_its_log(tmp_path: Path):
     assert "At least one job did not complete" in stream.getvalue()
 
 
+def test_what_pictures_lack_is_said_once(tmp_path: Path):
+    """Of jobs whose logs nobody opens, for they succeed; what other stages note stays in theirs."""
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    rules = {1: "tabulate_demo_table1", 2: "plot_demo_figure1", 3: "prune_model"}
+    emit(terminal, "run_info", stats=dict.fromkeys(rules.values(), 1) | {"total": 3})
+    for job, rule in rules.items():
+        file = tmp_path / f"{job}.log"
+        text = f"2026-11-29 12:00:00,000 WARNING {job}.png has ? for 德\n2026-11-29 12:00:01,000 INFO done\n"
+        file.write_text(text, encoding="utf-8")
+        emit(terminal, "job_info", jobid=job, rule_name=rule, log=[str(file)])
+        emit(terminal, "job_finished", job_id=job)
+    assert [line for line in stream.getvalue().splitlines() if "has ?" in line] == ["1.png has ? for 德"]
+    assert "done" not in stream.getvalue()
+
+
 def test_warnings_are_said_while_work_runs():
     stream = io.StringIO()
     terminal = Terminal(stream)

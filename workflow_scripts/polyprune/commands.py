@@ -19,10 +19,17 @@ class _Output(io.FileIO):
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """The exit code of `main`, whose prints to a pipe that has been closed are lost without a word."""
+    """The exit code of `main`, whose prints to a pipe that has been closed are lost without a word.
+
+    1 and a sentence where a file or folder may not be looked into, as results of others.
+    """
     before = sys.stdout
     raw = io.BufferedWriter(_Output(before.fileno(), "w", closefd=False))
     sys.stdout = io.TextIOWrapper(raw, encoding=before.encoding, errors=before.errors, line_buffering=before.isatty())
-    code = main()
+    try:
+        code = main()
+    except PermissionError as error:
+        print(f"error: {error.filename}: {error.strerror}: see to its permissions and its folders'", file=sys.stderr)
+        code = 1
     sys.stdout.flush()
     return code

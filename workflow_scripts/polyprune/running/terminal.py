@@ -41,6 +41,8 @@ STAGES = {
     "tables and figures": ("",),
 }
 """Stages of a run in the order of the data, and how the names of their rules begin; the first that fits."""
+_LAST, _WARNING = "tables and figures", " WARNING "
+"""The stage whose jobs' warnings, of what a picture lacks, are shown: nobody opens the log of a job that succeeded."""
 EVERY = 20.0
 """Seconds between two lines on something that is no terminal."""
 TAIL = 12
@@ -97,6 +99,8 @@ class Terminal(logging.Handler):
         super().__init__()
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._rules: dict[int, str] = {}
+        self._logs: dict[int, list[str]] = {}
+        self._warned: set[str] = set()
         self._total: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._began: dict[str, float] = {}
@@ -126,6 +130,7 @@ class Terminal(logging.Handler):
                 self._begin(about["stats"])
             case "job_info":
                 self._rules[about["jobid"]] = about["rule_name"]
+                self._logs[about["jobid"]] = list(about.get("log") or ())
                 self._start(stage_of(about["rule_name"]))
             case "job_finished":
                 self._finish(about["job_id"])
@@ -162,6 +167,8 @@ class Terminal(logging.Handler):
         stage = stage_of(self._rules.get(job, ""))
         if stage not in self._total:
             return
+        if stage == _LAST:
+            self._warn(self._logs.get(job, []))
         self._done[stage] += 1
         if self._bars:
             self._bars.advance(self._tasks[stage])
@@ -174,12 +181,20 @@ class Terminal(logging.Handler):
             self._spoke = now
             self._print(f"{stage}: {done} of {total}, about {_duration(seconds / done * (total - done))} left")
 
+    def _warn(self, logs: Iterable[str]) -> None:
+        """What logs warn of, without the time; once where the same is said of several files, which lines begin with."""
+        for line in (line for path in logs if Path(path).is_file() for line in _lines(Path(path)) if _WARNING in line):
+            file, _, what = line.partition(_WARNING)[2].partition(" ")
+            if what not in self._warned:
+                self._warned.add(what)
+                self._print(f"{file} {what}")
+
     def _failed(self, about: Mapping[str, Any]) -> None:
         logs = [Path(path) for path in about["log"] or ()]
         output = ", ".join(map(str, about["output"] or ())) if len(about["output"] or ()) < 4 else ""
         self._print(f"FAILED: {about['rule_name']}{f', for {output}' if output else ''}")
         for path in logs:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+            lines = _lines(path) if path.is_file() else []
             for line in lines[-TAIL:]:
                 self._print(f"  {line}")
             said = f"all of it: {path}" if lines else f"{path} is empty: the job was ended before it could say why"
@@ -207,6 +222,10 @@ class Terminal(logging.Handler):
         self._ended = True
         for path in logs:
             self._print(f"All that Snakemake said: {os.path.relpath(path)}")
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _duration(seconds: float) -> str:

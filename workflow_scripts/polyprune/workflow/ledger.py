@@ -3,9 +3,8 @@
     python -m polyprune.workflow.ledger [study | table | figure | cell …] [--configfile FILE] [--json]
 
 What is outstanding is what Snakemake's own dry run would do, job by job (through the logger plugin beside this
-package), so a changed setting counts as well as a missing file. A cell is begun where one of its jobs is at work, or
-was when Snakemake was killed. The uncompressed model of each model is a row, too. `prices.py` says what jobs will cost,
-`failures.py` which of them failed.
+package): a changed setting counts, too. A cell is begun where one of its jobs is at work, or was when Snakemake was
+killed. Each model's uncompressed one is a row. `prices.py` says what jobs cost, `failures.py` which of them failed.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from polyprune.workflow.ledger import Line, cells_of, incomplete_outputs, ledger
 from polyprune.workflow.spec_values import page_of_study, titles_of
 from polyprune.workflow.starts import file_of
 from polyprune.workflow.targets import PAGE
+from polyprune.workflow.writable import require_writable
 
 
 def page(
@@ -153,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file = file_of(options.study)
             where = f"; it is in {file}: make report STUDY={options.study} CONFIGFILE={file}" if file else ""
             raise UserError(f"STUDY: {options.study!r} is {nearest(options.study, settings.studies)}{where}")
+        require_writable([study_path(options.study, PAGE)])
         words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
         jobs = planned_jobs([options.study], words)
         lines = ledger(settings, cells_of(settings, [options.study]), jobs, incomplete_outputs())

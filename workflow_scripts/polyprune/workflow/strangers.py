@@ -80,7 +80,7 @@ class Strangers:
         return found.st_mtime if stat.S_ISREG(found.st_mode) or (linked and Path(place).is_file()) else None
 
     def _has_folder(self, file: str) -> bool:
-        """Whether the file's folder is there, asked once of each folder; where a file lies in its place the run ends.
+        """Whether the file's folder is there, asked once of each; where that is a file or cannot be seen, the run ends.
 
         Before Snakemake stumbles over it.
         """
@@ -89,7 +89,10 @@ class Strangers:
             return True
         if folder not in self._folders:
             path = Path(folder)
-            self._folders[folder] = self._has_folder(folder) and path.is_dir()
+            try:
+                self._folders[folder] = self._has_folder(folder) and path.is_dir()
+            except PermissionError:
+                raise SystemExit(f"error: {path.parent} may not be looked into: see to its permissions") from None
             if not self._folders[folder] and path.is_file():
                 raise SystemExit(f"error: {path} is a file and should be a folder: move it away and run again")
         return self._folders[folder]

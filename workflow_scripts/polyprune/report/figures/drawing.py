@@ -7,7 +7,8 @@ language also has a marker of its own, so that figures survive a grey printer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,22 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from polyprune.artifacts import pictures
 from polyprune.artifacts.atomic import atomic_write
-from polyprune.report.figures.letters import FONT, LINE_SPACING, text_height, widest, wrapped
+from polyprune.log import logger
+from polyprune.report.figures.letters import (
+    FONT,
+    LINE_SPACING,
+    families,
+    package_for,
+    shown,
+    text_height,
+    undrawable,
+    widest,
+    wrapped,
+)
 from polyprune.report.names import calibration_label
 
 COLOURS = {
@@ -80,6 +93,8 @@ STYLE = {
     "figure.dpi": 200.0,
 }
 """Letters without hinting are as wide as `letters.text_width` says, on screen and in print."""
+_NAMED = 40
+"""Characters without a font."""
 
 
 def colour_of(language: str, languages: Sequence[str] = ()) -> str:
@@ -112,17 +127,46 @@ def overlap_limits(values: pd.Series) -> tuple[float, float]:
 def save_figure(draw: Callable[[], Figure], pdf: Path, png: Path, about: Mapping[str, Any]) -> None:
     """Write a figure in both formats; same figure, same bytes. The PNG says what it was made with, `about`."""
     metadata: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
-    with styled():
-        figure = draw()
-        _write_png(figure, png, pictures.header_text(png, about))
+    with _drawn(draw, png) as (figure, texts):
+        _write_png(figure, png, texts | pictures.header_text(png, about))
         with atomic_write(pdf) as part:  # last: it sets the figure's resolution
             FigureCanvasPdf(figure).print_pdf(str(part), metadata=metadata)
 
 
 def save_png(draw: Callable[[], Figure], png: Path) -> None:
     """Write the picture of a table; same figure, same bytes."""
+    with _drawn(draw, png) as (figure, texts):
+        _write_png(figure, png, texts)
+
+
+@contextmanager
+def _drawn(draw: Callable[[], Figure], png: Path) -> Iterator[tuple[Figure, dict[str, str]]]:
+    """What is drawn, in `STYLE`, with the texts of its `Sheet`, for pages that show the picture.
+
+    It is drawn once more with other fonts where `letters.FONT` lacks letters, and has ? for those that all fonts lack.
+    """
     with styled():
-        _write_png(draw(), png, {})
+        figure = draw()
+        written = "".join(_texts(figure))
+        fonts, lacking = families(written), undrawable(written)
+        with matplotlib.rc_context({"font.family": list(fonts)}):
+            if len(fonts) > 1:
+                figure = draw()
+            title, caption = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
+            if lacking:
+                logger.warning(
+                    "%s has ? for %s, which no font of this machine has: install one (Debian, Ubuntu: apt install %s), "
+                    "delete the picture and run again", png, lacking[:_NAMED], package_for(lacking)
+                )  # fmt: skip
+                for text in figure.findobj(Text):
+                    text.set_text(shown(text.get_text()))
+            yield figure, {"Title": title, "Description": caption}
+
+
+def _texts(figure: Figure) -> list[str]:
+    """All that is written in it, at ticks too, which have their labels when they are asked."""
+    at_ticks = [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    return [text.get_text() for text in (*at_ticks, *figure.findobj(Text))]
 
 
 def styled() -> Any:
@@ -131,11 +175,8 @@ def styled() -> Any:
 
 
 def _write_png(figure: Figure, png: Path, texts: Mapping[str, str]) -> None:
-    """With the texts of its `Sheet`, for pages that show the picture."""
-    title, caption = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
     with atomic_write(png) as part:
-        about = {"Software": None, "Title": title, "Description": caption, **texts}
-        FigureCanvasAgg(figure).print_png(str(part), metadata=about)
+        FigureCanvasAgg(figure).print_png(str(part), metadata={"Software": None, **texts})
 
 
 class Sheet:
