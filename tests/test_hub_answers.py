@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -51,11 +52,6 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_repository(tmp_path_factory.mktemp("clone"))
-
-
-@pytest.fixture(scope="module")
 def hub() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -76,21 +72,31 @@ def fetch(clone: Path, endpoint: str, token: str | None) -> str:
     return " ".join((run.stdout + run.stderr).split())
 
 
-@pytest.mark.parametrize(
-    ("token", "said"),
-    [
-        (None, GATED),
-        (TOKEN, GATED),
-        ("hf_of_last_year", f"the hub refuses your token, though model {NAME} may be open to all: log in anew"),
-    ],
-    ids=["no token", "no licence", "a token of last year"],
-)
-def test_a_gated_model_says_what_is_missing(token: str | None, said: str, clone: Path, hub: str):
-    assert said in fetch(clone, hub, token)
+UNREACHED = f"model {NAME} is not in this machine's cache and the hub is off or out of reach; fetch it once on"
+SAID = {
+    "no token": GATED,
+    "no licence": GATED,
+    "a token of last year": f"the hub refuses your token, though model {NAME} may be open to all: log in anew",
+    "no network": UNREACHED,
+}
 
 
-def test_no_network_says_what_to_do(clone: Path):
-    with socket.socket() as closed:
+@pytest.fixture(scope="module")
+def told(hub: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
+    """What is said of each; all run side by side, as they wait before they try again."""
+    with socket.socket() as closed, ThreadPoolExecutor() as pool:
         closed.bind(("127.0.0.1", 0))  # not listening: whoever connects is refused
-        said = fetch(clone, f"http://127.0.0.1:{closed.getsockname()[1]}", None)
-    assert f"model {NAME} is not in this machine's cache and the hub is off or out of reach; fetch it once on" in said
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        asked = {
+            "no token": (hub, None),
+            "no licence": (hub, TOKEN),
+            "a token of last year": (hub, "hf_of_last_year"),
+            "no network": (nowhere, None),
+        }
+        clones = {name: copy_repository(tmp_path_factory.mktemp("clone")) for name in asked}
+        yield {name: pool.submit(fetch, clones[name], *how) for name, how in asked.items()}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_missing_is_said_and_what_to_do(name: str, told: dict[str, Future[str]]) -> None:
+    assert SAID[name] in told[name].result()

@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter
 from tests.helpers.checkout import copy_repository
 from tests.helpers.leaves import everything, places, settings_of_types
-from tests.helpers.made_with import options_of, read, settings_of
+from tests.helpers.made_with import asked_by, read, settings_of
 from tests.helpers.planner import PlannedJob, plans
 from tests.helpers.reruns import (
     KINDS,
@@ -49,9 +49,9 @@ def test_the_page_says_what_each_setting_makes_again(planned_of_all: Plans) -> N
 def test_who_reads_a_file_of_another_setting_refuses_it_and_no_other(planned_of_all: Plans) -> None:
     """Whatever setting is turned, and of all kinds of files and jobs: for results that Snakemake has no record of."""
     n_refused, wrong = 0, set[tuple[str, str, str, str]]()
-    options = options_of({job.command for _, after in planned_of_all.values() for job in after})
+    asked = asked_by(job for _, after in planned_of_all.values() for job in after)
     for name, (before, after) in planned_of_all.items():
-        for each in read(before, after, options):
+        for each in read(before, after, asked):
             kinds = name, kind_of(each.maker.stage), kind_of(each.reader.stage)
             n_refused += each.refused
             if each.refused and each.maker.spec == each.maker_before.spec:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.planner import PlannedJob
+from tests.helpers.planner import PlannedJob, entries
 from tests.helpers.reruns import own_entries
 
 from polyprune.artifacts.identity import made_otherwise
@@ -22,9 +21,20 @@ RESOLVED = "f" * 40
 
 
 Options = dict[str, list[str]]
+Asked = Mapping[Path, Sequence[Mapping[str, Any]]]
+"""By input file of a job, what its header is to say."""
 
 
-def options_of(commands: Collection[str]) -> dict[str, Options]:
+def asked_by(jobs: Iterable[PlannedJob]) -> dict[str, Asked]:
+    """By command, of which many jobs have the same, what it asks of its inputs."""
+    specs = {job.command: entries(job.spec) for job in jobs}
+    return {
+        command: expectations(options, specs[command].get("inputs", {}), specs[command].get("made_with", {}))
+        for command, options in _options_of(specs).items()
+    }
+
+
+def _options_of(commands: Collection[str]) -> dict[str, Options]:
     """By command, the options of a job, as bash hands them over and the job puts their braces apart; by one bash."""
     told = "tell() { printf '%s\\0' $# \"$@\"; }\n"
     lines = "".join(f"tell {command.split(' -m polyprune ')[1]}\n" for command in commands)
@@ -47,7 +57,7 @@ def _options(words: Sequence[str]) -> Options:
 
 def header_of(job: PlannedJob, file: str) -> Mapping[str, Any]:
     """What a file says that the job writes."""
-    spec = json.loads(job.spec)
+    spec = entries(job.spec)
     if file.endswith(".h5") or "/benchmarks/" in file:
         return {"provenance": spec}
     if file.endswith("model.json"):
@@ -73,13 +83,11 @@ class Read:
     refused: bool
 
 
-def read(before: Sequence[PlannedJob], after: Sequence[PlannedJob], options: Mapping[str, Options]) -> Iterator[Read]:
-    """Of each job, each file that was there before, as it was then; `options` are those of its command."""
+def read(before: Sequence[PlannedJob], after: Sequence[PlannedJob], asked: Mapping[str, Asked]) -> Iterator[Read]:
+    """Of each job, each file that was there before, as it was then; `asked` is what its command asks."""
     was, now = ({file: job for job in jobs for file in job.outputs} for jobs in (before, after))
     for reader in after:
-        spec = json.loads(reader.spec)
-        wanted = expectations(options[reader.command], spec.get("inputs", {}), spec.get("made_with", {}))
         for file in reader.inputs & was.keys() & now.keys():
-            header = header_of(was[file], file)
-            refused = any(made_otherwise(header, each) for each in wanted.get(Path(file), []))
+            header, wanted = header_of(was[file], file), asked[reader.command].get(Path(file), [])
+            refused = any(made_otherwise(header, each) for each in wanted)
             yield Read(file, reader, now[file], was[file], refused)

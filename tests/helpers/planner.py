@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,21 @@ def plans(folder: Path, requests: Iterable[Request]) -> list[list[PlannedJob]]:
 
 
 def _job(command: str, inputs: list[str], outputs: list[str]) -> PlannedJob:
-    words = shlex.split(command)
-    stage, spec = words[words.index("polyprune") + 1], words[words.index("--settings") + 1]
+    stage, spec = _stage_and_spec(command)
     return PlannedJob(stage, spec, frozenset(inputs), frozenset(outputs), command)
+
+
+@cache
+def _stage_and_spec(command: str) -> tuple[str, str]:
+    """Most commands are the same in many plans."""
+    words = shlex.split(command)
+    return words[words.index("polyprune") + 1], words[words.index("--settings") + 1]
+
+
+@cache
+def entries(spec: str) -> Any:
+    """What a spec says; for readers, who leave it as it is."""
+    return json.loads(spec)
 
 
 Told = list[tuple[str, list[str], list[str]]]

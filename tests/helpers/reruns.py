@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.helpers.checkout import ROOT, copy_repository
 from tests.helpers.leaves import Config, before_and_after, settings_of_types
-from tests.helpers.planner import PlannedJob, plans
+from tests.helpers.planner import PlannedJob, entries, plans
 
 PAGE = ROOT / "docs/reruns.md"
 EXPORTED = ("trained", "local", "hubbed")
@@ -99,7 +99,7 @@ def _by_itself(job: PlannedJob, finished: Mapping[str, PlannedJob]) -> str | Non
 
 def own_entries(job: PlannedJob) -> Any:
     """What of a spec is the job's own: not what its inputs are to be made with, which are then made again, too."""
-    spec = json.loads(job.spec)
+    spec = entries(job.spec)
     of_inputs = OF_INPUTS - {"self_written"} if job.stage == "write_text" else OF_INPUTS
     return {name: entry for name, entry in spec.items() if name not in of_inputs} if isinstance(spec, dict) else spec
 

@@ -53,6 +53,22 @@ def refuse(output: Path):
 '''
 
 
+SLOW = '''
+"""Imports of the worker that never end."""
+import os, sys, time
+from pathlib import Path
+
+class Slow:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "polyprune.model.preload":
+            Path({begun!r}).write_text(str(os.getpid()))
+            time.sleep(600)
+
+sys.meta_path.insert(0, Slow)
+'''
+
+
 def children_of(pid: int) -> list[int]:
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [child for child in pids if status_of(child).get("PPid") == str(pid)]
@@ -238,6 +254,15 @@ def test_a_long_temporary_folder_is_no_place_for_a_socket(
     folder = tmp_path_factory.mktemp("x" * 80)
     with warm_worker({**environment, "TMPDIR": str(folder)}) as (_, path):
         assert not path.startswith(str(folder))
+    wait_until(lambda: not Path(path).parent.exists())
+
+
+def test_a_worker_that_still_imports_ends_with_the_process_that_started_it(environment: dict[str, str], tmp_path: Path):
+    begun = tmp_path / "begun"
+    slow = with_stages(tmp_path / "slow", SLOW.format(begun=str(begun)))
+    with warm_worker({**environment, "PYTHONPATH": slow}) as (_, path):
+        wait_until(lambda: begun.exists() and begun.read_text())
+    wait_until(lambda: not status_of(int(begun.read_text())))
     wait_until(lambda: not Path(path).parent.exists())
 
 

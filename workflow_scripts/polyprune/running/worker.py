@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from polyprune.running.network import OFFLINE
@@ -26,6 +27,7 @@ from polyprune.running.network import OFFLINE
 SOCKET_VARIABLE = "POLYPRUNE_WORKER"
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _FAILED_WITHOUT_CODE = 137
+_SECONDS_A_LOOK = 0.2
 _PREFIX, _SOCKET = "polyprune-", "worker.sock"
 _LONGEST_FOLDER = 60
 """Characters; the kernel takes about 100 for the whole name of a socket."""
@@ -91,11 +93,10 @@ def delegate(argv: list[str]) -> int | None:
 def serve(path: str, parent: int) -> None:
     """Import, listen on `path`, fork for each request; until the process `parent`, which started this, is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(path)
-        listener.listen(64)
+    with _socket_at(path) as listener:
         gc.disable()  # jobs begin to look for garbage when they have their stage, as cold ones do
-        import polyprune.model.preload  # noqa: F401
+        with _ending_with(parent):
+            import polyprune.model.preload  # noqa: F401
 
         listener.settimeout(1.0)
         while os.getppid() == parent:
@@ -105,9 +106,35 @@ def serve(path: str, parent: int) -> None:
                     listener.close()
                     _run_forked(connection)
                 connection.close()
-    with contextlib.suppress(OSError):
-        Path(path).unlink()
-        Path(path).parent.rmdir()
+
+
+@contextlib.contextmanager
+def _socket_at(path: str) -> Iterator[socket.socket]:
+    """One that listens; its folder goes with it."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(path)
+            listener.listen(64)
+            yield listener
+    finally:
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
+            Path(path).parent.rmdir()
+
+
+@contextlib.contextmanager
+def _ending_with(parent: int) -> Iterator[None]:
+    """End in the midst of imports, which take seconds, when `parent` is gone, as after a run of one short job."""
+
+    def look(*_: object) -> None:
+        if os.getppid() != parent:
+            sys.exit()
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS_A_LOOK, _SECONDS_A_LOOK)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def _run_forked(connection: socket.socket) -> None:
