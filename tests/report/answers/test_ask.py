@@ -169,6 +169,15 @@ def test_what_is_open_and_what_is_outstanding_is_said(tmp_path: Path) -> None:
     assert "make outstanding CONFIGFILE='mine.yaml more.yaml')" in own
 
 
+def test_methods_of_one_calibration_are_one_line(tmp_path: Path) -> None:
+    about = question([write_items(tmp_path, name, answers(0.5, i)) for i, name in enumerate(("de", "en"))])
+    more = {"method": "ria", "scheme": "0.50", "cells": 1, "finished": 1, "lacking": []}
+    text = respond(about | {"cells": [*about["cells"], more]}, tmp_path)
+    assert text.count("## ") == 1
+    said = "Nothing to compare yet, for it takes two calibrations: RIA 50 % (1 of 1 cells are finished)."
+    assert f"\n\n{said}\n\n" in text
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_is_claimed_from_too_little(tmp_path: Path, n: int) -> None:
     items = [write_items(tmp_path, "de", answers(0.5, 0))][:n]

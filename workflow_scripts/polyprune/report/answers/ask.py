@@ -48,11 +48,17 @@ def respond(question: Question, root: Path) -> str:
         {line["method"]: traits_of(line["method"]).title for line in question["cells"]},
         question["benchmarks"],
     )
-    parts = []
+    parts, alone = [], []
     for line in question["cells"]:
         block = rows[(rows["method"] == line["method"]) & (rows["scheme"] == line["scheme"])]
+        if language not in languages_in(block):
+            title = titles.compression(line["method"], line["scheme"])
+            alone.append(f"{title} ({line['finished']} of {line['cells']} cells are finished)")
+            continue
         heading = f"## {titles.heading(question['model'], line['method'], line['scheme'])}, for {language.upper()}"
         parts.append("\n\n".join([heading, *_of_block(block, language, titles), outstanding(line)]))
+    if alone:
+        parts.append(f"Nothing to compare yet, for it takes two calibrations: {'; '.join(alone)}.")
     if any(line["finished"] < line["cells"] for line in question["cells"]):
         parts.append(_type_this(question))
     return "\n\n".join([*parts, NOTES])
@@ -61,8 +67,6 @@ def respond(question: Question, root: Path) -> str:
 def _of_block(block: pd.DataFrame, language: str, titles: Titles) -> list[str]:
     """What one method and scheme say of the language."""
     found = block[block["eval_language"].map(language_of) == language]
-    if found.empty:
-        return ["Nothing to compare yet."]
     known = languages_in(block)
     return [sentence(found, language, titles, known), table(found, titles, known), block_sentence(block, titles)]
 
