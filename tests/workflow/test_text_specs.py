@@ -42,6 +42,6 @@ def test_text_of_prompts_is_told_by_what_the_prompts_are(stage: str, calibration
 
 def test_a_shard_in_chat_is_planned_from_the_registration_of_the_template(tmp_path: Path) -> None:
     targets = [f"results/trained/calibration/{text}/seed0/tokens.safetensors" for text in ("de", "de+chat")]
-    (jobs,) = plans(copy_repository(tmp_path), [everything()], *targets)
+    (jobs,) = plans(copy_repository(tmp_path), [(targets, everything())])
     read = {output: job.inputs for job in jobs for output in job.outputs}
     assert ["results/trained/prompting.json" in read[target] for target in targets] == [False, True]
