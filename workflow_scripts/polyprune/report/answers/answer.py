@@ -17,9 +17,10 @@
     gain, low, high           double   by how much it is better, with its interval: points of a percentage, dB of snr,
                                        per cent by which perplexity and pruning error are lower
     unit                      string   points, dB, %
-    hypotheses                int32    comparisons of these calibrations here, all intervals of which hold together with
-                                       95 % (INF-9)
-    p, p_corrected            double   two-sided, of this comparison alone; times hypotheses
+    hypotheses                int32    this one's interval is of 1 − .05/hypotheses, so that those of all comparisons of
+                                       these calibrations here hold together with 95 %: twice the number of those that
+                                       are asked beforehand, or of the others (INF-9)
+    p, p_corrected            double   two-sided, of this comparison alone; times hypotheses, 1 at most
     verdict                   string   better, worse: the interval lies above, below 0; equal: within the margin; open
     p_equivalent, margin      double   INF-7: p of the gain being at least the margin either way, of it alone
     items, groups, draws      int32    questions or sequences, groups of them, draws of calibration text
@@ -88,10 +89,14 @@ UNITS = dict.fromkeys(SHARES, POINTS) | {"snr": DECIBELS, "perplexity": LOWER, "
 
 
 class Comparison:
-    """Columns of one kind that are compared together: one, or a language's benchmarks as their mean."""
+    """Columns of one kind that are compared together: one, or a language's benchmarks as their mean.
 
-    def __init__(self, columns: list[Column]) -> None:
+    `target` is the calibration in their language, there or not.
+    """
+
+    def __init__(self, columns: list[Column], target: str) -> None:
         self.columns = columns
+        self.target = target
         self.unit = UNITS[columns[0].kind]
         self.bounded = columns[0].kind in SHARES
         alone = len(columns) == 1
@@ -131,21 +136,41 @@ class Comparison:
         return {name: against(name, self.singles) for name in self.means if len({*self.singles} - {name}) > 1}
 
     @cached_property
-    def hypotheses(self) -> int:
-        """m of INF-9."""
-        return math.comb(len(self.means), 2) + len(self.averages)
+    def references(self) -> dict[str, str]:
+        """English, and the mix of most languages; of those that are there."""
+        mixes = sorted((name for name in self.means if is_mix(name)), key=lambda name: (-name.count("-"), name))
+        return ({"english": "en"} if "en" in self.means else {}) | ({"mix": mixes[0]} if mixes else {})
 
-    def interval(self, difference: Difference) -> tuple[float, float]:
+    def gains(self, own: str) -> dict[str, Weights]:
+        """Of a calibration over each reference that is there; one other language is the average of it alone."""
+        found = {reference: {own: 1.0, name: -1.0} for reference, name in self.references.items() if name != own}
+        return found | ({OTHERS: against(own, self.singles)} if {*self.singles} - {own} else {})
+
+    @cached_property
+    def beforehand(self) -> set[frozenset[tuple[str, float]]]:
+        """Comparisons that are asked before any result is seen (INF-9): the target's gains."""
+        gains = self.gains(self.target).values() if self.target in self.means else ()
+        return {frozenset(weights.items()) for weights in gains}
+
+    def hypotheses(self, weights: Weights) -> int:
+        """By INF-9 the level of a comparison is α over this."""
+        m, asked = math.comb(len(self.means), 2) + len(self.averages), len(self.beforehand)
+        if asked in (0, m):
+            return m
+        either = {frozenset((name, sign * weight) for name, weight in weights.items()) for sign in (1, -1)}
+        return 2 * (asked if either & self.beforehand else m - asked)
+
+    def interval(self, weights: Weights) -> tuple[float, float]:
         """INF-9: it holds together with those of all pairs and averages."""
-        return difference.interval(1 - ALPHA / self.hypotheses)
+        return self.difference(weights).interval(1 - ALPHA / self.hypotheses(weights))
 
     def ahead_of(self, name: str) -> Iterator[str]:
         """What INF-9 shows to be better: calibrations, the best seen first, and the average other language."""
         higher = [other for other in self.means if self.means[other] > self.means[name]]
         for other in sorted(higher, key=lambda other: -self.means[other]):
-            if self.interval(self.difference({other: 1.0, name: -1.0}))[0] > 0:
+            if self.interval({other: 1.0, name: -1.0})[0] > 0:
                 yield other
-        if name in self.averages and self.interval(self.difference(self.averages[name]))[1] < 0:
+        if name in self.averages and self.interval(self.averages[name])[1] < 0:
             yield OTHERS
 
     def not_worse(self) -> list[str]:
@@ -178,52 +203,42 @@ def comparisons(columns: Mapping[Key, Column]) -> Iterator[tuple[str, str, Compa
     for (metric, language), column in columns.items():
         if len(column.values) < 2 or column.n_groups < 2:
             continue
-        yield language, metric, Comparison([column])
+        yield language, metric, Comparison([column], language_of(language))
         if column.kind == ACCURACY:
             together.setdefault(language_of(language), []).append(column)
     for language, several in together.items():
         draws = common_draws(several)
         if len(several) > 1 and len(draws) > 1:
-            yield language, POOLED, Comparison([column.only(draws) for column in several])
-
-
-def references(comparison: Comparison) -> dict[str, str | None]:
-    """Reference and its calibration, of those that are there."""
-    names = list(comparison.means)
-    mixes = sorted((name for name in names if is_mix(name)), key=lambda name: (-name.count("-"), name))
-    found: dict[str, str | None] = {"english": "en"} if "en" in names else {}
-    found |= {"mix": mixes[0]} if mixes else {}
-    return found | {OTHERS: None}
+            yield language, POOLED, Comparison([column.only(draws) for column in several], language)
 
 
 def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The rows of one comparison: what is best, and gains of the language itself and of the best."""
-    target, best, able = language_of(language), comparison.best, comparison.not_worse()
+    best, able = comparison.best, comparison.not_worse()
     kind = comparison.columns[0].kind
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": able}
     about |= {"calibrations": len(comparison.means), "score": kind if kind in SHARES else None}
-    behind = {own: list(comparison.ahead_of(own)) for own in (target, best) if own in comparison.means}
-    for reference, name in references(comparison).items():
-        for own in behind:
-            if own == name or (name is None and not {*comparison.singles} - {own}):
-                continue
-            weights = {own: 1.0, name: -1.0} if name else against(own, comparison.singles)
-            yield about | {
-                "calibration": own,
-                "is_target": own == target,
-                "is_best": own == best,
-                "behind": behind[own],
-                "reference": reference,
-                "against": name,
-                **_facts(comparison, weights, able),
-            }
+    gains = {own: comparison.gains(own) for own in (comparison.target, best) if own in comparison.means}
+    behind = {own: list(comparison.ahead_of(own)) for own in gains}
+    for reference in (*comparison.references, OTHERS):
+        for own in gains:
+            if reference in gains[own]:
+                yield about | {
+                    "calibration": own,
+                    "is_target": own == comparison.target,
+                    "is_best": own == best,
+                    "behind": behind[own],
+                    "reference": reference,
+                    "against": comparison.references.get(reference),
+                    **_facts(comparison, gains[own][reference], able),
+                }
 
 
 def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dict[str, Any]:
     """Of one contrast, whose first calibration is the one with a weight of 1; `able` may be the best."""
-    unit, draws, m = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses
+    unit, draws, m = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses(weights)
     found = comparison.difference(weights)
-    low, high = comparison.interval(found)
+    low, high = comparison.interval(weights)
     first, *others = weights
     better, worse = low > 0 or able == [first], high < 0 or able == others
     low, high = max(low, 0.0) if better else low, min(high, 0.0) if worse else high
