@@ -39,146 +39,25 @@ itself: that follows from those that do, and the interval ends at 0 then.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from polyprune.grammar.calibrations import is_single_language
-from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
-from polyprune.maths.inference import Difference, against, contrast, means_of, pooled
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
+from polyprune.report.answers.comparison import ALPHA, OTHERS, UNITS, Comparison, Weights
 from polyprune.report.measured import ACCURACY, SHARES, Block, Column, Key, common_draws, means_matrix
-from polyprune.report.names import is_mix, language_of
+from polyprune.report.names import language_of
 from polyprune.report.printed import targets
 
-ALL, POOLED, OTHERS = "all", "benchmarks", "others"
-ALPHA = 0.05
+ALL, POOLED = "all", "benchmarks"
 TESTABLE = 4
 """Calibrations of a block of which its test can say p < .05: of K it is 1/K! at least."""
-Weights = Mapping[str, float]
 _ALWAYS = ("model", "method", "scheme", "eval_language", "metric", "score", "calibration", "is_target", "reference",
            "gain", "unit", "p", "verdict", "items", "draws")  # fmt: skip
 """Columns of tests of whole blocks and of single columns alike; those of a table without rows."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """How a difference of values is printed, and the margin below which it does not matter, as such a difference."""
-
-    name: str
-    margin: float
-    shown: Callable[[float], float]
-
-
-def _per_cent_lower(difference: float) -> float:
-    """100 (1 − b/a) of a difference ln a − ln b."""
-    return -100 * math.expm1(-difference)
-
-
-POINTS = Unit("points", 0.01, lambda difference: 100 * difference)
-DECIBELS = Unit("dB", 0.1, lambda difference: difference)
-LOWER = Unit("%", -math.log(0.99), _per_cent_lower)
-UNITS = dict.fromkeys(SHARES, POINTS) | {"snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
-"""Margins: one point, a tenth of a decibel, one per cent."""
-
-
-class Comparison:
-    """Columns of one kind that are compared together: one, or a language's benchmarks as their mean.
-
-    `target` is the calibration in their language, there or not.
-    """
-
-    def __init__(self, columns: list[Column], target: str) -> None:
-        self.columns = columns
-        self.target = target
-        self.unit = UNITS[columns[0].kind]
-        self.bounded = columns[0].kind in SHARES
-        alone = len(columns) == 1
-        draws = [draws_of(column.values, column.groups, self.bounded) for column in columns]
-        values = [column.values for column in columns]
-        self.together = draws[0] if alone else pooled_draws(values, draws, self.bounded)
-        self.each = [
-            means_of(column.values, column.groups, of_column if alone else UNKNOWN, self.bounded)
-            for column, of_column in zip(columns, draws, strict=True)
-        ]
-        self.means = {name: self._mean(name) for name in columns[0].values}
-
-    def _mean(self, name: str) -> float:
-        """Rounded once, so that calibrations with the same number of right answers are equal."""
-        values = [column.values[name] for column in self.columns]
-        return float(sum((Fraction(float(each.sum())) / each.size for each in values), Fraction()) / len(values))
-
-    def difference(self, weights: Weights) -> Difference:
-        each = [contrast(means, weights) for means in self.each]
-        return each[0] if len(each) == 1 else pooled(each, weights, self.together)
-
-    @property
-    def items(self) -> int:
-        return sum(len(column.groups) for column in self.columns)
-
-    @property
-    def best(self) -> str:
-        return max(self.means, key=lambda name: self.means[name])
-
-    @cached_property
-    def singles(self) -> list[str]:
-        return [name for name in self.means if is_single_language(name)]
-
-    @cached_property
-    def averages(self) -> dict[str, Weights]:
-        """Each calibration against the mean of the other single languages, where those are two or more."""
-        return {name: against(name, self.singles) for name in self.means if len({*self.singles} - {name}) > 1}
-
-    @cached_property
-    def references(self) -> dict[str, str]:
-        """English, and the mix of most languages; of those that are there."""
-        mixes = sorted((name for name in self.means if is_mix(name)), key=lambda name: (-name.count("-"), name))
-        return ({"english": "en"} if "en" in self.means else {}) | ({"mix": mixes[0]} if mixes else {})
-
-    def gains(self, own: str) -> dict[str, Weights]:
-        """Of a calibration over each reference that is there; one other language is the average of it alone."""
-        found = {reference: {own: 1.0, name: -1.0} for reference, name in self.references.items() if name != own}
-        return found | ({OTHERS: against(own, self.singles)} if {*self.singles} - {own} else {})
-
-    @cached_property
-    def beforehand(self) -> set[frozenset[tuple[str, float]]]:
-        """Comparisons that are asked before any result is seen (INF-9): the target's gains."""
-        gains = self.gains(self.target).values() if self.target in self.means else ()
-        return {frozenset(weights.items()) for weights in gains}
-
-    def hypotheses(self, weights: Weights) -> int:
-        """By INF-9 the level of a comparison is α over this."""
-        m, asked = math.comb(len(self.means), 2) + len(self.averages), len(self.beforehand)
-        if asked in (0, m):
-            return m
-        either = {frozenset((name, sign * weight) for name, weight in weights.items()) for sign in (1, -1)}
-        return 2 * (asked if either & self.beforehand else m - asked)
-
-    def interval(self, weights: Weights) -> tuple[float, float]:
-        """INF-9: it holds together with those of all pairs and averages."""
-        return self.difference(weights).interval(1 - ALPHA / self.hypotheses(weights))
-
-    def ahead_of(self, name: str) -> Iterator[str]:
-        """What INF-9 shows to be better: calibrations, the best seen first, and the average other language."""
-        higher = [other for other in self.means if self.means[other] > self.means[name]]
-        for other in sorted(higher, key=lambda other: -self.means[other]):
-            if self.interval({other: 1.0, name: -1.0})[0] > 0:
-                yield other
-        if name in self.averages and self.interval(self.averages[name])[1] < 0:
-            yield OTHERS
-
-    def not_worse(self) -> list[str]:
-        """What may be the best (INF-9): nothing is shown to be better."""
-        return sorted(name for name in self.means if next(self.ahead_of(name), None) is None)
-
-    def draws_behind(self, weights: Weights) -> int:
-        return min(self.columns[0].values[name].shape[1] for name in weights)
 
 
 def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.DataFrame:
@@ -219,7 +98,7 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": able}
     about |= {"calibrations": len(comparison.means), "score": kind if kind in SHARES else None}
     gains = {own: comparison.gains(own) for own in (comparison.target, best) if own in comparison.means}
-    behind = {own: list(comparison.ahead_of(own)) for own in gains}
+    behind = {own: comparison.ahead_of(own) for own in gains}
     for reference in (*comparison.references, OTHERS):
         for own in gains:
             if reference in gains[own]:
@@ -240,7 +119,7 @@ def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dic
     found = comparison.difference(weights)
     low, high = comparison.interval(weights)
     first, *others = weights
-    better, worse = low > 0 or able == [first], high < 0 or able == others
+    better, worse = low > 0 or able == [first], high < 0 or (able == others and len(able) == 1)
     low, high = max(low, 0.0) if better else low, min(high, 0.0) if worse else high
     equal = -unit.margin < low and high < unit.margin
     known = comparison.together.df > 0

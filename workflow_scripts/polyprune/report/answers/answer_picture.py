@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.answers.answer import ALL, OTHERS, POOLED
+from polyprune.report.answers.answer import ALL, POOLED
 from polyprune.report.answers.answer_text import REFERENCES, benchmarks_in, metric_name
+from polyprune.report.answers.comparison import OTHERS
 from polyprune.report.figures.drawing import GREY, INK, PALE, panel_grid
 from polyprune.report.figures.letters import wrapped
 from polyprune.report.names import language_of

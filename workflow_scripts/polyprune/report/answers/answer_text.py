@@ -10,7 +10,8 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.titles import Titles
-from polyprune.report.answers.answer import ALL, OTHERS, POOLED, TESTABLE
+from polyprune.report.answers.answer import ALL, POOLED, TESTABLE
+from polyprune.report.answers.comparison import OTHERS
 from polyprune.report.names import calibration_label, language_of
 from polyprune.report.pipe_tables import pipe_table
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polyprune.grammar.calibrations import is_single_language
-from polyprune.report.answers.answer import Comparison
+from polyprune.report.answers.comparison import Comparison
 from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_other, language_of
 
