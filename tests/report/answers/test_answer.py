@@ -111,6 +111,13 @@ def test_what_is_behind_another_or_the_average_is_not_the_best():
     assert apart.ahead_of("sw") == ["others"] and "sw" not in apart.not_worse()
 
 
+def test_both_parts_of_english_arc_ask_for_english_beforehand():
+    """EN over the mix, and over the average; eight other comparisons."""
+    column = study(np.random.default_rng(6))["arc", "en"]
+    rows = best_calibrations({BLOCK: {("arc", "en-c"): column}}).query("eval_language == 'en-c' and is_target")
+    assert list(rows["calibration"]) == ["en", "en"] and list(rows["hypotheses"]) == [4, 4]
+
+
 def test_what_cannot_be_best_with_all_that_is_shown_is_not():
     """EN is above DE and DE above the average of EN and ES, so ES is below DE, which no interval of its own shows.
 

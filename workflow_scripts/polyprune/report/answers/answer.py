@@ -17,9 +17,9 @@
     gain, low, high           double   by how much it is better, with its interval: points of a percentage, dB of snr,
                                        per cent by which perplexity and pruning error are lower
     unit                      string   points, dB, %
-    hypotheses                int32    this one's interval is of 1 − .05/hypotheses, so that those of all comparisons of
-                                       these calibrations here hold together with 95 %: twice the number of those that
-                                       are asked beforehand, or of the others (INF-9)
+    hypotheses                int32    f of INF-9: the interval is of 1 − .05/f, and those of all comparisons of these
+                                       calibrations here hold together with 95 %. Twice the number of gains of the
+                                       language itself, which are asked beforehand, or of all other comparisons
     p, p_corrected            double   two-sided, of this comparison alone; times hypotheses, 1 at most
     verdict                   string   better, worse: the interval lies above, below 0; equal: within the margin; open
     p_equivalent, margin      double   INF-7: p of the gain being at least the margin either way, of it alone
@@ -115,7 +115,7 @@ def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict
 
 def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dict[str, Any]:
     """Of one contrast, whose first calibration is the one with a weight of 1; `able` may be the best."""
-    unit, draws, m = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses(weights)
+    unit, draws, f = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses(weights)
     found = comparison.difference(weights)
     low, high = comparison.interval(weights)
     first, *others = weights
@@ -129,9 +129,9 @@ def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dic
         "low": unit.shown(low),
         "high": unit.shown(high),
         "unit": unit.name,
-        "hypotheses": m,
+        "hypotheses": f,
         "p": found.p_zero(),
-        "p_corrected": min(1.0, m * found.p_zero()),
+        "p_corrected": min(1.0, f * found.p_zero()),
         "verdict": "better" if better else "worse" if worse else "equal" if equal else "open",
         "p_equivalent": found.p_equivalent(unit.margin),
         "margin": unit.shown(unit.margin),
@@ -139,9 +139,9 @@ def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dic
         "groups": found.n_groups,
         "draws": draws,
         "one_draw": not known,
-        "detectable": unit.shown(detectable(*spread, m)),
-        "items_needed": items_needed(comparison.items, *spread, unit.margin, m),
-        "draws_needed": draws_needed(draws, *spread, unit.margin, m) if known else None,
+        "detectable": unit.shown(detectable(*spread, f)),
+        "items_needed": items_needed(comparison.items, *spread, unit.margin, f),
+        "draws_needed": draws_needed(draws, *spread, unit.margin, f) if known else None,
     }
 
 

@@ -73,8 +73,8 @@ def _with_lone_benchmarks(rows: pd.DataFrame) -> pd.DataFrame:
 _CAPTION = (
     "Gain of calibrating in the language of evaluation, right is better, with its interval; all benchmarks: their "
     "mean. Intervals are so wide that all comparisons among the calibrations of a language are right together with "
-    "95 %. Filled: better or worse. Hollow: open, or within the margin, which the grey band shows. One scale a metric. "
-    "Intervals from one draw of calibration text do not cover other draws."
+    "95 %; half of the 5 % is for these gains. Filled: better or worse. Hollow: open, or within the margin, which the "
+    "grey band shows. One scale a metric. Intervals from one draw of calibration text do not cover other draws."
 )
 
 

@@ -116,7 +116,7 @@ class Comparison:
         return {frozenset(weights.items()) for weights in gains}
 
     def hypotheses(self, weights: Weights) -> int:
-        """By INF-9 the level of a comparison is α over this."""
+        """f of INF-9, for all m comparisons."""
         m, asked = math.comb(len(self.means), 2) + len(self.averages), len(self.beforehand)
         if asked in (0, m):
             return m
@@ -141,7 +141,10 @@ class Comparison:
         return sorted(ahead, key=lambda other: -self.means[other]) + [OTHERS] * average
 
     def not_worse(self) -> list[str]:
-        """What may be the best (INF-9): it is, of some true values of which all that is shown is so."""
+        """What may be the best (INF-9).
+
+        Only where something is above an average can all that is shown rule out what no comparison by itself does.
+        """
         able = sorted(name for name in self.means if not self.ahead_of(name))
         if len(able) == 1 or not any(weights in self.shown for weights in self.averages.values()):
             return able
