@@ -25,7 +25,8 @@ from tests.helpers.answers import simulated, true_effect  # noqa: E402
 from polyprune.maths.inference import against  # noqa: E402
 from polyprune.maths.jackknife import log_perplexity, pseudo_values  # noqa: E402
 from polyprune.maths.share_limits import Shares  # noqa: E402
-from polyprune.report.answers.answer import Comparison, best_calibrations  # noqa: E402
+from polyprune.report.answers.answer import best_calibrations  # noqa: E402
+from polyprune.report.answers.comparison import Comparison  # noqa: E402
 from polyprune.report.measured import ACCURACY, Column  # noqa: E402
 
 PAIR_AND_REST = ({"0": 1.0, "1": -1.0}, against("0", [str(index) for index in range(7)]))
@@ -73,7 +74,7 @@ def coverage(studies: int, truth: float, study: Callable[[np.random.Generator], 
     """Of a pair, and of one against the rest."""
     rng, missed = np.random.default_rng(round(1e6 * truth)), np.zeros((2, 2))
     for _ in range(studies):
-        comparison = Comparison(list(study(rng)))
+        comparison = Comparison(list(study(rng)), "0")
         for index, weights in enumerate(PAIR_AND_REST):
             low, high = comparison.difference(weights).interval()
             missed[index] += high < truth, low > truth

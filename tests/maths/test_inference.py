@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from tests.helpers.answers import simulated, true_effect
 
 from polyprune.maths.draws import UNKNOWN, Draws, draws_of, pooled_draws
-from polyprune.maths.inference import Difference, against, contrast, holm, means_of, pooled
+from polyprune.maths.inference import Difference, against, contrast, holm, means_of, pooled, possible
 
 PAIR = {"de": 1.0, "en": -1.0}
 
@@ -292,3 +292,10 @@ def test_holm_by_hand():
     assert holm([]) == []
     p = np.random.default_rng(8).uniform(0, 0.2, 30)
     assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+def test_what_follows_cannot_be_otherwise():
+    """INF-9: with a > b > c there is c < (a + b)/2, and no b > (a + b)/2."""
+    said = [{"a": 1.0, "b": -1.0}, {"b": 1.0, "c": -1.0}]
+    assert possible([*said, {"a": 0.5, "b": 0.5, "c": -1.0}], "abc")
+    assert not possible([*said, {"b": 0.5, "a": -0.5}], "abc")

@@ -33,7 +33,7 @@ def test_more_of_one_cannot_mend_the_other():
 
 @pytest.mark.parametrize("m", [1, 28])
 def test_as_many_items_as_asked_for_find_the_difference_four_times_in_five(m: int):
-    """POW-2, and that POW-1 is about the test of INF-5, of m comparisons together (INF-9)."""
+    """POW-2, and that POW-1 is about the test of INF-5 at .05/m (INF-9)."""
     rng = np.random.default_rng(0)
     n = items_needed(60, 1 / 60, 0.0, 0.25, m)
     assert n is not None

@@ -21,8 +21,9 @@ from polyprune.artifacts.hidden_states import SCHEMA
 from polyprune.artifacts.measurements import FRAME
 from polyprune.artifacts.tables import open_table, save_table
 from polyprune.errors import UserError
-from polyprune.report.answers.answer import Comparison, best_calibrations, compare, whole_block
+from polyprune.report.answers.answer import best_calibrations, compare, whole_block
 from polyprune.report.answers.answer_text import render_answer
+from polyprune.report.answers.comparison import Comparison
 from polyprune.report.measured import ACCURACY, Column, common_draws, load_columns
 from polyprune.report.names import calibration_label
 from polyprune.stages.answer_question import answer_question
@@ -174,7 +175,7 @@ def test_without_an_effect_it_claims_one_as_rarely_as_it_says():
     rng, claimed, raw, blocks = np.random.default_rng(0), [], [], []
     for _ in range(50):
         columns = study(rng)
-        comparison = Comparison([columns[benchmark, "de"] for benchmark in ("arc", "belebele", "mmlu")])
+        comparison = Comparison([columns[benchmark, "de"] for benchmark in ("arc", "belebele", "mmlu")], "de")
         rows = [row for row in compare("de", "benchmarks", comparison) if row["is_target"]]
         claimed += [row["verdict"] in ("better", "worse") for row in rows]
         raw += [row["p"] < 0.05 for row in rows]
@@ -197,7 +198,7 @@ def test_it_finds_a_small_effect_in_the_pool():
 
 
 def test_rows_of_one_column_by_other_code():
-    """One draw: near the paired t of scipy, for half of the answers are right; six pairs and four averages, by hand."""
+    """One draw: near the paired t of scipy, for half of the answers are right; three asked beforehand, by hand."""
     rng = np.random.default_rng(2)
     column = study(rng, effect=0.8, draws=1)["arc", "de"]
     rows = best_calibrations({BLOCK: {("arc", "de"): column}}).query("reference == 'english'").set_index("calibration")
@@ -210,7 +211,7 @@ def test_rows_of_one_column_by_other_code():
     expected = float(stats.ttest_rel(right["de"], right["en"]).pvalue)  # type: ignore[attr-defined]
     assert expected / 2 < row["p"] < 2 * expected
     assert row["low"] < 100 * d.mean() < row["high"]
-    assert row["hypotheses"] == 10 and row["p_corrected"] == pytest.approx(min(1, 10 * row["p"]))
+    assert row["hypotheses"] == 2 * 3 and row["p_corrected"] == pytest.approx(min(1, 6 * row["p"]))
     assert bool(row["one_draw"]) and pd.isna(row["draws_needed"])
     assert (row["items"], row["groups"], row["draws"]) == (60, 60, 1)
 
@@ -285,16 +286,16 @@ def test_draws_of_shares_scatter_in_log_odds_and_of_perplexity_as_they_are():
     shares, losses = (Column(kind, values, seeds, np.arange(60)) for kind in (ACCURACY, "perplexity"))
     slopes = {"de": 6.5 * 54.5 / 61**2, "en": 0.25}
     expected = {name: slope**2 / 2 for name, slope in slopes.items()}
-    assert Comparison([shares]).together.shares == pytest.approx(expected)
-    assert Comparison([shares, shares]).together.shares == pytest.approx(expected)
-    assert Comparison([losses]).together.shares == {"de": 0.5, "en": 0.5}
+    assert Comparison([shares], "de").together.shares == pytest.approx(expected)
+    assert Comparison([shares, shares], "de").together.shares == pytest.approx(expected)
+    assert Comparison([losses], "de").together.shares == {"de": 0.5, "en": 0.5}
 
 
 def test_calibrations_with_as_many_right_answers_are_equal():
     """Two draws of 15 and 17 right, two of 16: the first by name is best, and the other may be."""
     counts = {"de": (15, 17), "en": (16, 16), "es": (2, 2)}
     values = {name: np.stack([(np.arange(60) < c).astype(float) for c in each], 1) for name, each in counts.items()}
-    comparison = Comparison([Column(ACCURACY, values, dict.fromkeys(counts, (0, 1)), np.arange(60))])
+    comparison = Comparison([Column(ACCURACY, values, dict.fromkeys(counts, (0, 1)), np.arange(60))], "de")
     assert comparison.means["de"] == comparison.means["en"] and comparison.not_worse() == ["de", "en"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from scipy import stats
 from tests.helpers.answers import BLOCK, simulated, study
 from tests.helpers.titles import titles_of
 
-from polyprune.report.answers.answer import Comparison, best_calibrations, whole_block
+from polyprune.report.answers.answer import best_calibrations, whole_block
 from polyprune.report.answers.answer_text import block_sentence, p_text
+from polyprune.report.answers.comparison import Comparison
 from polyprune.report.measured import ACCURACY, Column
 from polyprune.report.page.verdict import sentences
 
@@ -29,30 +32,60 @@ def test_two_languages_are_one_question_and_not_two():
         assert own["p_corrected"] == pytest.approx(min(1, hypotheses * own["p"]))
 
 
-def compared(values: dict[str, np.ndarray]) -> Comparison:
+def compared(values: dict[str, np.ndarray], target: str = "") -> Comparison:
     """SNR of items (n,), of one draw."""
     columns = {name: each[:, None] for name, each in values.items()}
-    return Comparison([Column("snr", columns, dict.fromkeys(columns, (0,)), np.arange(len(columns["de"])))])
+    items = np.arange(len(next(iter(columns.values()))))
+    return Comparison([Column("snr", columns, dict.fromkeys(columns, (0,)), items)], target)
 
 
 def test_all_comparisons_of_a_column_are_right_together():
-    """INF-9: by hand, of 28; and of studies of seven equal ones one in twenty shows any, (K − 1) P one in five."""
+    """INF-9: of studies of seven equal ones one in twenty shows any, (K − 1) P one in five."""
     rng = np.random.default_rng(7)
     shown, few, studies = 0, 0, 150
     for _ in range(studies):
         answers, groups = simulated(rng, n=200, by_draw=0.0)
         values = {name: answers[str(number)] for number, name in enumerate(SEVEN)}
-        comparison = Comparison([Column(ACCURACY, values, dict.fromkeys(values, (0, 1, 2)), groups)])
-        shown += len(comparison.not_worse()) < 7
+        comparison = Comparison([Column(ACCURACY, values, dict.fromkeys(values, (0, 1, 2)), groups)], "ar")
+        shown += bool(comparison.shown)
         best = comparison.best
         p = [comparison.difference({best: 1.0, name: -1.0}).p_larger() for name in values if name != best]
         few += min(p) * 6 < 0.05
     assert shown / studies <= 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5 < few / studies
-    values = {name: rng.normal(size=50) for name in SEVEN}
-    d, comparison = values["ar"] - values["de"], compared(values)
-    reach = stats.t.ppf(1 - 0.025 / 28, 49) * d.std(ddof=1) / 50**0.5
-    found = comparison.interval(comparison.difference({"ar": 1.0, "de": -1.0}))
-    assert comparison.hypotheses == 28 and found == pytest.approx((d.mean() - reach, d.mean() + reach))
+
+
+@pytest.mark.parametrize(("target", "beforehand", "others"), [("de", 6, 66), ("en", 4, 68), ("fr", 36, 36)])
+def test_half_of_the_level_is_for_what_is_asked_beforehand(target: str, beforehand: int, others: int):
+    """INF-9 by scipy: 28 pairs of eight and 8 averages, of which the target over EN, the mix and the average are asked.
+
+    EN has no gain over itself; where no calibration is in the target all are alike.
+    """
+    rng = np.random.default_rng(7)
+    values = {name: rng.normal(size=50) for name in (*SEVEN, "de-en")}
+    comparison = compared(values, target)
+    pairs = [{one: 1.0, other: -1.0} for one, other in permutations(values, 2)]
+    averages = {}
+    for name in values:
+        rest = [other for other in SEVEN if other != name]
+        averages[name] = {name: 1.0} | {other: -1 / len(rest) for other in rest}
+    asked = [*({target, over} for over in ("en", "de-en") if over != target), averages.get(target)]
+    for weights in (*pairs, *averages.values()):
+        d = np.sum([weight * values[name] for name, weight in weights.items()], axis=0)
+        factor = beforehand if weights in asked or set(weights) in asked else others
+        reach = stats.t.ppf(1 - 0.025 / factor, 49) * d.std(ddof=1) / 50**0.5
+        assert comparison.interval(weights) == pytest.approx((d.mean() - reach, d.mean() + reach))
+
+
+@pytest.mark.parametrize("names", [
+    ("de", "en"), ("de", "es"), ("en", "es"), ("de", "en", "de-en"), ("de", "en-es", "de-en"), ("de", "en", "es"), SEVEN
+])  # fmt: skip
+@pytest.mark.parametrize("target", ["de", "en"])
+def test_all_levels_together_are_five_per_cent(names: tuple[str, ...], target: str):
+    """INF-9: α/f of all comparisons add up to α."""
+    rng = np.random.default_rng(1)
+    found = compared({name: rng.normal(size=9) for name in names}, target)
+    every = [*({one: 1.0, other: -1.0} for one, other in combinations(names, 2)), *found.averages.values()]
+    assert sum(Fraction(1, found.hypotheses(weights)) for weights in every) == 1
 
 
 def test_what_is_behind_another_or_the_average_is_not_the_best():
@@ -68,22 +101,33 @@ def test_what_is_behind_another_or_the_average_is_not_the_best():
     }
     found = compared(alike)
     assert found.best == "es" and found.not_worse() == ["en", "es"]
-    assert {name: list(found.ahead_of(name)) for name in alike} == {
+    assert {name: found.ahead_of(name) for name in alike} == {
         "de": ["en"],
         "en": [],
         "ru": ["en", "de"],
         "es": [],
     }
     apart = compared({name: each - 0.19 * (name == "sw") for name, each in zip(SEVEN, noise, strict=False)})
-    assert list(apart.ahead_of("sw")) == ["others"] and "sw" not in apart.not_worse()
+    assert apart.ahead_of("sw") == ["others"] and "sw" not in apart.not_worse()
 
 
-def test_what_alone_may_be_best_is_better_than_each():
-    """SW is behind the average and not by itself behind DE, which all others are behind: then it is behind DE."""
-    rng = np.random.default_rng(1)
-    noise = rng.standard_normal((3, 400))
-    noise -= noise.mean(axis=1, keepdims=True)
-    print([x.std() for x in noise])
+def test_both_parts_of_english_arc_ask_for_english_beforehand():
+    """EN over the mix, and over the average; eight other comparisons."""
+    column = study(np.random.default_rng(6))["arc", "en"]
+    rows = best_calibrations({BLOCK: {("arc", "en-c"): column}}).query("eval_language == 'en-c' and is_target")
+    assert list(rows["calibration"]) == ["en", "en"] and list(rows["hypotheses"]) == [4, 4]
+
+
+def test_what_cannot_be_best_with_all_that_is_shown_is_not():
+    """EN is above DE and DE above the average of EN and ES, so ES is below DE, which no interval of its own shows.
+
+    They differ along one direction, 2.6 standard errors from nought: enough at α/4, and not at α/8.
+    """
+    noise = np.random.default_rng(1).standard_normal(400)
+    along = (noise - noise.mean()) / noise.std(ddof=1) + 2.6 / 20
+    found = compared({"de": 0 * along, "en": along, "es": -3 * along}, "de")
+    assert found.shown == [{"de": -1.0, "en": 1.0}, {"de": 1.0, "en": -0.5, "es": -0.5}]
+    assert found.ahead_of("es") == [] and found.not_worse() == ["en"]
 
 
 def test_the_test_of_a_block_is_over_the_languages_that_are_calibrated_in():

@@ -115,7 +115,29 @@ def of_sentence(text: str, names: list[str]) -> tuple[list[Statement], set[str]]
 def test_the_sentence_and_the_table_never_contradict(
     names: list[str], items: int, draws: int, spread: float, kind: str, seed: int
 ) -> None:
-    measured = column(names, items, draws, spread, kind, seed)
+    never_contradict(column(names, items, draws, spread, kind, seed))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@example(["de", "en", "es"], [0.0, 10.0, -30.0], 2.6)
+@example(FOUR, [-10.0, 0.0, -31.0, -20.0], 2.6)
+@given(
+    st.sampled_from([["de", "en", "es"], FOUR, [*FOUR, "de-en"]]),
+    st.permutations([-33.0, -20.0, -7.1, 0.0, 5.3, 10.0]),
+    st.sampled_from([2.0, 2.6, 2.8, 3.0]),
+)
+def test_neither_do_they_where_calibrations_differ_along_one_direction(
+    names: list[str], places: list[float], deviations: float
+) -> None:
+    """All comparisons are so many standard errors from nought: enough for what is asked beforehand, or for all."""
+    noise = np.random.default_rng(1).standard_normal((400, 1))
+    along = (noise - noise.mean()) / noise.std(ddof=1) + deviations / 20
+    values = {name: place * along for name, place in zip(names, places, strict=False)}
+    never_contradict(Column("snr", values, dict.fromkeys(names, (0,)), np.arange(400)))
+
+
+def never_contradict(measured: Column) -> None:
+    names = list(measured.values)
     rows = best_calibrations({BLOCK: {("arc", LANGUAGE): measured}}).query("eval_language == 'de'")
     text = sentence(rows, LANGUAGE, TITLES, KNOWN)
     heads, _, line = (

@@ -17,8 +17,9 @@ come in G groups g (the questions on one passage); an item of its own is a group
                                                                                    (Schuirmann 1987)
     INF-8   p of m hypotheses together, step-down: p_(j) max over i ≤ j of (m − i + 1) p_(i)    Holm (1979)
     INF-9   all m comparisons of K calibrations, K(K − 1)/2 pairs and each one against the mean of the others, hold
-            together with chance 1 − α: t_ν at α/m, and m p. c may be the best unless one of them has it behind
-                                                                                   Dunn (1961)
+            together with chance 1 − α: t_ν at α/f, and f p. f = 2a for a that are asked beforehand, 2(m − a) for the
+            others; m where a = 0 or a = m, so that Σ 1/f = 1. c may be the best if true values of which all is so
+            that is shown can have it above all others                             Dunn (1961)
     INF-10  of J columns of other items: d = mean_j d_j,  V = Σ_j V_j / J²,  B, E of means of cells over columns, √h_c
             the mean of theirs: a draw is the same in all, and what it does to all does not average out; distances of
             SHARE-3 add up as V do, in squares, and t_ν² k σ² to them
@@ -221,6 +222,14 @@ def against(first: str, others: Sequence[str]) -> dict[str, float]:
     """Weights of one calibration against the mean of others; the mean leaves the calibration itself out."""
     rest = [name for name in others if name != first]
     return {first: 1.0} | {name: -1 / len(rest) for name in rest}
+
+
+def possible(statements: Sequence[Mapping[str, float]], names: Sequence[str]) -> bool:
+    """Whether values can be such that each weighted sum of them is above nought, and then as far above it as wanted."""
+    from scipy.optimize import linprog  # 0.2 s
+
+    rows = [[-weights.get(name, 0.0) for name in names] for weights in statements]
+    return linprog(np.zeros(len(names)), rows, -np.ones(len(rows)), bounds=(None, None)).status == 0
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -17,9 +17,10 @@
     gain, low, high           double   by how much it is better, with its interval: points of a percentage, dB of snr,
                                        per cent by which perplexity and pruning error are lower
     unit                      string   points, dB, %
-    hypotheses                int32    comparisons of these calibrations here, all intervals of which hold together with
-                                       95 % (INF-9)
-    p, p_corrected            double   two-sided, of this comparison alone; times hypotheses
+    hypotheses                int32    f of INF-9: the interval is of 1 − .05/f, and those of all comparisons of these
+                                       calibrations here hold together with 95 %. Twice the number of gains of the
+                                       language itself, which are asked beforehand, or of all other comparisons
+    p, p_corrected            double   two-sided, of this comparison alone; times hypotheses, 1 at most
     verdict                   string   better, worse: the interval lies above, below 0; equal: within the margin; open
     p_equivalent, margin      double   INF-7: p of the gain being at least the margin either way, of it alone
     items, groups, draws      int32    questions or sequences, groups of them, draws of calibration text
@@ -38,122 +39,25 @@ itself: that follows from those that do, and the interval ends at 0 then.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from polyprune.grammar.calibrations import is_single_language
-from polyprune.maths.draws import UNKNOWN, draws_of, pooled_draws
-from polyprune.maths.inference import Difference, against, contrast, means_of, pooled
 from polyprune.maths.permutation import permutation_p, target_advantage
 from polyprune.maths.power import detectable, draws_needed, items_needed
+from polyprune.report.answers.comparison import ALPHA, OTHERS, UNITS, Comparison, Weights
 from polyprune.report.measured import ACCURACY, SHARES, Block, Column, Key, common_draws, means_matrix
-from polyprune.report.names import is_mix, language_of
+from polyprune.report.names import language_of
 from polyprune.report.printed import targets
 
-ALL, POOLED, OTHERS = "all", "benchmarks", "others"
-ALPHA = 0.05
+ALL, POOLED = "all", "benchmarks"
 TESTABLE = 4
 """Calibrations of a block of which its test can say p < .05: of K it is 1/K! at least."""
-Weights = Mapping[str, float]
 _ALWAYS = ("model", "method", "scheme", "eval_language", "metric", "score", "calibration", "is_target", "reference",
            "gain", "unit", "p", "verdict", "items", "draws")  # fmt: skip
 """Columns of tests of whole blocks and of single columns alike; those of a table without rows."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """How a difference of values is printed, and the margin below which it does not matter, as such a difference."""
-
-    name: str
-    margin: float
-    shown: Callable[[float], float]
-
-
-def _per_cent_lower(difference: float) -> float:
-    """100 (1 − b/a) of a difference ln a − ln b."""
-    return -100 * math.expm1(-difference)
-
-
-POINTS = Unit("points", 0.01, lambda difference: 100 * difference)
-DECIBELS = Unit("dB", 0.1, lambda difference: difference)
-LOWER = Unit("%", -math.log(0.99), _per_cent_lower)
-UNITS = dict.fromkeys(SHARES, POINTS) | {"snr": DECIBELS, "perplexity": LOWER, "pruning_error": LOWER}
-"""Margins: one point, a tenth of a decibel, one per cent."""
-
-
-class Comparison:
-    """Columns of one kind that are compared together: one, or a language's benchmarks as their mean."""
-
-    def __init__(self, columns: list[Column]) -> None:
-        self.columns = columns
-        self.unit = UNITS[columns[0].kind]
-        self.bounded = columns[0].kind in SHARES
-        alone = len(columns) == 1
-        draws = [draws_of(column.values, column.groups, self.bounded) for column in columns]
-        values = [column.values for column in columns]
-        self.together = draws[0] if alone else pooled_draws(values, draws, self.bounded)
-        self.each = [
-            means_of(column.values, column.groups, of_column if alone else UNKNOWN, self.bounded)
-            for column, of_column in zip(columns, draws, strict=True)
-        ]
-        self.means = {name: self._mean(name) for name in columns[0].values}
-
-    def _mean(self, name: str) -> float:
-        """Rounded once, so that calibrations with the same number of right answers are equal."""
-        values = [column.values[name] for column in self.columns]
-        return float(sum((Fraction(float(each.sum())) / each.size for each in values), Fraction()) / len(values))
-
-    def difference(self, weights: Weights) -> Difference:
-        each = [contrast(means, weights) for means in self.each]
-        return each[0] if len(each) == 1 else pooled(each, weights, self.together)
-
-    @property
-    def items(self) -> int:
-        return sum(len(column.groups) for column in self.columns)
-
-    @property
-    def best(self) -> str:
-        return max(self.means, key=lambda name: self.means[name])
-
-    @cached_property
-    def singles(self) -> list[str]:
-        return [name for name in self.means if is_single_language(name)]
-
-    @cached_property
-    def averages(self) -> dict[str, Weights]:
-        """Each calibration against the mean of the other single languages, where those are two or more."""
-        return {name: against(name, self.singles) for name in self.means if len({*self.singles} - {name}) > 1}
-
-    @cached_property
-    def hypotheses(self) -> int:
-        """m of INF-9."""
-        return math.comb(len(self.means), 2) + len(self.averages)
-
-    def interval(self, difference: Difference) -> tuple[float, float]:
-        """INF-9: it holds together with those of all pairs and averages."""
-        return difference.interval(1 - ALPHA / self.hypotheses)
-
-    def ahead_of(self, name: str) -> Iterator[str]:
-        """What INF-9 shows to be better: calibrations, the best seen first, and the average other language."""
-        higher = [other for other in self.means if self.means[other] > self.means[name]]
-        for other in sorted(higher, key=lambda other: -self.means[other]):
-            if self.interval(self.difference({other: 1.0, name: -1.0}))[0] > 0:
-                yield other
-        if name in self.averages and self.interval(self.difference(self.averages[name]))[1] < 0:
-            yield OTHERS
-
-    def not_worse(self) -> list[str]:
-        """What may be the best (INF-9): nothing is shown to be better."""
-        return sorted(name for name in self.means if next(self.ahead_of(name), None) is None)
-
-    def draws_behind(self, weights: Weights) -> int:
-        return min(self.columns[0].values[name].shape[1] for name in weights)
 
 
 def best_calibrations(measured: Mapping[Block, Mapping[Key, Column]]) -> pd.DataFrame:
@@ -178,54 +82,44 @@ def comparisons(columns: Mapping[Key, Column]) -> Iterator[tuple[str, str, Compa
     for (metric, language), column in columns.items():
         if len(column.values) < 2 or column.n_groups < 2:
             continue
-        yield language, metric, Comparison([column])
+        yield language, metric, Comparison([column], language_of(language))
         if column.kind == ACCURACY:
             together.setdefault(language_of(language), []).append(column)
     for language, several in together.items():
         draws = common_draws(several)
         if len(several) > 1 and len(draws) > 1:
-            yield language, POOLED, Comparison([column.only(draws) for column in several])
-
-
-def references(comparison: Comparison) -> dict[str, str | None]:
-    """Reference and its calibration, of those that are there."""
-    names = list(comparison.means)
-    mixes = sorted((name for name in names if is_mix(name)), key=lambda name: (-name.count("-"), name))
-    found: dict[str, str | None] = {"english": "en"} if "en" in names else {}
-    found |= {"mix": mixes[0]} if mixes else {}
-    return found | {OTHERS: None}
+            yield language, POOLED, Comparison([column.only(draws) for column in several], language)
 
 
 def compare(language: str, metric: str, comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The rows of one comparison: what is best, and gains of the language itself and of the best."""
-    target, best, able = language_of(language), comparison.best, comparison.not_worse()
+    best, able = comparison.best, comparison.not_worse()
     kind = comparison.columns[0].kind
     about = {"eval_language": language, "metric": metric, "best": best, "not_worse": able}
     about |= {"calibrations": len(comparison.means), "score": kind if kind in SHARES else None}
-    behind = {own: list(comparison.ahead_of(own)) for own in (target, best) if own in comparison.means}
-    for reference, name in references(comparison).items():
-        for own in behind:
-            if own == name or (name is None and not {*comparison.singles} - {own}):
-                continue
-            weights = {own: 1.0, name: -1.0} if name else against(own, comparison.singles)
-            yield about | {
-                "calibration": own,
-                "is_target": own == target,
-                "is_best": own == best,
-                "behind": behind[own],
-                "reference": reference,
-                "against": name,
-                **_facts(comparison, weights, able),
-            }
+    gains = {own: comparison.gains(own) for own in (comparison.target, best) if own in comparison.means}
+    behind = {own: comparison.ahead_of(own) for own in gains}
+    for reference in (*comparison.references, OTHERS):
+        for own in gains:
+            if reference in gains[own]:
+                yield about | {
+                    "calibration": own,
+                    "is_target": own == comparison.target,
+                    "is_best": own == best,
+                    "behind": behind[own],
+                    "reference": reference,
+                    "against": comparison.references.get(reference),
+                    **_facts(comparison, gains[own][reference], able),
+                }
 
 
 def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dict[str, Any]:
     """Of one contrast, whose first calibration is the one with a weight of 1; `able` may be the best."""
-    unit, draws, m = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses
+    unit, draws, f = comparison.unit, comparison.draws_behind(weights), comparison.hypotheses(weights)
     found = comparison.difference(weights)
-    low, high = comparison.interval(found)
+    low, high = comparison.interval(weights)
     first, *others = weights
-    better, worse = low > 0 or able == [first], high < 0 or able == others
+    better, worse = low > 0 or able == [first], high < 0 or (able == others and len(able) == 1)
     low, high = max(low, 0.0) if better else low, min(high, 0.0) if worse else high
     equal = -unit.margin < low and high < unit.margin
     known = comparison.together.df > 0
@@ -235,9 +129,9 @@ def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dic
         "low": unit.shown(low),
         "high": unit.shown(high),
         "unit": unit.name,
-        "hypotheses": m,
+        "hypotheses": f,
         "p": found.p_zero(),
-        "p_corrected": min(1.0, m * found.p_zero()),
+        "p_corrected": min(1.0, f * found.p_zero()),
         "verdict": "better" if better else "worse" if worse else "equal" if equal else "open",
         "p_equivalent": found.p_equivalent(unit.margin),
         "margin": unit.shown(unit.margin),
@@ -245,9 +139,9 @@ def _facts(comparison: Comparison, weights: Weights, able: Sequence[str]) -> dic
         "groups": found.n_groups,
         "draws": draws,
         "one_draw": not known,
-        "detectable": unit.shown(detectable(*spread, m)),
-        "items_needed": items_needed(comparison.items, *spread, unit.margin, m),
-        "draws_needed": draws_needed(draws, *spread, unit.margin, m) if known else None,
+        "detectable": unit.shown(detectable(*spread, f)),
+        "items_needed": items_needed(comparison.items, *spread, unit.margin, f),
+        "draws_needed": draws_needed(draws, *spread, unit.margin, f) if known else None,
     }
 
 

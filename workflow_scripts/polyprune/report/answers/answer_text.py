@@ -10,7 +10,8 @@ import pandas as pd
 
 from polyprune.grammar.columns import place_in_tables
 from polyprune.grammar.titles import Titles
-from polyprune.report.answers.answer import ALL, OTHERS, POOLED, TESTABLE
+from polyprune.report.answers.answer import ALL, POOLED, TESTABLE
+from polyprune.report.answers.comparison import OTHERS
 from polyprune.report.names import calibration_label, language_of
 from polyprune.report.pipe_tables import pipe_table
 
@@ -27,9 +28,10 @@ _DRIFT = ("perplexity", "snr", "pruning_error")
 NOTES = (
     "Gain: of calibrating in the language of evaluation, with its interval; points of accuracy on benchmarks (all: "
     "mean of a language's columns), per cent by which perplexity is lower. Intervals are so wide that all comparisons "
-    "among the calibrations of a line are right together with 95 %. *better*, *worse*: the interval is above, below "
-    "nought; *within* 1 point, 1 %: the whole of it is, either way; *open*: none of these, which is no evidence of "
-    "equality. May be best: what no comparison shows to be behind. Nothing is corrected for the number of lines."
+    "among the calibrations of a line are right together with 95 %; half of the 5 % is for these gains, asked "
+    "beforehand. *better*, *worse*: the interval is above, below nought; *within* 1 point, 1 %: the whole of it is, "
+    "either way; *open*: none of these, which is no evidence of equality. May be best: what nothing that is shown "
+    "rules out. Nothing is corrected for the number of lines."
 )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from polyprune.grammar.titles import Titles
-from polyprune.report.answers.answer import ALL, ALPHA, POOLED, TESTABLE
+from polyprune.report.answers.answer import ALL, POOLED, TESTABLE
 from polyprune.report.answers.answer_text import REFERENCES, block_sentence, number
+from polyprune.report.answers.comparison import ALPHA
 from polyprune.report.names import calibration_label, language_of
 
 BLOCK = ["model", "method", "scheme"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polyprune.grammar.calibrations import is_single_language
-from polyprune.report.answers.answer import Comparison
+from polyprune.report.answers.comparison import Comparison
 from polyprune.report.measured import SHARES, Block, Column, Key
 from polyprune.report.names import TARGET, is_other, language_of
 
@@ -53,7 +53,7 @@ def standings(evidence: Mapping[Block, Mapping[Key, Column]], references: bool) 
         for key, column in columns.items():
             shown = _beside_references(column, key) if references else column
             if len(shown.values) > 1 and shown.n_groups > 1:
-                found[block, key] = _standing(shown)
+                found[block, key] = _standing(shown, language_of(key[1]))
     return found
 
 
@@ -69,14 +69,17 @@ def _beside_references(column: Column, key: Key) -> Column:
     )
 
 
-def _standing(column: Column) -> Standing:
-    whole = Comparison([column])
+def _standing(column: Column, language: str) -> Standing:
+    target = TARGET if TARGET in column.values else language
+    whole = Comparison([column], target)
     chosen = candidates(column.values)
-    able = Comparison([column.only({name: column.seeds[name] for name in chosen})]).not_worse() if chosen else []
+    able = (
+        Comparison([column.only({name: column.seeds[name] for name in chosen})], target).not_worse() if chosen else []
+    )
     best = whole.best
-    behind = {name: whole.difference({best: 1.0, name: -1.0}) for name in whole.means if name != best}
-    intervals = {name: whole.interval(difference) for name, difference in behind.items()}
-    distances = [difference.value - intervals[name][0] for name, difference in behind.items()]
+    behind = {name: {best: 1.0, name: -1.0} for name in whole.means if name != best}
+    intervals = {name: whole.interval(weights) for name, weights in behind.items()}
+    distances = [whole.difference(weights).value - intervals[name][0] for name, weights in behind.items()]
     return Standing(
         may_be_best=frozenset(able),
         told=frozenset(set(whole.means) - set(whole.not_worse())),
