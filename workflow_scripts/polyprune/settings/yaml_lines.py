@@ -1,7 +1,8 @@
 """YAML files: what they say, on which line a key stands, and which keys stand twice.
 
 An alias may stand for what it stands in, or for aliases of aliases, of which a few lines make more than a machine can
-hold. All readers here refuse such files."""
+hold. All readers here refuse such files.
+"""
 
 from __future__ import annotations
 
