@@ -86,7 +86,7 @@ CASES: dict[str, tuple[dict[str, list[bool]], str]] = {
     ),
     "best of what cannot be told apart": (
         {"de": GERMAN, "en": beside(GERMAN, -1), "es": beside(GERMAN, -2)},
-        "Calibrate in DE: by ARC it did best; any other may be best, too. In place",
+        "DE may be as good a choice as any: by ARC it did best; any other may be best, too. In place",
     ),
     "second": (
         {"de": GERMAN, "en": answers(0.2, 2), "es": beside(GERMAN, 1)},

@@ -81,7 +81,8 @@ def of_sentence(text: str, names: list[str]) -> tuple[list[Statement], set[str]]
     labels = {calibration_label(name, KNOWN): name for name in names}
     code = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
     advice = text.split(". In place of")[0]
-    best = labels[re.search(rf"(?:Calibrate in|by (?:SNR|ARC)) ({code})(?:: by| did best)", advice)[1]]  # type: ignore[index]
+    choice = rf"(?:Calibrate in |by (?:SNR|ARC) |^)({code})(?:: by| did best| may be as good [^:]*: by \S+ it)"
+    best = labels[re.search(choice, advice)[1]]  # type: ignore[index]
     found, able = [], {best}
     if "is better than the only other one" in advice or "is better than each of the" in advice:
         found += [minus(best, [name]) for name in names if name != best]

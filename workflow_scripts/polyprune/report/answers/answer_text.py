@@ -24,6 +24,8 @@ METRICS = HEADINGS | {"snr": "SNR", "pruning_error": "pruning error"}
 _PLACES = {POOLED: 0, "perplexity": 2, "mkqa": 3, "snr": 4, "pruning_error": 5}
 """In tables, and of what a sentence is about: what there is first of. A benchmark alone is in place 1."""
 _SMALLEST_P = 1e-4
+_DID_BEST, _ANY = "did best; {} may be best, too", "any other"
+_NOTHING_TOLD = _DID_BEST.format(_ANY)
 _DRIFT = ("perplexity", "snr", "pruning_error")
 NOTES = (
     "Gain: of calibrating in the language of evaluation, with its interval; points of accuracy on benchmarks (all: "
@@ -109,7 +111,9 @@ def _choice(rows: pd.DataFrame, language: str, by: str, known: Sequence[str]) ->
     best, target = (calibration_label(name, known) for name in (first["best"], language))
     if language not in first["not_worse"] or language == first["best"]:
         unknown = "" if rows["is_target"].any() else f"; {target} itself was not calibrated in"
-        return f"Calibrate in {best}: by {by} it {_ahead(rows, language, known)}{unknown}"
+        ahead = _ahead(rows, language, known)
+        choice = f"{best} may be as good a choice as any" if ahead == _NOTHING_TOLD else f"Calibrate in {best}"
+        return f"{choice}: by {by} it {ahead}{unknown}"
     said = f"{target} may be as good a choice as any: by {by} {best} did best, but {target} may be best, too"
     more = f", and so may {_others(rows, [first['best'], language], known)}" if len(first["not_worse"]) > 2 else ""
     return f"{said}{more}{_average_behind(rows, language, known)}"
@@ -119,7 +123,7 @@ def _ahead(rows: pd.DataFrame, language: str, known: Sequence[str]) -> str:
     """Of the best of a metric: what it is better than, and whether the language itself is among that."""
     best, able, compared = rows["best"].iloc[0], rows["not_worse"].iloc[0], rows["calibrations"].iloc[0] - 1
     if len(able) > 1:
-        text = f"did best; {_others(rows, [best], known)} may be best, too"
+        text = _DID_BEST.format(_others(rows, [best], known))
     else:
         text = f"is better than {'the only other one' if compared == 1 else f'each of the {compared} others'} measured"
     measured = rows["is_target"].any()
@@ -148,7 +152,7 @@ def _others(rows: pd.DataFrame, spoken_of: Sequence[str], known: Sequence[str]) 
     """What may be the best, too."""
     able = rows["not_worse"].iloc[0]
     if len(able) == rows["calibrations"].iloc[0]:
-        return "any other"
+        return _ANY
     return _listed([calibration_label(name, known) for name in able if name not in spoken_of], "or")
 
 
