@@ -67,6 +67,8 @@ def test_a_target_that_an_option_swallows_is_put_behind_dashes(words: str, typed
         (b"models: &a\n  <<: *a\n", "bad.yaml:1: what the anchor here names holds an alias of itself: it has no end"),
         (TEN_TO_THE_NINTH, "bad.yaml has more than 1,000,000 entries with what its aliases stand for: use fewer"),
         (b"a: " + b"[" * 9999 + b"]" * 9999, "bad.yaml is nested too deeply to be read"),
+        (b"studies: !!python/name:os.system\n", "bad.yaml:1: no YAML: could not determine a constructor for the tag"),
+        (b"studies: 2026-13-45\n", "bad.yaml: no YAML: month must be in 1..12"),
         (b'studies: "a\x07"\n', "bad.yaml: no YAML: unacceptable character #x0007"),
     ],
 )

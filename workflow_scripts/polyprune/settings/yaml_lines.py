@@ -7,6 +7,7 @@ hold. All readers here refuse such files.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,15 @@ def read_yaml(file: Path) -> Any:
         UserError: it is no YAML in UTF-8, or has no end; with its line.
     """
     node = _composed(file)
-    return yaml.SafeLoader("").construct_document(node) if node else None
+    with _explained(file):
+        return yaml.SafeLoader("").construct_document(node) if node else None
 
 
-def _composed(file: Path, loader: Any = yaml.SafeLoader) -> yaml.Node | None:
-    """What a YAML file is made of; raises as `read_yaml` does, most plainly with YAML's slow loader."""
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Raises as `read_yaml` does."""
     try:
-        node = yaml.compose(file.read_text(encoding="utf-8"), loader)
-        n_entries = _n_entries(node, {}, file) if node else 0
+        yield
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not in UTF-8: save it so") from error
     except RecursionError as error:
@@ -60,8 +62,15 @@ def _composed(file: Path, loader: Any = yaml.SafeLoader) -> yaml.Node | None:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         hint = "; indent with blanks alone" if "\\t" in str(error.problem) else ""
         raise UserError(f"{file}{line}: no YAML: {error.problem}{hint}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter of a date that is none
         raise UserError(f"{file}: no YAML: {' '.join(str(error).split())}") from error
+
+
+def _composed(file: Path, loader: Any = yaml.SafeLoader) -> yaml.Node | None:
+    """What a YAML file is made of; raises as `read_yaml` does, most plainly with YAML's slow loader."""
+    with _explained(file):
+        node = yaml.compose(file.read_text(encoding="utf-8"), loader)
+        n_entries = _n_entries(node, {}, file) if node else 0
     if n_entries > _MOST_ENTRIES:
         raise UserError(f"{file} has more than {_MOST_ENTRIES:,} entries with what its aliases stand for: use fewer")
     return node
