@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from polyprune.evaluation.packing import Row, collate, fill_batch
-from polyprune.evaluation.scoring import Budget, Weights, require_finite
+from polyprune.evaluation.scoring import Budget, Weights, require_finite_predictions
 from polyprune.log import Progress
 from polyprune.maths.likeliest import likeliest
 from polyprune.model.rope import switches_by_length
@@ -62,7 +62,7 @@ def _generate(weights: Weights, tokenizer: Any, prompts: list[list[int]], limits
     for _ in range(limits.max_tokens):
         logits = step.logits()
         tokens = likeliest(logits)
-        require_finite(logits.gather(1, tokens[:, None]))
+        require_finite_predictions(logits.gather(1, tokens[:, None]))
         chosen = tokens.tolist()
         found = dict(zip(rows, chosen, strict=True))
         running = [index for index in running if found[index] not in limits.end_tokens]

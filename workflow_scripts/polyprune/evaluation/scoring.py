@@ -199,11 +199,11 @@ def _predict(
         at, wanted = number[here] - start, token[here]
         log_p[here] = logits.log_softmax(dim=-1)[at, wanted]
         first[here] = likeliest(logits)[at] == wanted
-    require_finite(log_p)
+    require_finite_predictions(log_p)
     return log_p.tolist(), first.tolist()
 
 
-def require_finite(predictions: Tensor) -> None:
+def require_finite_predictions(predictions: Tensor) -> None:
     """Raises `UserError` for log-probabilities or largest logits that are not finite: by them any token is as good."""
     if not is_finite(predictions):
         n_bad = int((~torch.isfinite(predictions)).sum())

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from polyprune.evaluation.generation import stepper
-from polyprune.evaluation.scoring import Weights, require_finite
+from polyprune.evaluation.scoring import Weights, require_finite_predictions
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def write(
     running = [True] * len(prompts)
     for _ in range(sampling.max_tokens):
         logits = step.logits().float().cpu()
-        require_finite(logits.amax(dim=1))
+        require_finite_predictions(logits.amax(dim=1))
         chosen = draw(logits, [random.random() for random in randoms], sampling.temperature, sampling.top_p)
         losses = -logits.log_softmax(dim=-1)[torch.arange(len(prompts)), torch.tensor(chosen)]
         for index, (token, loss) in enumerate(zip(chosen, losses.tolist(), strict=True)):

@@ -58,7 +58,7 @@ class _Finder:
         if isinstance(package, _LateModule) and name != _LIGHT:
             package.run()
             if name in sys.modules:
-                return _there(name, sys.modules[name])
+                return _already_run(name, sys.modules[name])
         loader = self.late.get(name)
         spec = PathFinder.find_spec(name, path, target) if loader else None
         if loader and spec and spec.loader:
@@ -117,7 +117,7 @@ class _LateMetas(_Late):
         super().exec_module(module)
 
 
-def _there(name: str, module: ModuleType) -> ModuleSpec:
+def _already_run(name: str, module: ModuleType) -> ModuleSpec:
     """Of a submodule that its package imported while it was looked for: its own code is not run again.
 
     Python takes the module's own spec in such a case, which is its own again afterwards.

@@ -48,9 +48,9 @@ def build_calibration_set(
     """Write `output` (see `artifacts/tokens.py`): `n_sequences`, of each term of the calibration its share.
 
     `prompting` is where the chat template of a calibration in chat is registered, else empty. `corpus` are the files of
-    the terms, or the one that a model wrote. `sampling` is of the model's own corpus,
-    `others[name]["sampling"]` of the corpus that a term names. `framing`, `bos` and `separator` say what stands around
-    each document of packed text (see `settings.models.TextSettings`).
+    the terms, or the one that a model wrote. `sampling` is of the model's own corpus, `others[name]["sampling"]` of the
+    corpus that a term names. `framing`, `bos` and `separator` say what stands around each document of packed text (see
+    `settings.models.TextSettings`).
     A mix takes the first sequences of each of its languages' own shards, and a smaller number the first of a larger
     one, so shards of one seed share text.
 
